@@ -1,0 +1,1 @@
+"""RSGI and ASGI, each carried over the other. Knows nothing of Velithon."""
