@@ -1,0 +1,194 @@
+"""``jsonable_encoder``: any object to what JSON can carry, as Python data."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections import deque
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from pathlib import PurePath
+from re import Pattern
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic_core import PydanticUndefined, Url
+
+from velithon.exceptions import PydanticV1NotSupportedError
+
+if TYPE_CHECKING:
+    from pydantic.main import IncEx
+
+__all__ = ["ENCODERS_BY_TYPE", "decimal_encoder", "isoformat", "jsonable_encoder"]
+
+Encoder = Callable[[Any], Any]
+
+
+def isoformat(value: datetime.date | datetime.time) -> str:
+    """Return a date, a time or both in ISO 8601."""
+    return value.isoformat()
+
+
+def decimal_encoder(value: Decimal) -> int | float:
+    """Return a whole ``Decimal`` as ``int``, so that it survives a round trip, and any other one as ``float``."""
+    exponent = value.as_tuple().exponent
+    return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
+
+
+ENCODERS_BY_TYPE: dict[type[Any], Encoder] = {
+    bytes: bytes.decode,
+    datetime.date: isoformat,
+    datetime.datetime: isoformat,
+    datetime.time: isoformat,
+    datetime.timedelta: datetime.timedelta.total_seconds,
+    Decimal: decimal_encoder,
+    IPv4Address: str,
+    IPv4Interface: str,
+    IPv4Network: str,
+    IPv6Address: str,
+    IPv6Interface: str,
+    IPv6Network: str,
+    Pattern: lambda pattern: pattern.pattern,
+    SecretBytes: str,
+    SecretStr: str,
+    UUID: str,
+    Url: str,
+}
+"""How a type without a JSON form of its own is encoded; subclasses follow. Extend it for types of your own."""
+
+# Types that pydantic imports slowly, or that another package brings; told by name so that nothing is imported for them.
+_TEXT_TYPES = frozenset(
+    {
+        ("pydantic.networks", "_BaseUrl"),
+        ("pydantic.networks", "_BaseMultiHostUrl"),
+        ("pydantic.networks", "NameEmail"),
+        ("pydantic.color", "Color"),
+        ("pydantic_extra_types.color", "Color"),
+    }
+)
+
+
+class _Options(NamedTuple):
+    by_alias: bool
+    exclude_unset: bool
+    exclude_defaults: bool
+    exclude_none: bool
+    custom_encoder: dict[Any, Encoder]
+    sqlalchemy_safe: bool
+
+
+def jsonable_encoder(
+    obj: Any,
+    include: IncEx | None = None,
+    exclude: IncEx | None = None,
+    by_alias: bool = True,
+    exclude_unset: bool = False,
+    exclude_defaults: bool = False,
+    exclude_none: bool = False,
+    custom_encoder: dict[Any, Callable[[Any], Any]] | None = None,
+    sqlalchemy_safe: bool = True,
+) -> Any:
+    """Return ``obj`` as dictionaries, lists, strings, numbers, booleans and ``None``.
+
+    Args:
+        obj: Anything: models, dataclasses, mappings, iterables, objects with attributes.
+        include: Keep only these fields, as pydantic's ``model_dump`` means it.
+        exclude: Leave these fields out, as pydantic's ``model_dump`` means it.
+        by_alias: Use the aliases of a model's fields.
+        exclude_unset: Leave out what was not given to the model.
+        exclude_defaults: Leave out what equals its default.
+        exclude_none: Leave out what is ``None``.
+        custom_encoder: Encoders by type, asked before every other rule.
+        sqlalchemy_safe: Leave out keys that start with ``_sa``, where SQLAlchemy keeps its state.
+
+    Raises:
+        ValueError: When an object is neither a mapping nor has attributes.
+    """
+    options = _Options(by_alias, exclude_unset, exclude_defaults, exclude_none, custom_encoder or {}, sqlalchemy_safe)
+    return _encode(obj, _field_set(include), _field_set(exclude), options)
+
+
+def _field_set(fields: IncEx | Iterable[Any] | None) -> Any:
+    return fields if fields is None or isinstance(fields, set | dict) else set(fields)
+
+
+def _encode(obj: Any, include: Any, exclude: Any, options: _Options) -> Any:
+    if options.custom_encoder and (custom := _encoder_of(obj, options.custom_encoder)) is not None:
+        return custom(obj)
+    if isinstance(obj, BaseModel):
+        return _encode_model(obj, include, exclude, options)
+    if dataclasses.is_dataclass(obj) and not isinstance(obj, type):
+        return _encode_dict(dataclasses.asdict(obj), include, exclude, options)
+    if isinstance(obj, Enum):
+        return obj.value
+    if isinstance(obj, PurePath):
+        return str(obj)
+    if obj is None or isinstance(obj, str | int | float):
+        return obj
+    if obj is PydanticUndefined:
+        return None
+    if isinstance(obj, dict):
+        return _encode_dict(obj, include, exclude, options)
+    if isinstance(obj, list | set | frozenset | GeneratorType | tuple | deque):
+        return [_encode(item, include, exclude, options) for item in obj]
+    if (encoder := _encoder_of(obj, ENCODERS_BY_TYPE)) is not None:
+        return encoder(obj)
+    return _encode_object(obj, include, exclude, options)
+
+
+def _encoder_of(obj: Any, encoders: dict[Any, Encoder]) -> Encoder | None:
+    encoder = encoders.get(type(obj))
+    if encoder is None:
+        encoder = next((found for kind, found in encoders.items() if isinstance(obj, kind)), None)
+    return encoder
+
+
+def _encode_model(model: BaseModel, include: Any, exclude: Any, options: _Options) -> Any:
+    dumped = model.model_dump(
+        mode="json",
+        include=include,
+        exclude=exclude,
+        by_alias=options.by_alias,
+        exclude_unset=options.exclude_unset,
+        exclude_none=options.exclude_none,
+        exclude_defaults=options.exclude_defaults,
+    )
+    # The dump is JSON already: the fields were chosen and the custom encoders have nothing left to see.
+    return _encode(dumped, None, None, options._replace(by_alias=True, exclude_unset=False, custom_encoder={}))
+
+
+def _encode_dict(mapping: dict[Any, Any], include: Any, exclude: Any, options: _Options) -> dict[Any, Any]:
+    allowed = set(mapping)
+    if include is not None:
+        allowed &= set(include)
+    if exclude is not None:
+        allowed -= set(exclude)
+    return {
+        _encode(key, None, None, options): _encode(value, None, None, options)
+        for key, value in mapping.items()
+        if key in allowed
+        and (value is not None or not options.exclude_none)
+        and not (options.sqlalchemy_safe and isinstance(key, str) and key.startswith("_sa"))
+    }
+
+
+def _encode_object(obj: Any, include: Any, exclude: Any, options: _Options) -> Any:
+    lineage = {(kind.__module__, kind.__name__) for kind in type(obj).__mro__}
+    if lineage & _TEXT_TYPES:
+        return str(obj)
+    if ("pydantic.v1.main", "BaseModel") in lineage:
+        raise PydanticV1NotSupportedError(
+            f"models of pydantic.v1 are not supported, got {obj!r}; derive it from pydantic.BaseModel"
+        )
+    try:
+        data = dict(obj)
+    except Exception as not_a_mapping:  # noqa: BLE001 - whatever a foreign __iter__ raises, attributes are the next try
+        try:
+            data = vars(obj)
+        except TypeError as without_attributes:
+            raise ValueError([not_a_mapping, without_attributes]) from without_attributes
+    return _encode_dict(data, include, exclude, options)
