@@ -122,7 +122,7 @@ def _encode(obj: Any, include: Any, exclude: Any, options: _Options) -> Any:
     if isinstance(obj, BaseModel):
         return _encode_model(obj, include, exclude, options)
     if dataclasses.is_dataclass(obj) and not isinstance(obj, type):
-        return _encode_dict(dataclasses.asdict(obj), include, exclude, options)
+        return _encode(dataclasses.asdict(obj), include, exclude, options)
     if isinstance(obj, Enum):
         return obj.value
     if isinstance(obj, PurePath):
@@ -191,4 +191,4 @@ def _encode_object(obj: Any, include: Any, exclude: Any, options: _Options) -> A
             data = vars(obj)
         except TypeError as without_attributes:
             raise ValueError([not_a_mapping, without_attributes]) from without_attributes
-    return _encode_dict(data, include, exclude, options)
+    return _encode(data, include, exclude, options)

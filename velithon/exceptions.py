@@ -9,7 +9,7 @@
     VelithonError                      the application is written wrongly
       RegistrationError                raised while a route is registered, never while a request runs
         DependencyScopeError
-        PydanticV1NotSupportedError
+      PydanticV1NotSupportedError
 
 A client's mistake is a ``ValidationException`` or an ``HTTPException``; a programmer's is a ``VelithonError``.
 """
@@ -172,8 +172,8 @@ class DependencyScopeError(RegistrationError):
     """A dependency needs another one that ends before it does."""
 
 
-class PydanticV1NotSupportedError(RegistrationError):
-    """A model of ``pydantic.v1`` was declared."""
+class PydanticV1NotSupportedError(VelithonError):
+    """A model of ``pydantic.v1`` was used."""
 
 
 class VelithonDeprecationWarning(UserWarning):

@@ -1,0 +1,123 @@
+"""The default handlers of the exceptions that answer a client, and the same as problem documents of RFC 9457."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.websockets import WebSocketState
+
+from velithon.encoders import jsonable_encoder
+from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
+from velithon.responses import JSONResponse, Response
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.websockets import WebSocket
+
+__all__ = [
+    "http_exception_handler",
+    "problem_handlers",
+    "problem_http_exception_handler",
+    "problem_request_validation_exception_handler",
+    "problem_server_error_handler",
+    "request_validation_exception_handler",
+    "websocket_request_validation_exception_handler",
+]
+
+_WS_POLICY_VIOLATION = 1008
+_MAX_CLOSE_REASON = 123  # RFC 6455, section 5.5: a control frame carries 125 bytes, the code takes two
+
+
+def is_body_allowed_for_status_code(status_code: int | str | None) -> bool:
+    """Tell whether a response with this status may have a body.
+
+    Args:
+        status_code: A status, or a key of OpenAPI's responses: ``default``, ``2XX``. ``None`` is the default status.
+    """
+    if status_code is None or (isinstance(status_code, str) and not status_code.isdigit()):
+        return True
+    code = int(status_code)
+    return code >= 200 and code not in {204, 205, 304}
+
+
+async def http_exception_handler(request: Request, exc: HTTPException) -> Response:
+    """Answer an ``HTTPException`` with ``{"detail": ...}``, or with no body where the status forbids one."""
+    headers = getattr(exc, "headers", None)
+    if not is_body_allowed_for_status_code(exc.status_code):
+        return Response(status_code=exc.status_code, headers=headers)
+    return JSONResponse({"detail": exc.detail}, status_code=exc.status_code, headers=headers)
+
+
+async def request_validation_exception_handler(request: Request, exc: RequestValidationError) -> Response:
+    """Answer 422 with every error of the request."""
+    return JSONResponse({"detail": jsonable_encoder(exc.errors())}, status_code=422)
+
+
+async def websocket_request_validation_exception_handler(
+    websocket: WebSocket, exc: WebSocketRequestValidationError
+) -> None:
+    """Refuse the handshake, or close with 1008 (policy violation) what a dependency has accepted already."""
+    errors = jsonable_encoder(exc.errors())
+    reason: Any = errors
+    if websocket.application_state is not WebSocketState.CONNECTING:
+        # A refusal is an HTTP status and its reason stays on this side, whole; a close frame has room for a little text.
+        reason = orjson.dumps(errors)[:_MAX_CLOSE_REASON].decode("utf-8", "ignore")
+    await websocket.close(code=_WS_POLICY_VIOLATION, reason=reason)
+
+
+async def problem_http_exception_handler(request: Request, exc: HTTPException) -> Response:
+    """Answer an ``HTTPException`` with a problem document.
+
+    A detail that is a mapping gives the document's members, extensions included; a list becomes its ``errors``.
+    """
+    headers = getattr(exc, "headers", None)
+    if not is_body_allowed_for_status_code(exc.status_code):
+        return Response(status_code=exc.status_code, headers=headers)
+    detail: Any = exc.detail
+    members: dict[str, Any]
+    if isinstance(detail, Mapping):
+        members = dict(detail)
+    elif isinstance(detail, str):
+        members = {"detail": detail}
+    else:
+        members = {"errors": detail}
+    return _problem(request, exc.status_code, members, headers)
+
+
+async def problem_request_validation_exception_handler(request: Request, exc: RequestValidationError) -> Response:
+    """Answer 422 with a problem document that lists every error of the request in ``errors``."""
+    errors = jsonable_encoder(exc.errors())
+    count = f"{len(errors)} validation error{'' if len(errors) == 1 else 's'}"
+    return _problem(request, 422, {"detail": count, "errors": errors}, None)
+
+
+async def problem_server_error_handler(request: Request, exc: Exception) -> Response:
+    """Answer 500 with a problem document that tells nothing about the exception."""
+    return _problem(request, 500, {}, None)
+
+
+def problem_handlers() -> dict[type[Exception], Callable[..., Awaitable[Any]]]:
+    """Return the handlers, by exception, of an application whose errors are problem documents (RFC 9457)."""
+    return {
+        HTTPException: problem_http_exception_handler,
+        RequestValidationError: problem_request_validation_exception_handler,
+        WebSocketRequestValidationError: websocket_request_validation_exception_handler,
+        Exception: problem_server_error_handler,
+    }
+
+
+def _problem(request: Request, status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None) -> Response:
+    try:
+        title = HTTPStatus(status).phrase
+    except ValueError:  # a status that nobody registered has no phrase
+        title = "Error"
+    document: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
+    document["instance"] = request.url.path
+    document.update(members)
+    if document.get("detail") == document["title"]:
+        del document["detail"]
+    return JSONResponse(document, status_code=status, headers=headers, media_type="application/problem+json")
