@@ -1,0 +1,363 @@
+"""The providers: how the objects of a container are made.
+
+A provider is declared as a class attribute of a container, where it is only a template; the container's instance holds
+a copy that is bound to it. Whoever resolves a provider reads two things::
+
+    compiled = provider.compiled
+    value = await compiled.call() if compiled.is_async else compiled.call()
+
+`compiled` is how overrides are seen: it is replaced when an override begins or ends, here and in every provider that
+depends on this one. So keep the provider, and read `compiled` each time.
+"""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from functools import cached_property
+from typing import Annotated, Any, Generic, TypeVar, cast, get_args, get_origin, overload
+
+from velithon.di.callables import describe, is_async_callable, makes_async_context
+from velithon.di.compile import Cell, Compiled, ProviderError, generate, once, once_async
+from velithon.di.resources import Scope
+
+T = TypeVar("T")
+
+
+class Provider(Generic[T]):
+    """The base of all providers.
+
+    Args:
+        factory: What makes the object.
+        *args: Positional arguments of the factory. A provider among them is resolved, anything else is passed on.
+        **kwargs: The same by keyword.
+
+    Raises:
+        ProviderError: `factory` is of a kind that this provider does not take.
+    """
+
+    def __init__(self, factory: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+        if not callable(factory):
+            raise ProviderError(f"{type(self).__name__} takes a class or a function, not {factory!r}")
+        self.factory = factory
+        self.args = tuple(_unmarked(value) for value in args)
+        self.kwargs = {**_provided_defaults(factory, args, kwargs), **{k: _unmarked(v) for k, v in kwargs.items()}}
+        self.owner: type | None = None
+        self.name: str | None = None
+        self.bound = False
+        self._scope = Scope()
+        self._overrides: list[tuple[object, Provider[Any]]] = []
+        self._dependents: weakref.WeakSet[Provider[Any]] = weakref.WeakSet()
+
+    def __str__(self) -> str:
+        if self.owner is not None:
+            return f"{self.owner.__name__}.{self.name}"
+        return f"{type(self).__name__}({describe(self.factory)})"
+
+    def __call__(self) -> T:
+        """Resolve here and now.
+
+        Raises:
+            ProviderError: Something in the chain is asynchronous; `await provider.resolve()` instead.
+        """
+        compiled = self.compiled
+        if compiled.is_async:
+            raise ProviderError(
+                f"{self} is asynchronous: use `await provider.resolve()`, or inject into an async function"
+            )
+        return cast(T, compiled.call())
+
+    async def resolve(self) -> T:
+        """Resolve, whether the chain is asynchronous or not."""
+        compiled = self.compiled
+        return cast(T, await compiled.call() if compiled.is_async else compiled.call())
+
+    async def close(self) -> None:
+        """Close what a provider outside any container has made. A container closes its own."""
+        await self._scope.close()
+
+    @cached_property
+    def compiled(self) -> Compiled[T]:
+        """The current way to resolve this provider. Read it at every use: an override replaces it.
+
+        Raises:
+            ProviderError: The provider or one that it needs is declared wrongly.
+        """
+        verify(self)
+        return self._compile()
+
+    def compile(self) -> Compiled[T]:
+        """Check the provider and everything that it needs, and return `compiled`."""
+        return self.compiled
+
+    def dependencies(self) -> list[Provider[Any]]:
+        """The providers that this one uses directly: its replacement while it is overridden, else its arguments."""
+        if self._overrides:
+            return [self._overrides[-1][1]]
+        return [value for value in (*self.args, *self.kwargs.values()) if isinstance(value, Provider)]
+
+    def copy(self, scope: Scope) -> Provider[T]:
+        """A bound copy for one container; its arguments are those of the template until the container replaces them."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.__dict__.pop("compiled", None)
+        twin.bound = True
+        twin._scope = scope
+        twin._overrides = []
+        twin._dependents = weakref.WeakSet()
+        return twin
+
+    @contextmanager
+    def overridden(self, replacement: Provider[Any]) -> Iterator[None]:
+        """Resolve `replacement` instead of this provider, everywhere, until the block ends."""
+        entry = (object(), replacement)
+        self._overrides.append(entry)
+        try:
+            verify(self)
+            self._refresh()
+            yield
+        finally:
+            self._overrides.remove(entry)
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self.compiled = self._compile()
+        for dependent in list(self._dependents):
+            dependent._refresh()
+
+    def _compile(self) -> Compiled[T]:
+        for provider in self.dependencies():
+            provider._dependents.add(self)
+        if self._overrides:
+            token, replacement = self._overrides[-1]
+            found = replacement.compiled
+            return Compiled(found.is_async, found.call, found.cell, found.overrides | {token})
+        args = [_compiled(value) for value in self.args]
+        kwargs = {name: _compiled(value) for name, value in self.kwargs.items()}
+        below = [value.overrides for value in (*args, *kwargs.values()) if isinstance(value, Compiled)]
+        awaits = is_async_callable(self.factory)
+        is_async, call = generate(str(self), self.factory, args, kwargs, awaits=awaits)
+        return self._finish(is_async, call, frozenset[object]().union(*below))
+
+    def _finish(self, is_async: bool, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
+        return Compiled(is_async, call, None, overrides)
+
+
+class FactoryProvider(Provider[T]):
+    """Makes a new object each time.
+
+    Args:
+        factory: A class or a synchronous function.
+        *args: Positional arguments; providers among them are resolved.
+        **kwargs: The same by keyword.
+
+    Raises:
+        ProviderError: `factory` is asynchronous.
+    """
+
+    def __init__(self, factory: Callable[..., T], /, *args: Any, **kwargs: Any) -> None:
+        super().__init__(factory, *args, **kwargs)
+        if is_async_callable(factory):
+            raise ProviderError(f"{describe(factory)} is asynchronous: use AsyncFactoryProvider for it")
+
+
+class AsyncFactoryProvider(Provider[T]):
+    """Awaits an asynchronous function for a new object each time.
+
+    Args:
+        factory: An ``async def`` function.
+        *args: Positional arguments; providers among them are resolved.
+        **kwargs: The same by keyword.
+
+    Raises:
+        ProviderError: `factory` is not asynchronous.
+    """
+
+    def __init__(self, factory: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> None:
+        super().__init__(factory, *args, **kwargs)
+        if not is_async_callable(factory):
+            raise ProviderError(f"{describe(factory)} is not an async function: use FactoryProvider for it")
+
+
+class SingletonProvider(Provider[T]):
+    """Makes one object, at the first use, and gives it to everybody.
+
+    An object that is a context manager is entered, and its users get what entering returns. When the container closes,
+    it is exited, or its `aclose()` or `close()` is called, in the reverse order of creation. A synchronous factory runs
+    where it is first needed, not in a thread.
+
+    Args:
+        factory: A class or a function, synchronous or asynchronous.
+        *args: Positional arguments; providers among them are resolved.
+        **kwargs: The same by keyword.
+
+    Raises:
+        ProviderError: `factory` is a generator function without `contextlib.contextmanager` around it.
+    """
+
+    @overload
+    def __init__(self, factory: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any) -> None: ...
+    @overload
+    def __init__(
+        self, factory: Callable[..., AbstractAsyncContextManager[T, Any]], /, *args: Any, **kwargs: Any
+    ) -> None: ...
+    @overload
+    def __init__(
+        self, factory: Callable[..., AbstractContextManager[T, Any]], /, *args: Any, **kwargs: Any
+    ) -> None: ...
+    @overload
+    def __init__(self, factory: Callable[..., T], /, *args: Any, **kwargs: Any) -> None: ...
+
+    def __init__(self, factory: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+        super().__init__(factory, *args, **kwargs)
+        if inspect.isgeneratorfunction(factory) or inspect.isasyncgenfunction(factory):
+            raise ProviderError(
+                f"{describe(factory)} is a generator function: decorate it with contextlib.contextmanager or "
+                "contextlib.asynccontextmanager"
+            )
+        self._cells: dict[frozenset[object], Cell] = {}
+
+    @cached_property
+    def is_async_resource(self) -> bool:
+        """Whether the object is an asynchronous context manager, as far as the factory's declaration tells."""
+        return makes_async_context(self.factory)
+
+    def copy(self, scope: Scope) -> SingletonProvider[T]:
+        """A bound copy for one container, with an object of its own."""
+        twin = cast(SingletonProvider[T], super().copy(scope))
+        twin._cells = {}
+        return twin
+
+    def _finish(self, is_async: bool, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
+        cell = self._cells.setdefault(overrides, Cell())
+        if is_async or self.is_async_resource:
+            call = once_async(str(self), cell, call, self._scope.settle_async, awaits=is_async)
+            return Compiled(True, call, cell, overrides)
+        return Compiled(False, once(str(self), cell, call, self._scope.settle), cell, overrides)
+
+
+class ValueProvider(Provider[T]):
+    """Gives an object that somebody else made and will close: the replacement in an override."""
+
+    def __init__(self, value: T) -> None:
+        super().__init__(lambda: value)
+        self._value = value
+
+    def __str__(self) -> str:
+        return f"the value {self._value!r}"
+
+    def _finish(self, is_async: bool, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
+        return Compiled(False, call, Cell(self._value), overrides)
+
+
+class _ProvideType(type):
+    def __getitem__(cls, provider: Provider[T]) -> T:
+        # The marker stands where the object will be, so a type checker is told the object's type.
+        return cast(T, Provide(provider))
+
+
+class Provide(metaclass=_ProvideType):
+    """`Provide[container.service]` marks a parameter that is resolved by a provider.
+
+    Used as the parameter's default, or as ``Annotated[Service, Provide[container.service]]``.
+
+    Attributes:
+        provider: The provider.
+
+    Raises:
+        ProviderError: What is given is no provider, belongs to a container's class and not to its instance, or is
+            declared wrongly.
+    """
+
+    __slots__ = ("provider",)
+
+    def __init__(self, provider: Provider[Any]) -> None:
+        if not isinstance(provider, Provider):
+            raise ProviderError(f"Provide[...] takes a provider of a container, not {provider!r}")
+        provider.compile()
+        self.provider = provider
+
+    def __repr__(self) -> str:
+        return f"Provide[{self.provider}]"
+
+
+def marker_of(default: object, annotation: object) -> Provide | None:
+    """The `Provide` marker of a parameter, given its default and its evaluated annotation."""
+    if isinstance(default, Provide):
+        return default
+    if get_origin(annotation) is Annotated:
+        return next((item for item in reversed(get_args(annotation)) if isinstance(item, Provide)), None)
+    return None
+
+
+def trace(path: tuple[Provider[Any], ...]) -> str:
+    """The path of providers, for a message."""
+    return " -> ".join(str(provider) for provider in path)
+
+
+def verify(provider: Provider[Any], path: tuple[Provider[Any], ...] = ()) -> None:
+    """Check a provider, and all that it needs, for cycles, for arguments and for providers of a class without instance.
+
+    Raises:
+        ProviderError: With the path from the first provider to the mistake.
+    """
+    here = (*path, provider)
+    if provider in path:
+        raise ProviderError(f"providers need each other in a circle: {trace(here[path.index(provider) :])}")
+    if provider.owner is not None and not provider.bound:
+        raise ProviderError(
+            f"{trace(here)} belongs to a class: make a container, {provider.owner.__name__}(), and use its own"
+        )
+    check_arguments(provider, here)
+    for needed in provider.dependencies():
+        verify(needed, here)
+
+
+def check_arguments(provider: Provider[Any], path: tuple[Provider[Any], ...]) -> None:
+    """Check that the factory takes the arguments that it will be given.
+
+    Raises:
+        ProviderError: An argument is unknown or missing.
+    """
+    try:
+        signature = inspect.signature(provider.factory)
+    except ValueError:  # some C functions have no signature to read
+        return
+    try:
+        signature.bind(*provider.args, **provider.kwargs)
+    except TypeError as error:
+        name = describe(provider.factory)
+        taken = ", ".join(signature.parameters) or "nothing"
+        known = signature.parameters
+        open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+        unknown = [keyword for keyword in provider.kwargs if keyword not in known and not open_ended]
+        if unknown:
+            message = f"{name} has no parameter {', '.join(map(repr, unknown))}; it takes {taken}"
+        else:
+            message = f"no provider or value for {name}: {error}; it takes {taken}"
+        raise ProviderError(f"{trace(path)}: {message}") from None
+
+
+def _compiled(value: Any) -> Any:
+    return value.compiled if isinstance(value, Provider) else value
+
+
+def _unmarked(value: Any) -> Any:
+    return value.provider if isinstance(value, Provide) else value
+
+
+def _provided_defaults(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What the factory's own signature asks for with `Provide`, where no argument is given."""
+    try:
+        signature = inspect.signature(factory)
+        given = signature.bind_partial(*args, **kwargs).arguments
+    except (TypeError, ValueError):  # reported with the path when the container is made
+        return {}
+    markers = {
+        name: marker_of(parameter.default, parameter.annotation)
+        for name, parameter in signature.parameters.items()
+        if name not in given
+    }
+    return {name: marker.provider for name, marker in markers.items() if marker is not None}

@@ -1,0 +1,90 @@
+"""Entering and closing what singletons hold."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from velithon.di.compile import MISSING, Cell, ProviderError
+
+
+def enters(kind: object) -> bool:
+    """Whether instances of `kind` are context managers that may be entered to make them ready.
+
+    Entering a lock would acquire it, so what can be acquired and released is left alone. Only real methods count: a
+    `MagicMock` answers to every name.
+    """
+    return _has(kind, "__enter__", "__exit__") and not _has(kind, "acquire", "release")
+
+
+def enters_async(kind: object) -> bool:
+    """The same for asynchronous context managers."""
+    return _has(kind, "__aenter__", "__aexit__") and not _has(kind, "acquire", "release")
+
+
+def _has(kind: object, *names: str) -> bool:
+    if not isinstance(kind, type):
+        return False
+    return all(inspect.isroutine(inspect.getattr_static(kind, name, None)) for name in names)
+
+
+def _closer(value: object) -> Callable[[], Any] | None:
+    if isinstance(value, type):
+        return None
+    for name in ("aclose", "close"):
+        method = getattr(value, name, None)
+        if callable(method):
+            return method  # type: ignore[no-any-return]
+    return None
+
+
+async def _close(close: Callable[[], Any]) -> None:
+    outcome = close()
+    if inspect.isawaitable(outcome):
+        await outcome
+
+
+class Scope:
+    """The singletons that live and end together, in the order of their creation."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._cells: list[Cell] = []
+
+    def settle(self, cell: Cell, value: Any) -> Any:
+        """Take over an object made by a synchronous provider; returns what its users get."""
+        kind = type(value)
+        close = _closer(value)
+        if enters(kind) and not (enters_async(kind) and close):
+            value = self._stack.enter_context(value)
+        elif close:
+            self._stack.push_async_callback(_close, close)
+        elif enters_async(kind):
+            raise ProviderError(
+                f"{kind.__qualname__} is an asynchronous context manager and its factory does not say so: "
+                "annotate what the factory returns, or make the factory async"
+            )
+        self._cells.append(cell)
+        return value
+
+    async def settle_async(self, cell: Cell, value: Any) -> Any:
+        """Take over an object made by an asynchronous provider; returns what its users get."""
+        kind = type(value)
+        if enters_async(kind):
+            value = await self._stack.enter_async_context(value)
+        elif enters(kind):
+            value = self._stack.enter_context(value)
+        elif close := _closer(value):
+            self._stack.push_async_callback(_close, close)
+        self._cells.append(cell)
+        return value
+
+    async def close(self) -> None:
+        """Close everything, the last made first; all are tried, then the last failure is raised."""
+        stack, self._stack = self._stack, AsyncExitStack()
+        cells, self._cells = self._cells, []
+        for cell in cells:
+            cell.value = MISSING
+        await stack.aclose()
