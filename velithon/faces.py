@@ -1,0 +1,248 @@
+"""Where a request comes in and its response goes out: responders turned into ASGI and RSGI applications, and back.
+
+A responder is `async respond(request) -> Response`, the form that everything HTTP has inside the application. A face
+builds the request, awaits the responder, sends what it returned, runs the background task and then closes what was opened
+for the request. What a responder raises is the face's to let through; `Errors` turns it into an answer first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from starlette import responses as starlette
+
+from velithon.exceptions import VelithonError
+from velithon.requests import Request, RSGIRequest
+from velithon.responses import AppResponse, Response, StreamingResponse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AsyncExitStack
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
+
+    from velithon.application import Velithon
+    from velithon.middleware.errors import Errors
+
+    Responder = Callable[[Request], Awaitable[Any]]
+    RSGIApp = Callable[[HTTPScope, HTTPProtocol], Awaitable[None]]
+
+
+def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: Errors | None = None) -> ASGIApp:
+    """Return the ASGI application of a responder.
+
+    Args:
+        respond: Answers HTTP requests.
+        otherwise: Takes the scopes that are not HTTP.
+        errors: Answers what was raised. Without it exceptions go on to the caller, which is a layer further out.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if otherwise is not None:
+                await otherwise(scope, receive, send)
+            return
+        request = Request(scope, receive, send)
+        response: Any = None
+        try:
+            response = await respond(request)
+            if not isinstance(response, Response):
+                response = adopt(response, request)
+            await response(scope, receive, send)
+        except BaseException as exc:
+            raised = await _unwind(request._stack, exc)
+            if errors is None or not isinstance(raised, Exception):
+                raise raised from raised.__cause__
+            await errors.answer(request, raised, response)
+        else:
+            stack = request._stack
+            if stack is not None:
+                await stack.aclose()
+
+    return app
+
+
+def rsgi_face(respond: Responder, app: Velithon, errors: Errors | None = None) -> RSGIApp:
+    """Return the RSGI application of a responder, for HTTP.
+
+    Args:
+        respond: Answers HTTP requests.
+        app: The application whose state and router the requests show.
+        errors: Answers what was raised. Without it exceptions go on to the caller, which is a layer further out.
+    """
+
+    async def serve(scope: HTTPScope, protocol: HTTPProtocol) -> None:
+        request = RSGIRequest(scope, protocol, app)
+        response: Any = None
+        try:
+            response = await respond(request)
+            if not isinstance(response, Response):
+                response = adopt(response, request)
+            pending = response.send_rsgi(scope, protocol)
+            if pending is not None:
+                await pending
+            if response.background is not None:
+                await app._in_flight.run(response.background)
+        except BaseException as exc:
+            raised = await _unwind(request._stack, exc)
+            if errors is None or not isinstance(raised, Exception):
+                raise raised from raised.__cause__
+            await errors.answer(request, raised, response)
+        else:
+            stack = request._stack
+            if stack is not None:
+                await stack.aclose()
+
+    return serve
+
+
+async def _unwind(stack: AsyncExitStack | None, exc: BaseException) -> BaseException:
+    """Close the stack with the exception; return what is to be raised."""
+    if stack is None:
+        return exc
+    try:
+        swallowed = await stack.__aexit__(type(exc), exc, exc.__traceback__)
+    except BaseException as raised:  # noqa: BLE001 - whatever a dependency's exit raised takes the place of `exc`
+        return raised
+    if swallowed:
+        error = VelithonError(
+            "A dependency with yield swallowed an exception that was raised while the response was being sent. "
+            "An `except` around its `yield` must raise the exception again."
+        )
+        error.__cause__ = exc
+        return error
+    return exc
+
+
+def adopt(response: Any, request: Request) -> Response:
+    """Return a response of ours for one of Starlette's, or for any ASGI application that stands for a response."""
+    if isinstance(response, starlette.Response) and type(response).__call__ is starlette.Response.__call__:
+        adopted = Response.__new__(Response)
+        adopted.status_code = response.status_code
+        adopted.body = response.body
+        adopted.background = response.background
+        adopted.raw_headers = response.raw_headers
+        return adopted
+    if not callable(response):
+        raise VelithonError(f"A middleware returned {response!r}, which is no response.")
+    return AppResponse(response, request)
+
+
+class CapturedResponse(StreamingResponse):
+    """The response of an ASGI application, taken between its start and its body."""
+
+    def __init__(self, message: Message, body: AsyncIterator[bytes]) -> None:
+        self.status_code = message["status"]
+        self.raw_headers = list(message.get("headers", []))
+        self.body_iterator = body
+        self.background = None
+
+
+def capture(app: ASGIApp) -> Responder:
+    """Return the responder of an ASGI application: it runs in a task, and its body streams through as it is made."""
+
+    async def respond(request: Request) -> CapturedResponse:
+        loop = asyncio.get_running_loop()
+        started: asyncio.Future[Message] = loop.create_future()
+        # One message at a time, so that the application is no faster than its reader.
+        chunks: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=1)
+        reading = True
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if not started.done():
+                    started.set_result(message)
+            elif reading:
+                await chunks.put(message)
+
+        async def run() -> None:
+            try:
+                await app(request.scope, AppResponse.receive_of(request), send)
+            finally:
+                if reading and started.done():
+                    await chunks.put(None)
+
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal reading
+            try:
+                while (message := await chunks.get()) is not None:
+                    if chunk := message.get("body", b""):
+                        yield chunk
+                    if not message.get("more_body", False):
+                        return
+                await task
+            finally:
+                reading = False
+                # An application that waits to hand over a chunk nobody will read must come free.
+                while not chunks.empty():
+                    chunks.get_nowait()
+
+        task = loop.create_task(run())
+        request.__dict__.setdefault("_tasks", set()).add(task)
+        try:
+            await asyncio.wait((started, task), return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            task.cancel()
+            raise
+        if not started.done():
+            await task
+            raise VelithonError("The application behind a middleware ended without starting a response.")
+        return CapturedResponse(started.result(), body())
+
+    return respond
+
+
+class LayersResponse(AppResponse):
+    """Stands for the answer of everything inside the outermost layer, where that layer is no dispatch function."""
+
+    inside = False
+
+    def __init__(self, asgi: ASGIApp, rsgi: RSGIApp, request: Request) -> None:
+        super().__init__(asgi, request)
+        self.rsgi = rsgi
+
+    async def _watch(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
+        watched = WatchedProtocol(protocol)
+        try:
+            await self.rsgi(scope, watched)
+        finally:
+            self.started = watched.started
+
+    def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
+        """Run the layers in their RSGI form."""
+        return self._watch(scope, protocol)
+
+
+class WatchedProtocol:
+    """An RSGI HTTP protocol that remembers whether a response was begun."""
+
+    __slots__ = ("inner", "started")
+
+    def __init__(self, inner: HTTPProtocol) -> None:
+        self.inner = inner
+        self.started = False
+
+    def __call__(self) -> Awaitable[bytes]:
+        return self.inner()
+
+    def __aiter__(self) -> Any:
+        return self.inner.__aiter__()
+
+    def client_disconnect(self) -> Awaitable[None]:
+        return self.inner.client_disconnect()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("response_"):
+            self.started = True
+        return getattr(self.inner, name)
+
+
+def layered(asgi: ASGIApp, rsgi: RSGIApp) -> Responder:
+    """Return the responder that runs a stack whose outermost layer is no dispatch function."""
+
+    async def respond(request: Request) -> LayersResponse:
+        return LayersResponse(asgi, rsgi, request)
+
+    return respond

@@ -1,0 +1,137 @@
+"""What becomes of an exception: the handlers of users inside, the 500 layer outside, on both faces alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette._utils import is_async_callable
+from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+
+from velithon.concurrency import run_in_threadpool
+from velithon.faces import adopt
+from velithon.requests import RSGIRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp
+
+    from velithon.requests import Request
+    from velithon.responses import Response
+
+__all__ = ["ERROR_HOOKS", "Errors", "ServerErrorMiddleware"]
+
+# In a request's scope: functions of layers that want their headers on the 500 response, which is made outside of them.
+ERROR_HOOKS = "velithon.error_hooks"
+
+
+class Errors:
+    """The exception handlers of one application.
+
+    Args:
+        handlers: By status code or exception class; 500 and `Exception` belong to the outer layer.
+        debug: Whether a traceback is the answer to an unhandled exception.
+    """
+
+    def __init__(self, handlers: Mapping[Any, Any], debug: bool) -> None:
+        self.debug = debug
+        self.server_handler = None
+        inner: dict[Any, Any] = {}
+        for key, handler in handlers.items():
+            if key in (500, Exception):
+                self.server_handler = handler
+            else:
+                inner[key] = handler
+        # Starlette's layer keeps the look-up tables, and is itself what WebSockets and ASGI applications run behind.
+        self.layer = ExceptionMiddleware(_nothing, handlers=inner, debug=debug)
+        self.tables = (self.layer._exception_handlers, self.layer._status_handlers)
+        self.pages = ServerErrorMiddleware(_nothing, debug=debug)
+
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """Return `app` behind Starlette's exception layer, with these handlers."""
+        layer = ExceptionMiddleware(app, debug=self.debug)
+        layer._exception_handlers, layer._status_handlers = self.tables
+        return layer
+
+    def _find(self, exc: Exception) -> Any:
+        by_class, by_status = self.tables
+        if isinstance(exc, HTTPException):
+            handler = by_status.get(exc.status_code)
+            if handler is not None:
+                return handler
+        for cls in type(exc).__mro__:
+            if cls in by_class:
+                return by_class[cls]
+        return None
+
+    async def respond(self, request: Request, exc: Exception) -> Response:
+        """Answer with the handler that a user registered for this exception.
+
+        Raises:
+            Exception: `exc` itself, where nobody handles it.
+        """
+        handler = self._find(exc)
+        if handler is None:
+            raise exc
+        response = await _call(handler, request, exc)
+        # An exception instance that is raised again collects a longer traceback each time.
+        exc.__traceback__ = None
+        return adopt(response, request) if not hasattr(response, "started") else response  # type: ignore[no-any-return]
+
+    async def answer(self, request: Request, exc: Exception, response: Response | None) -> None:
+        """Send what the outermost layer has to say about an exception, then raise it on to the server.
+
+        Args:
+            request: What was asked.
+            exc: What was raised.
+            response: The response that failed while it was sent; `None` when there was none yet.
+
+        Raises:
+            Exception: `exc`, unless a handler answered it.
+            RuntimeError: Somebody handles `exc`, but the response was on its way.
+        """
+        handled = response is not None and response.inside and self._find(exc) is not None
+        if response is None or not response.started:
+            # A file that is missing, a mounted application: some responses fail only when they are sent.
+            if handled:
+                await send(request, await self.respond(request, exc))
+                return
+            await send(request, await self.server_error(request, exc))
+        elif handled:
+            raise RuntimeError("Caught handled exception, but response already started.") from exc
+        raise exc
+
+    async def server_error(self, request: Request, exc: Exception) -> Response:
+        """Make the 500 response: the traceback in debug mode, else the user's handler's, else plain text."""
+        response: Any
+        if self.debug:
+            response = await run_in_threadpool(self.pages.debug_response, request, exc)
+        elif self.server_handler is not None:
+            response = await _call(self.server_handler, request, exc)
+        else:
+            response = self.pages.error_response(request, exc)
+        if not hasattr(response, "started"):
+            response = adopt(response, request)
+        for hook in request.scope.get(ERROR_HOOKS, ()):
+            hook(request, response)
+        return response  # type: ignore[no-any-return]
+
+
+async def send(request: Request, response: Response) -> None:
+    """Send a response over the face that the request came in by."""
+    if isinstance(request, RSGIRequest):
+        await response(request._rsgi, request._protocol)
+    else:
+        await response(request.scope, request._receive, request._send)
+
+
+async def _call(handler: Any, request: Request, exc: Exception) -> Any:
+    if is_async_callable(handler):
+        return await handler(request, exc)
+    return await run_in_threadpool(handler, request, exc)
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    """Stand in for the application of a layer that only keeps tables."""

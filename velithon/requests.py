@@ -1,0 +1,242 @@
+"""Requests of both faces: a Starlette `Request`, and one that reads RSGI objects until somebody asks for the dictionary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette._utils import get_route_path
+from starlette.datastructures import Address, Headers, QueryParams, State
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import Request as StarletteRequest
+from velithon_adapters.http import HTTPReceive, HTTPSend
+from velithon_adapters.scope import asgi_scope, parse_address
+
+from velithon.datastructures import RSGIHeaders
+from velithon.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, MutableMapping
+    from contextlib import AsyncExitStack
+
+    from starlette.types import Receive, Scope, Send
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
+
+    from velithon.application import Velithon
+
+__all__ = ["ClientDisconnect", "HTTPConnection", "Request"]
+
+
+class Request(StarletteRequest[Any]):
+    """An HTTP request: Starlette's, with a bound on its body where one was asked for.
+
+    Args:
+        scope: The ASGI scope (`type` is `"http"`).
+        receive: The ASGI receive callable, for reading the body.
+        send: The ASGI send callable, for server push and early hints.
+    """
+
+    _max_body_size: int | None = None
+
+    @property
+    def _stack(self) -> AsyncExitStack | None:
+        """Closed by the face once the response was sent, with the exception if there was one.
+
+        Kept in the scope, which a middleware's own request for the same scope shares.
+        """
+        return self.scope.get("velithon.stack")
+
+    @_stack.setter
+    def _stack(self, stack: AsyncExitStack) -> None:
+        self.scope["velithon.stack"] = stack
+
+    @property
+    def _route_path(self) -> str:
+        return get_route_path(self.scope)
+
+    def _matched(self, route: Any, path_params: dict[str, Any], root_path: str | None = None) -> None:
+        """Note the route that answers and the values in its path, where Starlette's helpers look for them."""
+        scope = self.scope
+        scope["route"] = route
+        scope["endpoint"] = getattr(route, "endpoint", None)
+        scope["path_params"] = path_params
+        if root_path is not None:
+            scope.setdefault("app_root_path", scope.get("root_path", ""))
+            scope["root_path"] = root_path
+
+    def limit_body(self, size: int) -> None:
+        """Refuse a body of more than `size` bytes: at once when `Content-Length` says so, else as its bytes arrive.
+
+        Raises:
+            HTTPException: 413, when the announced length is over the limit.
+        """
+        self._max_body_size = size
+        announced = self.headers.get("content-length")
+        if announced is not None and announced.isdecimal() and int(announced) > size:
+            raise HTTPException(413, "Content Too Large")
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body's chunks as they arrive, then `b""`.
+
+        Raises:
+            ClientDisconnect: The client went away before the body was complete.
+            HTTPException: 413, when the body grew over its limit.
+        """
+        limit = self._max_body_size
+        if limit is None:
+            async for chunk in super().stream():
+                yield chunk
+            return
+        size = 0
+        async for chunk in super().stream():
+            size += len(chunk)
+            if size > limit:
+                raise HTTPException(413, "Content Too Large")
+            yield chunk
+
+
+class RSGIRequest(Request):
+    """The same request over RSGI objects.
+
+    What handlers read most comes straight from the server's objects; `scope` builds the ASGI dictionary when it is first
+    asked for, and from then on that dictionary is the truth.
+    """
+
+    # Starlette's constructor would build what this class exists to avoid; its per-request defaults live here instead.
+    _stream_consumed = False
+    _is_disconnected = False
+    _form = None
+    _scope: MutableMapping[str, Any] | None = None
+    _route: Any = None
+    _params: dict[str, Any] | None = None
+    _asgi_receive: Receive | None = None
+    _asgi_send: Send | None = None
+    _exits: AsyncExitStack | None = None
+
+    def __init__(self, scope: HTTPScope, protocol: HTTPProtocol, app: Velithon) -> None:
+        self._rsgi = scope
+        self._protocol = protocol
+        self._app = app
+
+    @property
+    def scope(self) -> Scope:  # type: ignore[override]
+        scope = self._scope
+        if scope is None:
+            app = self._app
+            scope = asgi_scope(self._rsgi, state=dict(app._lifespan_state), root_path=app.root_path)
+            scope["app"] = app
+            scope["router"] = app.router
+            if self._params is not None:
+                scope["path_params"] = self._params
+                scope["route"] = self._route
+                scope["endpoint"] = getattr(self._route, "endpoint", None)
+            if "_state" in self.__dict__:
+                scope["state"] = self._state._state
+            self._scope = scope
+        return scope
+
+    @scope.setter
+    def scope(self, value: Scope) -> None:
+        self._scope = value
+
+    @property
+    def _stack(self) -> AsyncExitStack | None:
+        if self._exits is None and self._scope is not None:
+            return self._scope.get("velithon.stack")
+        return self._exits
+
+    @_stack.setter
+    def _stack(self, stack: AsyncExitStack) -> None:
+        self._exits = stack
+
+    @property
+    def _route_path(self) -> str:
+        if self._scope is None and not self._app.root_path:
+            return self._rsgi.path
+        return get_route_path(self.scope)
+
+    def _matched(self, route: Any, path_params: dict[str, Any], root_path: str | None = None) -> None:
+        if self._scope is None and root_path is None:
+            self._route = route
+            self._params = path_params
+        else:
+            super()._matched(route, path_params, root_path)
+
+    @property
+    def app(self) -> Any:
+        return self._app if self._scope is None else self._scope["app"]
+
+    @property
+    def method(self) -> str:
+        return self._rsgi.method if self._scope is None else cast("str", self._scope["method"])
+
+    @property
+    def path_params(self) -> dict[str, Any]:
+        if self._scope is None:
+            return self._params if self._params is not None else {}
+        return super().path_params
+
+    @property
+    def headers(self) -> Headers:
+        headers = self.__dict__.get("_headers")
+        if headers is None:
+            if self._scope is None:
+                headers = RSGIHeaders(self._rsgi)
+            else:
+                headers = Headers(scope=self._scope)
+            self._headers = headers
+        return cast("Headers", headers)
+
+    @property
+    def query_params(self) -> QueryParams:
+        query_params = self.__dict__.get("_query_params")
+        if query_params is None:
+            raw = self._rsgi.query_string if self._scope is None else self._scope["query_string"]
+            query_params = self._query_params = QueryParams(raw)
+        return cast("QueryParams", query_params)
+
+    @property
+    def client(self) -> Address | None:
+        if self._scope is not None:
+            return super().client
+        address = parse_address(self._rsgi.client)
+        return None if address is None else Address(*address)
+
+    @property
+    def state(self) -> Any:
+        if self._scope is not None:
+            return super().state
+        state = self.__dict__.get("_state")
+        if state is None:
+            state = self._state = State(dict(self._app._lifespan_state))
+        return state
+
+    @property
+    def receive(self) -> Receive:
+        receive = self._asgi_receive
+        if receive is None:
+            receive = self._asgi_receive = HTTPReceive(self._protocol)
+        return receive
+
+    @property
+    def _receive(self) -> Receive:  # type: ignore[override]
+        return self.receive
+
+    @property
+    def _send(self) -> Send:  # type: ignore[override]
+        send = self._asgi_send
+        if send is None:
+            send = self._asgi_send = HTTPSend(self._protocol, method=self._rsgi.method)
+        return send
+
+    async def body(self) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            HTTPException: 413, when the body grew over its limit.
+        """
+        if "_body" not in self.__dict__:
+            if self._max_body_size is not None or self._asgi_receive is not None or self._stream_consumed:
+                return await super().body()
+            self._stream_consumed = True
+            self._body = await self._protocol()
+        return self._body

@@ -1,0 +1,239 @@
+"""Finding the route of a request at a cost that does not grow with the number of routes.
+
+The answer is always the one that walking Starlette's list would give: the first route in order of declaration that
+matches path and method, else the first that matches the path alone. Two structures stand in front of that walk. Paths
+without parameters are looked up in a dictionary that holds, for each method, the route that the walk would have found.
+Everything else goes down a tree of path segments, which yields the few routes that can match at all; these are tried in
+order of declaration with their own patterns. The tree only leaves out what cannot match, so it can never change who wins.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.routing import Match, Mount
+from starlette.routing import Route as StarletteRoute
+from starlette.routing import WebSocketRoute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from starlette.routing import BaseRoute
+    from starlette.types import Scope
+
+# Convertors whose values stay within one segment; any other may reach across slashes.
+_ONE_SEGMENT = frozenset({"str", "int", "float", "uuid"})
+# The matching rules that a table can foretell; `velithon.routing` adds its own.
+PREDICTABLE: set[Any] = {StarletteRoute.matches}
+_PARAMETER = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*)(:[a-zA-Z_][a-zA-Z0-9_]*)?}")
+
+
+class Found(NamedTuple):
+    """A route that answers a path: in full, or (`allowed` is false) with another method than the one asked for."""
+
+    route: BaseRoute
+    path_params: dict[str, Any]
+    allowed: bool
+    child_scope: Scope | None = None
+
+
+class Entry:
+    """One route with what it takes to try it."""
+
+    __slots__ = ("conversions", "match", "methods", "opaque", "order", "plain", "route")
+
+    def __init__(self, order: int, route: BaseRoute) -> None:
+        self.order = order
+        self.route = route
+        # A route class with a matching rule of its own is asked, not predicted.
+        self.opaque = type(route).matches not in PREDICTABLE
+        self.plain = not self.opaque and not _PARAMETER.search(route.path)  # type: ignore[attr-defined]
+        self.methods: set[str] | None = None
+        self.conversions: tuple[tuple[str, Any], ...] = ()
+        if not self.opaque:
+            assert isinstance(route, StarletteRoute)  # noqa: S101 - narrows the type; `opaque` says so already
+            self.methods = getattr(route, "allowed_methods", route.methods) or None
+            self.match = route.path_regex.match
+            self.conversions = tuple(
+                (name, convertor.convert)
+                for name, convertor in route.param_convertors.items()
+                if type(convertor).__name__ != "StringConvertor"
+            )
+
+    def attempt(self, path: str, method: str, scope: Scope | None) -> Found | None:
+        if self.opaque:
+            if scope is None:
+                raise LookupError("a scope is needed")
+            match, child_scope = self.route.matches(scope)
+            if match is Match.NONE:
+                return None
+            return Found(self.route, child_scope.get("path_params", {}), match is Match.FULL, child_scope)
+        matched = self.match(path)
+        if matched is None:
+            return None
+        params: dict[str, Any] = matched.groupdict()
+        for name, convert in self.conversions:
+            params[name] = convert(params[name])
+        return Found(self.route, params, self.methods is None or method in self.methods)
+
+
+@dataclass(slots=True)
+class Node:
+    """A place in the tree of path segments."""
+
+    literals: dict[str, Node] = field(default_factory=dict)
+    wildcard: Node | None = None
+    here: list[Entry] = field(default_factory=list)
+    below: list[Entry] = field(default_factory=list)
+
+    def add(self, segments: Sequence[str], entry: Entry) -> None:
+        node = self
+        for segment in segments:
+            parameters = _PARAMETER.findall(segment)
+            if any((kind[1:] or "str") not in _ONE_SEGMENT for _, kind in parameters):
+                node.below.append(entry)
+                return
+            if parameters:
+                if node.wildcard is None:
+                    node.wildcard = Node()
+                node = node.wildcard
+            else:
+                node = node.literals.setdefault(segment, Node())
+        node.here.append(entry)
+
+    def collect(self, segments: Sequence[str], index: int, found: list[Entry]) -> None:
+        found += self.below
+        if index == len(segments):
+            found += self.here
+            return
+        child = self.literals.get(segments[index])
+        if child is not None:
+            child.collect(segments, index + 1, found)
+        if self.wildcard is not None:
+            self.wildcard.collect(segments, index + 1, found)
+
+
+@dataclass(slots=True)
+class Exact:
+    """The precomputed answers for one path without parameters."""
+
+    by_method: dict[str, Found]
+    otherwise: Found | None
+    # A route with a rule of its own comes after these: what they don't answer takes the walk.
+    walk: bool = False
+
+
+class Table:
+    """Routes of one router, compiled.
+
+    Args:
+        routes: In order of declaration. WebSocket routes are left out.
+    """
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self.root = Node()
+        self.opaque: list[Entry] = []
+        self.exact: dict[str, Exact] = {}
+        plain: dict[str, None] = {}
+        for order, route in enumerate(routes):
+            if isinstance(route, WebSocketRoute):
+                continue
+            entry = Entry(order, route)
+            if entry.opaque:
+                prefix = _literal_prefix(route)
+                if prefix is None:
+                    self.opaque.append(entry)
+                else:
+                    self.root.add([*prefix, "{rest:path}"], entry)
+                continue
+            path: str = route.path  # type: ignore[attr-defined]
+            self.root.add(path.split("/"), entry)
+            if entry.plain:
+                plain.setdefault(path)
+        for path in plain:
+            self.exact[path] = self._precompute(path)
+
+    def candidates(self, path: str) -> list[Entry]:
+        """Return the routes that may match, in order of declaration."""
+        found = list(self.opaque)
+        self.root.collect(path.split("/"), 0, found)
+        if path.endswith("\n"):
+            # `$` in a route's pattern also matches before a last newline.
+            self.root.collect(path[:-1].split("/"), 0, found)
+            found = list({id(entry): entry for entry in found}.values())
+        if len(found) > 1:
+            found.sort(key=_order)
+        return found
+
+    def _precompute(self, path: str) -> Exact:
+        by_method: dict[str, Found] = {}
+        otherwise: Found | None = None
+        for entry in self.candidates(path):
+            if entry.opaque:
+                return Exact(by_method, otherwise, walk=True)
+            found = entry.attempt(path, "", None)
+            if found is None:
+                continue
+            if entry.methods is None:
+                otherwise = found
+                break
+            for method in entry.methods:
+                by_method.setdefault(method, found._replace(allowed=True))
+            if otherwise is None:
+                otherwise = found
+        return Exact(by_method, otherwise)
+
+    def resolve(self, method: str, path: str, scope: Scope | None = None) -> Found | None:
+        """Find the route for a method and a path.
+
+        Returns:
+            What was found, or `None`. `Found.path_params` is the caller's to keep, but not to change.
+
+        Raises:
+            LookupError: A route decides for itself and `scope` was not given.
+        """
+        exact = self.exact.get(path)
+        if exact is not None:
+            found = exact.by_method.get(method)
+            if found is not None:
+                return found
+            if not exact.walk:
+                return exact.otherwise
+        partial: Found | None = None
+        for entry in self.candidates(path):
+            found = entry.attempt(path, method, scope)
+            if found is not None:
+                if found.allowed:
+                    return found
+                if partial is None:
+                    partial = found
+        return partial
+
+    def matching(self, path: str) -> Iterator[Found]:
+        """Yield every predictable route that has this path, whatever its methods."""
+        for entry in self.candidates(path):
+            if not entry.opaque:
+                found = entry.attempt(path, "", None)
+                if found is not None:
+                    yield found
+
+
+def _order(entry: Entry) -> int:
+    return entry.order
+
+
+def _literal_prefix(route: BaseRoute) -> list[str] | None:
+    """Return the segments of a mount's path before its first parameter, or `None` where a route can be anywhere."""
+    if type(route).matches is not Mount.matches:
+        return None
+    assert isinstance(route, Mount)  # noqa: S101 - narrows the type
+    return list(_until_parameter(route.path.split("/")))
+
+
+def _until_parameter(segments: Iterable[str]) -> Iterator[str]:
+    for segment in segments:
+        if _PARAMETER.search(segment):
+            return
+        yield segment

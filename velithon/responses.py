@@ -1,0 +1,424 @@
+"""Responses that can be sent over either protocol.
+
+Each class is Starlette's, with one addition: headers are kept as pairs of `str`, as RSGI wants them, until somebody asks
+for the bytes that ASGI wants. A response that nobody touches is sent on Granian with a list that was made once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette import responses as starlette
+from starlette.datastructures import MutableHeaders
+from velithon_adapters.http import HTTPReceive, HTTPSend
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
+
+    from starlette.background import BackgroundTask
+    from starlette.datastructures import URL
+    from starlette.types import ASGIApp, Message, Receive, Send
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
+
+    from velithon.requests import Request
+
+__all__ = [
+    "EventSourceResponse",
+    "FileResponse",
+    "HTMLResponse",
+    "JSONResponse",
+    "ORJSONResponse",
+    "PlainTextResponse",
+    "RedirectResponse",
+    "Response",
+    "StreamingResponse",
+    "UJSONResponse",
+]
+
+Pairs = list[tuple[str, str]]
+
+
+@lru_cache(maxsize=256)
+def content_type_pairs(media_type: str | None, charset: str) -> Pairs:
+    """Return the shared header list of a response that has a media type and nothing else. Never change it in place."""
+    if media_type is None:
+        return []
+    if media_type.startswith("text/") and "charset=" not in media_type.lower():
+        media_type = f"{media_type}; charset={charset}"
+    return [("content-type", media_type)]
+
+
+class Response(starlette.Response):
+    """A response with its body in memory.
+
+    Args:
+        content: The body: `bytes`, `memoryview` or `str` (encoded with `charset`); `None` is an empty body.
+        status_code: 200 to 599.
+        headers: Names and values; names are sent in lower case.
+        media_type: The `Content-Type`; `text/*` gets a charset. The class's own when `None`.
+        background: Runs once the response is on its way.
+    """
+
+    # Whether sending has begun, once it was asked for; a file's or an application's may fail before that.
+    started = True
+    # Whether it comes from inside the layers, where the users' exception handlers are.
+    inside = True
+    _pairs: Pairs | None = None
+    _raw: list[tuple[bytes, bytes]] | None = None
+    _headers: MutableHeaders
+
+    def __init__(
+        self,
+        content: Any = None,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        self.status_code = status_code
+        if media_type is not None:
+            self.media_type = media_type
+        self.background = background
+        self.body = self.render(content)
+        if headers is None:
+            self._pairs = content_type_pairs(self.media_type, self.charset)
+        else:
+            self.init_headers(headers)
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Take the headers given and add `Content-Type` unless they have it."""
+        shared = content_type_pairs(self.media_type, self.charset)
+        if headers is None:
+            self._pairs = shared
+            return
+        pairs = [(name.lower(), value) for name, value in headers.items()]
+        if shared and not any(name == "content-type" for name, _ in pairs):
+            pairs += shared
+        self._pairs = pairs
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+        """The headers as ASGI sends them: `list[tuple[bytes, bytes]]`, names in lower case."""
+        raw = self._raw
+        if raw is None:
+            pairs = self._pairs or []
+            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+            body = self.__dict__.get("body")
+            if body is not None and self._has_length() and not any(name == "content-length" for name, _ in pairs):
+                length = (b"content-length", b"%d" % len(body))
+                # Starlette's order: what was given, the length, the type.
+                raw.insert(len(raw) - 1 if raw and raw[-1][0] == b"content-type" else len(raw), length)
+            self._raw = raw
+        return raw
+
+    @raw_headers.setter
+    def raw_headers(self, value: list[tuple[bytes, bytes]]) -> None:
+        self._raw = value
+
+    def _has_length(self) -> bool:
+        return self.status_code >= 200 and self.status_code not in (204, 304)
+
+    def rsgi_headers(self) -> Pairs:
+        """Return the headers as RSGI sends them: `list[tuple[str, str]]`, names in lower case."""
+        if self._raw is not None:
+            return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._raw]
+        return self._pairs or []
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set one header, replacing what it had. `name` is in lower case."""
+        if self._raw is not None:
+            self.headers[name] = value
+        else:
+            self._pairs = [pair for pair in self._pairs or () if pair[0] != name]
+            self._pairs.append((name, value))
+
+    def append_header(self, name: str, value: str) -> None:
+        """Add one header beside those of the same name. `name` is in lower case."""
+        if self._raw is not None:
+            self._raw.append((name.encode("latin-1"), value.encode("latin-1")))
+        else:
+            self._pairs = [*(self._pairs or ()), (name, value)]
+
+    def get_header(self, name: str) -> str | None:
+        """Return the first value of one header, or `None`. `name` is in lower case."""
+        if self._raw is not None:
+            return self.headers.get(name)
+        for key, value in self._pairs or ():
+            if key == name:
+                return value
+        return None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
+        if send is not None:
+            await super().__call__(scope, receive, send)
+            return
+        pending = self.send_rsgi(scope, receive)
+        if pending is not None:
+            await pending
+        if self.background is not None:
+            await self.background()
+
+    def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
+        """Send over RSGI; what needs more than one call is returned to be awaited. The background task is the caller's.
+
+        Raises:
+            ValueError: The status is outside 200 to 599, which would end a Granian worker.
+        """
+        status = self.status_code
+        if not 200 <= status <= 599:
+            raise ValueError(f"A response's status must be from 200 to 599, not {status}.")
+        body = self.body
+        if body and status != 204 and status != 304:
+            protocol.response_bytes(status, self.rsgi_headers(), body if type(body) is bytes else bytes(body))
+        elif self._has_length():
+            # An empty body still says so: `content-length: 0`, which response_empty would leave out on HTTP/2.
+            protocol.response_bytes(status, self.rsgi_headers(), b"")
+        else:
+            protocol.response_empty(status, self.rsgi_headers())
+        return None
+
+
+class HTMLResponse(Response):
+    """A response of `text/html`."""
+
+    media_type = "text/html"
+
+
+class PlainTextResponse(Response):
+    """A response of `text/plain`."""
+
+    media_type = "text/plain"
+
+
+class JSONResponse(Response):
+    """A response of `application/json`, encoded as UTF-8 without spaces.
+
+    orjson encodes what it can; what it refuses (keys that are no strings, integers over 64 bits) goes through `json`.
+    """
+
+    media_type = "application/json"
+
+    def __init__(
+        self,
+        content: Any,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        super().__init__(content, status_code, headers, media_type, background)
+
+    def render(self, content: Any) -> bytes:
+        """Encode `content`.
+
+        Raises:
+            TypeError: Something in it has no JSON form.
+        """
+        try:
+            return orjson.dumps(content)
+        except TypeError:
+            return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+class ORJSONResponse(JSONResponse):
+    """FastAPI's name for what `JSONResponse` does here."""
+
+
+class UJSONResponse(JSONResponse):
+    """FastAPI's name for what `JSONResponse` does here."""
+
+
+class RedirectResponse(Response, starlette.RedirectResponse):
+    """A redirect: an empty body and a `Location`.
+
+    Args:
+        url: Where to; quoted where it must be.
+        status_code: 307 keeps the method, 303 turns it into GET.
+        headers: Further headers.
+        background: Runs once the response is on its way.
+    """
+
+    def __init__(
+        self,
+        url: str | URL,
+        status_code: int = 307,
+        headers: Mapping[str, str] | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        starlette.RedirectResponse.__init__(self, url, status_code, headers, background)
+
+
+class StreamingResponse(Response, starlette.StreamingResponse):
+    """A response whose body is made while it is sent.
+
+    Args:
+        content: An iterable or async iterable of `bytes`, `str` or `memoryview`. A plain iterable runs in a thread.
+        status_code: 200 to 599.
+        headers: Names and values.
+        media_type: The `Content-Type`.
+        background: Runs after the last chunk, also when the client went away.
+    """
+
+    def __init__(
+        self,
+        content: AsyncIterable[Any] | Iterable[Any],
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        starlette.StreamingResponse.__init__(self, content, status_code, headers, media_type, background)
+
+    def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
+        """Start the stream; the rest is returned to be awaited."""
+        return self._stream_rsgi(scope, protocol)
+
+    async def _stream_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
+        transport = protocol.response_stream(self.status_code, self.rsgi_headers())
+        if scope.method == "HEAD":
+            await _close(self.body_iterator)
+            return
+        # The generator runs in a task of its own so that it ends with its client even while it waits.
+        pump = asyncio.ensure_future(self._pump(transport))
+        gone = asyncio.ensure_future(protocol.client_disconnect())
+        try:
+            await asyncio.wait((pump, gone), return_when=asyncio.FIRST_COMPLETED)
+            if pump.done():
+                await pump
+        finally:
+            gone.cancel()
+            if not pump.done():
+                pump.cancel()
+                await asyncio.wait((pump,))
+
+    async def _pump(self, transport: Any) -> None:
+        try:
+            async for chunk in self.body_iterator:
+                if isinstance(chunk, str):
+                    chunk = chunk.encode(self.charset)
+                await transport.send_bytes(chunk if type(chunk) is bytes else bytes(chunk))
+        finally:
+            await _close(self.body_iterator)
+
+
+async def _close(iterator: Any) -> None:
+    """Run a generator's cleanup now rather than when it is collected."""
+    aclose = getattr(iterator, "aclose", None)
+    if aclose is not None:
+        await aclose()
+
+
+class FileResponse(Response, starlette.FileResponse):
+    """A file, with `ETag`, `Last-Modified` and ranges; on Granian the server reads it.
+
+    Takes Starlette's arguments.
+    """
+
+    def __init__(self, path: Any, status_code: int = 200, *args: Any, **kwargs: Any) -> None:
+        self.started = False
+        starlette.FileResponse.__init__(self, path, status_code, *args, **kwargs)
+
+    def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
+        """Look at the file, then let the server send it."""
+        return self._file_rsgi(scope, protocol)
+
+    async def _file_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
+        headers = [
+            (name.encode(), value.encode("latin-1"))
+            for name in ("range", "if-range")
+            if (value := scope.headers.get(name)) is not None
+        ]
+        asgi = {
+            "type": "http",
+            "method": scope.method,
+            "headers": headers,
+            "asgi": {"spec_version": "2.4"},
+            "extensions": {"http.response.pathsend": {}},
+        }
+        background, self.background = self.background, None
+        try:
+            await starlette.FileResponse.__call__(
+                self, asgi, HTTPReceive(protocol), HTTPSend(protocol, method=scope.method)
+            )
+        finally:
+            self.background = background
+
+    async def _handle_simple(self, send: Send, send_header_only: bool, send_pathsend: bool) -> None:
+        self.started = True
+        await super()._handle_simple(send, send_header_only, send_pathsend)
+
+    async def _handle_single_range(
+        self, send: Send, start: int, end: int, file_size: int, send_header_only: bool
+    ) -> None:
+        self.started = True
+        if not isinstance(send, HTTPSend) or send_header_only:
+            await super()._handle_single_range(send, start, end, file_size, send_header_only)
+            return
+        headers = MutableHeaders(raw=list(self.raw_headers))
+        headers["content-range"] = f"bytes {start}-{end - 1}/{file_size}"
+        headers["content-length"] = str(end - start)
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.raw]
+        send.protocol.response_file_range(206, pairs, str(self.path), start, end)
+
+    async def _handle_multiple_ranges(
+        self, send: Send, ranges: list[tuple[int, int]], file_size: int, send_header_only: bool
+    ) -> None:
+        self.started = True
+        await super()._handle_multiple_ranges(send, ranges, file_size, send_header_only)
+
+
+class AppResponse(Response):
+    """Stands for the answer of an ASGI application, which runs when the response is sent."""
+
+    started = False
+
+    def __init__(self, app: ASGIApp, request: Request) -> None:
+        self.app = app
+        self.request = request
+        self.background = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        """Run the application over the face at hand."""
+        request = self.request
+        if send is None:
+            send = request._send
+
+        async def watched(message: Message) -> None:
+            self.started = True
+            await send(message)
+
+        await self.app(request.scope, self.receive_of(request), watched)
+
+    def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
+        """Run the application over the bridge."""
+        return self(scope, protocol)
+
+    @staticmethod
+    def receive_of(request: Request) -> Receive:
+        """Return the request's receive callable, with a body that was read already put back in front of it."""
+        body = request.__dict__.get("_body")
+        if body is None:
+            return request.receive
+        replayed = False
+
+        async def receive() -> Message:
+            nonlocal replayed
+            if replayed:
+                return await request.receive()
+            replayed = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        return receive
+
+
+def __getattr__(name: str) -> Any:
+    if name == "EventSourceResponse":
+        from velithon.sse import EventSourceResponse
+
+        return EventSourceResponse
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
