@@ -1,0 +1,8 @@
+"""The OpenAPI 3.1 document and the pages that show it.
+
+Nothing here is imported before somebody asks for the document or a page: `setup` only adds the routes.
+"""
+
+from velithon.openapi.serve import document, setup
+
+__all__ = ["document", "setup"]

@@ -1,0 +1,207 @@
+"""Adds the routes of the document and its pages to an application, and keeps the document's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from velithon.responses import JSONResponse, Response
+
+if TYPE_CHECKING:
+    from velithon.application import Velithon
+    from velithon.openapi.docs import Files
+    from velithon.requests import Request
+
+_FOREVER = "public, max-age=31536000, immutable"
+_OWN = ("page.js", "page.css", "redirect.js", "swagger.js")
+_FLOW_URLS = ("tokenUrl", "refreshUrl")
+
+Endpoint = Callable[["Request"], Awaitable[Response]]
+
+
+def document(app: Velithon) -> dict[str, Any]:
+    """Return an application's document: the one it was given, or one built of its routes.
+
+    It is built again when routes were added since.
+
+    Args:
+        app: The application, with its metadata and routes.
+    """
+    from velithon.openapi.schema import documented_routes, get_openapi
+
+    routes = documented_routes(app.routes)
+    webhooks = documented_routes(app.webhooks.routes)
+    fingerprint = [id(route) for route in (*routes, *webhooks)]
+    built = app.__dict__.get("_openapi_built")
+    if app.openapi_schema and (built is None or built[0] is not app.openapi_schema or built[1] == fingerprint):
+        return app.openapi_schema
+    schema = get_openapi(
+        title=app.title,
+        version=app.version,
+        openapi_version=app.openapi_version,
+        summary=app.summary,
+        description=app.description,
+        terms_of_service=app.terms_of_service,
+        contact=app.contact,
+        license_info=app.license_info,
+        routes=routes,
+        webhooks=webhooks,
+        tags=app.openapi_tags,
+        servers=app.servers,
+        separate_input_output_schemas=app.separate_input_output_schemas,
+        external_docs=app.openapi_external_docs,
+    )
+    app.openapi_schema = schema
+    app.__dict__["_openapi_built"] = (schema, fingerprint)
+    return schema
+
+
+def setup(app: Velithon) -> None:
+    """Add the routes of the document, `/docs`, `/redoc` and the OAuth2 redirect page, where their URLs are set.
+
+    Args:
+        app: The application. Its `openapi` method is called when the document is first asked for.
+    """
+    if not app.openapi_url:
+        return
+    pages = _Pages(app)
+    _add(app, app.openapi_url, pages.openapi, "openapi")
+    if app.docs_url:
+        _add(app, app.docs_url, pages.swagger_ui_html, "swagger_ui_html")
+        _add(app, _files_path(app.docs_url), pages.file, "swagger_ui_file")
+        if app.swagger_ui_oauth2_redirect_url:
+            _add(app, app.swagger_ui_oauth2_redirect_url, pages.swagger_ui_redirect, "swagger_ui_redirect")
+    if app.redoc_url:
+        _add(app, app.redoc_url, pages.redoc_html, "redoc_html")
+        _add(app, _files_path(app.redoc_url), pages.file, "redoc_file")
+
+
+def _add(app: Velithon, path: str, endpoint: Endpoint, name: str) -> None:
+    app.add_route(path, endpoint, methods=["GET"], name=name, include_in_schema=False)
+
+
+def _files_path(page: str) -> str:
+    return page.rstrip("/") + "/-/{file}"
+
+
+class _Pages:
+    """The endpoints; the answers that stay the same are kept."""
+
+    def __init__(self, app: Velithon) -> None:
+        self.app = app
+        # The document last served, and below it root path -> its bytes with their ETag.
+        self.served: dict[str, Any] | None = None
+        self.answers: dict[str, tuple[bytes, str]] = {}
+
+    async def openapi(self, request: Request) -> Response:
+        schema = self.app.openapi()
+        root_path = _root_path(request) if self.app.root_path_in_servers else ""
+        if schema is not self.served:
+            self.served, self.answers = schema, {}
+        answer = self.answers.get(root_path)
+        if answer is None:
+            content = JSONResponse(_with_server(schema, root_path)).body
+            answer = bytes(content), _etag(bytes(content))
+            # The root path may come from outside, by a proxy's header: what it can be must not fill the memory.
+            if len(self.answers) < 16:
+                self.answers[root_path] = answer
+        return _conditional(request, answer[0], "application/json", answer[1], "no-cache")
+
+    async def swagger_ui_html(self, request: Request) -> Response:
+        from velithon.openapi import assets, docs
+
+        app, root_path = self.app, _root_path(request)
+        redirect = app.swagger_ui_oauth2_redirect_url
+        config = docs.console_config(
+            root_path + str(app.openapi_url),
+            root_path + redirect if redirect else None,
+            app.swagger_ui_init_oauth,
+            app.swagger_ui_parameters,
+        )
+        title = f"{app.title} - Swagger UI"
+        connect = " ".join(["'self'", *sorted(set(_origins(app.openapi())))])
+        base = root_path + str(app.docs_url).rstrip("/") + "/-"
+        if not assets.has_swagger_ui():
+            return docs.own_page(title, config, files=_files(base, *_OWN), connect=connect)
+        files = _files(base, *_OWN, "swagger-ui-bundle.js", "swagger-ui.css")
+        urls = {"js_url": files.url("swagger-ui-bundle.js"), "css_url": files.url("swagger-ui.css")}
+        return docs.swagger_page(title, config, files=files, connect=connect, **urls)
+
+    async def redoc_html(self, request: Request) -> Response:
+        from velithon.openapi import assets, docs
+
+        root_path = _root_path(request)
+        openapi_url = root_path + str(self.app.openapi_url)
+        title = f"{self.app.title} - ReDoc"
+        base = root_path + str(self.app.redoc_url).rstrip("/") + "/-"
+        if not assets.has_redoc():
+            config = {"url": openapi_url, "reader": True}
+            return docs.own_page(title, config, files=_files(base, *_OWN), connect="'self'")
+        files = _files(base, "redoc.standalone.js")
+        return docs.redoc_page(title, openapi_url, js_url=files.url("redoc.standalone.js"))
+
+    async def swagger_ui_redirect(self, request: Request) -> Response:
+        from velithon.openapi import docs
+
+        base = _root_path(request) + str(self.app.docs_url).rstrip("/") + "/-"
+        return docs.redirect_page(_files(base, *_OWN))
+
+    async def file(self, request: Request) -> Response:
+        from velithon.openapi.assets import asset
+
+        found = asset(request.path_params["file"])
+        if found is None:
+            return JSONResponse({"detail": "Not Found"}, 404)
+        return _conditional(request, found.content, found.media_type, found.etag, _FOREVER)
+
+
+def _files(base: str, *names: str) -> Files:
+    from velithon.openapi.assets import asset
+    from velithon.openapi.docs import Files
+
+    found = ((name, asset(name)) for name in names)
+    return Files(base, {name: item.version for name, item in found if item is not None})
+
+
+def _root_path(request: Request) -> str:
+    path: str = request.scope.get("root_path", "")
+    return path.rstrip("/")
+
+
+def _with_server(schema: dict[str, Any], root_path: str) -> dict[str, Any]:
+    """Return the document with the path that a proxy strips as its first server."""
+    servers = schema.get("servers", [])
+    if not root_path or any(server.get("url") == root_path for server in servers):
+        return schema
+    return {**schema, "servers": [{"url": root_path}, *servers]}
+
+
+def _origins(schema: dict[str, Any]) -> Iterator[str]:
+    """Yield the origins that "Try it out" and the logins of this document must reach, as CSP sources."""
+    from velithon.openapi.docs import _sources
+
+    urls = [server.get("url", "") for server in schema.get("servers", [])]
+    for scheme in schema.get("components", {}).get("securitySchemes", {}).values():
+        for flow in (scheme.get("flows") or {}).values():
+            urls += [flow.get(name, "") for name in _FLOW_URLS]
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.netloc and parts.scheme in {"http", "https"}:
+            # A server variable in the host can be anything that its values allow.
+            yield f"{parts.scheme}:" if "{" in parts.netloc else _sources(url)
+
+
+def _etag(content: bytes) -> str:
+    import hashlib
+
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def _conditional(request: Request, content: bytes, media_type: str, etag: str, cache_control: str) -> Response:
+    """Return the content, or 304 when the client has it (RFC 9110, section 13.1.2)."""
+    headers = {"ETag": etag, "Cache-Control": cache_control}
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if etag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
