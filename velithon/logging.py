@@ -1,0 +1,315 @@
+"""Log lines of the application and of both servers in one format, as text or as JSON, on the console and in files.
+
+`configure_logging` returns a `logging.config` dictionary made of strings and numbers only, so that it can be handed
+to worker processes whatever way they are started. Everything goes through the root logger: Granian's `_granian` and
+`granian.access`, Uvicorn's `uvicorn.error` and `uvicorn.access` and the application's own loggers end in the same
+lines.
+
+A request decides part of what is logged. No line may be forged with it: control characters are escaped, and the lines
+of a traceback are indented, so that only this module begins a line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import os
+import re
+from datetime import UTC, datetime
+from logging.handlers import BaseRotatingHandler
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import quote
+
+import orjson
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows: one process a file
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "DEFAULT_BACKUP_COUNT",
+    "DEFAULT_LOG_FILE",
+    "DEFAULT_MAX_BYTES",
+    "AccessFilter",
+    "JSONFormatter",
+    "LogFormat",
+    "RotatingFile",
+    "TextFormatter",
+    "configure_logging",
+    "escape_controls",
+]
+
+LogFormat = Literal["text", "json"]
+
+DEFAULT_LOG_FILE: Final = "velithon.log"
+DEFAULT_MAX_BYTES: Final = 10 * 1024 * 1024
+DEFAULT_BACKUP_COUNT: Final = 7
+
+# C0 and C1 controls (a terminal acts on ESC and on U+009B alike), the two line separators that str.splitlines honours,
+# the marks that reorder text on the screen, and lone surrogates, which no file can hold. The tab is harmless.
+_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SHORT = {"\n": "\\n", "\r": "\\r"}
+
+# What a record has without `extra=`; `message` and `asctime` are added by formatters, `taskName` by Python 3.12.
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
+_KEYS = frozenset({"timestamp", "level", "logger", "message", "exception", "stack"})
+
+# What may stand in a path and query (RFC 3986 3.3, 3.4); not the quotation mark, which ends the request line.
+_PATH_SAFE = "/:@!$&'()*+,;=~%?"
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
+    return _SHORT.get(char) or (f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}")
+
+
+def escape_controls(text: str) -> str:
+    r"""Return `text` with what could forge a line or command a terminal written as escapes (`\n`, `\x1b`)."""
+    return _CONTROLS.sub(_escape, text)
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    """The record's time by RFC 3339, in UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class TextFormatter(logging.Formatter):
+    """One line a record: time (RFC 3339, UTC), level, logger, message. Tracebacks follow, indented by four spaces."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line, and below it the lines of its traceback."""
+        name = record.name.lstrip("_")
+        lines = [f"{_timestamp(record)} {record.levelname:<8} {name}: {escape_controls(record.getMessage())}"]
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        for block in (record.exc_text, record.stack_info):
+            if block:
+                lines += [f"    {escape_controls(line)}" for line in block.split("\n")]
+        return "\n".join(lines)
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object a line: `timestamp` (RFC 3339, UTC), `level`, `logger`, `message`, and what `extra=` held.
+
+    A traceback is under `exception`, a stack under `stack`. An extra that would hide one of these six names gets an
+    underscore after its own. Values that JSON does not have are written as their `str`.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON."""
+        fields: dict[str, Any] = {
+            "timestamp": _timestamp(record),
+            "level": record.levelname,
+            "logger": record.name.lstrip("_"),
+            "message": record.getMessage(),
+        }
+        for key, value in record.__dict__.items():
+            if key not in _STANDARD:
+                fields[f"{key}_" if key in _KEYS else key] = value
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            fields["exception"] = record.exc_text
+        if record.stack_info:
+            fields["stack"] = record.stack_info
+        return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", _dump(fields))
+
+
+def _dump(fields: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (
+        orjson.JSONEncodeError
+    ):  # lone surrogates, integers over 64 bits, cycles: rare, so the slower way is taken then
+        return json.dumps({str(key): value if isinstance(value, str) else str(value) for key, value in fields.items()})
+
+
+class AccessFilter(logging.Filter):
+    """Bring the access records of Granian and of Uvicorn into one form.
+
+    The message becomes `client "METHOD path HTTP/version" status` (Granian adds the milliseconds that it took), and the
+    record carries `client`, `method`, `path`, `protocol`, `status` and, from Granian, `duration_ms`.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record in place when it is an access record; let every record pass."""
+        args = record.args
+        if isinstance(args, dict) and "dt_ms" in args:
+            fields = _granian_fields(args)
+        elif record.name == "uvicorn.access" and isinstance(args, tuple) and len(args) == 5:
+            fields = _uvicorn_fields(*args)
+        else:
+            return True
+        record.__dict__.update(fields)
+        record.msg = '{client} "{method} {path} {protocol}" {status}'.format_map(fields)
+        if "duration_ms" in fields:
+            record.msg += f" {fields['duration_ms']}ms"
+        record.args = None
+        return True
+
+
+def _granian_fields(args: dict[str, Any]) -> dict[str, Any]:
+    # Granian hands the decoded path, which may hold anything, and the query as it came
+    path = quote(args["path"], safe=_PATH_SAFE.replace("%?", ""))
+    query = f"?{quote(args['query_string'], safe=_PATH_SAFE)}" if args["query_string"] else ""
+    return {
+        "client": args["addr"],
+        "method": args["method"],
+        "path": path + query,
+        "protocol": args["protocol"],
+        "status": args["status"],
+        "duration_ms": round(args["dt_ms"], 3),
+    }
+
+
+def _uvicorn_fields(client: Any, method: Any, path: Any, version: Any, status: Any) -> dict[str, Any]:
+    return {
+        "client": re.sub(r":\d+$", "", str(client)),
+        "method": method,
+        "path": quote(str(path), safe=_PATH_SAFE),
+        "protocol": f"HTTP/{version}",
+        "status": status,
+    }
+
+
+class RotatingFile(BaseRotatingHandler):
+    """Append to a file and start a new one before it would grow over `max_bytes`; safe for several processes at once.
+
+    Older lines are in `name.1` (the newest) to `name.<backup_count>`. Every worker process writes to the same file: a
+    lock on the file itself orders writes and rotations, and who finds the file rotated by another opens the new one.
+
+    Args:
+        filename: The file; its directory must exist.
+        max_bytes: The size in bytes that no file exceeds, unless by a single longer line. 0 never rotates.
+        backup_count: How many older files are kept. 0 keeps none: the file is emptied when it is full.
+    """
+
+    stream: TextIOWrapper | None  # type: ignore[assignment] # typeshed omits the None that delay=True leaves
+
+    def __init__(
+        self, filename: str, *, max_bytes: int = DEFAULT_MAX_BYTES, backup_count: int = DEFAULT_BACKUP_COUNT
+    ) -> None:
+        """Open the file; see the class for the arguments."""
+        super().__init__(filename, mode="a", encoding="utf-8", errors="backslashreplace")
+        self.max_bytes = max_bytes
+        self.backup_count = backup_count
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record, rotating before it when it would not fit."""
+        try:
+            line = (self.format(record) + self.terminator).encode("utf-8", "backslashreplace")
+            stream = self._lock_file()
+            try:
+                size = os.fstat(stream.fileno()).st_size
+                if self.max_bytes and size and size + len(line) > self.max_bytes:
+                    self.doRollover()
+                    stream = self._lock_file()
+                os.write(stream.fileno(), line)
+            finally:
+                self._unlock_file()
+        except (OSError, ValueError, TypeError):
+            self.handleError(record)
+
+    def doRollover(self) -> None:
+        """Move every file one number up; the stream stays open, and locked, until all of them are moved."""
+        if not self.backup_count:
+            os.truncate(self.baseFilename, 0)
+            return
+        for number in range(self.backup_count - 1, 0, -1):
+            if os.path.exists(f"{self.baseFilename}.{number}"):
+                os.replace(f"{self.baseFilename}.{number}", f"{self.baseFilename}.{number + 1}")
+        os.replace(self.baseFilename, f"{self.baseFilename}.1")
+
+    def _lock_file(self) -> TextIOWrapper:
+        """Return the stream of the file that has the name now, locked for this process."""
+        while True:
+            stream = self.stream or self._open()
+            self.stream = stream
+            if fcntl is not None:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            try:
+                if os.path.samestat(os.fstat(stream.fileno()), os.stat(self.baseFilename)):
+                    return stream
+            except FileNotFoundError:
+                pass  # rotated away, or deleted by hand: the next round makes it anew
+            self.stream = None
+            stream.close()
+
+    def _unlock_file(self) -> None:
+        if fcntl is not None and self.stream is not None:
+            fcntl.flock(self.stream, fcntl.LOCK_UN)
+
+
+def configure_logging(
+    level: str = "INFO",
+    *,
+    log_format: LogFormat = "text",
+    file: str | os.PathLike[str] | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    backup_count: int = DEFAULT_BACKUP_COUNT,
+    apply: bool = True,
+) -> dict[str, Any]:
+    """Configure logging for this process and return the configuration for others.
+
+    Args:
+        level: A level's name in any case: `critical`, `error`, `warning`, `info` or `debug`.
+        log_format: `text` or `json`.
+        file: Also write to this file, rotated by size. The console (standard output) is always written to.
+        max_bytes: See `RotatingFile`.
+        backup_count: See `RotatingFile`.
+        apply: `False` only builds the dictionary.
+
+    Returns:
+        A dictionary for `logging.config.dictConfig`, for Granian's `log_dictconfig` and for Uvicorn's `log_config`.
+
+    Raises:
+        ValueError: There is no such level or format, or a number is negative.
+    """
+    level = level.upper()
+    if level not in ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"):
+        raise ValueError(f"log level must be critical, error, warning, info or debug, not {level.lower()!r}")
+    if log_format not in ("text", "json"):
+        raise ValueError(f"log format must be text or json, not {log_format!r}")
+    if max_bytes < 0 or backup_count < 0:
+        raise ValueError(f"max_bytes and backup_count must not be negative: {max_bytes}, {backup_count}")
+    formatter = "velithon.logging.TextFormatter" if log_format == "text" else "velithon.logging.JSONFormatter"
+    handlers: dict[str, Any] = {
+        "console": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}
+    }
+    if file is not None:
+        handlers["file"] = {
+            "class": "velithon.logging.RotatingFile",
+            "filename": os.path.abspath(file),
+            "max_bytes": max_bytes,
+            "backup_count": backup_count,
+            "formatter": "line",
+        }
+    through: dict[str, Any] = {"handlers": [], "propagate": True}
+    access = through | {"level": "INFO", "filters": ["access"]}
+    config: dict[str, Any] = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": formatter}},
+        "filters": {"access": {"()": "velithon.logging.AccessFilter"}},
+        "handlers": handlers,
+        "root": {"level": level, "handlers": list(handlers)},
+        "loggers": {
+            "_granian": through | {"level": level},
+            "granian.access": access,
+            "uvicorn": through | {"level": level},
+            "uvicorn.error": through | {"level": level},
+            "uvicorn.access": access,
+            # what they say at these levels is about themselves, many lines a request or a second
+            "python_multipart": {"level": "WARNING"},
+            "watchfiles": {"level": "WARNING"},
+        },
+    }
+    if apply:
+        logging.config.dictConfig(config)
+    return config
