@@ -1,3 +1,63 @@
 """Velithon: one web application on two protocols, RSGI and ASGI."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from velithon.application import Velithon
+from velithon.background import BackgroundTask, BackgroundTasks
+from velithon.datastructures import UploadFile
+from velithon.endpoint import HTTPEndpoint
+from velithon.exceptions import HTTPException, WebSocketException
+from velithon.param_functions import Body, Cookie, Depends, File, Form, Header, Path, Query, Security
+from velithon.requests import Request
+from velithon.responses import Response
+from velithon.routing import APIRouter, Router
+from velithon.websocket import WebSocket, WebSocketDisconnect, WebSocketEndpoint
+
+if TYPE_CHECKING:
+    from starlette import status
+    from starlette.middleware import Middleware
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "APIRouter",
+    "BackgroundTask",
+    "BackgroundTasks",
+    "Body",
+    "Cookie",
+    "Depends",
+    "File",
+    "Form",
+    "HTTPEndpoint",
+    "HTTPException",
+    "Header",
+    "Middleware",
+    "Path",
+    "Query",
+    "Request",
+    "Response",
+    "Router",
+    "Security",
+    "UploadFile",
+    "Velithon",
+    "WebSocket",
+    "WebSocketDisconnect",
+    "WebSocketEndpoint",
+    "WebSocketException",
+    "status",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Kept out of the import of an application that does not use them.
+    if name == "status":
+        from velithon import status
+
+        return status
+    if name == "Middleware":
+        from velithon.middleware import Middleware
+
+        return Middleware
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

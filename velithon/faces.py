@@ -50,7 +50,14 @@ def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: Erro
             response = await respond(request)
             if not isinstance(response, Response):
                 response = adopt(response, request)
-            await response(scope, receive, send)
+            background = response.background
+            if background is None:
+                await response(scope, receive, send)
+            else:
+                # Run here rather than by the response, so that a shutdown knows of it.
+                response.background = None
+                await response(scope, receive, send)
+                await run_background(background, scope)
         except BaseException as exc:
             raised = await _unwind(request._stack, exc)
             if errors is None or not isinstance(raised, Exception):
@@ -96,6 +103,15 @@ def rsgi_face(respond: Responder, app: Velithon, errors: Errors | None = None) -
                 await stack.aclose()
 
     return serve
+
+
+async def run_background(background: Any, scope: Scope) -> None:
+    """Run a response's background task, where a shutdown waits for it."""
+    in_flight = getattr(scope.get("app"), "_in_flight", None)
+    if in_flight is None:
+        await background()
+    else:
+        await in_flight.run(background)
 
 
 async def _unwind(stack: AsyncExitStack | None, exc: BaseException) -> BaseException:

@@ -20,29 +20,35 @@ from starlette.routing import WebSocketRoute
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from starlette.requests import HTTPConnection
     from starlette.routing import BaseRoute
     from starlette.types import Scope
 
 # Convertors whose values stay within one segment; any other may reach across slashes.
 _ONE_SEGMENT = frozenset({"str", "int", "float", "uuid"})
-# The matching rules that a table can foretell; `velithon.routing` adds its own.
+# The matching rules that a table can foretell; `velithon.routes` adds its own.
 PREDICTABLE: set[Any] = {StarletteRoute.matches}
 _PARAMETER = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*)(:[a-zA-Z_][a-zA-Z0-9_]*)?}")
 
 
 class Found(NamedTuple):
-    """A route that answers a path: in full, or (`allowed` is false) with another method than the one asked for."""
+    """A route that answers a path: in full, or (`allowed` is false) with another method than the one asked for.
+
+    `direct` says that the route is a responder, with `respond(request)`; `child_scope` is what a route with a matching
+    rule of its own wants to have added to the scope.
+    """
 
     route: BaseRoute
     path_params: dict[str, Any]
     allowed: bool
+    direct: bool
     child_scope: Scope | None = None
 
 
 class Entry:
     """One route with what it takes to try it."""
 
-    __slots__ = ("conversions", "match", "methods", "opaque", "order", "plain", "route")
+    __slots__ = ("conversions", "match", "methods", "opaque", "order", "plain", "responds", "route")
 
     def __init__(self, order: int, route: BaseRoute) -> None:
         self.order = order
@@ -50,6 +56,7 @@ class Entry:
         # A route class with a matching rule of its own is asked, not predicted.
         self.opaque = type(route).matches not in PREDICTABLE
         self.plain = not self.opaque and not _PARAMETER.search(route.path)  # type: ignore[attr-defined]
+        self.responds = hasattr(route, "respond")
         self.methods: set[str] | None = None
         self.conversions: tuple[tuple[str, Any], ...] = ()
         if not self.opaque:
@@ -62,21 +69,23 @@ class Entry:
                 if type(convertor).__name__ != "StringConvertor"
             )
 
-    def attempt(self, path: str, method: str, scope: Scope | None) -> Found | None:
+    def attempt(self, path: str, method: str, connection: HTTPConnection[Any] | None) -> Found | None:
         if self.opaque:
-            if scope is None:
-                raise LookupError("a scope is needed")
-            match, child_scope = self.route.matches(scope)
+            if connection is None:
+                return None
+            match, child_scope = self.route.matches(connection.scope)
             if match is Match.NONE:
                 return None
-            return Found(self.route, child_scope.get("path_params", {}), match is Match.FULL, child_scope)
+            params = child_scope.get("path_params", {})
+            return Found(self.route, params, match is Match.FULL, False, child_scope)
         matched = self.match(path)
         if matched is None:
             return None
-        params: dict[str, Any] = matched.groupdict()
+        params = matched.groupdict()
         for name, convert in self.conversions:
             params[name] = convert(params[name])
-        return Found(self.route, params, self.methods is None or method in self.methods)
+        allowed = self.methods is None or method in self.methods
+        return Found(self.route, params, allowed, allowed and self.responds)
 
 
 @dataclass(slots=True)
@@ -180,19 +189,21 @@ class Table:
                 otherwise = found
                 break
             for method in entry.methods:
-                by_method.setdefault(method, found._replace(allowed=True))
+                by_method.setdefault(method, found._replace(allowed=True, direct=entry.responds))
             if otherwise is None:
                 otherwise = found
         return Exact(by_method, otherwise)
 
-    def resolve(self, method: str, path: str, scope: Scope | None = None) -> Found | None:
+    def resolve(self, method: str, path: str, connection: HTTPConnection[Any] | None = None) -> Found | None:
         """Find the route for a method and a path.
+
+        Args:
+            method: In upper case.
+            path: Within the router: without the root path.
+            connection: For routes that decide for themselves, by its scope; without it they never match.
 
         Returns:
             What was found, or `None`. `Found.path_params` is the caller's to keep, but not to change.
-
-        Raises:
-            LookupError: A route decides for itself and `scope` was not given.
         """
         exact = self.exact.get(path)
         if exact is not None:
@@ -203,7 +214,7 @@ class Table:
                 return exact.otherwise
         partial: Found | None = None
         for entry in self.candidates(path):
-            found = entry.attempt(path, method, scope)
+            found = entry.attempt(path, method, connection)
             if found is not None:
                 if found.allowed:
                     return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from velithon_adapters import ASGIAdapter
 
 from velithon.exceptions import RegistrationError
-from velithon.faces import asgi_face, capture, rsgi_face
+from velithon.faces import asgi_face, capture, layered, rsgi_face
 from velithon.middleware.base import dispatch_of
 from velithon.requests import RSGIRequest
 from velithon.responses import AppResponse
@@ -51,6 +51,9 @@ class Stack:
     def direct(self) -> bool:
         return self.rsgi is None
 
+    def rsgi_form(self, app: Velithon) -> RSGIApp:
+        return self.rsgi or rsgi_face(self.respond, app)
+
 
 class Next:
     """The next layer as a layer sees it: an ASGI application with three arguments, an RSGI application with two."""
@@ -82,7 +85,7 @@ def build_stack(respond: Responder, otherwise: ASGIApp | None, layers: Iterable[
     """
     stack = Stack(respond, asgi_face(respond, otherwise))
     for cls, args, kwargs in reversed(list(layers)):
-        layer = cls(Next(stack.asgi, stack.rsgi or rsgi_face(stack.respond, app)), *args, **kwargs)
+        layer = cls(Next(stack.asgi, stack.rsgi_form(app)), *args, **kwargs)
         stack = _extend(stack, layer, app)
     return stack
 
@@ -157,3 +160,12 @@ def begun(respond: Responder) -> Responder:
     return call_next
 
 
+def route_stack(respond: Responder, layers: Iterable[Middleware], app: Velithon) -> Responder:
+    """Return the responder of one route behind its own layers, the outermost first."""
+    stack = build_stack(respond, None, layers, app)
+    return stack.respond if stack.direct else layered(stack.asgi, stack.rsgi_form(app))
+
+
+def asgi_form(layer: Any) -> ASGIApp:
+    """Return a layer as WebSocket routes need it."""
+    return ASGIAdapter(layer) if not hasattr(layer, "__rsgi__") and _positional(layer) == 2 else layer

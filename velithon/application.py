@@ -1,0 +1,393 @@
+"""The application: Starlette's, with FastAPI's options and two faces."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Unpack
+
+from starlette.applications import Starlette
+from starlette.datastructures import State
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware import Middleware
+from velithon_adapters.lifespan import Lifespan as LifespanRunner
+
+from velithon.background import InFlight
+from velithon.datastructures import Default
+from velithon.exception_handlers import (
+    http_exception_handler,
+    problem_handlers,
+    request_validation_exception_handler,
+    websocket_request_validation_exception_handler,
+)
+from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
+from velithon.faces import asgi_face, layered, rsgi_face
+from velithon.middleware.base import BaseHTTPMiddleware
+from velithon.middleware.errors import Errors
+from velithon.middleware.stack import build_stack
+from velithon.responses import JSONResponse
+from velithon.routing import Router, Verbs, _check_options
+from velithon.signature import AppScope
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
+
+    from velithon.di import ServiceContainer
+    from velithon.params import Depends
+    from velithon.requests import Request
+    from velithon.routes import F, Handlers, RouteOptions
+
+__all__ = ["Velithon"]
+
+
+class Velithon(Verbs, Starlette):
+    """A web application that any ASGI server can hold, and that Granian calls over RSGI.
+
+    Args:
+        debug: Whether a traceback is the answer to an unhandled exception.
+        routes: The first routes.
+        middleware: Layers around everything; the last one runs first.
+        exception_handlers: By status code or exception class: `handler(request, exc) -> Response`, sync or async.
+        lifespan: `async with lifespan(app)` stands around the time in which the application serves. What it yields is
+            in `request.state`.
+        on_startup: Functions that run before the first request.
+        on_shutdown: Functions that run after the last request.
+        title: For the document: likewise `summary`, `description`, `version`, `terms_of_service`, `contact`,
+            `license_info`, `servers`, `openapi_tags`, `openapi_external_docs`, `webhooks`.
+        openapi_url: Where the document is served; `None` serves neither it nor its pages.
+        docs_url: Where Swagger UI is served; `None` nowhere. Likewise `redoc_url`, `swagger_ui_oauth2_redirect_url`.
+        swagger_ui_init_oauth: OAuth2 settings of Swagger UI.
+        swagger_ui_parameters: Further settings of Swagger UI.
+        separate_input_output_schemas: Whether a model that reads and writes differently has two schemas.
+        root_path: The path under which a proxy serves the application.
+        root_path_in_servers: Whether the document names it as a server.
+        redirect_slashes: Whether a path that only misses, or only has, its last slash is redirected (307).
+        default_response_class: The class of responses made of what endpoints return.
+        problem_details: Whether errors are answered as RFC 9457 problem documents.
+        thread_pool_size: How many sync endpoints and dependencies run at once; 40 by default.
+        background_grace: How long a shutdown waits for background tasks, in seconds.
+        options: What all routes share: see `Router`.
+
+    Raises:
+        TypeError: An option that does not exist.
+    """
+
+    router: Router
+
+    def __init__(
+        self,
+        *,
+        debug: bool = False,
+        routes: Sequence[BaseRoute] | None = None,
+        middleware: Sequence[Middleware] | None = None,
+        exception_handlers: Mapping[Any, Callable[..., Any]] | None = None,
+        lifespan: Lifespan[Any] | None = None,
+        on_startup: Sequence[Callable[[], Any]] | None = None,
+        on_shutdown: Sequence[Callable[[], Any]] | None = None,
+        title: str = "Velithon",
+        summary: str | None = None,
+        description: str = "",
+        version: str = "0.1.0",
+        terms_of_service: str | None = None,
+        contact: dict[str, Any] | None = None,
+        license_info: dict[str, Any] | None = None,
+        servers: list[dict[str, Any]] | None = None,
+        openapi_tags: list[dict[str, Any]] | None = None,
+        openapi_external_docs: dict[str, Any] | None = None,
+        webhooks: Router | None = None,
+        openapi_url: str | None = "/openapi.json",
+        docs_url: str | None = "/docs",
+        redoc_url: str | None = "/redoc",
+        swagger_ui_oauth2_redirect_url: str | None = "/docs/oauth2-redirect",
+        swagger_ui_init_oauth: dict[str, Any] | None = None,
+        swagger_ui_parameters: dict[str, Any] | None = None,
+        separate_input_output_schemas: bool = True,
+        root_path: str = "",
+        root_path_in_servers: bool = True,
+        redirect_slashes: bool = True,
+        default_response_class: Any = Default(JSONResponse),
+        problem_details: bool = False,
+        thread_pool_size: int = 40,
+        background_grace: float | None = 10.0,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        _check_options("Velithon", options)
+        self.debug = debug
+        self.title = title
+        self.summary = summary
+        self.description = description
+        self.version = version
+        self.terms_of_service = terms_of_service
+        self.contact = contact
+        self.license_info = license_info
+        self.servers = servers or []
+        self.openapi_tags = openapi_tags
+        self.openapi_external_docs = openapi_external_docs
+        self.openapi_version = "3.1.0"
+        self.openapi_schema: dict[str, Any] | None = None
+        self.webhooks = webhooks or Router()
+        self.openapi_url = openapi_url
+        self.docs_url = docs_url
+        self.redoc_url = redoc_url
+        self.swagger_ui_oauth2_redirect_url = swagger_ui_oauth2_redirect_url
+        self.swagger_ui_init_oauth = swagger_ui_init_oauth
+        self.swagger_ui_parameters = swagger_ui_parameters
+        self.separate_input_output_schemas = separate_input_output_schemas
+        self.root_path = root_path.rstrip("/")
+        self.root_path_in_servers = root_path_in_servers
+        self.max_body_size = options.pop("max_body_size", None)
+        self.thread_pool_size = thread_pool_size
+        self.background_grace = background_grace
+        self.state = State()
+        self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
+        self.containers: list[ServiceContainer] = []
+        self._in_flight = InFlight()
+        self._app_scope = AppScope()
+        self._lifespan_state: dict[str, Any] = {}
+        self._runner: LifespanRunner | None = None
+        self.exception_handlers = self._handlers(exception_handlers or {}, problem_details)
+        # Outermost first, as Starlette keeps them; what was given last is to run first.
+        self.user_middleware = list(reversed(middleware or ()))
+        self.middleware_stack: ASGIApp | None = None
+        self.router = Router(
+            redirect_slashes=redirect_slashes,
+            lifespan=lifespan,
+            on_startup=on_startup,
+            on_shutdown=on_shutdown,
+            default_response_class=default_response_class,
+            dependency_overrides_provider=self,
+            **options,
+        )
+        self.router.resources = self._resources
+        for route in routes or ():
+            self.router.add_existing(route)
+        self.on_startup: Handlers = self.router.on_startup
+        self.on_shutdown: Handlers = self.router.on_shutdown
+        self.setup()
+
+    @staticmethod
+    def _handlers(given: Mapping[Any, Callable[..., Any]], problem_details: bool) -> dict[Any, Any]:
+        if problem_details:
+            return {**problem_handlers(), **given}
+        return {
+            StarletteHTTPException: http_exception_handler,
+            RequestValidationError: request_validation_exception_handler,
+            WebSocketRequestValidationError: websocket_request_validation_exception_handler,
+            **given,
+        }
+
+    def setup(self) -> None:
+        """Add the routes of the document and its pages."""
+        from velithon.openapi import setup
+
+        setup(self)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document. Replace this method to change it."""
+        from velithon.openapi import document
+
+        return document(self)
+
+    # -- the two faces --------------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer over ASGI."""
+        if self.root_path:
+            scope["root_path"] = self.root_path
+        scope["app"] = self
+        app = self.middleware_stack
+        if app is None:
+            app = self._build()
+        await app(scope, receive, send)
+
+    def __rsgi__(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None]:
+        """Answer over RSGI."""
+        if scope.proto == "ws":
+            return self._websocket(scope, protocol)
+        return self._serve(scope, protocol)
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start up, when a Granian worker starts.
+
+        Raises:
+            Exception: What the lifespan or a startup function raised; the worker ends.
+        """
+        self._runner = LifespanRunner(self)
+        loop.run_until_complete(self._runner.startup())
+        self._lifespan_state = self._runner.state
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Finish background work and shut down, when a Granian worker stops."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            loop.run_until_complete(runner.shutdown())
+
+    async def _serve(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
+        """Stand in for the RSGI face until the first request."""
+        self._build()
+        await self._serve(scope, protocol)
+
+    async def _websocket(self, scope: Any, protocol: Any) -> None:
+        from velithon_adapters.websocket import serve_websocket
+
+        await serve_websocket(self, scope, protocol, state=dict(self._lifespan_state), root_path=self.root_path)
+
+    def _build(self) -> ASGIApp:
+        """Compose the layers for both faces; from here on none can be added."""
+        self._errors = errors = Errors(self.exception_handlers, self.debug)
+        router = self.router
+
+        async def respond(request: Request) -> Any:
+            try:
+                return await router.respond(request)
+            except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
+                return await errors.respond(request, exc)
+
+        stack = build_stack(respond, errors.wrap(router), self.user_middleware, self)
+        outermost = stack.respond if stack.direct else layered(stack.asgi, stack.rsgi_form(self))
+        http = asgi_face(outermost, otherwise=stack.asgi, errors=errors)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "lifespan":
+                await router.lifespan(scope, receive, send)
+            else:
+                await http(scope, receive, send)
+
+        self.middleware_stack = app
+        self._serve = rsgi_face(outermost, self, errors)  # type: ignore[method-assign]
+        return app
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the application with its layers, as ASGI."""
+        return self._build()
+
+    # -- lifespan -------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _resources(self) -> AsyncIterator[None]:
+        """Hold what the application owns, around its lifespan: closed after the shutdown functions ran."""
+        from velithon.concurrency import configure_thread_pool
+
+        configure_thread_pool(self.thread_pool_size)
+        async with AsyncExitStack() as stack:
+            for container in self.containers:
+                stack.push_async_callback(container.close)
+                await container.startup()
+            stack.push_async_callback(self._app_scope.aclose)
+            try:
+                yield
+            finally:
+                await self._in_flight.drain(self.background_grace)
+
+    def on_event(self, event_type: str) -> Callable[[F], F]:
+        """Return the decorator for `"startup"` or `"shutdown"` functions; the function comes back unchanged."""
+        return self.router.on_event(event_type)
+
+    def add_event_handler(self, event_type: str, function: Callable[[], Any]) -> None:
+        """Add a `"startup"` or `"shutdown"` function."""
+        self.router.add_event_handler(event_type, function)
+
+    def register_container(self, container: ServiceContainer) -> None:
+        """Start this container with the application and close it with it.
+
+        Raises:
+            ProviderError: A provider of it cannot be resolved; names the path to it.
+        """
+        if container not in self.containers:
+            self.containers.append(container)
+
+    # -- layers and handlers --------------------------------------------------------------------------------------
+
+    def middleware(self, middleware_type: str) -> Callable[[F], F]:
+        """Return the decorator that makes `async function(request, call_next)` the outermost layer.
+
+        Raises:
+            ValueError: `middleware_type` is not `"http"`.
+        """
+        if middleware_type != "http":
+            raise ValueError(f"The only type of function middleware is 'http', not {middleware_type!r}.")
+
+        def decorator(function: F) -> F:
+            self.add_middleware(BaseHTTPMiddleware, dispatch=function)
+            return function
+
+        return decorator
+
+    def exception_handler(self, exc_class_or_status_code: int | type[Exception]) -> Callable[[F], F]:
+        """Return the decorator that makes a function the handler of a status code or an exception class."""
+
+        def decorator(function: F) -> F:
+            self.add_exception_handler(exc_class_or_status_code, function)
+            return function
+
+        return decorator
+
+    def add_exception_handler(
+        self, exc_class_or_status_code: int | type[Exception], handler: Callable[..., Any]
+    ) -> None:
+        """Let `handler(request, exc) -> Response` answer a status code or an exception class.
+
+        Raises:
+            RuntimeError: The application has started.
+        """
+        if self.middleware_stack is not None:
+            raise RuntimeError("Cannot add an exception handler after an application has started")
+        self.exception_handlers[exc_class_or_status_code] = handler
+
+    # -- routes ---------------------------------------------------------------------------------------------------
+
+    def add_api_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: Collection[str] | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Add a route; see `Route` for the arguments and `RouteOptions` for the options."""
+        self.router.add_api_route(path, endpoint, methods=methods, **options)
+
+    def add_route(  # type: ignore[override]
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        methods: Collection[str] | None = None,
+        name: str | None = None,
+        include_in_schema: bool = True,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
+        self.router.add_route(path, endpoint, methods, name, include_in_schema, **options)
+
+    def add_api_websocket_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        name: str | None = None,
+        *,
+        dependencies: Sequence[Depends] | None = None,
+        middleware: Sequence[Middleware] | None = None,
+    ) -> None:
+        """Add a WebSocket route; see `WebSocketRoute` for the arguments."""
+        self.router.add_api_websocket_route(path, endpoint, name, dependencies=dependencies, middleware=middleware)
+
+    add_websocket_route = add_api_websocket_route
+
+    def include_router(
+        self,
+        router: Router,
+        *,
+        prefix: str = "",
+        default_response_class: Any = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Add the routes of a router; see `Router.include_router`."""
+        self.router.include_router(router, prefix=prefix, default_response_class=default_response_class, **options)
+
+    def add_router(self, router: Router, *, prefix: str = "", **options: Unpack[RouteOptions]) -> None:
+        """Add the routes of a router: the guide's name for `include_router`."""
+        self.include_router(router, prefix=prefix, **options)

@@ -1,0 +1,83 @@
+"""Class endpoints: one class, a method for each HTTP method."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from starlette.endpoints import HTTPEndpoint as StarletteHTTPEndpoint
+from starlette.requests import Request as StarletteRequest
+
+from velithon.requests import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["HTTPEndpoint"]
+
+HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
+
+
+class HTTPEndpoint(StarletteHTTPEndpoint):
+    """Base of endpoint classes: define `get`, `post`, `put`, `patch`, `delete`, `head`, `options` as needed.
+
+    A method takes whatever a function endpoint may take: path and query parameters, bodies, dependencies, the request.
+    An instance is made for each request; `self.request` is that request. A method that the class lacks answers 405.
+    """
+
+    request: Request
+
+
+def endpoint_methods(cls: type) -> dict[str, Callable[..., Any]]:
+    """Return the HTTP methods that a class defines, `HEAD` left to `GET` where it has none of its own."""
+    found = {name: getattr(cls, name.lower(), None) for name in HTTP_METHODS}
+    return {name: method for name, method in found.items() if inspect.isfunction(method)}
+
+
+def method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function endpoint for one method of a class, with the method's signature less `self`."""
+    # A class that brings Starlette's constructor arguments gets them.
+    plain = cls.__init__ is StarletteHTTPEndpoint.__init__
+
+    def make(request: Request) -> Any:
+        if plain:
+            instance = cls.__new__(cls)
+        else:
+            instance = cls(request.scope, request.receive, request._send)
+        instance.request = request  # type: ignore[attr-defined]
+        return instance
+
+    call: Callable[..., Any]
+    if inspect.iscoroutinefunction(inspect.unwrap(method)):
+
+        @functools.wraps(method)
+        async def call(*args: Any, _request: Request, **kwargs: Any) -> Any:
+            return await method(make(_request), *args, **kwargs)
+
+    else:
+
+        @functools.wraps(method)
+        def call(*args: Any, _request: Request, **kwargs: Any) -> Any:
+            return method(make(_request), *args, **kwargs)
+
+    signature = inspect.signature(method)
+    own = list(signature.parameters.values())[1:]
+    request = inspect.Parameter("_request", inspect.Parameter.KEYWORD_ONLY, annotation=StarletteRequest)
+    variadic = [parameter for parameter in own if parameter.kind is parameter.VAR_KEYWORD]
+    others = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
+    call.__signature__ = signature.replace(parameters=[*others, request, *variadic])  # type: ignore[attr-defined]
+    call.__qualname__ = f"{cls.__qualname__}.{method.__name__}"
+    return call
+
+
+def is_asgi(endpoint: Any) -> bool:
+    """Tell whether an endpoint is an ASGI application: a class or object called with `(scope, receive, send)`."""
+    while isinstance(endpoint, functools.partial):
+        endpoint = endpoint.func
+    if inspect.isfunction(endpoint) or inspect.ismethod(endpoint) or inspect.isbuiltin(endpoint):
+        return False
+    try:
+        return list(inspect.signature(endpoint).parameters)[:3] == ["scope", "receive", "send"]
+    except (TypeError, ValueError):
+        return False

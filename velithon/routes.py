@@ -1,0 +1,504 @@
+"""Routes: Starlette's, with FastAPI's options, answering on both faces."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+
+from starlette import routing as starlette
+from starlette._exception_handler import wrap_app_handling_exceptions
+from starlette._utils import is_async_callable
+from starlette.datastructures import URL
+from starlette.routing import BaseRoute, Match, NoMatchFound, get_name
+from starlette.websockets import WebSocket
+
+from velithon.datastructures import Default, DefaultPlaceholder
+from velithon.endpoint import HTTPEndpoint, endpoint_methods, is_asgi, method_endpoint
+from velithon.exceptions import HTTPException, RegistrationError
+from velithon.faces import asgi_face
+from velithon.requests import Request
+from velithon.resolver import PREDICTABLE, Found, Table
+from velithon.responses import AppResponse, JSONResponse, RedirectResponse, Response
+from velithon.signature import (
+    EndpointModel,
+    ResponseOptions,
+    compile_http,
+    compile_websocket,
+    read_endpoint,
+)
+
+if TYPE_CHECKING:
+    from enum import Enum
+
+    from pydantic.main import IncEx
+    from starlette.middleware import Middleware
+    from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+
+    from velithon.application import Velithon
+    from velithon.faces import Responder
+    from velithon.params import Depends
+
+__all__ = [
+    "APIRoute",
+    "APIWebSocketRoute",
+    "Host",
+    "Mount",
+    "Route",
+    "RouteOptions",
+    "WebSocketRoute",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")
+
+
+class RouteOptions(TypedDict, total=False):
+    """What a route can be given beside its path, its endpoint and its methods. Meanings and defaults are FastAPI's.
+
+    Keys:
+        name: For `url_path_for`; the endpoint's name by default.
+        response_model: What to validate, filter and document; the return annotation by default.
+        response_model_include: Fields to keep; likewise `response_model_exclude`, `response_model_by_alias`,
+            `response_model_exclude_unset`, `response_model_exclude_defaults`, `response_model_exclude_none`.
+        response_class: The class of responses made of what the endpoint returns.
+        status_code: The status of a success.
+        dependencies: Run before the endpoint; their values are not used.
+        middleware: Layers around this route alone, the outermost first.
+        max_body_size: In bytes; a larger body is answered with 413.
+        form_limits: `max_files`, `max_fields` (counts), `max_part_size` (bytes of one field that is no file).
+        strict_content_type: Whether a JSON body needs a JSON `Content-Type`.
+        raises: `HTTPException` subclasses that belong in the document.
+        tags: Likewise for the document: `summary`, `description`, `response_description`, `responses`, `deprecated`,
+            `operation_id`, `include_in_schema`, `callbacks`, `openapi_extra`, `generate_unique_id_function`.
+    """
+
+    name: str | None
+    response_model: Any
+    response_model_include: IncEx | None
+    response_model_exclude: IncEx | None
+    response_model_by_alias: bool
+    response_model_exclude_unset: bool
+    response_model_exclude_defaults: bool
+    response_model_exclude_none: bool
+    response_class: Any
+    status_code: int | None
+    dependencies: Sequence[Depends] | None
+    middleware: Sequence[Middleware] | None
+    max_body_size: int | None
+    form_limits: dict[str, Any] | None
+    strict_content_type: Any
+    raises: Sequence[type[Exception]]
+    tags: Sequence[str | Enum] | None
+    summary: str | None
+    description: str | None
+    response_description: str
+    responses: dict[int | str, dict[str, Any]] | None
+    deprecated: bool | None
+    operation_id: str | None
+    include_in_schema: bool
+    callbacks: list[BaseRoute] | None
+    openapi_extra: dict[str, Any] | None
+    generate_unique_id_function: Any
+
+
+def generate_unique_id(route: Route) -> str:
+    """Return FastAPI's operation id: the name, the path and the first method, in word characters."""
+    operation_id = re.sub(r"\W", "_", f"{route.name}{route.path_format}")
+    return f"{operation_id}_{next(iter(route.methods)).lower()}"
+
+
+# What an outer router adds to, or decides for, the routes inside it, and how.
+_JOINED: dict[str, Callable[[Any, Any], Any]] = {
+    "tags": lambda outer, inner: [*(outer or ()), *(inner or ())],
+    "dependencies": lambda outer, inner: [*(outer or ()), *(inner or ())],
+    "callbacks": lambda outer, inner: [*(outer or ()), *(inner or ())],
+    "middleware": lambda outer, inner: [*(outer or ()), *(inner or ())],
+    "raises": lambda outer, inner: [*(outer or ()), *(inner or ())],
+    "responses": lambda outer, inner: {**(outer or {}), **(inner or {})},
+    "form_limits": lambda outer, inner: {**(outer or {}), **(inner or {})},
+    "deprecated": lambda outer, inner: inner or outer,
+    "include_in_schema": lambda outer, inner: inner and outer,
+    "max_body_size": lambda outer, inner: outer if inner is None else inner,
+}
+_FALLBACK = ("response_class", "generate_unique_id_function", "strict_content_type")
+
+
+def join_options(outer: RouteOptions, inner: RouteOptions) -> RouteOptions:
+    """Return the options of a route inside a router: the route's own, with the router's where they belong."""
+    joined: dict[str, Any] = dict(inner)
+    given: dict[str, Any] = dict(outer)
+    for name, value in given.items():
+        if name not in joined:
+            joined[name] = value
+        elif name in _JOINED:
+            joined[name] = _JOINED[name](value, joined[name])
+        elif name in _FALLBACK and isinstance(joined[name], DefaultPlaceholder):
+            joined[name] = value
+    return joined  # type: ignore[return-value]
+
+
+class Route(starlette.Route):
+    """An HTTP route.
+
+    Args:
+        path: Starts with `/`; parameters are `{name}` or `{name:convertor}`.
+        endpoint: A function, an `HTTPEndpoint` class, or an ASGI application.
+        methods: `GET` by default; for a class, those it defines. `GET` answers `HEAD` too.
+        options: See `RouteOptions`.
+
+    Raises:
+        RegistrationError: The signature cannot be served; names the endpoint, the parameter and the cure.
+    """
+
+    methods: Any
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: Collection[str] | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        if not path.startswith("/"):
+            raise RegistrationError(f"The path of a route starts with '/': got {path!r}.", endpoint=endpoint)
+        unknown = options.keys() - RouteOptions.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"Route() got unknown options: {', '.join(sorted(unknown))}.")
+        self.path = path
+        self.endpoint = endpoint
+        self.options = options
+        self.path_regex, self.path_format, self.param_convertors = starlette.compile_path(path)
+        self.name = options.get("name") or get_name(endpoint)
+        self._take_options(options)
+        self._read(endpoint, methods)
+        unique_id = self.generate_unique_id_function
+        if isinstance(unique_id, DefaultPlaceholder):
+            unique_id = unique_id.value
+        self.unique_id = self.operation_id or (unique_id(self) if self.methods else self.name)
+        self.app = asgi_face(self._respond)
+        self._provider: Velithon | None = None
+
+    def _take_options(self, options: RouteOptions) -> None:
+        self.response_model = options.get("response_model", Default(None))
+        self.response_model_include = options.get("response_model_include")
+        self.response_model_exclude = options.get("response_model_exclude")
+        self.response_model_by_alias = options.get("response_model_by_alias", True)
+        self.response_model_exclude_unset = options.get("response_model_exclude_unset", False)
+        self.response_model_exclude_defaults = options.get("response_model_exclude_defaults", False)
+        self.response_model_exclude_none = options.get("response_model_exclude_none", False)
+        self.response_class = options.get("response_class", Default(JSONResponse))
+        status_code = options.get("status_code")
+        self.status_code = None if status_code is None else int(status_code)
+        self.dependencies = list(options.get("dependencies") or ())
+        self.middleware = list(options.get("middleware") or ())
+        self.max_body_size = options.get("max_body_size")
+        self.form_limits = options.get("form_limits") or {}
+        self.strict_content_type = options.get("strict_content_type", Default(True))
+        self.raises = list(options.get("raises") or ())
+        self.tags = list(options.get("tags") or ())
+        self.summary = options.get("summary")
+        description = options.get("description") or inspect.cleandoc(self.endpoint.__doc__ or "")
+        self.description = description.split("\f")[0].strip()
+        self.response_description = options.get("response_description", "Successful Response")
+        self.responses = options.get("responses") or {}
+        self.deprecated = options.get("deprecated")
+        self.operation_id = options.get("operation_id")
+        self.include_in_schema = options.get("include_in_schema", True)
+        self.callbacks = options.get("callbacks")
+        self.openapi_extra = options.get("openapi_extra")
+        self.generate_unique_id_function = options.get("generate_unique_id_function", Default(generate_unique_id))
+
+    def _read(self, endpoint: Callable[..., Any], methods: Collection[str] | None) -> None:
+        """Read the signatures, once: `model` for a function, `models` by method for a class, neither for ASGI."""
+        self.model: EndpointModel | None = None
+        self.models: dict[str, EndpointModel] = {}
+        if inspect.isclass(endpoint) and issubclass(endpoint, starlette_endpoint):
+            found = endpoint_methods(endpoint)
+            self.methods = {method.upper() for method in methods} if methods is not None else set(found)
+            self.models = {
+                name: self._model(method_endpoint(endpoint, method))
+                for name, method in found.items()
+                if name in self.methods or (name == "HEAD" and "GET" in self.methods)
+            }
+        elif is_asgi(endpoint):
+            self.methods = None if methods is None else {method.upper() for method in methods}
+        else:
+            # A dict keeps the order of declaration; what takes "the first method" must not depend on hashing.
+            self.methods = dict.fromkeys(method.upper() for method in methods or ("GET",)).keys()
+            self.model = self._model(endpoint)
+
+    def _model(self, call: Callable[..., Any]) -> EndpointModel:
+        return read_endpoint(call, path=self.path_format, kind="http", dependencies=self.dependencies, name=self.name)
+
+    @property
+    def allowed_methods(self) -> set[str]:
+        """The methods that are answered: those declared, and `HEAD` where there is `GET`."""
+        methods = set(self.methods or ())
+        if "GET" in methods:
+            methods.add("HEAD")
+        return methods
+
+    @property
+    def response_options(self) -> ResponseOptions:
+        """How results become responses, as the signature compiler takes it."""
+        return ResponseOptions(
+            response_model=self.response_model,
+            response_class=self.response_class,
+            status_code=self.status_code,
+            include=self.response_model_include,
+            exclude=self.response_model_exclude,
+            by_alias=self.response_model_by_alias,
+            exclude_unset=self.response_model_exclude_unset,
+            exclude_defaults=self.response_model_exclude_defaults,
+            exclude_none=self.response_model_exclude_none,
+        )
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match as Starlette's route does; `HEAD` is answered where `GET` is."""
+        match, child_scope = super().matches(scope)
+        if match is Match.PARTIAL and scope["method"] in self.allowed_methods:
+            match = Match.FULL
+        return match, child_scope
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer over ASGI, under a router that is not Velithon's."""
+        if self.methods and scope["method"] not in self.allowed_methods:
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(self.allowed_methods))})
+        conn = Request(scope, receive, send)
+        await wrap_app_handling_exceptions(self.app, conn)(scope, receive, send)
+
+    def get_route_handler(self) -> Callable[[Any], Awaitable[Any]]:
+        """Return what answers a request: `async handler(request) -> Response`. Subclasses may wrap it."""
+        if self.model is not None:
+            return self._handler(self.model)
+        if self.models:
+            return self._class_handler()
+
+        async def run(request: Request) -> AppResponse:
+            return AppResponse(self.endpoint, request)
+
+        return run
+
+    def _handler(self, model: EndpointModel) -> Callable[[Any], Awaitable[Any]]:
+        compiled = functools.partial(
+            compile_http,
+            model,
+            self.response_options,
+            strict_content_type=_value(self.strict_content_type),
+            form_limits=self.form_limits,
+        )
+        plan = compiled()
+        provider = self._provider
+        if provider is None or not model.dependencies:
+            return plan
+        overridden: dict[tuple[Any, ...], Callable[[Any], Awaitable[Any]]] = {}
+
+        def handler(request: Any) -> Awaitable[Any]:
+            overrides = provider.dependency_overrides
+            if not overrides:
+                return plan(request)
+            key = tuple((id(call), id(other)) for call, other in overrides.items())
+            alternative = overridden.get(key)
+            if alternative is None:
+                alternative = overridden[key] = compiled(overrides=dict(overrides))
+            return alternative(request)
+
+        return handler
+
+    def _class_handler(self) -> Callable[[Any], Awaitable[Any]]:
+        handlers = {method: self._handler(model) for method, model in self.models.items()}
+        if "GET" in handlers:
+            handlers.setdefault("HEAD", handlers["GET"])
+        allow = ", ".join(sorted(handlers))
+
+        def handler(request: Any) -> Awaitable[Any]:
+            answer = handlers.get(request.method)
+            if answer is None:
+                raise HTTPException(405, headers={"Allow": allow})
+            return answer(request)
+
+        return handler
+
+    def respond(self, request: Request) -> Awaitable[Any]:
+        """Answer a request; the plan is made when the first one arrives."""
+        self.respond = self._build()  # type: ignore[method-assign]
+        return self.respond(request)
+
+    def _respond(self, request: Request) -> Awaitable[Any]:
+        return self.respond(request)
+
+    def _build(self) -> Responder:
+        respond: Any = self.get_route_handler()
+        limit = self.max_body_size
+        if limit is None and self._provider is not None:
+            limit = self._provider.max_body_size
+        if limit is not None:
+            respond = _limited(respond, limit)
+        if self.middleware and self._provider is not None:
+            from velithon.middleware.stack import route_stack
+
+            respond = route_stack(respond, self.middleware, self._provider)
+        return respond  # type: ignore[no-any-return]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Route) and (self.path, self.endpoint, set(self.methods or ())) == (
+            other.path,
+            other.endpoint,
+            set(other.methods or ()),
+        )
+
+    __hash__ = object.__hash__
+
+
+APIRoute = Route
+PREDICTABLE.add(Route.matches)
+starlette_endpoint = HTTPEndpoint.__mro__[1]
+
+
+def _value(option: Any) -> Any:
+    return option.value if isinstance(option, DefaultPlaceholder) else option
+
+
+def _limited(respond: Responder, limit: int) -> Responder:
+    def limited(request: Request) -> Awaitable[Any]:
+        request.limit_body(limit)
+        return respond(request)
+
+    return limited
+
+
+class WebSocketRoute(starlette.WebSocketRoute):
+    """A WebSocket route.
+
+    Args:
+        path: Starts with `/`; parameters are `{name}` or `{name:convertor}`.
+        endpoint: `async endpoint(websocket, ...)`, a `WebSocketEndpoint` class, or an ASGI application.
+        name: For `url_path_for`.
+        dependencies: Run before the endpoint.
+        middleware: ASGI layers around this route alone, the outermost first.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        name: str | None = None,
+        dependencies: Sequence[Depends] | None = None,
+        middleware: Sequence[Middleware] | None = None,
+    ) -> None:
+        if not path.startswith("/"):
+            raise RegistrationError(f"The path of a route starts with '/': got {path!r}.", endpoint=endpoint)
+        self.path = path
+        self.endpoint = endpoint
+        self.name = name or get_name(endpoint)
+        self.dependencies = list(dependencies or ())
+        self.middleware = list(middleware or ())
+        self.path_regex, self.path_format, self.param_convertors = starlette.compile_path(path)
+        self.model: EndpointModel | None = None
+        self._provider: Velithon | None = None
+        app: ASGIApp
+        if inspect.isclass(endpoint) or is_asgi(endpoint):
+            app = endpoint
+        else:
+            self.model = read_endpoint(
+                endpoint, path=self.path_format, kind="websocket", dependencies=self.dependencies, name=self.name
+            )
+            app = self._session
+        for cls, args, kwargs in reversed(self.middleware):
+            app = cls(app, *args, **kwargs)
+        self.app = app
+        self._plans: dict[tuple[Any, ...], Callable[[Any], Awaitable[None]]] = {}
+
+    async def _session(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from velithon.websocket import WebSocket as OurWebSocket
+
+        websocket = OurWebSocket(scope, receive=receive, send=send)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._plan()(websocket)
+
+        await wrap_app_handling_exceptions(app, websocket)(scope, receive, send)
+
+    def _plan(self) -> Callable[[Any], Awaitable[None]]:
+        overrides = self._provider.dependency_overrides if self._provider is not None else {}
+        key = tuple((id(call), id(other)) for call, other in overrides.items())
+        plan = self._plans.get(key)
+        if plan is None:
+            assert self.model is not None  # noqa: S101 - narrows the type; only function endpoints get here
+            plan = self._plans[key] = compile_websocket(self.model, overrides=dict(overrides) or None)
+        return plan
+
+
+APIWebSocketRoute = WebSocketRoute
+
+
+class Mount(starlette.Mount):
+    """An application, or a list of routes, under a path."""
+
+
+class Host(starlette.Host):
+    """An application for the requests of one host."""
+
+
+class RouteList(list[BaseRoute]):
+    """A router's routes. A change makes the router compile its table again."""
+
+    version = 0
+
+    def _changed(name: str) -> Any:  # type: ignore[misc]  # noqa: N805 - makes the methods below
+        change = getattr(list, name)
+
+        @functools.wraps(change)
+        def method(self: RouteList, *args: Any, **kwargs: Any) -> Any:
+            self.version += 1
+            return change(self, *args, **kwargs)
+
+        return method
+
+    append = _changed("append")
+    clear = _changed("clear")
+    extend = _changed("extend")
+    insert = _changed("insert")
+    pop = _changed("pop")
+    remove = _changed("remove")
+    reverse = _changed("reverse")
+    sort = _changed("sort")
+    __delitem__ = _changed("__delitem__")
+    __iadd__ = _changed("__iadd__")
+    __setitem__ = _changed("__setitem__")
+
+
+class Handlers(list[Callable[[], Any]]):
+    """Startup or shutdown functions: a list, and a decorator that adds to it.
+
+    Functions run in order of priority, the highest first, and of registration among equals.
+    """
+
+    def __init__(self, handlers: Iterable[Callable[[], Any]] = ()) -> None:
+        super().__init__(handlers)
+        self._priorities: dict[int, int] = {}
+
+    def __call__(self, priority: int | Callable[[], Any] = 0) -> Any:
+        """Return the decorator; the function comes back unchanged. Works without parentheses as well."""
+        if callable(priority):
+            self.append(priority)
+            return priority
+
+        def decorator(function: F) -> F:
+            self.append(function)
+            self._priorities[id(function)] = priority
+            return function
+
+        return decorator
+
+    async def run(self) -> None:
+        """Call every function, await what is awaitable."""
+        for function in sorted(self, key=lambda function: -self._priorities.get(id(function), 0)):
+            result = function()
+            if inspect.isawaitable(result):
+                await result

@@ -1,0 +1,512 @@
+"""The router: a list of routes, the options they share, and the table that finds one of them."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Unpack
+
+from starlette import routing as starlette
+from starlette.datastructures import URL
+from starlette.routing import BaseRoute, Match, NoMatchFound
+
+from velithon.datastructures import Default
+from velithon.exceptions import HTTPException, RegistrationError
+from velithon.faces import asgi_face
+from velithon.resolver import Found, Table
+from velithon.responses import AppResponse, JSONResponse, RedirectResponse
+from velithon.routes import (
+    APIRoute,
+    APIWebSocketRoute,
+    F,
+    Handlers,
+    Host,
+    Mount,
+    Route,
+    RouteList,
+    RouteOptions,
+    WebSocketRoute,
+    generate_unique_id,
+    join_options,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+    from enum import Enum
+
+    from starlette.middleware import Middleware
+    from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+
+    from velithon.application import Velithon
+    from velithon.params import Depends
+    from velithon.requests import Request
+
+__all__ = [
+    "APIRoute",
+    "APIRouter",
+    "APIWebSocketRoute",
+    "BaseRoute",
+    "Host",
+    "Match",
+    "Mount",
+    "NoMatchFound",
+    "Route",
+    "RouteOptions",
+    "Router",
+    "WebSocketRoute",
+    "generate_unique_id",
+]
+
+
+class Verbs:
+    """The decorators that routers and applications share; each returns the function unchanged."""
+
+    def add_api_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: Collection[str] | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Add a route; see `Route` for the arguments and `RouteOptions` for the options."""
+        raise NotImplementedError
+
+    def api_route(
+        self, path: str, *, methods: Collection[str] | None = None, **options: Unpack[RouteOptions]
+    ) -> Callable[[F], F]:
+        """Return the decorator that adds a route; see `Route` for the arguments and `RouteOptions` for the options."""
+
+        def decorator(endpoint: F) -> F:
+            self.add_api_route(path, endpoint, methods=methods, **options)
+            return endpoint
+
+        return decorator
+
+    def route(
+        self, path: str, methods: Collection[str] | None = None, **options: Unpack[RouteOptions]
+    ) -> Callable[[F], F]:
+        """Return the decorator that adds a route for `methods` (`GET` by default)."""
+        return self.api_route(path, methods=methods, **options)
+
+    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `GET` route, which answers `HEAD` too."""
+        return self.api_route(path, methods=["GET"], **options)
+
+    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `PUT` route."""
+        return self.api_route(path, methods=["PUT"], **options)
+
+    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `POST` route."""
+        return self.api_route(path, methods=["POST"], **options)
+
+    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `DELETE` route."""
+        return self.api_route(path, methods=["DELETE"], **options)
+
+    def options(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add an `OPTIONS` route."""
+        return self.api_route(path, methods=["OPTIONS"], **options)
+
+    def head(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `HEAD` route."""
+        return self.api_route(path, methods=["HEAD"], **options)
+
+    def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `PATCH` route."""
+        return self.api_route(path, methods=["PATCH"], **options)
+
+    def trace(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `TRACE` route."""
+        return self.api_route(path, methods=["TRACE"], **options)
+
+    def add_api_websocket_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        name: str | None = None,
+        *,
+        dependencies: Sequence[Depends] | None = None,
+        middleware: Sequence[Middleware] | None = None,
+    ) -> None:
+        """Add a WebSocket route; see `WebSocketRoute` for the arguments."""
+        raise NotImplementedError
+
+    def websocket(
+        self,
+        path: str,
+        name: str | None = None,
+        *,
+        dependencies: Sequence[Depends] | None = None,
+        middleware: Sequence[Middleware] | None = None,
+    ) -> Callable[[F], F]:
+        """Return the decorator that adds a WebSocket route; see `WebSocketRoute` for the arguments."""
+
+        def decorator(endpoint: F) -> F:
+            self.add_api_websocket_route(path, endpoint, name, dependencies=dependencies, middleware=middleware)
+            return endpoint
+
+        return decorator
+
+    websocket_route = websocket
+
+
+class Router(Verbs, starlette.Router):
+    """A list of routes with what they share.
+
+    Args:
+        routes: The first routes.
+        prefix: Stands before the path of every route added or included here; starts with `/`, does not end with it.
+        redirect_slashes: Whether a path that only misses, or only has, its last slash is redirected (307).
+        default: The ASGI application for paths that nothing matches; 404 by default.
+        lifespan: `async with lifespan(app)` stands around the time in which the application serves.
+        on_startup: Functions that run before the first request, sync or async, none with arguments.
+        on_shutdown: Functions that run after the last request.
+        default_response_class: The class of responses made of what endpoints return.
+        route_class: The class of the routes made here.
+        dependency_overrides_provider: The application whose `dependency_overrides` count, once it is known.
+        options: What the routes share: see `RouteOptions` for `tags`, `dependencies`, `responses`, `callbacks`,
+            `deprecated`, `include_in_schema`, `generate_unique_id_function`, `strict_content_type`, `max_body_size`,
+            `form_limits`, `middleware`, `raises`.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[BaseRoute] | None = None,
+        *,
+        prefix: str = "",
+        redirect_slashes: bool = True,
+        default: ASGIApp | None = None,
+        lifespan: Lifespan[Any] | None = None,
+        on_startup: Sequence[Callable[[], Any]] | None = None,
+        on_shutdown: Sequence[Callable[[], Any]] | None = None,
+        default_response_class: Any = None,
+        route_class: type[Route] = Route,
+        dependency_overrides_provider: Velithon | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+            raise RegistrationError(f"A router's prefix starts with '/' and does not end with it: got {prefix!r}.")
+        _check_options("Router", options)
+        super().__init__(redirect_slashes=redirect_slashes, default=default, lifespan=lifespan)
+        self.prefix = prefix
+        self.shared = options
+        if default_response_class is not None:
+            self.shared["response_class"] = default_response_class
+        self.default_response_class = self.shared.get("response_class", Default(JSONResponse))
+        self.tags: list[str | Enum] = list(options.get("tags") or ())
+        self.dependencies = list(options.get("dependencies") or ())
+        self.responses = options.get("responses") or {}
+        self.callbacks = options.get("callbacks") or []
+        self.deprecated = options.get("deprecated")
+        self.include_in_schema = options.get("include_in_schema", True)
+        self.route_class = route_class
+        self.on_startup = Handlers(on_startup or ())
+        self.on_shutdown = Handlers(on_shutdown or ())
+        self.provider = dependency_overrides_provider
+        # What stands around the lifespan, where an application owns the router.
+        self.resources: Callable[[], Any] | None = None
+        self._includes: list[tuple[Router, RouteOptions, str]] = []
+        self._included: list[Router] = []
+        self._table: Table | None = None
+        self._table_version = -1
+        self._user_lifespan = self.lifespan_context
+        self.lifespan_context = self.lifecycle
+        self._http = asgi_face(self.respond)
+        self.routes = RouteList()
+        for route in routes or ():
+            self.add_existing(route)
+
+    # -- adding ---------------------------------------------------------------------------------------------------
+
+    def add_api_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: Collection[str] | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Add a route; see `Route` for the arguments and `RouteOptions` for the options."""
+        joined = join_options(self.shared, options)
+        self._add(self.route_class(self.prefix + path, endpoint, methods=methods, **joined))
+
+    def add_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        methods: Collection[str] | None = None,
+        name: str | None = None,
+        include_in_schema: bool = True,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
+        self.add_api_route(
+            path, endpoint, methods=methods, name=name, include_in_schema=include_in_schema, **options
+        )
+
+    def add_api_websocket_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        name: str | None = None,
+        *,
+        dependencies: Sequence[Depends] | None = None,
+        middleware: Sequence[Middleware] | None = None,
+    ) -> None:
+        """Add a WebSocket route; see `WebSocketRoute` for the arguments."""
+        route = WebSocketRoute(
+            self.prefix + path,
+            endpoint,
+            name=name,
+            dependencies=[*self.dependencies, *(dependencies or ())],
+            middleware=[*(self.shared.get("middleware") or ()), *(middleware or ())],
+        )
+        self._add(route)
+
+    add_websocket_route = add_api_websocket_route
+
+    def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
+        """Serve an ASGI application under a path."""
+        self._add(Mount(self.prefix + path, app=app, name=name))
+
+    def host(self, host: str, app: ASGIApp, name: str | None = None) -> None:
+        """Serve an ASGI application for the requests of one host."""
+        self._add(Host(host, app=app, name=name))
+
+    def include_router(
+        self,
+        router: Router,
+        *,
+        prefix: str = "",
+        default_response_class: Any = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Add the routes of another router, those that it gets later too.
+
+        Args:
+            router: Whose routes.
+            prefix: Stands before their paths, after this router's own.
+            default_response_class: For routes and routers that chose none.
+            options: Shared by these routes: see `Router`.
+
+        Raises:
+            RegistrationError: The prefix is malformed, a route would have an empty path, or the router includes itself.
+        """
+        _check_options("include_router", options)
+        if router is self:
+            raise RegistrationError("A router cannot include itself.")
+        if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+            raise RegistrationError(f"A router's prefix starts with '/' and does not end with it: got {prefix!r}.")
+        if not prefix and not self.prefix:
+            for route in router.routes:
+                if getattr(route, "path", "/") == "" and not isinstance(route, starlette.Mount):
+                    raise RegistrationError(
+                        f"Prefix and path cannot both be empty: {getattr(route, 'name', route)!r} needs one of them."
+                    )
+        if default_response_class is not None:
+            options["response_class"] = default_response_class
+        context = join_options(self.shared, options)
+        self._included.append(router)
+        router._includes.append((self, context, self.prefix + prefix))
+        for route in router.routes:
+            self._include(route, context, self.prefix + prefix)
+
+    def add_router(self, router: Router, *, prefix: str = "", **options: Unpack[RouteOptions]) -> None:
+        """Add the routes of another router: the guide's name for `include_router`."""
+        self.include_router(router, prefix=prefix, **options)
+
+    def _include(self, route: BaseRoute, context: RouteOptions, prefix: str) -> None:
+        added: BaseRoute
+        if isinstance(route, Route):
+            joined = join_options(context, route.options)
+            added = type(route)(prefix + route.path, route.endpoint, methods=route.methods, **joined)
+        elif isinstance(route, WebSocketRoute):
+            added = type(route)(
+                prefix + route.path,
+                route.endpoint,
+                name=route.name,
+                dependencies=[*(context.get("dependencies") or ()), *route.dependencies],
+                middleware=[*(context.get("middleware") or ()), *route.middleware],
+            )
+        elif isinstance(route, starlette.Mount):
+            added = type(route)(prefix + route.path, app=route.app, name=route.name)
+        elif isinstance(route, starlette.WebSocketRoute):
+            added = WebSocketRoute(prefix + route.path, route.endpoint, name=route.name)
+        elif isinstance(route, starlette.Route):
+            joined = join_options(context, {"name": route.name, "include_in_schema": route.include_in_schema})
+            added = Route(prefix + route.path, route.endpoint, methods=route.methods, **joined)
+        else:
+            added = route
+        self._add(added)
+
+    def add_existing(self, route: BaseRoute) -> None:
+        """Add a route as it is: this router's prefix and options are not for it."""
+        self._add(route)
+
+    def _add(self, route: BaseRoute) -> None:
+        self.routes.append(route)
+        self._adopt(route)
+        for parent, context, prefix in self._includes:
+            parent._include(route, context, prefix)
+
+    def _adopt(self, route: BaseRoute) -> None:
+        """Tell a route the application that it belongs to, once that is known."""
+        if self.provider is None:
+            return
+        if isinstance(route, Route | WebSocketRoute):
+            route._provider = self.provider
+            route.__dict__.pop("respond", None)
+        elif isinstance(route, starlette.Mount | starlette.Host) and isinstance(route.app, Router):
+            route.app.belong_to(self.provider)
+
+    def belong_to(self, app: Velithon) -> None:
+        """Make `app` the application of this router and of the routers mounted in it."""
+        self.provider = app
+        for route in self.routes:
+            self._adopt(route)
+
+    # -- answering ------------------------------------------------------------------------------------------------
+
+    @property
+    def table(self) -> Table:
+        """The routes, compiled; again after a change."""
+        routes: Any = self.routes
+        version = routes.version if type(routes) is RouteList else -2
+        if self._table is None or version != self._table_version:
+            if type(routes) is not RouteList:
+                self.routes = routes = RouteList(routes)
+                version = routes.version
+                for route in routes:
+                    self._adopt(route)
+            self._table = Table(routes)
+            self._table_version = version
+        return self._table
+
+    def respond(self, request: Request) -> Awaitable[Any]:
+        """Find the route and let it answer.
+
+        Raises:
+            HTTPException: 404 or 405, when no route does.
+        """
+        found = self.table.resolve(request.method, request._route_path, request)
+        if found is not None and found.direct:
+            request._matched(found.route, found.path_params or {})
+            return found.route.respond(request)  # type: ignore[attr-defined, no-any-return]
+        return self._otherwise(request, found)
+
+    async def _otherwise(self, request: Request, found: Found | None) -> Any:
+        if found is None:
+            return self._unmatched(request)
+        if not found.allowed:
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(self._allowed(request, found)))})
+        scope = request.scope
+        scope.setdefault("router", self)
+        scope["route"] = found.route
+        if found.child_scope is not None:
+            scope.update(found.child_scope)
+        else:
+            request._matched(found.route, found.path_params)
+        _share_handlers(scope)
+        return AppResponse(found.route.handle, request)
+
+    def _allowed(self, request: Request, found: Found) -> set[str]:
+        allowed: set[str] = set()
+        for other in self.table.matching(request._route_path):
+            allowed |= getattr(other.route, "allowed_methods", None) or getattr(other.route, "methods", None) or set()
+        return allowed or set(getattr(found.route, "methods", None) or ())
+
+    def _unmatched(self, request: Request) -> Any:
+        path = request._route_path
+        if self.redirect_slashes and path != "/":
+            scope = dict(request.scope)
+            scope["path"] = scope["path"].rstrip("/") if path.endswith("/") else scope["path"] + "/"
+            other = path.rstrip("/") if path.endswith("/") else path + "/"
+            if self.table.resolve(request.method, other, starlette.Request(scope)):
+                return RedirectResponse(str(URL(scope=scope)))
+        if self.default != self.not_found:
+            _share_handlers(request.scope)
+            return AppResponse(self.default, request)
+        raise HTTPException(404)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer over ASGI: HTTP by the table, everything else as Starlette's router does."""
+        scope.setdefault("router", self)
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            await super().app(scope, receive, send)
+
+    # -- lifespan -------------------------------------------------------------------------------------------------
+
+    def on_event(self, event_type: str) -> Callable[[F], F]:
+        """Return the decorator for `"startup"` or `"shutdown"` functions; the function comes back unchanged.
+
+        Raises:
+            ValueError: Any other event.
+        """
+        if event_type not in ("startup", "shutdown"):
+            raise ValueError(f"There are the events 'startup' and 'shutdown', not {event_type!r}.")
+        handlers = self.on_startup if event_type == "startup" else self.on_shutdown
+
+        def decorator(function: F) -> F:
+            handlers.append(function)
+            return function
+
+        return decorator
+
+    def add_event_handler(self, event_type: str, function: Callable[[], Any]) -> None:
+        """Add a `"startup"` or `"shutdown"` function."""
+        self.on_event(event_type)(function)
+
+    @asynccontextmanager
+    async def lifecycle(self, app: Any) -> AsyncIterator[Mapping[str, Any] | None]:
+        """Run the lifespan, then those of included routers and mounted applications; yield their state together."""
+        states: list[Mapping[str, Any]] = []
+        async with AsyncExitStack() as stack:
+            if self.resources is not None:
+                await stack.enter_async_context(self.resources())
+            state = await stack.enter_async_context(self._user_lifespan(app))
+            if state:
+                states.append(state)
+            stack.push_async_callback(self.on_shutdown.run)
+            await self.on_startup.run()
+            for context in self._inner_lifespans(app):
+                state = await stack.enter_async_context(context)
+                if state:
+                    states.append(state)
+            merged = {key: value for state in reversed(states) for key, value in state.items()}
+            yield merged or None
+
+    def _inner_lifespans(self, app: Any) -> list[Any]:
+        contexts = [router.lifecycle(app) for router in dict.fromkeys(self._included)]
+        for route in self.routes:
+            inner = getattr(route, "app", None) if isinstance(route, starlette.Mount | starlette.Host) else None
+            if isinstance(inner, Router):
+                contexts.append(inner.lifecycle(app))
+            elif isinstance(inner, starlette_application()):
+                contexts.append(inner.router.lifespan_context(inner))
+        return contexts
+
+
+APIRouter = Router
+
+
+def starlette_application() -> type[Any]:
+    """Return Starlette's application class, whose lifespan a mounted application brings."""
+    from starlette.applications import Starlette
+
+    return Starlette
+
+
+def _check_options(where: str, options: Any) -> None:
+    unknown = options.keys() - RouteOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"{where}() got unknown options: {', '.join(sorted(unknown))}.")
+
+
+def _share_handlers(scope: Scope) -> None:
+    """Let the exception handlers of the application serve what is mounted in it, as Starlette's layer does."""
+    errors = getattr(scope.get("app"), "_errors", None)
+    if errors is not None:
+        scope.setdefault("starlette.exception_handlers", errors.tables)
