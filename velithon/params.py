@@ -1,0 +1,280 @@
+"""Where a parameter comes from and what it must look like: the classes behind `Query()`, `Path()`, `Body()` and their kin.
+
+Each is a pydantic `FieldInfo`, so constraints, aliases and documentation mean what they mean on a model's field. Their
+options are declared once, in `ParamOptions`; the classes add the few that are their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from pydantic import AliasChoices, AliasPath, Discriminator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from typing_extensions import Unpack
+
+if TYPE_CHECKING:
+    from velithon.signature.dependencies import Concurrency
+
+__all__ = [
+    "Body",
+    "Cookie",
+    "Depends",
+    "File",
+    "Form",
+    "Header",
+    "Param",
+    "ParamOptions",
+    "ParamTypes",
+    "Path",
+    "Query",
+    "Security",
+]
+
+Undefined: Any = PydanticUndefined
+
+
+class ParamTypes(Enum):
+    """The places outside the body, with the words that OpenAPI and error locations use."""
+
+    query = "query"
+    header = "header"
+    path = "path"
+    cookie = "cookie"
+
+
+class ParamOptions(TypedDict, total=False):
+    """What every parameter can say about itself; lengths count characters or items."""
+
+    default_factory: Callable[[], Any] | None
+    annotation: Any
+    alias: str | None
+    alias_priority: int | None
+    validation_alias: str | AliasPath | AliasChoices | None
+    serialization_alias: str | None
+    title: str | None
+    description: str | None
+    gt: Any
+    ge: Any
+    lt: Any
+    le: Any
+    min_length: int | None
+    max_length: int | None
+    pattern: str | re.Pattern[str] | None
+    regex: str | None
+    discriminator: str | Discriminator | None
+    strict: bool | None
+    validate_default: bool | None
+    union_mode: Literal["smart", "left_to_right"] | None
+    fail_fast: bool | None
+    multiple_of: float | None
+    allow_inf_nan: bool | None
+    max_digits: int | None
+    decimal_places: int | None
+    examples: list[Any] | None
+    example: Any
+    openapi_examples: Mapping[str, Any] | None
+    deprecated: Any
+    include_in_schema: bool
+    json_schema_extra: dict[str, Any] | Callable[[dict[str, Any]], None] | None
+
+
+_OPTIONS = frozenset(ParamOptions.__annotations__)
+_OURS = frozenset({"example", "openapi_examples", "include_in_schema", "regex"})
+
+
+class _Info(FieldInfo):
+    """A pydantic field with what the HTTP world adds to it."""
+
+    example: Any
+    openapi_examples: Mapping[str, Any] | None
+    include_in_schema: bool
+
+    def __init__(self, default: Any = Undefined, **options: Unpack[ParamOptions]) -> None:
+        unknown = options.keys() - _OPTIONS
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            raise TypeError(f"{type(self).__name__}() has no option {names}; it takes {', '.join(sorted(_OPTIONS))}")
+        self.example = options.get("example", Undefined)
+        self.openapi_examples = options.get("openapi_examples")
+        self.include_in_schema = options.get("include_in_schema", True)
+        given: dict[str, Any] = {
+            name: value for name, value in options.items() if name not in _OURS and value is not None
+        }
+        regex = options.get("regex")
+        if regex is not None:
+            given.setdefault("pattern", regex)
+        alias = given.get("alias")
+        if alias is not None:
+            given.setdefault("validation_alias", alias)
+            given.setdefault("serialization_alias", alias)
+        super().__init__(default=default, **given)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.default})"
+
+
+class Param(_Info):
+    """A parameter outside the body."""
+
+    in_: ParamTypes
+
+
+class Path(Param):
+    """A part of the path; it is always required."""
+
+    in_ = ParamTypes.path
+
+    def __init__(self, default: Any = ..., **options: Unpack[ParamOptions]) -> None:
+        """Take the options of `ParamOptions`.
+
+        Raises:
+            TypeError: A default was given: a path without its parameter is another path.
+        """
+        if default is not ... and default is not Undefined:
+            raise TypeError(f"Path() takes no default value, {default!r} was given: write Path() or Path(...)")
+        super().__init__(..., **options)
+
+
+class Query(Param):
+    """A part of the query string."""
+
+    in_ = ParamTypes.query
+
+
+class Header(Param):
+    """A request header; underscores of the name become hyphens unless `convert_underscores` is false."""
+
+    in_ = ParamTypes.header
+    convert_underscores: bool
+
+    def __init__(
+        self, default: Any = Undefined, *, convert_underscores: bool = True, **options: Unpack[ParamOptions]
+    ) -> None:
+        """Take the options of `ParamOptions`.
+
+        Args:
+            default: The value when the header is absent; none makes it required.
+            convert_underscores: Whether `user_agent` reads `user-agent`.
+            **options: See `ParamOptions`.
+        """
+        self.convert_underscores = convert_underscores
+        super().__init__(default, **options)
+
+
+class Cookie(Param):
+    """A cookie."""
+
+    in_ = ParamTypes.cookie
+
+
+class Body(_Info):
+    """The body, or one key of it."""
+
+    embed: bool | None
+    media_type: str
+
+    def __init__(
+        self,
+        default: Any = Undefined,
+        *,
+        embed: bool | None = None,
+        media_type: str = "application/json",
+        **options: Unpack[ParamOptions],
+    ) -> None:
+        """Take the options of `ParamOptions`.
+
+        Args:
+            default: The value when the body, or this key of it, is absent; none makes it required.
+            embed: Whether a single body stands under its name: `{"item": {...}}`.
+            media_type: The media type that the OpenAPI document names.
+            **options: See `ParamOptions`.
+        """
+        self.embed = embed
+        self.media_type = media_type
+        super().__init__(default, **options)
+
+
+class Form(Body):
+    """A field of a form, URL-encoded or multipart."""
+
+    def __init__(
+        self,
+        default: Any = Undefined,
+        *,
+        media_type: str = "application/x-www-form-urlencoded",
+        **options: Unpack[ParamOptions],
+    ) -> None:
+        """Take the options of `ParamOptions`.
+
+        Args:
+            default: The value when the field is absent or empty; none makes it required.
+            media_type: The media type that the OpenAPI document names.
+            **options: See `ParamOptions`.
+        """
+        super().__init__(default, media_type=media_type, **options)
+
+
+class File(Form):
+    """An uploaded file, as `UploadFile` or as its `bytes`."""
+
+    def __init__(
+        self, default: Any = Undefined, *, media_type: str = "multipart/form-data", **options: Unpack[ParamOptions]
+    ) -> None:
+        """Take the options of `ParamOptions`.
+
+        Args:
+            default: The value when no file was chosen; none makes it required.
+            media_type: The media type that the OpenAPI document names.
+            **options: See `ParamOptions`.
+        """
+        super().__init__(default, media_type=media_type, **options)
+
+
+Scope = Literal["function", "request", "app"]
+
+
+@dataclass(frozen=True)
+class Depends:
+    """A value made by a callable whose own parameters are read as an endpoint's are.
+
+    Attributes:
+        dependency: The callable; none means the parameter's annotation.
+        use_cache: Whether one request shares one value among all who ask for it.
+        scope: When the code after `yield` runs: before the response is sent ("function"), after it ("request", which
+            a generator has unless it says otherwise), or at shutdown ("app": made once per application).
+        max_concurrency: How many calls may run at the same time in one event loop, with what they yield still in use.
+    """
+
+    dependency: Callable[..., Any] | None = None
+    use_cache: bool = True
+    scope: Scope | None = None
+    max_concurrency: int | None = field(default=None, kw_only=True)
+    _concurrency: Concurrency | None = field(default=None, repr=False, compare=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.scope not in (None, "function", "request", "app"):
+            raise ValueError(f'scope must be "function", "request" or "app", not {self.scope!r}')
+        if self.max_concurrency is None:
+            return
+        if type(self.max_concurrency) is not int or self.max_concurrency < 1:
+            raise ValueError(f"max_concurrency must be a positive integer or None, not {self.max_concurrency!r}")
+        if self._concurrency is None:
+            from velithon.signature.dependencies import Concurrency
+
+            object.__setattr__(self, "_concurrency", Concurrency(self.max_concurrency))
+
+
+@dataclass(frozen=True)
+class Security(Depends):
+    """A dependency that asks for OAuth2 scopes.
+
+    Attributes:
+        scopes: The scopes' names, added to those of the dependants above.
+    """
+
+    scopes: Sequence[str] | None = None

@@ -1,0 +1,179 @@
+"""What kind of thing an annotation names: the questions that decide where an unmarked parameter comes from."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from functools import partial
+from types import UnionType
+from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from starlette.datastructures import UploadFile
+from typing_extensions import TypeAliasType
+
+SEQUENCES: dict[type, type] = {
+    Sequence: list,
+    list: list,
+    tuple: tuple,
+    set: set,
+    frozenset: frozenset,
+    deque: deque,
+}
+_SEQUENCE_TYPES = tuple(SEQUENCES)
+_ALIASES: tuple[type, ...] = tuple({TypeAliasType, getattr(__import__("typing"), "TypeAliasType", TypeAliasType)})
+
+
+def is_subclass(annotation: Any, classes: Any) -> bool:
+    """Tell whether an annotation is a class derived from `classes`; anything that is no class is not."""
+    return isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, classes)
+
+
+def is_union(annotation: Any) -> bool:
+    """Tell `Union[...]` and `... | ...` from everything else."""
+    origin = get_origin(annotation)
+    return origin is Union or origin is UnionType
+
+
+def unalias(annotation: Any) -> Any:
+    """Open a PEP 695 alias."""
+    while isinstance(annotation, _ALIASES):
+        annotation = annotation.__value__
+    return annotation
+
+
+def bare(annotation: Any) -> Any:
+    """Return what `Annotated` wraps."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def members(annotation: Any) -> tuple[Any, ...]:
+    """Return the choices of a union without None, or the annotation itself."""
+    if is_union(annotation):
+        return tuple(arg for arg in get_args(annotation) if arg is not type(None))
+    return (annotation,)
+
+
+def is_optional(annotation: Any) -> bool:
+    """Tell whether None is one of a union's choices."""
+    return is_union(annotation) and type(None) in get_args(annotation)
+
+
+def _sequence_class(annotation: Any) -> bool:
+    return is_subclass(annotation, _SEQUENCE_TYPES) and not issubclass(annotation, str | bytes)
+
+
+def is_sequence(annotation: Any) -> bool:
+    """Tell whether the annotation, or a choice of it, holds many values."""
+    annotation = bare(annotation)
+    if is_union(annotation):
+        return any(is_sequence(arg) for arg in get_args(annotation))
+    return _sequence_class(annotation) or _sequence_class(get_origin(annotation))
+
+
+def _complex_class(annotation: Any) -> bool:
+    return (
+        is_subclass(annotation, (BaseModel, Mapping, UploadFile))
+        or _sequence_class(annotation)
+        or is_dataclass(annotation)
+    )
+
+
+def is_scalar(annotation: Any) -> bool:
+    """Tell whether one string can carry the value, so that a query can hold it."""
+    annotation = bare(annotation)
+    if annotation is Ellipsis:
+        return True
+    if is_union(annotation):
+        return all(is_scalar(arg) for arg in get_args(annotation))
+    origin = get_origin(annotation)
+    return not (
+        _complex_class(annotation)
+        or _complex_class(origin)
+        or hasattr(origin, "__pydantic_core_schema__")
+        or hasattr(origin, "__get_pydantic_core_schema__")
+    )
+
+
+def is_scalar_sequence(annotation: Any) -> bool:
+    """Tell whether a repeated query key can carry the value."""
+    annotation = bare(annotation)
+    if is_union(annotation):
+        found = False
+        for arg in get_args(annotation):
+            if is_scalar_sequence(arg):
+                found = True
+            elif not is_scalar(arg):
+                return False
+        return found
+    return is_sequence(annotation) and all(is_scalar(arg) for arg in get_args(annotation))
+
+
+def holds(annotation: Any, cls: type) -> bool:
+    """Tell whether the annotation is `cls` or a union with it."""
+    return any(is_subclass(arg, cls) for arg in members(annotation))
+
+
+def holds_many(annotation: Any, cls: type) -> bool:
+    """Tell whether the annotation is a sequence of `cls`, or a union with one."""
+    if is_union(annotation):
+        return any(holds_many(arg, cls) for arg in get_args(annotation))
+    return is_sequence(annotation) and all(holds(arg, cls) for arg in get_args(annotation))
+
+
+def model_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the pydantic model that the annotation is, or is optionally."""
+    choices = members(annotation)
+    if len(choices) == 1 and is_subclass(choices[0], BaseModel):
+        model: type[BaseModel] = choices[0]
+        return model
+    return None
+
+
+def sequence_of(annotation: Any) -> type:
+    """Return the class that collects the values of a sequence annotation."""
+    choice = members(annotation)[0]
+    origin = get_origin(choice) or choice
+    return SEQUENCES.get(origin, list)
+
+
+def signature_of(call: Any) -> inspect.Signature:
+    """Read a callable's signature with its annotations evaluated as far as their names are known.
+
+    Args:
+        call: A function, class, instance with `__call__`, partial, or wrapped callable.
+    """
+    try:
+        return inspect.signature(call, eval_str=True)
+    except NameError:
+        signature = inspect.signature(call)
+    names = getattr(unwrapped(call), "__globals__", {})
+    parameters = [
+        parameter.replace(annotation=_evaluate(parameter.annotation, names))
+        for parameter in signature.parameters.values()
+    ]
+    returned = _evaluate(signature.return_annotation, names)
+    return signature.replace(parameters=parameters, return_annotation=returned)
+
+
+def _evaluate(annotation: Any, names: dict[str, Any]) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, names)  # the same evaluation that `inspect.signature(eval_str=True)` does
+    except NameError:
+        return ForwardRef(annotation)
+
+
+def unpartial(call: Any) -> Any:
+    """Return the callable inside `functools.partial` objects."""
+    while isinstance(call, partial):
+        call = call.func
+    return call
+
+
+def unwrapped(call: Any) -> Any:
+    """Return the callable inside partials and `functools.wraps` wrappers."""
+    return inspect.unwrap(unpartial(call))

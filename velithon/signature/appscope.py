@@ -1,0 +1,30 @@
+"""Makes the values of `scope="app"` dependencies."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+from velithon.concurrency import run_in_threadpool
+from velithon.signature.dependencies import AppScope
+from velithon.signature.exits import context_maker
+from velithon.signature.model import DependencyModel
+
+
+def key_of(node: DependencyModel) -> Any:
+    """Return what tells an application's values apart: the callable."""
+    return node.call
+
+
+async def app_value(scope: AppScope, node: DependencyModel) -> Any:
+    """Return the application's value of a dependency, making it and what it needs when nobody did."""
+
+    async def make(stack: AsyncExitStack) -> Any:
+        arguments = {child.name: await app_value(scope, child) for child in node.dependencies if child.name is not None}
+        if node.is_generator or node.is_async_generator:
+            return await stack.enter_async_context(context_maker(node)(**arguments))
+        if node.is_coroutine:
+            return await node.call(**arguments)
+        return await run_in_threadpool(node.call, **arguments)
+
+    return await scope.get(key_of(node), make)

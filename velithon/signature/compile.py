@@ -1,0 +1,307 @@
+"""Makes the plans: the asynchronous functions that answer an endpoint's requests and WebSockets."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from pydantic_core import ValidationError
+
+from velithon.background import injected_tasks
+from velithon.concurrency import run_in_threadpool
+from velithon.datastructures import DefaultPlaceholder
+from velithon.exceptions import RegistrationError
+from velithon.signature import bind, values
+from velithon.signature.fastjson import fast_validator
+from velithon.signature.fields import Field, Undefined
+from velithon.signature.forms import form_arguments
+from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
+from velithon.signature.overrides import overridden
+from velithon.signature.plan import PlanWriter
+
+DEFAULT_LIMITS: dict[str, int] = {"max_files": 1000, "max_fields": 1000, "max_part_size": 1024 * 1024}
+
+
+def compile_http(
+    model: EndpointModel,
+    options: ResponseOptions | None = None,
+    *,
+    overrides: Mapping[Callable[..., Any], Callable[..., Any]] | None = None,
+    strict_content_type: bool = True,
+    form_limits: Mapping[str, int] | None = None,
+) -> Callable[[Any], Awaitable[Any]]:
+    """Make the function that answers an endpoint's requests: `async plan(request) -> Response`.
+
+    Generating and compiling takes about a millisecond, so a route does it at its first request.
+
+    Args:
+        model: The endpoint.
+        options: How what it returns becomes a response.
+        overrides: Dependencies to replace, as `app.dependency_overrides` holds them.
+        strict_content_type: Whether a body without a `Content-Type` is kept as bytes; otherwise it is read as JSON.
+        form_limits: `max_files` and `max_fields` (counts), `max_part_size` (bytes of one field that is no file).
+    """
+    limits = checked_limits(form_limits)
+    active = overridden(model, overrides) if overrides else model
+    return HTTPPlan(active, options or ResponseOptions(), strict_content_type, limits).build()
+
+
+def compile_websocket(
+    model: EndpointModel, *, overrides: Mapping[Callable[..., Any], Callable[..., Any]] | None = None
+) -> Callable[[Any], Awaitable[None]]:
+    """Make the function that runs a WebSocket endpoint: `async plan(websocket) -> None`.
+
+    Args:
+        model: The endpoint.
+        overrides: Dependencies to replace, as `app.dependency_overrides` holds them.
+    """
+    return WebSocketPlan(overridden(model, overrides) if overrides else model).build()
+
+
+def explain(plan: Callable[..., Any]) -> str:
+    """Return the generated source of a plan."""
+    source: str = plan.__velithon_source__  # type: ignore[attr-defined]
+    return source
+
+
+source = explain
+
+
+def checked_limits(limits: Mapping[str, int] | None) -> dict[str, int]:
+    """Return the limits of forms with the defaults for what is not said.
+
+    Raises:
+        RegistrationError: A limit is unknown, or is no number of at least 0.
+    """
+    given = dict(limits or {})
+    for name, value in given.items():
+        if name not in DEFAULT_LIMITS:
+            raise RegistrationError(f"form_limits has no {name!r}; it takes {', '.join(DEFAULT_LIMITS)}")
+        if type(value) is not int or value < 0:
+            raise RegistrationError(f"form_limits[{name!r}] must be a number of at least 0, not {value!r}")
+    return {**DEFAULT_LIMITS, **given}
+
+
+def result_function(model: EndpointModel, options: ResponseOptions) -> Callable[..., Any]:
+    """Return what turns the endpoint's value into a response."""
+    if importlib.util.find_spec("velithon.signature.result") is not None:
+        from velithon.signature.result import compile_result
+
+        return compile_result(model, options)  # type: ignore[no-any-return]
+    from velithon.encoders import jsonable_encoder
+    from velithon.responses import JSONResponse, Response
+
+    given = options.response_class
+    made: Any = given.value if isinstance(given, DefaultPlaceholder) else given
+
+    def respond(value: Any, request: Any, response: Any, background: Any) -> Any:
+        if isinstance(value, Response):
+            return value
+        return (made or JSONResponse)(jsonable_encoder(value), status_code=options.status_code or 200)
+
+    return respond
+
+
+class HTTPPlan(PlanWriter):
+    """Writes the plan of an HTTP endpoint."""
+
+    def __init__(
+        self, model: EndpointModel, options: ResponseOptions, strict_content_type: bool, limits: dict[str, int]
+    ) -> None:
+        super().__init__(model)
+        self.options = options
+        self.strict = strict_content_type
+        self.limits = limits
+        self.is_form = model.is_form
+        self.fails = self.can_fail(model)
+        if self.is_form:
+            self.needs_request_stack = True
+        self.whole = self.whole_body()
+
+    def whole_body(self) -> Field | None:
+        """Return the field that can be validated straight from the body's bytes, if there is one.
+
+        With dependencies it cannot: they run after the JSON was parsed and before it is validated.
+        """
+        model = self.model
+        if self.is_form or model.embed or len(model.all_body_params) != 1 or model.dependencies:
+            return None
+        field = model.all_body_params[0]
+        return field if fast_validator(field) is not None else None
+
+    def build(self) -> Callable[[Any], Awaitable[Any]]:
+        """Write and compile."""
+        out = self.out
+        model_name = out.constant(self.model, "model")
+        respond = out.constant(result_function(self.model, self.options), "to_response")
+        if self.needs_request_stack:
+            self.write_request_stack(model_name, respond)
+        else:
+            self.write_function_stack(model_name, respond)
+            out.line("return response_made" if self.needs_function_stack else "")
+        self.insert_prelude()
+        return out.function("plan", "request")
+
+    def write_request_stack(self, model_name: str, respond: str) -> None:
+        out = self.out
+        out.line(f"stack = {self.use(AsyncExitStack)}()")
+        with out.block("try:"):
+            self.write_function_stack(model_name, respond, keep=True)
+        with out.block("except BaseException as error:"):
+            out.line(f"await {self.use(bind.unwind)}(stack, error)")
+        out.line(f"{self.use(bind.keep)}(request, stack)")
+        out.line("return response_made")
+
+    def write_function_stack(self, model_name: str, respond: str, keep: bool = False) -> None:
+        out = self.out
+        if not self.needs_function_stack:
+            self.write_core(model_name, respond, "response_made = " if keep else "return ")
+            return
+        out.line("response_made = None")
+        with out.block(f"async with {self.use(AsyncExitStack)}() as inner:"):
+            self.write_core(model_name, respond, "response_made = ")
+        with out.block("if response_made is None:"):
+            out.line(f"raise {self.use(bind.swallowed)}()")
+
+    def write_core(self, model_name: str, respond: str, target: str) -> None:
+        """Write from reading the body to making the response."""
+        out = self.out
+        self.prelude_at = (len(out.lines), out._depth)
+        self.prelude = []
+        if self.needs_response:
+            out.line(f"response = {self.use(bind.blank_response)}()")
+        if self.needs_background:
+            out.line(f"background = {self.use(injected_tasks)}()")
+        errors = "errors" if self.fails else None
+        if errors is not None:
+            out.line("errors = None")
+        self.write_reading(model_name)
+        arguments = self.write_node(self.model, errors)
+        if errors is not None:
+            with out.block("if errors is not None:"):
+                body = ", form" if self.is_form else ", body" if self.model.all_body_params else ""
+                out.line(f"raise {self.use(bind.invalid)}({model_name}, request, errors{body})")
+        response = "response" if self.needs_response else "None"
+        background = "background" if self.needs_background else "None"
+        out.line(f"{target}{respond}({self.endpoint_call(arguments)}, request, {response}, {background})")
+
+    def insert_prelude(self) -> None:
+        index, depth = self.prelude_at
+        self.out.lines[index:index] = [f"{'    ' * depth}{name} = {text}" for name, text in self.prelude]
+
+    def endpoint_call(self, arguments: str) -> str:
+        model = self.model
+        endpoint = self.out.constant(model.call, "call_endpoint")
+        if model.is_generator or model.is_async_generator:
+            return f"{endpoint}({arguments})"
+        if model.is_coroutine:
+            return f"await {endpoint}({arguments})"
+        comma = ", " if arguments else ""
+        return f"await {self.use(run_in_threadpool)}({endpoint}{comma}{arguments})"
+
+    # The body
+
+    def write_reading(self, model_name: str) -> None:
+        """Write the reading of the body, which comes before everything else."""
+        out = self.out
+        if not self.model.all_body_params:
+            return
+        if self.is_form:
+            limits = ", ".join(str(self.limits[name]) for name in DEFAULT_LIMITS)
+            out.line(f"form = await {self.use(bind.read_form)}(request, {limits})")
+            out.line("stack.push_async_callback(form.close)")
+        elif self.whole is None:
+            out.line(f"body = await {self.use(bind.read_json)}({model_name}, request, {self.strict})")
+        else:
+            out.line(f"body = await {self.use(bind.read_bytes)}(request)")
+
+    def write_body(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
+        if self.whole is not None:
+            return {self.whole.name: self.write_whole(self.whole, errors)}
+        if self.is_form:
+            return self.write_form(node, errors)
+        out = self.out
+        arguments = {}
+        function = values.embedded if self.model.embed else bind.body_value
+        for field in node.body_params:
+            name = arguments[field.name] = out.fresh(field.name)
+            constant = out.constant(field, f"{field.name}_field")
+            out.line(f"{name}, found = {self.use(function)}({constant}, body)")
+            self.write_found(errors)
+        return arguments
+
+    def write_form(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
+        out = self.out
+        fields = out.constant(node.body_params, "form_fields")
+        arguments = {field.name: out.fresh(field.name) for field in node.body_params}
+        values_name = out.fresh("form_values")
+        out.line(f"{values_name}, found = await {self.use(form_arguments)}({fields}, form, {self.model.embed})")
+        self.write_found(errors)
+        for field in node.body_params:
+            out.line(f"{arguments[field.name]} = {values_name}[{field.name!r}]")
+        return arguments
+
+    def write_whole(self, field: Field, errors: str | None) -> str:
+        """Write the validation of the body's bytes; only what fails is parsed for its error."""
+        out = self.out
+        name = out.fresh(field.name)
+        validate = out.constant(fast_validator(field), f"validate_{field.name}_json")
+        constant = out.constant(field, f"{field.name}_field")
+        model_name = out.constant(self.model, "model")
+        undefined = out.constant(Undefined, "Undefined")
+        with out.block(f"if body and {self.use(bind.carries_json)}(request, {self.strict}):"):
+            with out.block("try:"):
+                out.line(f"{name} = {validate}(body)")
+            with out.block(f"except {self.use(ValidationError)}:"):
+                out.line(f"body = {self.use(bind.load_json)}({model_name}, request, body)")
+                out.line(f"{name}, found = {constant}.validate(body, ('body',))")
+                self.write_found(errors)
+        with out.block("else:"):
+            out.line(f"body = body or {undefined}")
+            out.line(f"{name}, found = {self.use(bind.body_value)}({constant}, body)")
+            self.write_found(errors)
+        return name
+
+
+class WebSocketPlan(PlanWriter):
+    """Writes the plan of a WebSocket endpoint."""
+
+    def build(self) -> Callable[[Any], Awaitable[None]]:
+        """Write and compile."""
+        out = self.out
+        self.prelude = []
+        if self.needs_request_stack:
+            with out.block(f"async with {self.use(AsyncExitStack)}() as stack:"):
+                self.write_inner()
+        else:
+            self.write_inner()
+        index, depth = self.prelude_at
+        out.lines[index:index] = [f"{'    ' * depth}{name} = {text}" for name, text in self.prelude]
+        return out.function("plan", "request")
+
+    def write_inner(self) -> None:
+        out = self.out
+        if self.needs_function_stack:
+            with out.block(f"async with {self.use(AsyncExitStack)}() as inner:"):
+                self.write_core()
+        else:
+            self.write_core()
+
+    def write_core(self) -> None:
+        out = self.out
+        self.prelude_at = (len(out.lines), out._depth)
+        if self.needs_response:
+            out.line(f"response = {self.use(bind.blank_response)}()")
+        if self.needs_background:
+            out.line(f"background = {self.use(injected_tasks)}()")
+        errors = "errors" if self.can_fail(self.model) else None
+        if errors is not None:
+            out.line("errors = None")
+        arguments = self.write_node(self.model, errors)
+        if errors is not None:
+            with out.block("if errors is not None:"):
+                model_name = out.constant(self.model, "model")
+                out.line(f"raise {self.use(bind.invalid_websocket)}({model_name}, request, errors)")
+        out.line(f"await {out.constant(self.model.call, 'call_endpoint')}({arguments})")

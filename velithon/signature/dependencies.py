@@ -1,0 +1,70 @@
+"""What dependencies need while they run: limits of concurrency, and values that live as long as the application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+from weakref import WeakKeyDictionary
+
+
+class Concurrency:
+    """A limit of simultaneous calls, counted in each event loop by itself.
+
+    Args:
+        limit: How many may run at the same time.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._semaphores: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+    def semaphore(self) -> asyncio.Semaphore:
+        """Return the running loop's semaphore."""
+        loop = asyncio.get_running_loop()
+        found = self._semaphores.get(loop)
+        if found is None:
+            found = self._semaphores[loop] = asyncio.Semaphore(self.limit)
+        return found
+
+
+class AppScope:
+    """The values of `scope="app"` dependencies: each is made once per application and closed at shutdown.
+
+    Many requests may ask for a value at once: the first makes it, the others wait; a failure is raised to all who waited
+    and the next request tries again.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[Any, Any] = {}
+        self._locks: dict[Any, asyncio.Lock] = {}
+        self._stack = AsyncExitStack()
+
+    @property
+    def values(self) -> dict[Any, Any]:
+        """What was made, by cache key."""
+        return self._values
+
+    async def get(self, key: Any, make: Callable[[AsyncExitStack], Awaitable[Any]]) -> Any:
+        """Return the value of `key`, making it if nobody did.
+
+        Args:
+            key: What tells values apart.
+            make: Makes the value; it pushes what must be closed at shutdown on the stack that it is given.
+        """
+        values = self._values
+        if key in values:
+            return values[key]
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
+            if key not in values:
+                values[key] = await make(self._stack)
+        return values[key]
+
+    async def aclose(self) -> None:
+        """Run the exit code of everything that was made, the youngest first, and forget the values."""
+        stack, self._stack = self._stack, AsyncExitStack()
+        self._values.clear()
+        self._locks.clear()
+        await stack.aclose()

@@ -1,0 +1,74 @@
+"""How a form that mixes fields and models looks in a document: one flat object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from functools import partial
+from typing import Any
+
+from pydantic import ConfigDict
+
+from velithon.signature.annotations import is_optional
+from velithon.signature.fields import Field, aliases, form_models, model_fields
+
+
+def form_schema_fields(fields: Sequence[Field]) -> list[Field]:
+    """Return the fields under neutral names, because two models may use the same names."""
+    shown = []
+    for index, field in enumerate(fields):
+        info = copy(field.info)
+        info.alias = info.validation_alias = info.serialization_alias = f"field_{index}"
+        info.title = info.title or field.name.replace("_", " ").title()
+        shown.append(Field(f"field_{index}", info))
+    return shown
+
+
+def form_schema_config(fields: Sequence[Field]) -> ConfigDict:
+    """Return the configuration that makes the combined model's schema flat."""
+    return ConfigDict(json_schema_extra=partial(_flatten, fields))
+
+
+def _flatten(fields: Sequence[Field], schema: dict[str, Any]) -> None:
+    schemas = schema.pop("properties")
+    schema.pop("required", None)
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    conditions: list[dict[str, Any]] = []
+    for index, field in enumerate(fields):
+        part = schemas[f"field_{index}"]
+        if form_models(field):
+            conditions.append(_model_condition(field, part))
+            continue
+        name = aliases(field)[0][0]
+        if name in properties:
+            conditions.append({"properties": {name: part}})
+        else:
+            properties[name] = part
+        if field.required and name not in required:
+            required.append(name)
+    if properties:
+        schema["properties"] = properties
+    if required:
+        schema["required"] = required
+    schema["allOf"] = conditions
+
+
+def _model_condition(field: Field, part: dict[str, Any]) -> dict[str, Any]:
+    """A model that may be left out is left out by sending none of its fields, not by sending null."""
+    part.pop("default", None)
+    if not is_optional(field.annotation):
+        return part
+    part["anyOf"] = [choice for choice in part["anyOf"] if choice.get("type") != "null"]
+    absent = _absent(field)
+    if field.required:
+        return {"allOf": [{"not": absent}, part]}
+    return {"anyOf": [absent, part]}
+
+
+def _absent(field: Field) -> dict[str, Any]:
+    models = form_models(field)
+    if any(model.model_config.get("extra") in ("allow", "forbid") for model in models):
+        return {"maxProperties": 0}
+    names = sorted({name for model in models for item in model_fields(model) for name, _ in aliases(item)})
+    return {"not": {"anyOf": [{"required": [name]} for name in names]}} if names else {}

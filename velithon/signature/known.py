@@ -1,0 +1,56 @@
+"""Tells at registration whether pydantic can validate an annotation, without building what surely can be built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
+
+from velithon.signature.annotations import is_subclass, is_union
+from velithon.signature.fields import Field
+
+_SCALARS = frozenset(
+    {str, int, float, bool, bytes, type(None), date, datetime, time, timedelta, Decimal, UUID, Any, Ellipsis}
+)
+_CONTAINERS = (list, dict, set, frozenset, tuple)
+
+
+def is_known(annotation: Any) -> bool:
+    """Tell whether the annotation is made only of types that pydantic surely validates."""
+    try:
+        if annotation in _SCALARS:
+            return True
+    except TypeError:
+        return False
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return True
+    if is_union(annotation) or origin in _CONTAINERS:
+        return all(map(is_known, get_args(annotation)))
+    if annotation in _CONTAINERS:
+        return True
+    return origin is None and is_subclass(annotation, (BaseModel, Enum))
+
+
+def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
+    """Raise what `fail` makes of the problem if pydantic cannot validate a field's annotation."""
+    annotation = field.annotation
+    if not field.info.metadata and field.info.discriminator is None and is_known(annotation):
+        return
+    try:
+        _ = field.validator
+    except PydanticUndefinedAnnotation as error:
+        raise fail(f"the name {error.name!r} of its annotation is unknown where the endpoint is defined") from error
+    except (PydanticSchemaGenerationError, PydanticUserError, TypeError) as error:
+        shown = getattr(annotation, "__name__", None) or repr(annotation)
+        reason = str(error).splitlines()[0]
+        raise fail(
+            f"pydantic cannot validate {shown} as declared ({reason}): use a type that it knows, "
+            "a pydantic model, or Depends(...) for a value that is made"
+        ) from error

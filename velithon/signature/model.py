@@ -1,0 +1,196 @@
+"""The model of a signature: plain data, read once at registration.
+
+Three things are made of it: the plan that answers requests, the OpenAPI operation, and the locations in errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from velithon.datastructures import Default, DefaultPlaceholder
+from velithon.params import Scope
+
+if TYPE_CHECKING:
+    from pydantic.main import IncEx
+    from starlette.responses import Response
+
+    from velithon.signature.dependencies import Concurrency
+    from velithon.signature.fields import Field
+
+Kind = Literal["http", "websocket"]
+Injected = Literal[
+    "request",
+    "websocket",
+    "http_connection",
+    "response",
+    "background_tasks",
+    "security_scopes",
+    "headers",
+    "query_params",
+    "state",
+    "url",
+    "client",
+    "form",
+    "app",
+]
+
+
+@dataclass(slots=True, eq=False)
+class DependencyModel:
+    """A callable with the places that its arguments come from.
+
+    Attributes:
+        call: The callable.
+        name: The parameter of the dependant that takes the value; none for a dependency that is only run.
+        path: The path template of the route.
+        kind: What the endpoint answers.
+        path_params: The fields of the path; likewise `query_params`, `header_params`, `cookie_params`, `body_params`.
+        dependencies: What runs before this callable, in order.
+        injected: Parameter name -> what of the connection it takes.
+        provided: Parameter name -> the container's provider (`Provide[...]`).
+        order: The parameters in the order of the signature.
+        positional: How many of them, from the first, may be passed by position.
+        own_scopes: The OAuth2 scopes that this dependency asks for.
+        parent_scopes: Those that its dependants ask for.
+        use_cache: Whether one request shares one value.
+        scope: When its exit code runs; none means the default of its kind.
+        concurrency: The limit of simultaneous calls.
+        is_coroutine: Whether calling it gives an awaitable; likewise `is_generator`, `is_async_generator`.
+        is_context: Whether the callable itself makes context managers (`contextlib.contextmanager` and its kin).
+        is_security_scheme: Whether the callable is one of `velithon.security`'s schemes.
+        returns: The evaluated return annotation, or `inspect.Signature.empty`.
+        known_as: The cache key of the dependency that this one replaces.
+    """
+
+    call: Callable[..., Any]
+    name: str | None = None
+    path: str = ""
+    kind: Kind = "http"
+    path_params: list[Field] = field(default_factory=list)
+    query_params: list[Field] = field(default_factory=list)
+    header_params: list[Field] = field(default_factory=list)
+    cookie_params: list[Field] = field(default_factory=list)
+    body_params: list[Field] = field(default_factory=list)
+    dependencies: list[DependencyModel] = field(default_factory=list)
+    injected: dict[str, Injected] = field(default_factory=dict)
+    provided: dict[str, Any] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    positional: int = 0
+    own_scopes: tuple[str, ...] = ()
+    parent_scopes: tuple[str, ...] = ()
+    use_cache: bool = True
+    scope: Scope | None = None
+    concurrency: Concurrency | None = None
+    is_coroutine: bool = False
+    is_generator: bool = False
+    is_async_generator: bool = False
+    is_context: bool = False
+    is_security_scheme: bool = False
+    returns: Any = None
+    known_as: tuple[Any, ...] | None = None
+
+    @property
+    def scopes(self) -> list[str]:
+        """The OAuth2 scopes asked for from the endpoint down to here, without repetitions."""
+        return list(dict.fromkeys((*self.parent_scopes, *self.own_scopes)))
+
+    @property
+    def effective_scope(self) -> Scope | None:
+        """When the exit code runs: what was said, or "request" for generators."""
+        if self.scope is None and (self.is_generator or self.is_async_generator):
+            return "request"
+        return self.scope
+
+    @property
+    def uses_scopes(self) -> bool:
+        """Whether the value depends on the OAuth2 scopes, so that the cache must tell them apart."""
+        return bool(
+            self.own_scopes
+            or "security_scopes" in self.injected.values()
+            or self.is_security_scheme
+            or any(dependency.uses_scopes for dependency in self.dependencies)
+        )
+
+    @property
+    def cache_key(self) -> tuple[Any, ...]:
+        """What one request's cache tells values apart by."""
+        if self.known_as is not None:
+            return self.known_as
+        scopes = tuple(sorted(set(self.scopes))) if self.uses_scopes else ()
+        return (self.call, scopes, self.effective_scope or "")
+
+    @property
+    def fields(self) -> list[Field]:
+        """The callable's own fields, in the order in which errors are reported."""
+        return [*self.path_params, *self.query_params, *self.header_params, *self.cookie_params, *self.body_params]
+
+    def walk(self) -> Iterator[DependencyModel]:
+        """Yield this callable, then everything below it, dependants before what they depend on."""
+        yield self
+        for dependency in self.dependencies:
+            yield from dependency.walk()
+
+
+@dataclass(slots=True, eq=False)
+class EndpointModel(DependencyModel):
+    """An endpoint: the root of the dependencies, with what the whole body is.
+
+    Attributes:
+        all_body_params: The body fields of the endpoint and of everything that it depends on.
+        embed: Whether each body field stands under its own key.
+        body_field: The whole body as one field, for documents and to tell forms from JSON; none without a body.
+        stream_item: The item type of a generator endpoint's return annotation; none when there is none.
+    """
+
+    all_body_params: list[Field] = field(default_factory=list)
+    embed: bool = False
+    stream_item: Any = None
+    _body_field: Any = None
+
+    @property
+    def is_form(self) -> bool:
+        """Whether the body is a form."""
+        from velithon.params import Form
+
+        return any(isinstance(item.info, Form) for item in self.all_body_params)
+
+    @property
+    def media_type(self) -> str | None:
+        """The media type of the body in documents; none without a body."""
+        body = self.body_field
+        return None if body is None else body.info.media_type
+
+    @property
+    def body_field(self) -> Any:
+        """The whole body as one field."""
+        if self._body_field is None and self.all_body_params:
+            from velithon.signature.body import combined_field
+
+            self._body_field = combined_field(self)
+        return self._body_field
+
+
+@dataclass(slots=True)
+class ResponseOptions:
+    """How what an endpoint returns becomes a response.
+
+    Attributes:
+        response_model: What to validate, filter and document; the return annotation where it is a `Default`.
+        response_class: The class of the response; the fast JSON path may be taken where it is a `Default`.
+        status_code: The status of a success; none means the response class's own.
+        include: Fields to keep; likewise `exclude`, `by_alias`, `exclude_unset`, `exclude_defaults`, `exclude_none`,
+            as `pydantic.BaseModel.model_dump` takes them.
+    """
+
+    response_model: Any = field(default_factory=lambda: Default(None))
+    response_class: type[Response] | DefaultPlaceholder | None = None
+    status_code: int | None = None
+    include: IncEx | None = None
+    exclude: IncEx | None = None
+    by_alias: bool = True
+    exclude_unset: bool = False
+    exclude_defaults: bool = False
+    exclude_none: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,39 @@
+"""Models with some dependencies replaced, for `app.dependency_overrides`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from velithon.signature.model import DependencyModel, EndpointModel
+from velithon.signature.read import read_dependency
+
+Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
+
+
+def overridden(model: EndpointModel, overrides: Overrides) -> EndpointModel:
+    """Return an endpoint's model with dependencies replaced, at every depth.
+
+    What the body is stays as it was registered: clients send the same, whatever a test replaces.
+
+    Args:
+        model: The endpoint, left as it is.
+        overrides: Callable -> callable.
+    """
+    dependencies = [_replaced(dependency, overrides, frozenset()) for dependency in model.dependencies]
+    return replace(model, dependencies=dependencies)
+
+
+def _replaced(node: DependencyModel, overrides: Overrides, inside: frozenset[int]) -> DependencyModel:
+    other = overrides.get(node.call, node.call)
+    key = node.cache_key
+    # A replacement may depend on what it replaces.
+    if other is not node.call and id(node.call) not in inside:
+        inside = inside | {id(node.call)}
+        made = read_dependency(other, node, parent_scopes=tuple(node.scopes))
+    else:
+        made = replace(node)
+    made.known_as = key
+    made.dependencies = [_replaced(child, overrides, inside) for child in made.dependencies]
+    return made

@@ -1,0 +1,369 @@
+"""Writes, for one endpoint, the function that answers its requests and does nothing else.
+
+The source follows the order in which FastAPI solves a request: the body is parsed first; then each callable's
+dependencies, its path, query, header and cookie parameters and its body fields, errors collected all the way; then the
+endpoint. What can be decided at registration is decided here, so the function holds neither loops over parameters nor
+look-ups in a cache of dependencies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any, get_origin
+
+from pydantic_core import ValidationError
+
+from velithon.background import injected_tasks
+from velithon.concurrency import run_in_threadpool
+from velithon.signature import bind, values
+from velithon.signature.annotations import is_sequence
+from velithon.signature.exits import context_maker, enter_limited
+from velithon.signature.fields import Field, Undefined, aliases, missing, param_model
+from velithon.signature.forms import form_arguments
+from velithon.signature.model import DependencyModel, EndpointModel
+from velithon.signature.writer import Writer
+
+_SOURCES = {
+    "path": "path_params",
+    "query": "query_params",
+    "header": "headers",
+    "cookie": "cookies",
+}
+_PARTS = {
+    "request": "request",
+    "websocket": "request",
+    "http_connection": "request",
+    "headers": "request.headers",
+    "query_params": "request.query_params",
+    "state": "request.state",
+    "url": "request.url",
+    "client": "request.client",
+    "app": "request.app",
+    "form": "(await request.form())",
+    "response": "response",
+    "background_tasks": "background",
+}
+
+
+class Solved:
+    """A dependency that was written: the variable of its value and of its errors (none if it cannot fail)."""
+
+    __slots__ = ("errors", "value")
+
+    def __init__(self, value: str, errors: str | None) -> None:
+        self.value = value
+        self.errors = errors
+
+
+class PlanWriter:
+    """Writes what HTTP and WebSocket plans share: parameters, dependencies, exits."""
+
+    def __init__(self, model: EndpointModel) -> None:
+        self.model = model
+        self.out = Writer()
+        self.sources: dict[str, str] = {}
+        self.solved: dict[tuple[Any, ...], Solved] = {}
+        self.needs_function_stack = False
+        self.needs_request_stack = False
+        for dependency in model.walk():
+            if dependency is model or not (dependency.is_generator or dependency.is_async_generator):
+                continue
+            if dependency.scope == "function":
+                self.needs_function_stack = True
+            elif dependency.scope != "app":
+                self.needs_request_stack = True
+        injected = {what for dependency in model.walk() for what in dependency.injected.values()}
+        self.needs_background = "background_tasks" in injected
+        self.needs_response = "response" in injected
+        for name in (
+            "request", "errors", "error", "body", "response", "background", "raw", "found", "form", "result", "stack",
+            "inner", "plan", "path", "query", "headers", "cookies", "endpoint", "invalid", "more", "value",
+        ):  # fmt: skip
+            self.out.fresh(name)
+
+    def use(self, function: Callable[..., Any]) -> str:
+        """Return the name of a function of ours in the plan."""
+        return self.out.constant(function, function.__name__)
+
+    # Parameters
+
+    def source(self, place: str, many: bool) -> str:
+        """Return the variable that holds a place's values, writing it at its first use."""
+        if place == "query" and not many and not self.query_is_multi:
+            name, expression = "query", f"{self.use(bind.query_map)}(request)"
+        else:
+            name = {"path": "path", "query": "query", "header": "headers", "cookie": "cookies"}[place]
+            expression = f"request.{_SOURCES[place]}"
+        if place not in self.sources:
+            self.sources[place] = name
+            self.prelude.append((name, expression))
+        return name
+
+    def write_fields(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
+        """Write the reading of a callable's parameters; return the expressions of its arguments."""
+        arguments: dict[str, str] = {}
+        for field in [*node.path_params, *node.query_params, *node.header_params, *node.cookie_params]:
+            arguments[field.name] = self.write_field(field, errors)
+        if node.body_params:
+            arguments.update(self.write_body(node, errors))
+        return arguments
+
+    def write_field(self, field: Field, errors: str | None) -> str:
+        name = self.out.fresh(field.name)
+        if is_simple(field):
+            self.write_simple(field, name, errors)
+        else:
+            received = self.source(field.place, many=True)
+            constant = self.out.constant(field, f"{field.name}_field")
+            self.out.line(f"{name}, found = {self.use(values.argument)}({constant}, {received})")
+            self.write_found(errors)
+        return name
+
+    def write_found(self, errors: str | None) -> None:
+        if errors is not None:
+            with self.out.block("if found:"):
+                self.out.line(f"{errors} = {self.use(bind.joined)}({errors}, found)")
+
+    def write_simple(self, field: Field, name: str, errors: str | None) -> None:
+        """Write the reading of one string under one name."""
+        out = self.out
+        wire = aliases(field)[0][1]
+        key = wire.lower() if field.place == "header" else wire
+        received = self.source(field.place, many=False)
+        location = out.constant((field.place, wire), f"{field.name}_at")
+        certain = field.place == "path" and wire in path_keys(self.model.path)
+        as_it_is = is_text(field) and not (certain and has_converter(self.model.path, wire))
+        if certain and as_it_is:
+            out.line(f"{name} = {received}[{key!r}]")
+            return
+        if as_it_is and field.constant_default and field.info.default is not None:
+            out.line(f"{name} = {received}.get({key!r}, {out.constant(field.info.default, f'{field.name}_default')})")
+            return
+        out.line(f"{name} = {received}.get({key!r})")
+        if as_it_is and not field.required and field.constant_default:
+            return
+        if not certain:
+            with out.block(f"if {name} is None:"):
+                self.write_absent(field, name, location, errors)
+        if not as_it_is:
+            if certain:
+                self.write_validation(field, name, location, errors)
+            else:
+                with out.block("else:"):
+                    self.write_validation(field, name, location, errors)
+
+    def write_absent(self, field: Field, name: str, location: str, errors: str | None) -> None:
+        out = self.out
+        if field.required:
+            out.line(f"{errors} = {self.use(bind.joined)}({errors}, [{self.use(missing)}({location})])")
+        elif field.constant_default:
+            out.line(f"{name} = {out.constant(field.info.default, f'{field.name}_default')}")
+        else:
+            constant = out.constant(field, f"{field.name}_field")
+            out.line(f"{name}, found = {constant}.absent({location})")
+            self.write_found(errors)
+
+    def write_validation(self, field: Field, name: str, location: str, errors: str | None) -> None:
+        out = self.out
+        validate = out.constant(field.validator.validate_python, f"validate_{field.name}")
+        with out.block("try:"):
+            out.line(f"{name} = {validate}({name})")
+        with out.block(f"except {self.use(ValidationError)} as error:"):
+            out.line(f"{errors} = {self.use(bind.failed)}({errors}, error, {location})")
+
+    def write_body(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
+        """Write the reading of a callable's body fields."""
+        raise NotImplementedError
+
+    # Dependencies
+
+    def write_node(self, node: DependencyModel, errors: str | None) -> str:
+        """Write everything that a callable needs; return the text of its arguments."""
+        arguments: dict[str, str] = {}
+        for dependency in node.dependencies:
+            solved = self.write_dependency(dependency, errors)
+            if dependency.name is not None:
+                arguments[dependency.name] = solved.value
+        arguments.update(self.write_fields(node, errors))
+        for name, what in node.injected.items():
+            arguments[name] = self.injected(node, what)
+        for name, marker in node.provided.items():
+            arguments[name] = self.provided(name, marker)
+        return call_arguments(node, arguments)
+
+    def injected(self, node: DependencyModel, what: str) -> str:
+        if what != "security_scopes":
+            return _PARTS[what]
+        scopes = self.out.constant(security_scopes(), "SecurityScopes")
+        return f"{scopes}({node.scopes!r})"
+
+    def provided(self, name: str, marker: Any) -> str:
+        """Return what resolves a container's provider; it is looked up each time, because an override replaces it."""
+        provider = self.out.constant(marker.provider, f"{name}_provider")
+        local = self.out.fresh(name)
+        self.out.line(f"{local} = {provider}.compiled")
+        if marker.provider.compiled.cell is not None:
+            self.write_cell(local)
+        else:
+            self.out.line(f"{local} = (await {local}.call()) if {local}.is_async else {local}.call()")
+        return local
+
+    def write_cell(self, local: str) -> None:
+        """Write the reading of a singleton: the object in its cell, once there is one."""
+        from velithon.di.compile import MISSING
+
+        self.out.line(
+            f"{local} = {local}.cell.value "
+            f"if {local}.cell is not None and {local}.cell.value is not {self.out.constant(MISSING, 'MISSING')} "
+            f"else ((await {local}.call()) if {local}.is_async else {local}.call())"
+        )
+
+    def write_dependency(self, node: DependencyModel, errors: str | None) -> Solved:
+        out = self.out
+        key = node.cache_key
+        known = self.solved.get(key) if node.use_cache else None
+        if known is not None:
+            if known.errors is not None:
+                with out.block(f"if {known.errors} is not None:"):
+                    out.line(f"{errors} = {self.use(bind.joined)}({errors}, {known.errors})")
+            return known
+        name = out.fresh(node.name or getattr(node.call, "__name__", "dependency"))
+        own = out.fresh(f"{name}_errors") if self.can_fail(node) else None
+        if own is not None:
+            out.line(f"{own} = None")
+        solved = Solved(name, own)
+        if node.scope == "app":
+            self.write_app_scoped(node, name)
+        else:
+            arguments = self.write_node(node, own)
+            if own is None:
+                self.write_call(node, name, arguments)
+            else:
+                with out.block(f"if {own} is None:"):
+                    self.write_call(node, name, arguments)
+                with out.block("else:"):
+                    out.line(f"{errors} = {self.use(bind.joined)}({errors}, {own})")
+        self.solved.setdefault(key, solved)
+        return solved
+
+    def write_call(self, node: DependencyModel, name: str, arguments: str) -> None:
+        out = self.out
+        if node.is_generator or node.is_async_generator:
+            maker = out.constant(context_maker(node), f"{name}_context")
+            stack = "inner" if node.scope == "function" else "stack"
+            manager = f"{maker}({arguments})"
+            if node.concurrency is None:
+                out.line(f"{name} = await {stack}.enter_async_context({manager})")
+            else:
+                limit = out.constant(node.concurrency, f"{name}_limit")
+                out.line(f"{name} = await {self.use(enter_limited)}({stack}, {limit}, {manager})")
+            return
+        if node.concurrency is None:
+            out.line(f"{name} = {self.call(node, name, arguments)}")
+            return
+        limit = out.constant(node.concurrency, f"{name}_limit")
+        with out.block(f"async with {limit}.semaphore():"):
+            out.line(f"{name} = {self.call(node, name, arguments)}")
+
+    def call(self, node: DependencyModel, name: str, arguments: str) -> str:
+        function = self.out.constant(node.call, f"call_{name}")
+        if node.is_coroutine:
+            return f"await {function}({arguments})"
+        comma = ", " if arguments else ""
+        return f"await {self.use(run_in_threadpool)}({function}{comma}{arguments})"
+
+    def write_app_scoped(self, node: DependencyModel, name: str) -> None:
+        from velithon.signature.appscope import app_value, key_of
+
+        out = self.out
+        constant = out.constant(node, f"{name}_dependency")
+        key = out.constant(key_of(node), f"{name}_key")
+        scope = "request.app.dependency_scope"
+        out.line(f"{name} = {scope}.values.get({key}, {self.use_object(Undefined, 'Undefined')})")
+        with out.block(f"if {name} is {self.use_object(Undefined, 'Undefined')}:"):
+            out.line(f"{name} = await {self.use(app_value)}({scope}, {constant})")
+
+    def use_object(self, value: Any, name: str) -> str:
+        return self.out.constant(value, name)
+
+    def can_fail(self, node: DependencyModel) -> bool:
+        """Tell whether a request can lack what the callable, or something below it, needs."""
+        if node.scope == "app":
+            return False
+        return any(not self.is_certain(item) for item in node.fields) or any(map(self.can_fail, node.dependencies))
+
+    def is_certain(self, field: Field) -> bool:
+        """Tell whether a parameter always has a valid value."""
+        if field.place not in _SOURCES or not is_simple(field) or not is_text(field):
+            return False
+        if field.place == "path":
+            key = aliases(field)[0][1]
+            return key in path_keys(self.model.path) and not has_converter(self.model.path, key)
+        return field.constant_default
+
+    @property
+    def query_is_multi(self) -> bool:
+        """Whether something needs the query's repeated keys, so that all read Starlette's multidict."""
+        if self.model.kind == "websocket":
+            return True
+        return any(not is_simple(item) for node in self.model.walk() for item in node.query_params)
+
+    prelude: list[tuple[str, str]]
+
+
+def path_keys(path: str) -> set[str]:
+    """Return the names of a path template's parameters."""
+    return {name.partition(":")[0] for name in re.findall("{(.*?)}", path)}
+
+
+def has_converter(path: str, name: str) -> bool:
+    """Tell whether a path parameter arrives as something else than a string."""
+    found = re.search(r"{%s:(.*?)}" % re.escape(name), path)
+    return found is not None and found.group(1) not in ("str", "path")
+
+
+def is_simple(field: Field) -> bool:
+    """Tell whether one string under one name makes the value."""
+    return (
+        not field.is_json
+        and not is_sequence(field.annotation)
+        and param_model(field) is None
+        and len(aliases(field)) == 1
+        and get_origin(field.annotation) not in (dict,)
+    )
+
+
+def is_text(field: Field) -> bool:
+    """Tell whether every string is valid as it is."""
+    return (
+        (field.annotation is str or field.annotation == (str | None))
+        and not field.info.metadata
+        and field.config is None
+        and field.info.discriminator is None
+    )
+
+
+def call_arguments(node: DependencyModel, arguments: dict[str, str]) -> str:
+    """Return the text of a call's arguments: by position as far as that is safe, which is faster."""
+    parts = []
+    for index, name in enumerate(node.order):
+        if name in arguments:
+            parts.append(arguments[name] if index < node.positional else f"{name}={arguments[name]}")
+    return ", ".join(parts)
+
+
+def security_scopes() -> Any:
+    """Return the class that tells a dependency which OAuth2 scopes were asked for."""
+    from velithon.security import SecurityScopes
+
+    return SecurityScopes
+
+
+def stack_type() -> type[AsyncExitStack]:
+    """Return the class of the stacks that hold exits."""
+    return AsyncExitStack
+
+
+__all__ = ["PlanWriter", "form_arguments"]

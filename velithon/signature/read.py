@@ -1,0 +1,486 @@
+"""Reads a callable's signature, once, into the model. Misuse raises here, with endpoint, parameter and cure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import re
+import sys
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from copy import copy
+from dataclasses import replace
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+from starlette.applications import Starlette
+from starlette.background import BackgroundTasks
+from starlette.datastructures import URL, Address, FormData, Headers, QueryParams, State
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from velithon import params
+from velithon.exceptions import DependencyScopeError, RegistrationError
+from velithon.params import Depends, Security
+from velithon.signature.annotations import (
+    holds,
+    holds_many,
+    is_scalar,
+    is_scalar_sequence,
+    is_subclass,
+    members,
+    model_of,
+    signature_of,
+    unalias,
+    unpartial,
+    unwrapped,
+)
+from velithon.signature.body import add_form_union_validators, must_embed
+from velithon.signature.fields import Field, Undefined, merged_info, union_models
+from velithon.signature.known import check_annotation
+from velithon.signature.model import DependencyModel, EndpointModel, Injected, Kind
+
+if sys.version_info >= (3, 13):
+    _is_coroutine_function = inspect.iscoroutinefunction
+else:  # `asyncio`'s also sees callables that carry the marker, such as `unittest.mock.AsyncMock`.
+    _is_coroutine_function = asyncio.iscoroutinefunction
+
+_empty = inspect.Signature.empty
+_STREAMS = {AsyncIterable, AsyncIterator, AsyncGenerator, Iterable, Iterator, Generator}
+_CONTEXT_HELPERS = {
+    contextlib.contextmanager(lambda: iter(())).__code__,  # type: ignore[attr-defined,arg-type,return-value]
+    contextlib.asynccontextmanager(lambda: None).__code__,  # type: ignore[attr-defined,arg-type,return-value]
+}
+# FastAPI's own, with its order: a Request is an HTTPConnection too.
+_CONNECTION: tuple[tuple[type, Injected], ...] = (
+    (Request, "request"),
+    (WebSocket, "websocket"),
+    (HTTPConnection, "http_connection"),
+    (Response, "response"),
+    (BackgroundTasks, "background_tasks"),
+)
+_PARTS: tuple[tuple[type, Injected], ...] = (
+    (Headers, "headers"),
+    (QueryParams, "query_params"),
+    (State, "state"),
+    (URL, "url"),
+    (Address, "client"),
+    (FormData, "form"),
+    (Starlette, "app"),
+)
+
+
+def path_names(path: str) -> set[str]:
+    """Return the names of a path template's parameters, without their converters."""
+    return {name.partition(":")[0] for name in re.findall("{(.*?)}", path)}
+
+
+def read_endpoint(
+    call: Callable[..., Any],
+    *,
+    path: str,
+    kind: Kind = "http",
+    dependencies: Sequence[Depends] = (),
+    name: str | None = None,
+) -> EndpointModel:
+    """Read an endpoint.
+
+    Args:
+        call: The endpoint: a function, bound method, class, partial or instance with `__call__`.
+        path: The path template of the route, with its prefixes.
+        kind: What the endpoint answers.
+        dependencies: What runs before the endpoint's own dependencies, of application, router, include and route.
+        name: The name of the route, for the name of a combined body's schema.
+
+    Raises:
+        RegistrationError: The signature cannot work; the message names the endpoint, the parameter and the cure.
+    """
+    model = EndpointModel(call=call, name=name, path=path, kind=kind)
+    names = path_names(path)
+    for depends in dependencies:
+        model.dependencies.append(_read_parameterless(depends, model, names))
+    _read_into(model, names)
+    model.all_body_params = [item for dependency in model.walk() for item in dependency.body_params]
+    model.embed = must_embed(model.all_body_params)
+    model.stream_item = _stream_item(model.returns)
+    return model
+
+
+def read_dependency(
+    call: Callable[..., Any], like: DependencyModel, *, parent_scopes: tuple[str, ...] = ()
+) -> DependencyModel:
+    """Read a callable that takes the place of another dependency.
+
+    Args:
+        call: The callable.
+        like: The dependency that it replaces, which says the name, path, cache and scope.
+        parent_scopes: The OAuth2 scopes that the place asks for.
+    """
+    model = DependencyModel(
+        call=call,
+        name=like.name,
+        path=like.path,
+        kind=like.kind,
+        parent_scopes=parent_scopes,
+        use_cache=like.use_cache,
+        scope=like.scope,
+        concurrency=like.concurrency,
+    )
+    _read_into(model, path_names(like.path))
+    return model
+
+
+def _read_parameterless(depends: Any, parent: DependencyModel, names: set[str]) -> DependencyModel:
+    if not isinstance(depends, Depends):
+        raise RegistrationError(
+            f"dependencies= takes Depends(...) or Security(...), not {depends!r}", endpoint=parent.call
+        )
+    if not callable(depends.dependency):
+        raise RegistrationError(
+            f"a dependency without a parameter needs its callable: Depends(function), not {depends!r}",
+            endpoint=parent.call,
+        )
+    own = tuple(depends.scopes or ()) if isinstance(depends, Security) else ()
+    model = DependencyModel(
+        call=depends.dependency,
+        path=parent.path,
+        kind=parent.kind,
+        own_scopes=own,
+        scope=depends.scope,
+        concurrency=depends._concurrency,
+    )
+    _read_into(model, names)
+    return model
+
+
+def _read_into(model: DependencyModel, names: set[str]) -> None:
+    _classify(model)
+    try:
+        signature = signature_of(model.call)
+    except (ValueError, TypeError) as error:
+        raise RegistrationError(
+            f"its signature cannot be read ({error}): wrap it in a function", endpoint=_named(model.call)
+        ) from error
+    model.returns = signature.return_annotation
+    model.order = tuple(signature.parameters)
+    model.positional = _positional(model.call, signature)
+    for parameter in signature.parameters.values():
+        _Parameter(model, parameter, names).read()
+
+
+def _named(call: Any) -> Any:
+    return call if hasattr(call, "__qualname__") and hasattr(call, "__module__") else repr(call)
+
+
+def _positional(call: Any, signature: inspect.Signature) -> int:
+    """Count the parameters that may be passed by position: wrappers may look for them in `kwargs`, so theirs may not."""
+    count = 0
+    function = inspect.isfunction(call) or inspect.ismethod(call)
+    plain = function and not hasattr(call, "__wrapped__")
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.POSITIONAL_ONLY or (plain and parameter.kind is parameter.POSITIONAL_OR_KEYWORD):
+            count += 1
+        else:
+            break
+    return count
+
+
+def _candidates(call: Any) -> list[Any]:
+    """Return the functions that may say what calling `call` does: itself unwrapped, and its class's `__call__`."""
+    inner, innermost = unpartial(call), unwrapped(call)
+    found = [inner, innermost]
+    if not inspect.isclass(innermost):
+        for target in (inner, innermost):
+            if not inspect.isroutine(target) and (dunder := getattr(target, "__call__", None)) is not None:  # noqa: B004
+                found += [unpartial(dunder), unwrapped(dunder)]
+    return found
+
+
+def _classify(model: DependencyModel) -> None:
+    candidates = _candidates(model.call)
+    model.is_context = getattr(unpartial(model.call), "__code__", None) in _CONTEXT_HELPERS
+    model.is_generator = any(map(inspect.isgeneratorfunction, candidates))
+    model.is_async_generator = not model.is_generator and any(map(inspect.isasyncgenfunction, candidates))
+    model.is_coroutine = any(_is_coroutine_function(item) for item in candidates if not inspect.isclass(item))
+    scheme = type(unwrapped(model.call))
+    model.is_security_scheme = any(
+        base.__name__ == "SecurityBase" and base.__module__.startswith("velithon.") for base in scheme.__mro__
+    )
+
+
+def _stream_item(annotation: Any) -> Any:
+    if get_origin(annotation) in _STREAMS:
+        args = get_args(annotation)
+        return args[0] if args else Any
+    return None
+
+
+class _Parameter:
+    """The reading of one parameter."""
+
+    def __init__(self, model: DependencyModel, parameter: inspect.Parameter, names: set[str]) -> None:
+        self.model = model
+        self.name = parameter.name
+        self.kind = parameter.kind
+        self.value = parameter.default
+        self.names = names
+        self.in_path = parameter.name in names
+        self.unannotated = parameter.annotation is _empty
+        self.whole: Any = Any if self.unannotated else unalias(parameter.annotation)
+        self.type: Any = get_args(self.whole)[0] if get_origin(self.whole) is Annotated else self.whole
+
+    def fail(self, problem: str) -> RegistrationError:
+        return RegistrationError(problem, endpoint=_named(self.model.call), parameter=self.name)
+
+    def read(self) -> None:
+        if self.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            raise self.fail(
+                "*args and **kwargs name no parameters of a request: "
+                "a decorator keeps the signature of what it wraps with functools.wraps"
+            )
+        info, depends = self.explicit()
+        if depends is not None:
+            self.add_dependency(depends)
+        elif not self.provide() and not self.inject(info):
+            self.add_field(info)
+
+    def explicit(self) -> tuple[FieldInfo | None, Depends | None]:
+        """Return what the parameter says of itself, in `Annotated` or as its default."""
+        info, depends = self.from_annotation()
+        value = self.value
+        if isinstance(value, Depends):
+            if info is not None or depends is not None:
+                raise self.fail("it is declared twice, in Annotated and as the default value: keep one of them")
+            depends = value
+        elif isinstance(value, FieldInfo):
+            if info is not None:
+                raise self.fail("it is declared twice, in Annotated and as the default value: keep one of them")
+            info = copy(value)
+            info.annotation = self.type
+            if self.type is not self.whole:
+                info.metadata = [*get_args(self.whole)[1:], *info.metadata]
+        return info, depends
+
+    def from_annotation(self) -> tuple[FieldInfo | None, Depends | None]:
+        if self.type is self.whole:
+            return None, None
+        metadata = get_args(self.whole)[1:]
+        ours = [item for item in metadata if isinstance(item, params.Param | params.Body | Depends)]
+        if not ours:
+            return None, None
+        last = ours[-1]
+        if isinstance(last, Depends):
+            return None, last
+        if len(metadata) == 1:
+            info: FieldInfo = copy(last)
+            info.annotation = self.type
+        else:
+            info = merged_info(last, self.whole)
+        if info.default is not Undefined:
+            raise self.fail(
+                f"a default value does not go into {type(last).__name__}() inside Annotated: write it after `=`"
+            )
+        if self.value is not _empty:
+            if self.in_path:
+                raise self.fail(f"a path parameter takes no default value, {self.value!r} was given: leave it out")
+            info.default = self.value
+        return info, None
+
+    def add_dependency(self, depends: Depends) -> None:
+        model = self.model
+        if depends.dependency is None:
+            depends = replace(depends, dependency=self.type)
+        if not callable(depends.dependency):
+            raise self.fail(f"Depends() takes a callable, not {depends.dependency!r}")
+        self.check_scope(depends)
+        own = tuple(depends.scopes or ()) if isinstance(depends, Security) else ()
+        child = DependencyModel(
+            call=depends.dependency,
+            name=self.name,
+            path=model.path,
+            kind=model.kind,
+            own_scopes=own,
+            parent_scopes=(*model.parent_scopes, *model.own_scopes),
+            use_cache=depends.use_cache,
+            scope=depends.scope,
+            concurrency=depends._concurrency,
+        )
+        _read_into(child, self.names)
+        if model.scope == "app":
+            self.check_app(child)
+        model.dependencies.append(child)
+
+    def check_scope(self, depends: Depends) -> None:
+        if self.model.effective_scope == "request" and depends.scope == "function":
+            name = getattr(self.model.call, "__name__", repr(self.model.call))
+            raise DependencyScopeError(
+                f'the dependency {name!r} has the scope "request" and outlives a dependency with scope "function": '
+                'give both the scope "function", or none to the second',
+                endpoint=_named(self.model.call),
+                parameter=self.name,
+            )
+
+    def check_app(self, child: DependencyModel) -> None:
+        if child.scope != "app":
+            raise DependencyScopeError(
+                'a dependency with scope "app" outlives every request: what it depends on needs scope "app" too',
+                endpoint=_named(self.model.call),
+                parameter=self.name,
+            )
+
+    def provide(self) -> bool:
+        """Take a parameter that a container provides."""
+        markers = sys.modules.get("velithon.di")  # not imported, not used
+        marker = None if markers is None else markers.marker_of(self.value, self.whole)
+        if marker is None:
+            return False
+        self.model.provided[self.name] = marker
+        return True
+
+    def inject(self, info: FieldInfo | None) -> bool:
+        """Take a parameter that is the connection, a part of it, or made for the response."""
+        what = self.injected()
+        if what is None:
+            return False
+        if info is not None:
+            if what in {item for _, item in _PARTS}:
+                return False
+            raise self.fail(f"{self.type.__name__} is given by the framework: leave {type(info).__name__}() out")
+        if self.model.scope == "app" and what != "app":
+            raise self.fail('a dependency with scope "app" belongs to no request: it cannot take one')
+        if what == "websocket" and self.model.kind == "http":
+            raise self.fail("an HTTP endpoint has no WebSocket: take HTTPConnection, which both have")
+        self.model.injected[self.name] = what
+        return True
+
+    def injected(self) -> Injected | None:
+        if self.unannotated:
+            if self.value is _empty and not self.in_path and self.name in ("request", "websocket"):
+                wanted: Injected = "websocket" if self.name == "websocket" else "request"
+                return wanted if (wanted == "websocket") == (self.model.kind == "websocket") else None
+            return None
+        choices = members(self.type)
+        if len(choices) != 1:
+            return None
+        choice = choices[0]
+        if choice is self.type:
+            for cls, what in _CONNECTION:
+                if is_subclass(choice, cls):
+                    return what
+            if is_subclass(choice, object) and choice.__name__ == "SecurityScopes" and hasattr(choice, "scope_str"):
+                return "security_scopes"
+            if getattr(choice, "__name__", "") == "SecurityScopes" and choice.__module__.startswith("velithon."):
+                return "security_scopes"
+        for cls, what in _PARTS:
+            if is_subclass(choice, cls) and not self.in_path:
+                return what
+        return None
+
+    def add_field(self, info: FieldInfo | None) -> None:
+        model = self.model
+        if model.scope == "app":
+            raise self.fail('a dependency with scope "app" belongs to no request: it cannot take parameters of one')
+        if info is None:
+            info = self.infer()
+        self.check_place(info)
+        if isinstance(info, params.Form) and union_models(info.annotation):
+            info.annotation = add_form_union_validators(info.annotation)
+        info = self.path_alias(info)
+        if not info.alias:
+            convert = getattr(info, "convert_underscores", False)
+            info.alias = self.name.replace("_", "-") if convert else self.name
+        field = Field(self.name, info)
+        check_annotation(field, self.fail)
+        self.check_shape(field)
+        self.add(field)
+
+    def infer(self) -> FieldInfo:
+        """Return the place of a parameter that says nothing."""
+        default = Undefined if self.value is _empty else self.value
+        if self.in_path:
+            info: FieldInfo = params.Path(annotation=self.type)
+        elif holds(self.type, _upload()) or holds_many(self.type, _upload()):
+            info = params.File(default, annotation=self.type)
+        elif not is_scalar(self.type):
+            info = params.Body(default, annotation=self.type)
+        else:
+            info = params.Query(default, annotation=self.type)
+        if self.type is not self.whole:
+            info = merged_info(info, self.whole)
+            info.default = Undefined if self.in_path else default
+            if self.in_path:
+                info.default_factory = None
+        return info
+
+    def check_place(self, info: FieldInfo) -> None:
+        if self.in_path and not isinstance(info, params.Path):
+            raise self.fail(
+                f"{{{self.name}}} stands in the path {self.model.path!r}, so {type(info).__name__}() cannot read it: "
+                "use Path(), or another name"
+            )
+        if not isinstance(info, params.Param | params.Body):
+            raise self.fail(
+                f"pydantic's {type(info).__name__}() does not say where the value comes from: "
+                "use Query(), Header(), Cookie(), Body() or Form()"
+            )
+        if self.model.kind == "websocket" and isinstance(info, params.Body):
+            raise self.fail("a WebSocket handshake has no body: use Query(), Header() or Cookie()")
+
+    def path_alias(self, info: FieldInfo) -> FieldInfo:
+        choices = info.validation_alias
+        if isinstance(info, params.Path) and isinstance(choices, AliasChoices):
+            for choice in choices.choices:
+                if isinstance(choice, str) and choice in self.names:
+                    info.validation_alias = choice
+                    break
+        return info
+
+    def check_shape(self, field: Field) -> None:
+        annotation = field.annotation
+        if self.in_path and not is_scalar(annotation):
+            raise self.fail(
+                f"a path parameter is one value, {annotation!r} holds several: use str, int, UUID, an Enum..."
+            )
+        if (
+            isinstance(field.info, params.Query)
+            and not is_scalar(annotation)
+            and not is_scalar_sequence(annotation)
+            and model_of(annotation) is None
+            and not field.is_json
+        ):
+            raise self.fail(
+                f"the query string cannot carry {annotation!r}: use a scalar, a list of scalars or a pydantic model"
+            )
+
+    def add(self, field: Field) -> None:
+        model = self.model
+        info = field.info
+        if isinstance(info, params.Body):
+            model.body_params.append(field)
+        elif isinstance(info, params.Path):
+            model.path_params.append(field)
+        elif isinstance(info, params.Header):
+            model.header_params.append(field)
+        elif isinstance(info, params.Cookie):
+            model.cookie_params.append(field)
+        else:
+            if not hasattr(info, "in_"):
+                info.in_ = params.ParamTypes.query  # type: ignore[attr-defined]
+            model.query_params.append(field)
+
+
+def _upload() -> type:
+    from starlette.datastructures import UploadFile
+
+    return UploadFile

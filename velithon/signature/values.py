@@ -1,0 +1,126 @@
+"""Takes values out of what a request carries: multidicts, headers, cookies and parsed JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from pydantic import BaseModel
+from starlette.datastructures import FormData, Headers, ImmutableMultiDict, UploadFile
+
+from velithon.params import Param
+from velithon.signature.fields import Errors, Field, Location, Undefined, aliases, missing, model_fields, param_model
+
+
+def validated(field: Field, value: Any, location: Location) -> tuple[Any, Errors]:
+    """Validate a value that may be absent (`PydanticUndefined`)."""
+    return field.absent(location) if value is Undefined else field.validate(value, location)
+
+
+def _no_file(value: Any) -> bool:
+    """Browsers send an empty name and no content when no file was chosen."""
+    return isinstance(value, UploadFile) and value.filename == "" and value.size == 0
+
+
+def multi_value(field: Field, received: Mapping[str, Any], name: str) -> Any:
+    """Return the value or values under a name; `PydanticUndefined` when there is nothing."""
+    is_form = isinstance(received, FormData)
+    many = field.is_sequence
+    value: Any
+    if many and not field.is_json and isinstance(received, ImmutableMultiDict | Headers):
+        value = received.getlist(name)
+        if is_form:
+            value = [item for item in value if not _no_file(item)]
+    else:
+        value = received.get(name)
+    if value is None or (is_form and (value == "" or _no_file(value))) or (many and len(value) == 0):
+        return Undefined
+    return value
+
+
+def extras(received: Mapping[str, Any], known: set[str]) -> Iterator[tuple[str, Any]]:
+    """Yield what no field asked for, repeated keys as lists."""
+    if isinstance(received, ImmutableMultiDict):
+        items = received.multi_items()
+    else:
+        items = list(received.items())
+    grouped: dict[str, list[Any]] = {}
+    for key, value in items:
+        if key not in known:
+            grouped.setdefault(key, []).append(value)
+    for key, values in grouped.items():
+        yield key, values[0] if len(values) == 1 else values
+
+
+def argument(field: Field, received: Mapping[str, Any]) -> tuple[Any, Errors]:
+    """Take one parameter, or a whole model of them, out of path, query, headers or cookies."""
+    model = param_model(field)
+    if model is not None:
+        return _model_argument(field, model, received)
+    pairs = aliases(field)
+    name = next((wire for _, wire in pairs if wire in received), pairs[0][1])
+    return validated(field, multi_value(field, received, name), (cast(Param, field.info).in_.value, name))
+
+
+class _Gathered:
+    """The values of a model's fields, under the names that its validator knows."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.known: set[str] = set()
+        self.own: set[str] = set()
+        self.header_names: dict[str | int, str] = {}
+
+    def take(self, item: Field, received: Mapping[str, Any], convert: bool) -> None:
+        is_headers = isinstance(received, Headers)
+        pairs = aliases(item, convert_underscores=convert)
+        self.own.update(wire.lower() if is_headers else wire for _, wire in pairs)
+        alias, wire = next((pair for pair in pairs if pair[1] in received), pairs[0])
+        value = multi_value(item, received, wire)
+        if value is not Undefined:
+            self.values[alias] = value
+        if not is_headers:
+            self.known.add(wire)
+            return
+        self.known.add(wire.lower())
+        # The unconverted name of a field is no way around its conversion.
+        self.known.update(name.lower() for name, header in pairs if name != header)
+        if alias != wire:
+            self.header_names[item.name] = wire
+
+
+def _model_argument(field: Field, model: type[BaseModel], received: Mapping[str, Any]) -> tuple[Any, Errors]:
+    gathered = _Gathered()
+    is_headers = isinstance(received, Headers)
+    converts = getattr(field.info, "convert_underscores", True)
+    for item in model_fields(model):
+        gathered.take(item, received, is_headers and getattr(item.info, "convert_underscores", converts))
+    gathered.values.update(extras(received, gathered.known))
+    value: Any = gathered.values
+    if field.annotation is not model and not (
+        gathered.own.intersection(received) or (model.model_config.get("extra") in ("allow", "forbid") and value)
+    ):
+        value = Undefined
+    result, errors = validated(field, value, (cast(Param, field.info).in_.value,))
+    if gathered.header_names and model.model_config.get("loc_by_alias", True):
+        for error in errors:
+            place, *rest = error["loc"]
+            if rest and rest[0] in gathered.header_names:
+                error["loc"] = (place, gathered.header_names[rest[0]], *rest[1:])
+    return result, errors
+
+
+def embedded(field: Field, body: Any) -> tuple[Any, Errors]:
+    """Take a body field from under its key."""
+    names = [alias for alias, _ in aliases(field)]
+    location: Location = ("body", names[0])
+    value: Any = Undefined
+    if body is not Undefined and not isinstance(body, bytes):
+        if not hasattr(body, "get"):
+            return None, [missing(location)]
+        for name in names:
+            value = body.get(name, Undefined)
+            if value is not Undefined:
+                location = ("body", name)
+                break
+    return validated(field, value, location)

@@ -1,0 +1,70 @@
+"""Writes the source of a plan: lines, names of constants, and the function made of them."""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_numbers = itertools.count(1)
+
+
+class Writer:
+    """A function being written."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.names: dict[str, Any] = {}
+        self._depth = 1
+        self._known: dict[tuple[int, str], str] = {}
+        self._taken: set[str] = set()
+
+    def line(self, text: str) -> None:
+        """Add a line at the current depth."""
+        self.lines.append("    " * self._depth + text)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """Add a line that opens a block, and indent what follows inside."""
+        self.line(head)
+        self._depth += 1
+        yield
+        self._depth -= 1
+
+    def fresh(self, hint: str) -> str:
+        """Return a name that nothing else has, close to `hint`."""
+        base = re.sub(r"\W", "_", hint) or "value"
+        name = base
+        for number in itertools.count(2):
+            if name not in self._taken:
+                break
+            name = f"{base}_{number}"
+        self._taken.add(name)
+        return name
+
+    def constant(self, value: Any, hint: str) -> str:
+        """Return the name under which the function sees `value`; literals are written out."""
+        if value is None or isinstance(value, bool):
+            return repr(value)
+        if type(value) in (str, int) or (type(value) is float and value == value and abs(value) != float("inf")):
+            return repr(value)
+        key = (id(value), hint)
+        if key not in self._known:
+            name = self._known[key] = self.fresh(hint)
+            self.names[name] = value
+        return self._known[key]
+
+    def function(self, name: str, parameter: str) -> Callable[..., Any]:
+        """Compile what was written into an async function; tracebacks and debuggers can show its source."""
+        head = f"async def {name}({parameter}):"
+        source = "\n".join([head, *(self.lines or ["    pass"]), ""])
+        filename = f"<velithon plan {next(_numbers)} {name}>"
+        # No modification time: linecache keeps the entry instead of looking for a file.
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        exec(compile(source, filename, "exec"), self.names)
+        plan: Callable[..., Any] = self.names[name]
+        plan.__velithon_source__ = source  # type: ignore[attr-defined]
+        return plan
