@@ -11,8 +11,11 @@ from starlette.datastructures import State
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware import Middleware
 from velithon_adapters.lifespan import Lifespan as LifespanRunner
+from velithon_adapters.scope import asgi_scope
+from velithon_adapters.websocket import ASGIWebsocket
 
 from velithon.background import InFlight
+from velithon.concurrency import ThreadPool, use_thread_pool
 from velithon.datastructures import Default
 from velithon.exception_handlers import (
     http_exception_handler,
@@ -68,7 +71,8 @@ class Velithon(Verbs, Starlette):
         redirect_slashes: Whether a path that only misses, or only has, its last slash is redirected (307).
         default_response_class: The class of responses made of what endpoints return.
         problem_details: Whether errors are answered as RFC 9457 problem documents.
-        thread_pool_size: How many sync endpoints and dependencies run at once; 40 by default.
+        thread_pool_size: How many sync endpoints and dependencies run at once, in threads of this application's own; by default
+            40, which all applications of a process share.
         background_grace: How long a shutdown waits for background tasks, in seconds.
         options: What all routes share: see `Router`.
 
@@ -111,7 +115,7 @@ class Velithon(Verbs, Starlette):
         redirect_slashes: bool = True,
         default_response_class: Any = Default(JSONResponse),
         problem_details: bool = False,
-        thread_pool_size: int = 40,
+        thread_pool_size: int | None = None,
         background_grace: float | None = 10.0,
         **options: Unpack[RouteOptions],
     ) -> None:
@@ -140,7 +144,8 @@ class Velithon(Verbs, Starlette):
         self.root_path = root_path.rstrip("/")
         self.root_path_in_servers = root_path_in_servers
         self.max_body_size = options.pop("max_body_size", None)
-        self.thread_pool_size = thread_pool_size
+        # Applications that don't say share one pool.
+        self._thread_pool = None if thread_pool_size is None else ThreadPool(thread_pool_size)
         self.background_grace = background_grace
         self.state = State()
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
@@ -232,17 +237,25 @@ class Velithon(Verbs, Starlette):
         await self._serve(scope, protocol)
 
     async def _websocket(self, scope: Any, protocol: Any) -> None:
-        from velithon_adapters.websocket import serve_websocket
-
-        await serve_websocket(self, scope, protocol, state=dict(self._lifespan_state), root_path=self.root_path)
+        websocket = ASGIWebsocket(protocol)
+        asgi = asgi_scope(scope, state=dict(self._lifespan_state), root_path=self.root_path)
+        try:
+            await self(asgi, websocket.receive, websocket.send)
+        except BaseException:
+            websocket.fail()
+            raise
+        websocket.finish()
 
     def _build(self) -> ASGIApp:
         """Compose the layers for both faces; from here on none can be added."""
         self._errors = errors = Errors(self.exception_handlers, self.debug)
         router = self.router
+        pool = self._thread_pool
 
         async def respond(request: Request) -> Any:
             try:
+                if pool is not None:
+                    use_thread_pool(pool)
                 return await router.respond(request)
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
                 return await errors.respond(request, exc)
@@ -270,13 +283,13 @@ class Velithon(Verbs, Starlette):
     @asynccontextmanager
     async def _resources(self) -> AsyncIterator[None]:
         """Hold what the application owns, around its lifespan: closed after the shutdown functions ran."""
-        from velithon.concurrency import configure_thread_pool
-
-        configure_thread_pool(self.thread_pool_size)
         async with AsyncExitStack() as stack:
             for container in self.containers:
                 stack.push_async_callback(container.close)
                 await container.startup()
+            if self._thread_pool is not None:
+                use_thread_pool(self._thread_pool)
+                stack.push_async_callback(self._thread_pool.aclose)
             stack.push_async_callback(self._app_scope.aclose)
             try:
                 yield

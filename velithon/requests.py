@@ -9,7 +9,7 @@ from starlette.datastructures import Address, Headers, QueryParams, State
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.requests import Request as StarletteRequest
 from velithon_adapters.http import HTTPReceive, HTTPSend
-from velithon_adapters.scope import asgi_scope, parse_address
+from velithon_adapters.scope import RSGIScope, asgi_scope, body_length, parse_address
 
 from velithon.datastructures import RSGIHeaders
 from velithon.exceptions import HTTPException
@@ -122,7 +122,11 @@ class RSGIRequest(Request):
         scope = self._scope
         if scope is None:
             app = self._app
-            scope = asgi_scope(self._rsgi, state=dict(app._lifespan_state), root_path=app.root_path)
+            if isinstance(self._rsgi, RSGIScope):
+                # An RSGI layer on an ASGI server: the dictionary is there already, and shared.
+                scope = self._rsgi.asgi
+            else:
+                scope = asgi_scope(self._rsgi, state=dict(app._lifespan_state), root_path=app.root_path)
             scope["app"] = app
             scope["router"] = app.router
             if self._params is not None:
@@ -214,7 +218,7 @@ class RSGIRequest(Request):
     def receive(self) -> Receive:
         receive = self._asgi_receive
         if receive is None:
-            receive = self._asgi_receive = HTTPReceive(self._protocol)
+            receive = self._asgi_receive = HTTPReceive(self._protocol, body_length(self._rsgi))
         return receive
 
     @property
@@ -225,7 +229,7 @@ class RSGIRequest(Request):
     def _send(self) -> Send:  # type: ignore[override]
         send = self._asgi_send
         if send is None:
-            send = self._asgi_send = HTTPSend(self._protocol, method=self._rsgi.method)
+            send = self._asgi_send = HTTPSend(self._protocol, method=self._rsgi.method, receive=self.receive)
         return send
 
     async def body(self) -> bytes:

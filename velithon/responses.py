@@ -343,7 +343,7 @@ class FileResponse(Response, starlette.FileResponse):
         background, self.background = self.background, None
         try:
             await starlette.FileResponse.__call__(
-                self, asgi, HTTPReceive(protocol), HTTPSend(protocol, method=scope.method)
+                self, asgi, HTTPReceive(protocol, 0), HTTPSend(protocol, method=scope.method)
             )
         finally:
             self.background = background
