@@ -16,9 +16,10 @@ from starlette.datastructures import (
     QueryParams,
     Secret,
     State,
-    UploadFile,
     URLPath,
 )
+from starlette.datastructures import UploadFile as StarletteUploadFile
+
 from velithon_adapters.http import RSGIProtocol as Protocol
 from velithon_adapters.scope import RSGIScope as Scope
 from velithon_adapters.scope import asgi_headers
@@ -47,6 +48,29 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+
+class UploadFile(StarletteUploadFile):
+    """A file uploaded in a form; pydantic models and parameters may be annotated with it.
+
+    What arrives is Starlette's `UploadFile`, which this class adds nothing to but its schemas.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(cls._check)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "contentMediaType": "application/octet-stream"}
+
+    @staticmethod
+    def _check(value: Any) -> StarletteUploadFile:
+        if not isinstance(value, StarletteUploadFile):
+            raise ValueError(f"Expected UploadFile, received: {type(value)}")
+        return value
 
 
 class DefaultPlaceholder:
