@@ -1,8 +1,8 @@
 """The RSGI contract, version 1.6 as Granian 2.8 implements it, as ``typing.Protocol`` classes.
 
 An RSGI application is ``async def app(scope, protocol)``, or an object with ``async def __rsgi__(scope, protocol)``
-and, optionally, ``__rsgi_init__(loop)`` and ``__rsgi_del__(loop)``, which the server calls synchronously in each worker,
-with an event loop that is not running, before the first and after the last request.
+and, optionally, ``__rsgi_init__(loop)`` and ``__rsgi_del__(loop)``, which the server calls synchronously in each
+worker, with an event loop that is not running, before the first and after the last request.
 
 Everything below was read off a running Granian, not only off the specification. What surprises:
 
@@ -21,7 +21,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
-# Granian's own classes, so that an application's `except` clauses hold on every server; its stubs do not mark them public.
+# Granian's own classes, so that an application's `except` clauses hold on every server. Its stubs do not export them.
 from granian.rsgi import ProtocolClosed, ProtocolError, WebsocketMessageType  # type: ignore[attr-defined]
 
 __all__ = [

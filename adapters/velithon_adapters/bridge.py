@@ -1,0 +1,253 @@
+"""The two adapters: an RSGI application of any ASGI one, and an ASGI application of any RSGI one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+from velithon_adapters.http import HTTPReceive, HTTPSend, unwrap
+from velithon_adapters.lifespan import Lifespan, LifespanError, LifespanMode
+from velithon_adapters.protocol import RSGIProtocol
+from velithon_adapters.scope import RSGIScope, asgi_scope, body_length
+from velithon_adapters.websocket import ASGIWebsocket, ClientDisconnected, RSGIWebsocketProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+
+    from velithon_adapters.protocol import Message, Receive, Send
+    from velithon_adapters.rsgi import HTTPProtocol, Scope, WebsocketProtocol
+
+__all__ = ["ASGIAdapter", "RSGIAdapter"]
+
+logger = logging.getLogger("velithon_adapters")
+
+
+class RSGIAdapter:
+    """An RSGI application over an ASGI one: runs Starlette, FastAPI or Django on Granian in RSGI mode.
+
+    ```python
+    app = RSGIAdapter(asgi_app)  # granian --interface rsgi module:app
+    ```
+
+    Args:
+        app: An ASGI 3 application.
+        lifespan: ``"auto"``, ``"on"`` or ``"off"`` (see `velithon_adapters.lifespan.LifespanMode`).
+        root_path: What a proxy took off the front of the path.
+        drain_timeout: Seconds for which the end of a worker waits for requests that still run, background tasks
+            included. What is left then is abandoned, and logged.
+
+    Attributes:
+        lifespan: The `Lifespan` that the worker runs.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[Any]],
+        lifespan: LifespanMode = "auto",
+        *,
+        root_path: str = "",
+        drain_timeout: float = 5.0,
+    ) -> None:
+        self.app = app
+        self.lifespan = Lifespan(app, lifespan)
+        self.root_path = root_path
+        self.drain_timeout = drain_timeout
+        self._running = 0
+        self._idle: asyncio.Event | None = None
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run the application's startup.
+
+        Raises:
+            SystemExit: It failed, which is logged. The worker ends with exit code 1.
+            LifespanError: The loop already runs, as it does in Granian's embedded server.
+        """
+        if self.lifespan.mode == "off":
+            return
+        if loop.is_running():
+            raise LifespanError(
+                "The event loop already runs, so the application's startup cannot be waited for. "
+                "Pass lifespan='off' and drive a velithon_adapters.Lifespan where the loop is started."
+            )
+        try:
+            loop.run_until_complete(self.lifespan.startup())
+        except LifespanError as exc:
+            logger.error("%s", exc, exc_info=exc.__cause__)
+            sys.exit(1)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait for what still runs, then run the application's shutdown; its failure is logged."""
+        if loop.is_running():
+            return
+        loop.run_until_complete(self._drain())
+        try:
+            loop.run_until_complete(self.lifespan.shutdown())
+        except LifespanError as exc:
+            logger.error("%s", exc, exc_info=exc.__cause__)
+
+    async def __rsgi__(self, scope: Scope, protocol: Any) -> None:
+        """Answer one request or run one WebSocket.
+
+        Raises:
+            BaseException: What the application raised, for Granian to log, after a 500 where nothing had been sent.
+        """
+        self._running += 1
+        try:
+            if scope.proto == "http":
+                await self._http(scope, protocol)
+            else:
+                await self._websocket(scope, protocol)
+        finally:
+            self._running -= 1
+            if self._idle is not None and not self._running:
+                self._idle.set()
+
+    async def _http(self, scope: Scope, protocol: HTTPProtocol | RSGIProtocol) -> None:
+        if isinstance(protocol, RSGIProtocol) and isinstance(scope, RSGIScope):
+            original = unwrap(protocol)
+            if original is not None:
+                await self.app(scope.asgi, *original)
+                return
+        receive = HTTPReceive(protocol, body_length(scope))
+        send = HTTPSend(protocol, method=scope.method, receive=receive)
+        try:
+            await self.app(self._scope(scope), receive, send)
+        except BaseException:
+            send.fail()
+            raise
+        else:
+            send.finish()
+        finally:
+            receive.close()
+
+    async def _websocket(self, scope: Scope, protocol: WebsocketProtocol) -> None:
+        websocket = ASGIWebsocket(protocol)
+        try:
+            await self.app(self._scope(scope), websocket.receive, websocket.send)
+        except ClientDisconnected:
+            websocket.fail()
+        except BaseException:
+            websocket.fail()
+            raise
+        else:
+            websocket.finish()
+
+    def _scope(self, scope: Scope) -> dict[str, Any]:
+        return asgi_scope(scope, state=self.lifespan.state.copy(), root_path=self.root_path)
+
+    async def _drain(self) -> None:
+        if not self._running:
+            return
+        self._idle = asyncio.Event()
+        try:
+            await asyncio.wait_for(self._idle.wait(), self.drain_timeout)
+        except TimeoutError:
+            logger.warning(
+                "%d request(s) still ran %g seconds after the server stopped and were abandoned.",
+                self._running,
+                self.drain_timeout,
+            )
+
+
+class ASGIAdapter:
+    """An ASGI application over an RSGI one: runs it on Uvicorn, or inside any ASGI application.
+
+    ``__rsgi_init__`` and ``__rsgi_del__`` run on the ASGI lifespan, each in a thread: they expect a loop that does not
+    run, and from a thread ``run_until_complete`` of a running one can be waited for.
+
+    Args:
+        app: An RSGI application: an ``async def app(scope, protocol)``, or an object with ``__rsgi__``.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self._call: Callable[[Any, Any], Awaitable[None]] = getattr(app, "__rsgi__", app)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request, or run one WebSocket or the lifespan.
+
+        Raises:
+            RuntimeError: The scope is of another type.
+        """
+        kind = scope["type"]
+        if kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "websocket":
+            protocol = RSGIWebsocketProtocol(scope, receive, send)
+            try:
+                await self._call(RSGIScope(scope), protocol)
+            finally:
+                await protocol.finish()
+        elif kind == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            raise RuntimeError(f"Unknown ASGI scope type {kind!r}.")
+
+    async def _http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        original = unwrap(receive, send)
+        if original is not None:
+            await self._call(RSGIScope(scope), original)
+            return
+        protocol = RSGIProtocol(scope, receive, send)
+        try:
+            await self._call(RSGIScope(scope), protocol)
+        except BaseException:
+            # What was given before is on its way on an RSGI server. The stream's end is left out: it is not whole.
+            try:
+                await protocol.flush()
+            finally:
+                protocol.abandon()
+            raise
+        await protocol.finish()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        for phase, hook in (("startup", "__rsgi_init__"), ("shutdown", "__rsgi_del__")):
+            await receive()
+            answer: Message = {"type": f"lifespan.{phase}.complete"}
+            call = getattr(self.app, hook, None)
+            if call is not None:
+                try:
+                    await asyncio.to_thread(call, StoppedLoop(asyncio.get_running_loop()))
+                except (Exception, SystemExit) as exc:
+                    await send({"type": f"lifespan.{phase}.failed", "message": f"{hook} raised {exc!r}"})
+                    if isinstance(exc, SystemExit):
+                        return
+                    raise
+            await send(answer)
+
+
+class StoppedLoop:
+    """A running loop, as a thread beside it sees it: one on which things can be run until they complete."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        """Look everything else up on the loop."""
+        return getattr(self._loop, name)
+
+    def is_running(self) -> bool:
+        """Return ``False``: `run_until_complete` may be called."""
+        return False
+
+    def run_until_complete(self, future: Awaitable[Any]) -> Any:
+        """Run a coroutine on the loop, or wait for a future of it; return its result or raise its exception."""
+        return asyncio.run_coroutine_threadsafe(_wait(future), self._loop).result()
+
+    def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> Any:
+        """Create a task on the loop."""
+
+        async def create() -> asyncio.Task[Any]:
+            return self._loop.create_task(coro, **options)
+
+        return self.run_until_complete(create())
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any, **options: Any) -> asyncio.Handle:
+        """Schedule a call on the loop."""
+        return self._loop.call_soon_threadsafe(callback, *args, **options)
+
+
+async def _wait(future: Awaitable[Any]) -> Any:
+    return await future

@@ -1,0 +1,371 @@
+"""RSGI's HTTP protocol over ASGI's ``receive`` and ``send``.
+
+RSGI's ``response_*`` are plain calls, ASGI's ``send`` is to be awaited: `RSGIProtocol` keeps the response and sends it
+when the application returns, or at the loop's next turn if that is earlier.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from velithon_adapters.rsgi import ProtocolClosed, ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+    from typing import TypeAlias
+
+    from velithon_adapters.rsgi import ResponseHeaders
+
+    Message: TypeAlias = MutableMapping[str, Any]
+    Receive: TypeAlias = Callable[[], Awaitable[Message]]
+    Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+__all__ = ["RSGIProtocol", "RSGIStreamTransport", "check_status", "has_body"]
+
+logger = logging.getLogger("velithon_adapters")
+
+_FILE_CHUNK = 256 * 1024  # bytes
+
+
+def check_status(status: int) -> None:
+    """Check a response's status.
+
+    Raises:
+        RuntimeError: It is outside 200 to 599. Granian would send an empty 500 for less, and end the worker below 100.
+    """
+    if not 200 <= status <= 599:
+        raise RuntimeError(f"Invalid HTTP status code {status!r} in a response: it must be from 200 to 599.")
+
+
+def has_body(status: int) -> bool:
+    """Tell whether a response with that status carries a body (RFC 9110 6.4.1)."""
+    return status != 204 and status != 304
+
+
+class RSGIProtocol:
+    """RSGI's protocol over ASGI's ``receive`` and ``send``.
+
+    Args:
+        scope: The ASGI scope, whose method and extensions matter.
+        receive: The server's ``receive``.
+        send: The server's ``send``.
+
+    Whoever makes one has to await `finish` after the application returned, or `abandon` it.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_claimed",
+        "_delivery",
+        "_drained",
+        "_ended",
+        "_gone",
+        "_handle",
+        "_handed_over",
+        "_lock",
+        "_pending",
+        "_receive",
+        "_scope",
+        "_send",
+        "_stream",
+        "_task",
+        "_waiters",
+        "_watcher",
+        "responded",
+    )
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        self.responded = False
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._handed_over = False
+        self._claimed = False
+        self._ended = False
+        self._gone = False
+        self._buffer: deque[bytes] = deque()
+        self._lock = asyncio.Lock()
+        self._drained: asyncio.Event | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+        self._watcher: asyncio.Task[None] | None = None
+        self._delivery = asyncio.Lock()
+        self._pending: Callable[[], Awaitable[None]] | None = None
+        self._handle: asyncio.Handle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stream: RSGIStreamTransport | None = None
+
+    # Reading
+
+    async def __call__(self) -> bytes:
+        """Read the whole body.
+
+        Raises:
+            ProtocolError: The body was already read.
+            ProtocolClosed: The client broke it off.
+        """
+        self._claim()
+        return b"".join([chunk async for chunk in self._chunks()])
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Iterate over the body in chunks as they arrive.
+
+        Raises:
+            ProtocolError: The body was already read.
+            ProtocolClosed: The client broke it off. Granian would end the iteration.
+        """
+        self._claim()
+        return self._chunks()
+
+    def client_disconnect(self) -> asyncio.Future[None]:
+        """Return a future that resolves when the client is gone. To be cancelled once it is no longer wanted.
+
+        ASGI tells of a disconnect only after the body, of which no more than one chunk is read ahead: a body that is
+        left unread may hide it.
+        """
+        waiter = asyncio.get_running_loop().create_future()
+        if self._gone:
+            waiter.set_result(None)
+        else:
+            self._waiters.append(waiter)
+            self._watch()
+        return waiter
+
+    def _claim(self) -> None:
+        if self._claimed:
+            raise ProtocolError("The body was already read.")
+        self._claimed = True
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while True:
+            while self._buffer:
+                chunk = self._buffer.popleft()
+                if self._drained is not None:
+                    self._drained.set()
+                yield chunk
+            if self._ended:
+                return
+            if self._gone:
+                raise ProtocolClosed("The client is gone.")
+            async with self._lock:
+                if not self._buffer:
+                    await self._pull()
+
+    async def _pull(self) -> None:
+        if self._ended and self._gone:
+            return
+        message = await self._receive()
+        if message["type"] == "http.request":
+            if body := message.get("body", b""):
+                self._buffer.append(body)
+            self._ended = not message.get("more_body", False)
+        else:
+            self._gone = True
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _watch(self) -> None:
+        if self._watcher is None and not self._gone:
+            self._watcher = asyncio.get_running_loop().create_task(self._watching())
+
+    async def _watching(self) -> None:
+        self._drained = asyncio.Event()
+        while not self._gone:
+            if self._buffer and not self._ended:
+                self._drained.clear()
+                await self._drained.wait()
+            async with self._lock:
+                if not self._gone and (self._ended or not self._buffer):
+                    await self._pull()
+
+    # Responding
+
+    def response_empty(self, status: int, headers: ResponseHeaders) -> None:
+        """Respond without a body."""
+        self._give(self._send_whole, status, headers, b"")
+
+    def response_str(self, status: int, headers: ResponseHeaders, body: str) -> None:
+        """Respond with text, sent as UTF-8; ``content-length`` is added."""
+        self._give(self._send_whole, status, headers, body.encode())
+
+    def response_bytes(self, status: int, headers: ResponseHeaders, body: bytes) -> None:
+        """Respond with bytes; ``content-length`` is added."""
+        self._give(self._send_whole, status, headers, bytes(body))
+
+    def response_file(self, status: int, headers: ResponseHeaders, file: str) -> None:
+        """Respond with a whole file: the server reads it where it can (``http.response.pathsend``), else a thread does.
+
+        A file that cannot be opened is answered with 404.
+        """
+        self._give(self._send_file, status, headers, file, 0, None)
+
+    def response_file_range(self, status: int, headers: ResponseHeaders, file: str, start: int, end: int) -> None:
+        """Respond with the bytes ``start`` (inclusive) to ``end`` (exclusive) of a file.
+
+        Raises:
+            ValueError: ``start`` does not lie before ``end``.
+        """
+        if not 0 <= start < end:
+            raise ValueError("Invalid range")
+        self._give(self._send_file, status, headers, file, start, end)
+
+    def response_stream(self, status: int, headers: ResponseHeaders) -> RSGIStreamTransport:
+        """Begin a response whose body follows in chunks; it ends when the application returns.
+
+        Raises:
+            ProtocolError: A response was given before.
+        """
+        if self.responded:
+            raise ProtocolError("A response was already given.")
+        self._give(self._send_start, status, headers)
+        self._stream = RSGIStreamTransport(self)
+        self._watch()
+        return self._stream
+
+    async def finish(self) -> None:
+        """Send what is still to be sent, after the application returned.
+
+        Where it gave no response, this logs so and answers with an empty 500, as Granian does.
+        """
+        try:
+            if self._handed_over:
+                return
+            if not self.responded:
+                if self._gone:
+                    return
+                logger.error("RSGI callable returned without a response.")
+                self.response_empty(500, [])
+            await self.flush()
+            if self._stream is not None:
+                self._stream.closed = True
+                await self._deliver({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self.abandon()
+
+    async def flush(self) -> None:
+        """Send what was given so far."""
+        if self._task is not None:
+            await self._task
+        async with self._delivery:
+            await self._run_pending()
+
+    def abandon(self) -> None:
+        """Let go of everything that runs for this request."""
+        if self._handle is not None:
+            self._handle.cancel()
+        for task in (self._task, self._watcher):
+            if task is not None:
+                task.cancel()
+        for waiter in self._waiters:
+            waiter.cancel()
+
+    def _give(self, deliver: Callable[..., Awaitable[None]], status: int, headers: ResponseHeaders, *more: Any) -> None:
+        if self.responded:
+            return
+        check_status(status)
+        raw = [(name.lower().encode("latin-1"), value.encode()) for name, value in headers]
+        self.responded = True
+        self._pending = partial(deliver, status, raw, *more)
+        # Most applications return right after responding, and then `finish` sends without a task.
+        self._handle = asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._handle = None
+        if self._pending is not None:
+            self._task = asyncio.get_running_loop().create_task(self._pumping())
+
+    async def _pumping(self) -> None:
+        async with self._delivery:
+            await self._run_pending()
+
+    async def _run_pending(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            await pending()
+
+    async def _deliver(self, message: Message) -> None:
+        if self._gone:
+            return
+        try:
+            await self._send(message)
+        except OSError:
+            # ASGI 2.4: the client is gone.
+            self._gone = True
+
+    async def _send_start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        await self._deliver({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def _send_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        bodiless = self._scope["method"] == "HEAD"
+        if not has_body(status):
+            body = b""
+        elif not (bodiless and not body) and not any(name == b"content-length" for name, _ in headers):
+            headers.append((b"content-length", b"%d" % len(body)))
+        await self._send_start(status, headers)
+        await self._deliver({"type": "http.response.body", "body": b"" if bodiless else body, "more_body": False})
+
+    async def _send_file(
+        self, status: int, headers: list[tuple[bytes, bytes]], path: str, start: int, end: int | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            file = await loop.run_in_executor(None, open, path, "rb")
+        except OSError:
+            logger.info("Cannot open file %s", path)
+            await self._send_whole(404, [], b"Not found")
+            return
+        try:
+            await self._send_start(status, headers)
+            if self._scope["method"] == "HEAD" or not has_body(status):
+                await self._deliver({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+            if end is None and "http.response.pathsend" in (self._scope.get("extensions") or ()):
+                absolute = await loop.run_in_executor(None, os.path.abspath, path)
+                await self._deliver({"type": "http.response.pathsend", "path": absolute})
+                return
+            await loop.run_in_executor(None, file.seek, start)
+            left = None if end is None else end - start
+            while not self._gone:
+                size = _FILE_CHUNK if left is None else min(_FILE_CHUNK, left)
+                chunk = await loop.run_in_executor(None, file.read, size)
+                if left is not None:
+                    left -= len(chunk)
+                more_body = bool(chunk) and left != 0
+                await self._deliver({"type": "http.response.body", "body": chunk, "more_body": more_body})
+                if not more_body:
+                    return
+        finally:
+            file.close()
+
+
+class RSGIStreamTransport:
+    """The body of a response that `RSGIProtocol.response_stream` began."""
+
+    __slots__ = ("_protocol", "closed")
+
+    def __init__(self, protocol: RSGIProtocol) -> None:
+        self._protocol = protocol
+        self.closed = False
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Hand over a chunk; waits while the server holds too much.
+
+        Raises:
+            ProtocolClosed: The client is gone, or the application returned.
+        """
+        protocol = self._protocol
+        async with protocol._delivery:
+            await protocol._run_pending()
+            if data and not self.closed and protocol._scope["method"] != "HEAD":
+                await protocol._deliver({"type": "http.response.body", "body": bytes(data), "more_body": True})
+        if self.closed or protocol._gone:
+            raise ProtocolClosed("The response is closed.")
+
+    async def send_str(self, data: str) -> None:
+        """Hand over a chunk of text, sent as UTF-8; raises as `send_bytes` does."""
+        await self.send_bytes(data.encode())

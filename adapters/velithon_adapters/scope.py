@@ -1,0 +1,270 @@
+"""Scopes: the ASGI dictionary of an RSGI scope, and an RSGI view of an ASGI dictionary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+
+    from velithon_adapters.rsgi import Headers, Scope
+
+__all__ = ["RSGIHeaders", "RSGIScope", "asgi_headers", "asgi_scope", "body_length", "parse_address"]
+
+# RFC 3986 3.3: what may stand in a path unquoted, besides what `quote` never touches.
+_PATH_SAFE = "/:@!$&'()*+,;="
+_HTTP_VERSIONS = {"1": "1.0"}
+
+
+def parse_address(address: str) -> tuple[str, int] | None:
+    """Split ``"ip:port"`` or ``"[ip]:port"``.
+
+    Returns:
+        The host, without brackets, and the port; ``None`` for what has no port, such as a UNIX socket's address.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return None
+    return host.strip("[]"), int(port)
+
+
+def asgi_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Return a request's headers as ASGI has them: ``list[tuple[bytes, bytes]]``, names in lower case.
+
+    The authority of the request target stands first, as ``host``, in place of what was sent by that name (RFC 9113
+    8.3.1, RFC 9112 3.2.2). Cookies that came in several fields are joined where the first one stood (RFC 9113 8.2.3).
+    """
+    authority = scope.authority
+    headers: list[tuple[bytes, bytes]] = []
+    if authority is not None:
+        headers.append((b"host", authority.encode("latin-1")))
+    cookie = -1
+    for name, value in scope.headers.items():
+        if name == "host" and authority is not None:
+            continue
+        pair = (name.encode("latin-1"), value.encode("latin-1"))
+        if name == "cookie":
+            if cookie >= 0:
+                headers[cookie] = (b"cookie", headers[cookie][1] + b"; " + pair[1])
+                continue
+            cookie = len(headers)
+        headers.append(pair)
+    return headers
+
+
+def body_length(scope: Scope) -> int | None:
+    """Return how many bytes of body a request declares, or ``None`` when only the end of the body will tell.
+
+    An HTTP/1 request that has neither ``content-length`` nor ``transfer-encoding`` has no body (RFC 9112 6.3).
+    """
+    headers = scope.headers
+    if "transfer-encoding" in headers:
+        return None
+    declared = headers.get("content-length")
+    if declared is not None:
+        return int(declared)
+    return 0 if scope.http_version.startswith("1") else None
+
+
+def asgi_scope(scope: Scope, *, state: dict[str, Any] | None = None, root_path: str = "") -> dict[str, Any]:
+    """Return the ASGI scope of an RSGI scope, ``"http"`` or ``"websocket"`` by its ``proto``.
+
+    RSGI has only the decoded path: ``raw_path`` is quoted again from it.
+
+    Args:
+        scope: The scope that the server gave.
+        state: The lifespan's state, which is used as it is given: hand over a copy. Left out when ``None``.
+        root_path: What a proxy took off the front of the path. It is put back, as Uvicorn does.
+    """
+    path = root_path + scope.path
+    server = scope.server
+    asgi: dict[str, Any] = {
+        "type": "http",
+        # Servers that claim 2.4 raise from `send` once the client is gone. As Uvicorn does, ours falls silent instead
+        # and `receive` tells, so that Starlette also stops a stream that waits without sending anything.
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": _HTTP_VERSIONS.get(scope.http_version, scope.http_version),
+        "scheme": scope.scheme,
+        "path": path,
+        "raw_path": quote(path, safe=_PATH_SAFE).encode("ascii"),
+        "query_string": scope.query_string.encode(),
+        "root_path": root_path,
+        "headers": asgi_headers(scope),
+        "client": parse_address(scope.client),
+        "server": parse_address(server) or (server, None),
+    }
+    if scope.proto == "http":
+        asgi["method"] = scope.method
+        asgi["extensions"] = {"http.response.pathsend": {}}
+    else:
+        asgi["type"] = "websocket"
+        asgi["asgi"]["spec_version"] = "2.4"
+        asgi["scheme"] = "wss" if scope.scheme in ("https", "wss") else "ws"
+        asgi["subprotocols"] = [
+            name
+            for value in scope.headers.get_all("sec-websocket-protocol")
+            for part in value.split(",")
+            if (name := part.strip())
+        ]
+        asgi["extensions"] = {}
+    if state is not None:
+        asgi["state"] = state
+    return asgi
+
+
+class RSGIHeaders:
+    """RSGI's view of ASGI's headers.
+
+    Args:
+        raw: ``list[tuple[bytes, bytes]]``, names in lower case. Read on every access: changes show.
+    """
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether a header with that name came."""
+        return isinstance(key, str) and self.get(key) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names, each once."""
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        """Count the names, each once."""
+        return len(self.keys())
+
+    def __getitem__(self, key: str) -> str:
+        """Return the first value of a header.
+
+        Raises:
+            KeyError: No such header came.
+        """
+        value: str | None = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __repr__(self) -> str:
+        """Show the pairs."""
+        return f"{type(self).__name__}({self.items()!r})"
+
+    def keys(self) -> list[str]:
+        """Return the names, each once, in the order in which they first came."""
+        return list(dict.fromkeys(name.decode("latin-1") for name, _ in self._raw))
+
+    def values(self) -> list[str]:
+        """Return all values."""
+        return [value.decode("latin-1") for _, value in self._raw]
+
+    def items(self) -> list[tuple[str, str]]:
+        """Return ``(name, value)`` pairs, one for each value."""
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._raw]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the first value of a header, or ``default``."""
+        wanted = key.lower().encode("latin-1")
+        for name, value in self._raw:
+            if name == wanted:
+                return value.decode("latin-1")
+        return default
+
+    def get_all(self, key: str) -> list[str]:
+        """Return every value of a header, in order; an empty list when it did not come."""
+        wanted = key.lower().encode("latin-1")
+        return [value.decode("latin-1") for name, value in self._raw if name == wanted]
+
+
+def _address(address: Any) -> str:
+    if address is None:
+        return ""
+    host, port = address
+    if port is None:
+        return str(host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class RSGIScope:
+    """An RSGI scope over an ASGI one. Every attribute reads the dictionary when it is asked: changes show.
+
+    Args:
+        asgi: An ASGI scope of type ``"http"`` or ``"websocket"``.
+
+    Attributes:
+        asgi: That dictionary.
+    """
+
+    __slots__ = ("asgi",)
+
+    rsgi_version = "1.6"
+
+    def __init__(self, asgi: MutableMapping[str, Any]) -> None:
+        self.asgi = asgi
+
+    def __repr__(self) -> str:
+        """Show the request line."""
+        return f"<{type(self).__name__} {self.proto} {self.method} {self.path}>"
+
+    @property
+    def proto(self) -> str:
+        """``"http"`` or ``"ws"``."""
+        return "http" if self.asgi["type"] == "http" else "ws"
+
+    @property
+    def http_version(self) -> str:
+        """``"1"`` (that is HTTP/1.0), ``"1.1"`` or ``"2"``."""
+        version: str = self.asgi.get("http_version", "1.1")
+        return "1" if version == "1.0" else version
+
+    @property
+    def server(self) -> str:
+        """``"ip:port"`` (IPv6 in brackets), or the path of a UNIX socket; empty when the server does not tell."""
+        return _address(self.asgi.get("server"))
+
+    @property
+    def client(self) -> str:
+        """``"ip:port"`` (IPv6 in brackets); empty when the server does not tell."""
+        return _address(self.asgi.get("client"))
+
+    @property
+    def scheme(self) -> str:
+        """``"http"`` or ``"https"``, for WebSockets, too."""
+        scheme: str = self.asgi.get("scheme", "http")
+        return {"ws": "http", "wss": "https"}.get(scheme, scheme)
+
+    @property
+    def method(self) -> str:
+        """The method, in upper case; ``"GET"`` for WebSockets."""
+        method: str = self.asgi.get("method", "GET")
+        return method
+
+    @property
+    def path(self) -> str:
+        """The path, percent-decoded, below the ``root_path``: what Granian shows behind the same proxy."""
+        path: str = self.asgi["path"]
+        root_path: str = self.asgi.get("root_path", "")
+        if root_path and (path == root_path or path.startswith(root_path + "/")):
+            return path[len(root_path) :]
+        return path
+
+    @property
+    def query_string(self) -> str:
+        """The query as it came, still percent-encoded."""
+        query_string: bytes = self.asgi.get("query_string", b"")
+        return query_string.decode("utf-8", "replace")
+
+    @property
+    def authority(self) -> str | None:
+        """The ``host`` header of an HTTP/2 request, where ASGI servers put ``:authority``; else ``None``."""
+        if not self.http_version.startswith("2"):
+            return None
+        authority: str | None = self.headers.get("host")
+        return authority
+
+    @property
+    def headers(self) -> Headers:
+        """The headers."""
+        return RSGIHeaders(self.asgi["headers"])

@@ -1,0 +1,362 @@
+"""WebSockets carried both ways.
+
+RSGI's ``accept`` takes neither a subprotocol nor headers, its close frames carry no code, and it tells neither of a
+client's code nor, to who only sends, of a client's leaving. `ASGIWebsocket` says so where it matters and looks one
+message ahead while the application sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from velithon_adapters.rsgi import ProtocolClosed, ProtocolError, WebsocketMessageType
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from velithon_adapters.protocol import Message, Receive, Send
+    from velithon_adapters.rsgi import WebsocketMessage, WebsocketProtocol, WebsocketTransport
+
+__all__ = ["ASGIWebsocket", "ClientDisconnected", "RSGIWebsocketProtocol", "RSGIWebsocketTransport"]
+
+logger = logging.getLogger("velithon_adapters")
+
+NORMAL_CLOSURE = 1000  # RFC 6455 7.4.1
+NO_STATUS = 1005
+ABNORMAL_CLOSURE = 1006
+
+_KIND_CLOSE = int(WebsocketMessageType.close)
+_KIND_BYTES = int(WebsocketMessageType.bytes)
+_KIND_STRING = int(WebsocketMessageType.string)
+
+_told_of_close_codes = False
+
+
+class ClientDisconnected(OSError):
+    """Something was sent over a WebSocket whose client is gone (ASGI 2.4, "Disconnected client")."""
+
+
+def _tell_of_close_code(code: int) -> None:
+    global _told_of_close_codes
+    if not _told_of_close_codes:
+        _told_of_close_codes = True
+        logger.warning(
+            "A WebSocket was closed with code %d. RSGI's close frames carry neither code nor reason: clients see 1005. "
+            "Granian's `--interface asgi` carries both. This is said once.",
+            code,
+        )
+
+
+class ASGIWebsocket:
+    """ASGI's ``receive`` and ``send`` for a WebSocket over an RSGI protocol.
+
+    Args:
+        protocol: The server's protocol object.
+    """
+
+    __slots__ = ("_ahead", "_code", "_connected", "_handshake", "_receiving", "_refused", "_transport", "protocol")
+
+    def __init__(self, protocol: WebsocketProtocol) -> None:
+        self.protocol = protocol
+        self._connected = False
+        self._handshake: asyncio.Event | None = None
+        self._transport: WebsocketTransport | None = None
+        self._ahead: asyncio.Future[WebsocketMessage] | None = None
+        self._receiving = False
+        # The close code once the connection is over, ours or the client's.
+        self._code: int | None = None
+        self._refused = False
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the handshake was accepted."""
+        return self._transport is not None
+
+    async def receive(self) -> Message:
+        """Return the next message; after the end, ``websocket.disconnect`` again and again."""
+        if not self._connected:
+            self._connected = True
+            return {"type": "websocket.connect"}
+        if self._transport is None and self._code is None:
+            # Nothing can come before the handshake is done.
+            self._handshake = asyncio.Event()
+            await self._handshake.wait()
+        transport = self._transport
+        if self._code is not None or transport is None:
+            return self._disconnect()
+        ahead, self._ahead = self._ahead, None
+        self._receiving = True
+        try:
+            message = await (transport.receive() if ahead is None else ahead)
+        except ProtocolClosed:
+            self._over(ABNORMAL_CLOSURE)
+            return self._disconnect()
+        finally:
+            self._receiving = False
+        kind = message.kind
+        if kind == _KIND_STRING:
+            return {"type": "websocket.receive", "text": message.data}
+        if kind == _KIND_BYTES:
+            return {"type": "websocket.receive", "bytes": message.data}
+        self._over(NO_STATUS)
+        return self._disconnect()
+
+    async def send(self, message: Message) -> None:
+        """Take the next message.
+
+        Raises:
+            ClientDisconnected: The client is gone.
+            RuntimeError: The message is out of order, or asks for what RSGI cannot carry.
+        """
+        kind = message["type"]
+        if self._refused:
+            raise RuntimeError(f"Unexpected ASGI message '{kind}', after sending 'websocket.close'.")
+        if self._code is not None:
+            raise ClientDisconnected("The client is gone.")
+        if self._transport is None:
+            await self._answer_handshake(kind, message)
+        elif kind == "websocket.send":
+            await self._send(self._transport, message)
+        elif kind == "websocket.close":
+            code = message.get("code", NORMAL_CLOSURE)
+            if code not in (NORMAL_CLOSURE, NO_STATUS) or message.get("reason"):
+                _tell_of_close_code(code)
+            self._close(code)
+        else:
+            raise RuntimeError(f"Expected ASGI message 'websocket.send' or 'websocket.close', but got '{kind}'.")
+
+    def fail(self) -> None:
+        """Refuse with 500 when the application raised before the handshake was done; else close."""
+        self._finish(500)
+
+    def finish(self) -> None:
+        """Close what the application, which has returned, left open."""
+        if self._transport is None and self._code is None:
+            logger.error("ASGI callable returned without completing handshake.")
+        self._finish(500)
+
+    def _finish(self, status: int) -> None:
+        if self._code is None:
+            if self._transport is None:
+                self.protocol.close(status)
+                self._over(ABNORMAL_CLOSURE)
+            else:
+                self._close(NORMAL_CLOSURE)
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    async def _answer_handshake(self, kind: str, message: Message) -> None:
+        if kind == "websocket.close":
+            self._refused = True
+            self.protocol.close(403)
+            self._over(ABNORMAL_CLOSURE)
+            return
+        if kind != "websocket.accept":
+            raise RuntimeError(f"Expected ASGI message 'websocket.accept' or 'websocket.close', but got '{kind}'.")
+        for what, value in (("a subprotocol", message.get("subprotocol")), ("headers", message.get("headers"))):
+            if value:
+                raise RuntimeError(
+                    f"RSGI cannot carry {what} in the answer to a WebSocket handshake ({value!r} given to accept). "
+                    "Run the application with Granian's `--interface asgi`."
+                )
+        try:
+            self._transport = await self.protocol.accept()
+        except (ProtocolClosed, ProtocolError) as exc:
+            self._over(ABNORMAL_CLOSURE)
+            raise ClientDisconnected("The client is gone.") from exc
+        self._shake()
+
+    async def _send(self, transport: WebsocketTransport, message: Message) -> None:
+        if not self._receiving:
+            self._look_ahead(transport)
+        data = message.get("bytes")
+        try:
+            if data is not None:
+                await transport.send_bytes(data)
+            elif (text := message.get("text")) is not None:
+                await transport.send_str(text)
+        except (ProtocolClosed, ProtocolError) as exc:
+            self._over(ABNORMAL_CLOSURE)
+            raise ClientDisconnected("The client is gone.") from exc
+
+    def _look_ahead(self, transport: WebsocketTransport) -> None:
+        ahead = self._ahead
+        if ahead is None:
+            self._ahead = asyncio.ensure_future(transport.receive())
+        elif ahead.done() and not ahead.cancelled():
+            failure = ahead.exception()
+            if failure is not None or ahead.result().kind == _KIND_CLOSE:
+                self._over(NO_STATUS if failure is None else ABNORMAL_CLOSURE)
+                raise ClientDisconnected("The client is gone.")
+
+    def _close(self, code: int) -> None:
+        self._refused = True
+        self._over(code)
+        self.protocol.close()
+
+    def _over(self, code: int) -> None:
+        self._code = code
+        self._shake()
+
+    def _shake(self) -> None:
+        if self._handshake is not None:
+            self._handshake.set()
+
+    def _disconnect(self) -> Message:
+        return {"type": "websocket.disconnect", "code": self._code, "reason": ""}
+
+
+class RSGIMessage:
+    """A message from a WebSocket's client, as RSGI shows it."""
+
+    __slots__ = ("data", "kind")
+
+    def __init__(self, kind: int, data: bytes | str | None) -> None:
+        self.kind = kind
+        self.data = data
+
+    def __repr__(self) -> str:
+        """Show kind and data."""
+        return f"{type(self).__name__}({self.kind!r}, {self.data!r})"
+
+
+class RSGIWebsocketProtocol:
+    """RSGI's protocol for a WebSocket over ASGI's ``receive`` and ``send``.
+
+    Whoever makes one has to await `finish` after the application returned.
+
+    Args:
+        scope: The ASGI scope, whose extensions matter.
+        receive: The server's ``receive``.
+        send: The server's ``send``.
+    """
+
+    __slots__ = ("_connected", "_pending", "_receive", "_scope", "_send", "_task", "_transport", "closed")
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        self.closed = False
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._connected = False
+        self._transport: RSGIWebsocketTransport | None = None
+        self._pending: list[Message] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def accept(self) -> RSGIWebsocketTransport:
+        """Accept the handshake.
+
+        Raises:
+            ProtocolError: It was already accepted or refused.
+            ProtocolClosed: The client is gone.
+        """
+        if self.closed or self._transport is not None:
+            raise ProtocolError("The handshake was already answered.")
+        transport = self._transport = RSGIWebsocketTransport(self)
+        await self._connect()
+        await self._deliver({"type": "websocket.accept"})
+        if transport.gone:
+            raise ProtocolClosed("The client is gone.")
+        return transport
+
+    def close(self, status: int | None = None) -> None:
+        """Refuse the handshake with an HTTP status (403 when ``None``), or close the accepted connection.
+
+        A status other than 403 takes a server with the ``websocket.http.response`` extension; elsewhere it is 403, too.
+
+        Raises:
+            ValueError: The status is outside 200 to 599.
+        """
+        if self.closed:
+            return
+        if self._transport is not None:
+            self._pending = [] if self._transport.gone else [{"type": "websocket.close", "code": NORMAL_CLOSURE}]
+        elif status in (None, 403) or "websocket.http.response" not in (self._scope.get("extensions") or ()):
+            self._pending = [{"type": "websocket.close"}]
+        else:
+            if not 200 <= status <= 599:
+                raise ValueError(f"A refused handshake's status must be from 200 to 599, not {status}.")
+            self._pending = [
+                {"type": "websocket.http.response.start", "status": status, "headers": [(b"content-length", b"0")]},
+                {"type": "websocket.http.response.body", "body": b"", "more_body": False},
+            ]
+        self.closed = True
+        self._task = asyncio.get_running_loop().create_task(self._flush())
+
+    async def finish(self) -> None:
+        """Send what is still to be sent, and close what the application, which has returned, left open."""
+        self.close()
+        if self._task is not None:
+            await self._task
+
+    async def _connect(self) -> None:
+        if not self._connected:
+            self._connected = True
+            message = await self._receive()
+            if message["type"] != "websocket.connect" and self._transport is not None:
+                self._transport.gone = True
+
+    async def _flush(self) -> None:
+        await self._connect()
+        for message in self._pending:
+            await self._deliver(message)
+
+    async def _deliver(self, message: Message) -> None:
+        if self._transport is not None and self._transport.gone:
+            return
+        try:
+            await self._send(message)
+        except OSError:
+            if self._transport is not None:
+                self._transport.gone = True
+
+
+class RSGIWebsocketTransport:
+    """An accepted WebSocket, over ASGI."""
+
+    __slots__ = ("_protocol", "_told", "gone")
+
+    def __init__(self, protocol: RSGIWebsocketProtocol) -> None:
+        self.gone = False
+        self._protocol = protocol
+        self._told = False
+
+    async def receive(self) -> RSGIMessage:
+        """Wait for the next message; the end comes as one of kind ``close``, once.
+
+        Raises:
+            ProtocolClosed: The close was already received.
+        """
+        if self._told:
+            raise ProtocolClosed("The connection is closed.")
+        message: Message = {} if self.gone else await self._protocol._receive()
+        if message.get("type") == "websocket.receive":
+            data = message.get("bytes")
+            if data is not None:
+                return RSGIMessage(_KIND_BYTES, data)
+            return RSGIMessage(_KIND_STRING, message["text"])
+        self.gone = self._told = True
+        return RSGIMessage(_KIND_CLOSE, None)
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a binary message.
+
+        Raises:
+            ProtocolClosed: The client is gone.
+            ProtocolError: The application closed the connection.
+        """
+        await self._message({"type": "websocket.send", "bytes": bytes(data)})
+
+    async def send_str(self, data: str) -> None:
+        """Send a text message; raises as `send_bytes` does."""
+        await self._message({"type": "websocket.send", "text": data})
+
+    async def _message(self, message: Message) -> None:
+        protocol = self._protocol
+        if protocol.closed:
+            raise ProtocolError("The connection was closed by the application.")
+        await protocol._deliver(message)
+        if self.gone:
+            raise ProtocolClosed("The client is gone.")
