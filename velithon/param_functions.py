@@ -1,4 +1,4 @@
-"""`Query()`, `Depends()` and their kin as functions that return `Any`, so that a type checker accepts them as defaults."""
+"""`Query()`, `Depends()` and so on as functions that return `Any`, so that type checkers accept them as defaults."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where a parameter comes from and what it must look like: the classes behind `Query()`, `Path()`, `Body()` and their kin.
+"""Where a parameter comes from and what it must look like: the classes behind `Query()`, `Path()`, `Body()` and so on.
 
-Each is a pydantic `FieldInfo`, so constraints, aliases and documentation mean what they mean on a model's field. Their
-options are declared once, in `ParamOptions`; the classes add the few that are their own.
+Each is a pydantic `FieldInfo`, so constraints, aliases and documentation mean what they mean on a model's field. (Its
+stub says final; its code makes room for these very subclasses.) Their options are declared once, in `ParamOptions`.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _OPTIONS = frozenset(ParamOptions.__annotations__)
 _OURS = frozenset({"example", "openapi_examples", "include_in_schema", "regex"})
 
 
-class _Info(FieldInfo):
+class _Info(FieldInfo):  # type: ignore[misc]
     """A pydantic field with what the HTTP world adds to it."""
 
     example: Any
@@ -118,13 +118,13 @@ class _Info(FieldInfo):
         return f"{type(self).__name__}({self.default})"
 
 
-class Param(_Info):
+class Param(_Info):  # type: ignore[misc]
     """A parameter outside the body."""
 
     in_: ParamTypes
 
 
-class Path(Param):
+class Path(Param):  # type: ignore[misc]
     """A part of the path; it is always required."""
 
     in_ = ParamTypes.path
@@ -140,13 +140,13 @@ class Path(Param):
         super().__init__(..., **options)
 
 
-class Query(Param):
+class Query(Param):  # type: ignore[misc]
     """A part of the query string."""
 
     in_ = ParamTypes.query
 
 
-class Header(Param):
+class Header(Param):  # type: ignore[misc]
     """A request header; underscores of the name become hyphens unless `convert_underscores` is false."""
 
     in_ = ParamTypes.header
@@ -166,13 +166,13 @@ class Header(Param):
         super().__init__(default, **options)
 
 
-class Cookie(Param):
+class Cookie(Param):  # type: ignore[misc]
     """A cookie."""
 
     in_ = ParamTypes.cookie
 
 
-class Body(_Info):
+class Body(_Info):  # type: ignore[misc]
     """The body, or one key of it."""
 
     embed: bool | None
@@ -199,7 +199,7 @@ class Body(_Info):
         super().__init__(default, **options)
 
 
-class Form(Body):
+class Form(Body):  # type: ignore[misc]
     """A field of a form, URL-encoded or multipart."""
 
     def __init__(
@@ -219,7 +219,7 @@ class Form(Body):
         super().__init__(default, media_type=media_type, **options)
 
 
-class File(Form):
+class File(Form):  # type: ignore[misc]
     """An uploaded file, as `UploadFile` or as its `bytes`."""
 
     def __init__(

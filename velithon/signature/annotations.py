@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import partial
 from types import UnionType
-from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
@@ -23,7 +24,7 @@ SEQUENCES: dict[type, type] = {
     deque: deque,
 }
 _SEQUENCE_TYPES = tuple(SEQUENCES)
-_ALIASES: tuple[type, ...] = tuple({TypeAliasType, getattr(__import__("typing"), "TypeAliasType", TypeAliasType)})
+_ALIASES: Any = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
 
 
 def is_subclass(annotation: Any, classes: Any) -> bool:
@@ -137,6 +138,19 @@ def sequence_of(annotation: Any) -> type:
     choice = members(annotation)[0]
     origin = get_origin(choice) or choice
     return SEQUENCES.get(origin, list)
+
+
+def with_class(annotation: Any, old: type, new: type) -> Any:
+    """Return the annotation with one class replaced by another, at any depth of unions and containers."""
+    if annotation is old:
+        return new
+    args = get_args(annotation)
+    if not args or get_origin(annotation) is Literal:
+        return annotation
+    replaced = tuple(with_class(arg, old, new) for arg in args)
+    if replaced == args:
+        return annotation
+    return Union[replaced] if is_union(annotation) else get_origin(annotation)[replaced]  # noqa: UP007
 
 
 def signature_of(call: Any) -> inspect.Signature:

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 
 from velithon import params
 from velithon.signature.annotations import is_subclass
-from velithon.signature.fields import Field, aliases, form_models, model_fields
+from velithon.signature.fields import Field, form_models, model_fields
 from velithon.signature.forms import form_items
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def combined_field(model: EndpointModel) -> Field:
     nullable = any(form_models(item) and is_optional(item.annotation) for item in fields)
     if not model.embed and not nullable:
         return first
-    name = "Body_" + (model.name or getattr(model.call, "__name__", "endpoint"))
+    name = f"Body_{model.name or getattr(model.call, '__name__', 'endpoint')}"
     shown, config = fields, None
     if any(form_models(item) for item in fields):
         shown = form_schema_fields(fields)

@@ -32,8 +32,8 @@ class Concurrency:
 class AppScope:
     """The values of `scope="app"` dependencies: each is made once per application and closed at shutdown.
 
-    Many requests may ask for a value at once: the first makes it, the others wait; a failure is raised to all who waited
-    and the next request tries again.
+    Many requests may ask for a value at once: the first makes it, the others wait; after a failure the next in line
+    tries again.
     """
 
     def __init__(self) -> None:

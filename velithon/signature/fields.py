@@ -76,7 +76,7 @@ class Field:
         """Where the value comes from."""
         info = self.info
         if isinstance(info, params.Param):
-            return info.in_.value  # type: ignore[return-value]
+            return info.in_.value
         if isinstance(info, params.File):
             return "file"
         return "form" if isinstance(info, params.Form) else "body"
@@ -140,7 +140,7 @@ class Field:
             with warnings.catch_warnings():
                 # Aliases mean nothing inside an adapter and pydantic says so; they are the field's own affair.
                 warnings.simplefilter("ignore")
-                annotation: Any = Annotated[(self.annotation, *self.info.metadata, PydanticField(**given))]  # type: ignore[valid-type]
+                annotation: Any = Annotated[(self.annotation, *self.info.metadata, PydanticField(**given))]
                 adapter = self._adapter = TypeAdapter(annotation, config=self.config)
         return adapter
 
@@ -232,7 +232,7 @@ def _build(field: Field) -> SchemaValidator:
     metadata: tuple[Any, ...] = tuple(info.metadata)
     if info.discriminator is not None:
         metadata = (*metadata, PydanticField(discriminator=info.discriminator))
-    annotation: Any = Annotated[(info.annotation, *metadata)] if metadata else info.annotation  # type: ignore[valid-type]
+    annotation: Any = Annotated[(info.annotation, *metadata)] if metadata else info.annotation
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=field.config)

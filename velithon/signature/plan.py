@@ -15,7 +15,6 @@ from typing import Any, get_origin
 
 from pydantic_core import ValidationError
 
-from velithon.background import injected_tasks
 from velithon.concurrency import run_in_threadpool
 from velithon.signature import bind, values
 from velithon.signature.annotations import is_sequence
@@ -229,7 +228,7 @@ class PlanWriter:
                 with out.block(f"if {known.errors} is not None:"):
                     out.line(f"{errors} = {self.use(bind.joined)}({errors}, {known.errors})")
             return known
-        name = out.fresh(node.name or getattr(node.call, "__name__", "dependency"))
+        name = out.fresh(node.name or str(getattr(node.call, "__name__", "dependency")))
         own = out.fresh(f"{name}_errors") if self.can_fail(node) else None
         if own is not None:
             out.line(f"{own} = None")
@@ -320,7 +319,7 @@ def path_keys(path: str) -> set[str]:
 
 def has_converter(path: str, name: str) -> bool:
     """Tell whether a path parameter arrives as something else than a string."""
-    found = re.search(r"{%s:(.*?)}" % re.escape(name), path)
+    found = re.search(rf"{{{re.escape(name)}:(.*?)}}", path)
     return found is not None and found.group(1) not in ("str", "path")
 
 

@@ -26,11 +26,13 @@ from pydantic.fields import FieldInfo
 from starlette.applications import Starlette
 from starlette.background import BackgroundTasks
 from starlette.datastructures import URL, Address, FormData, Headers, QueryParams, State
+from starlette.datastructures import UploadFile as StarletteUploadFile
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from velithon import params
+from velithon.datastructures import UploadFile
 from velithon.exceptions import DependencyScopeError, RegistrationError
 from velithon.params import Depends, Security
 from velithon.signature.annotations import (
@@ -45,6 +47,7 @@ from velithon.signature.annotations import (
     unalias,
     unpartial,
     unwrapped,
+    with_class,
 )
 from velithon.signature.body import add_form_union_validators, must_embed
 from velithon.signature.fields import Field, Undefined, merged_info, union_models
@@ -59,8 +62,8 @@ else:  # `asyncio`'s also sees callables that carry the marker, such as `unittes
 _empty = inspect.Signature.empty
 _STREAMS = {AsyncIterable, AsyncIterator, AsyncGenerator, Iterable, Iterator, Generator}
 _CONTEXT_HELPERS = {
-    contextlib.contextmanager(lambda: iter(())).__code__,  # type: ignore[attr-defined,arg-type,return-value]
-    contextlib.asynccontextmanager(lambda: None).__code__,  # type: ignore[attr-defined,arg-type,return-value]
+    contextlib.contextmanager(lambda: iter(())).__code__,
+    contextlib.asynccontextmanager(lambda: None).__code__,
 }
 # FastAPI's own, with its order: a Request is an HTTPConnection too.
 _CONNECTION: tuple[tuple[type, Injected], ...] = (
@@ -184,7 +187,7 @@ def _named(call: Any) -> Any:
 
 
 def _positional(call: Any, signature: inspect.Signature) -> int:
-    """Count the parameters that may be passed by position: wrappers may look for them in `kwargs`, so theirs may not."""
+    """Count the parameters that may be passed by position: a wrapper may look for them in `kwargs`."""
     count = 0
     function = inspect.isfunction(call) or inspect.ismethod(call)
     plain = function and not hasattr(call, "__wrapped__")
@@ -396,6 +399,7 @@ class _Parameter:
         self.check_place(info)
         if isinstance(info, params.Form) and union_models(info.annotation):
             info.annotation = add_form_union_validators(info.annotation)
+        info.annotation = with_class(info.annotation, StarletteUploadFile, UploadFile)
         info = self.path_alias(info)
         if not info.alias:
             convert = getattr(info, "convert_underscores", False)
@@ -410,7 +414,7 @@ class _Parameter:
         default = Undefined if self.value is _empty else self.value
         if self.in_path:
             info: FieldInfo = params.Path(annotation=self.type)
-        elif holds(self.type, _upload()) or holds_many(self.type, _upload()):
+        elif holds(self.type, StarletteUploadFile) or holds_many(self.type, StarletteUploadFile):
             info = params.File(default, annotation=self.type)
         elif not is_scalar(self.type):
             info = params.Body(default, annotation=self.type)
@@ -478,9 +482,3 @@ class _Parameter:
             if not hasattr(info, "in_"):
                 info.in_ = params.ParamTypes.query  # type: ignore[attr-defined]
             model.query_params.append(field)
-
-
-def _upload() -> type:
-    from starlette.datastructures import UploadFile
-
-    return UploadFile
