@@ -1,7 +1,7 @@
 """Work that is done after the response: tasks, collections of them, and what a shutdown waits for.
 
-A task that a response, an application or a parameter owns is *attached*: nobody is left whom its failure could reach, so
-it is logged with the task's name. A task that somebody awaits is not: its failure is raised to them. A task that is
+A task that a response, an application or a parameter owns is *attached*: nobody is left whom its failure could reach,
+so it is logged with the task's name. A task that somebody awaits is not: its failure is raised to them. A task that is
 neither attached nor run warns when it is dropped, as a coroutine does that nobody awaited.
 """
 

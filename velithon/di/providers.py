@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from functools import cached_property
-from typing import Annotated, Any, Generic, TypeVar, cast, get_args, get_origin, overload
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, cast, get_args, get_origin, overload
 
 from velithon.di.callables import describe, is_async_callable, makes_async_context
 from velithon.di.compile import Cell, Compiled, ProviderError, generate, once, once_async
@@ -272,6 +272,9 @@ class Provide(metaclass=_ProvideType):
     """
 
     __slots__ = ("provider",)
+
+    # The signature compiler knows the marker by this name, and so needs no import of the container.
+    __velithon_provide__: ClassVar[bool] = True
 
     def __init__(self, provider: Provider[Any]) -> None:
         if not isinstance(provider, Provider):
