@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -185,7 +187,7 @@ def test_a_cycle_outside_a_container_raises() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: FactoryProvider(make_service), "make_service is asynchronous: use AsyncFactoryProvider"),
+        (lambda: FactoryProvider(partial(make_service)), "make_service is asynchronous: use AsyncFactoryProvider"),
         (
             lambda: AsyncFactoryProvider(Database),  # type: ignore[arg-type]
             "Database is not an async function: use FactoryProvider",
@@ -244,11 +246,14 @@ def test_a_partial_and_a_builtin_are_factories() -> None:
 
 
 def test_threads_share_one_singleton() -> None:
-    """The factory waits until every thread has asked, or cannot: only one thread ever gets into it."""
-    asked = threading.Barrier(8)
+    """The factory returns only when all other threads stand before the lock, and none of them gets into it."""
     made: list[object] = []
+    found: list[object] = []
 
     def make() -> object:
+        others = [thread for thread in threads if thread is not threading.current_thread()]
+        while not all(waits_for_the_lock(thread) for thread in others):
+            time.sleep(0)
         made.append(object())
         return made[-1]
 
@@ -256,19 +261,18 @@ def test_threads_share_one_singleton() -> None:
         thing = SingletonProvider(make)
 
     container = Shared()
-    found: list[object] = []
-
-    def ask() -> None:
-        asked.wait(5)
-        found.append(container.thing())
-
-    threads = [threading.Thread(target=ask) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(container.thing())) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(made) == 1
-    assert found == made * 8
+    assert found == made * 4
+
+
+def waits_for_the_lock(thread: threading.Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code.co_name == "create"
 
 
 async def test_tasks_share_one_asynchronous_singleton() -> None:
