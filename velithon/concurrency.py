@@ -33,6 +33,7 @@ __all__ = [
     "contextmanager_in_threadpool",
     "current_thread_pool",
     "iterate_in_threadpool",
+    "run_exit_in_threadpool",
     "run_in_threadpool",
     "run_until_first_complete",
     "use_thread_pool",
@@ -366,6 +367,11 @@ def run_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     return _current.get().run(func, *args, **kwargs)
 
 
+def run_exit_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+    """Call what cleans up in a thread, at once however busy the pool is, and also when the caller is cancelled."""
+    return _current.get()._exits.here().run(func, args, kwargs, started=True)
+
+
 def contextmanager_in_threadpool(cm: AbstractContextManager[T]) -> AbstractAsyncContextManager[T]:
     """Return an async context manager that enters and exits a blocking one in threads.
 
@@ -394,7 +400,7 @@ async def iterate_in_threadpool(iterator: Iterable[T]) -> AsyncIterator[T]:
         raise
     finally:
         if not ended and (close := getattr(steps, "close", None)) is not None:
-            await pool._exits.here().run(close, (), {}, started=True)
+            await run_exit_in_threadpool(close)
 
 
 @contextmanager

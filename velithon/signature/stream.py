@@ -1,0 +1,152 @@
+"""Generators as endpoints: JSON Lines, server-sent events, and raw chunks for a streaming response class.
+
+The generator is closed when the request is over, however that came about, so that its `finally` runs in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import ValidationError
+from starlette.responses import Response, StreamingResponse
+
+from velithon import responses
+from velithon.concurrency import iterate_in_threadpool
+from velithon.signature.outcome import (
+    Outcome,
+    dump_options,
+    invalid_result,
+    merge_headers,
+    response_arguments,
+    tools,
+)
+
+if TYPE_CHECKING:
+    from starlette.background import BackgroundTasks
+
+    from velithon.signature.model import EndpointModel, ResponseOptions
+
+Dump = Callable[[Any], Any]
+Dumper = Callable[[Any], Dump]
+Build = Callable[[Any, Any, dict[str, Any]], Response]
+
+
+def compile_stream(
+    model: EndpointModel, options: ResponseOptions, outcome: Outcome
+) -> Callable[[Any, Any, Response | None, BackgroundTasks | None], Response]:
+    """Return `finish(generator, request, response, background) -> Response`."""
+    if outcome.is_sse_stream:
+        build = _events(model, options, outcome)
+    elif outcome.is_json_stream:
+        build = _lines(model, options, outcome)
+    else:
+        build = _chunks(outcome.response_class)
+
+    def finish(generator: Any, request: Any, response: Response | None, background: BackgroundTasks | None) -> Response:
+        made = build(generator, request, response_arguments(options.status_code, response, background))
+        if response is not None:
+            merge_headers(made, response)
+        return made
+
+    return finish
+
+
+def _dumper(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Dumper:
+    """Return `dumper(request)`, which returns what makes JSON of one item."""
+    from velithon.sse import dump_item
+
+    if outcome.stream_field is None:
+        return lambda request: dump_item
+    validator, serializer = tools(outcome.stream_field)
+    given = dump_options(options)
+
+    def dumper(request: Any) -> Dump:
+        def dump(item: Any) -> Any:
+            try:
+                value = validator.validate_python(item, from_attributes=True)
+            except ValidationError as error:
+                raise invalid_result(error, item, model, request) from error
+            return serializer.to_json(value, **given)
+
+        return dump
+
+    return dumper
+
+
+def _events(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Build:
+    from velithon.sse import encode_event
+
+    dumper = _dumper(model, options, outcome)
+
+    def build(generator: Any, request: Any, arguments: dict[str, Any]) -> Response:
+        dump = dumper(request)
+        items = _iterate(generator, lambda item: encode_event(item, dump))
+        made: Any = outcome.response_class(items, **arguments)
+        _close_at_the_end(request, made.body_iterator)
+        return made  # type: ignore[no-any-return]
+
+    return build
+
+
+def _lines(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Build:
+    dumper = _dumper(model, options, outcome)
+
+    def build(generator: Any, request: Any, arguments: dict[str, Any]) -> Response:
+        dump = dumper(request)
+        items = _iterate(generator, lambda item: dump(item) + b"\n")
+        _close_at_the_end(request, items)
+        return responses.StreamingResponse(items, media_type="application/jsonl", **arguments)
+
+    return build
+
+
+def _chunks(response_class: type[Response]) -> Build:
+    streams = issubclass(response_class, StreamingResponse)
+
+    def build(generator: Any, request: Any, arguments: dict[str, Any]) -> Response:
+        content = generator
+        if streams or hasattr(generator, "__aiter__"):
+            content = _iterate(generator, None)
+            _close_at_the_end(request, content)
+        return response_class(content=content, **arguments)
+
+    return build
+
+
+def _iterate(generator: Any, encode: Dump | None) -> AsyncIterator[Any]:
+    """Iterate over an endpoint's generator, a synchronous one in threads, its items encoded there."""
+    if hasattr(generator, "__aiter__"):
+        return _mapped(generator, encode)
+    return iterate_in_threadpool(generator if encode is None else _encoded(generator, encode))
+
+
+async def _mapped(items: Any, encode: Dump | None) -> AsyncGenerator[Any, None]:
+    try:
+        async for item in items:
+            yield item if encode is None else encode(item)
+            # A generator that never waits would keep every other request and its own cancellation waiting.
+            await asyncio.sleep(0)
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _encoded(items: Any, encode: Dump) -> Iterator[Any]:
+    try:
+        for item in items:
+            yield encode(item)
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+
+
+def _close_at_the_end(request: Any, items: Any) -> None:
+    stack = request._stack
+    if stack is None:
+        stack = request._stack = AsyncExitStack()
+    stack.push_async_callback(items.aclose)
