@@ -109,8 +109,6 @@ def _is_from_events(kind: Any, name: str) -> bool:
     if not isinstance(kind, type):
         return False
     return ("velithon.sse", name) in {(base.__module__, base.__name__) for base in kind.__mro__}
-        (base.__module__, base.__name__) for base in kind.__mro__
-    }
 
 
 def _field(model: EndpointModel, annotation: Any, what: str) -> Field:
