@@ -1,0 +1,560 @@
+"""The test clients: as strict as the servers that they stand for."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+from starlette.testclient import WebSocketDenialResponse
+from starlette.websockets import WebSocketDisconnect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests import strict_rsgi
+from tests.conftest import AsyncClientFactory, ClientFactory
+from tests.servers import Server, serve
+from velithon.testclient import AsyncTestClient, RSGIMisuseError, TestClient
+
+if TYPE_CHECKING:
+    import httpx2 as httpx
+else:
+    from starlette.testclient import httpx
+
+RSGIHandler = Callable[[Any, Any], Awaitable[None]]
+
+HEADERS = [
+    (b"X-A", b"1"),
+    (b"x-dup", b"a"),
+    (b"X-Dup", b"b"),
+    (b"x-latin", b"h\xe9"),
+    (b"x-tab", b"a\tb"),
+    (b"x-e", b""),
+]
+
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "/headers", {"headers": HEADERS}),
+    ("PUT", "/scope/a%20b%2Fc%C3%A9?x=%20&y=%C3%A9", {}),
+    ("GET", "/scope/%ff", {}),
+    ("GET", "/scope/%2520?", {}),
+    *[("GET", f"/call?{name.replace(' ', '%20')}", {}) for name in strict_rsgi.CALLS],
+    *[("GET", f"/status?{status}", {}) for status in (100, 102, 199, 200, 204, 205, 304, 404, 599, 600, 999)],
+    *[(method, f"/status_stream?{status}", {}) for method in ("GET", "HEAD") for status in (200, 204, 205, 304)],
+    *[
+        (method, f"/{name}", {})
+        for method in ("GET", "HEAD")
+        for name in (
+            "nothing",
+            "fails",
+            "text",
+            "empty",
+            "empty_text",
+            "empty_length",
+            "response_headers",
+            "bad_headers",
+            "stream",
+            "stream_length",
+            "file",
+            "file_length",
+            "file_missing",
+        )
+    ],
+    ("GET", "/exits", {}),
+    ("GET", "/cancelled", {}),
+    ("GET", "/fails_late", {}),
+    ("GET", "/twice", {}),
+    ("GET", "/stream_fails", {}),
+    ("GET", "/watch", {}),
+    *[("GET", f"/file_range?{part}", {}) for part in ("0-10", "0-5", "2-4", "5-100", "20-30")],
+    ("HEAD", "/file_range?2-4", {}),
+    *[(method, f"/{name}", {}) for method in ("GET", "POST") for name in ("body", "chunks")],
+    *[("POST", f"/{name}", {"content": b"hello"}) for name in ("body", "chunks")],
+]
+
+
+@pytest.fixture(scope="module")
+def granian() -> Generator[Server, None, None]:
+    """The raw application on Granian."""
+    with serve("tests.strict_rsgi:app", "granian-rsgi", direct=True) as server:
+        yield server
+
+
+def shown(response: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return what of a response both servers must agree on."""
+    hidden = {"date", "server", "transfer-encoding", "connection"}
+    pairs = [(name, value) for name, value in response.headers.multi_items() if name not in hidden]
+    return response.status_code, pairs, response.content
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(("method", "url", "options"), CASES, ids=[f"{case[0]} {case[1]}" for case in CASES])
+def test_in_memory_answers_are_granians(granian: Server, method: str, url: str, options: dict[str, Any]) -> None:
+    """Whatever an application tries, it sees and gives the same in memory as on Granian."""
+    memory = TestClient(strict_rsgi.app, protocol="rsgi", raise_server_exceptions=False, base_url="http://127.0.0.1")
+    with httpx.Client(base_url=granian.url, headers={"user-agent": "testclient"}) as real:
+        expected = shown(real.request(method, url, **options))
+        expected_seen = real.get("/seen").json()
+    assert shown(memory.request(method, url, **options)) == expected
+    assert memory.get("/seen").json() == expected_seen
+
+
+def converse_in_memory(path: str, messages: list[str | bytes]) -> list[object]:
+    """Return what a client in memory gets."""
+    memory = TestClient(strict_rsgi.app, protocol="rsgi")
+    received: list[object] = []
+    try:
+        with memory.websocket_connect(path) as session:
+            for message in messages:
+                (session.send_bytes if isinstance(message, bytes) else session.send_text)(message)  # type: ignore[operator]
+                answer = session.receive()
+                received.append(answer.get("text", answer.get("bytes")))
+            while not messages:
+                answer = session.receive()
+                if answer["type"] == "websocket.close":
+                    received.append(("closed", answer["code"]))
+                    break
+                received.append(answer.get("text", answer.get("bytes")))
+    except WebSocketDenialResponse as refusal:
+        received.append(("refused", refusal.status_code))
+    except ValueError:
+        pass
+    return received
+
+
+def converse_for_real(server: Server, path: str, messages: list[str | bytes]) -> list[object]:
+    """Return what a client of a server gets."""
+    received: list[object] = []
+    try:
+        with connect(f"ws://127.0.0.1:{server.port}{path}", proxy=None) as session:
+            for message in messages:
+                session.send(message)
+                received.append(session.recv())
+            while not messages:
+                received.append(session.recv())
+    except InvalidStatus as refusal:
+        received.append(("refused", refusal.response.status_code))
+    except ConnectionClosed as closed:
+        received.append(("closed", closed.rcvd.code if closed.rcvd else None))
+    return received
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("path", "messages"),
+    [
+        ("/ws/refuse", []),
+        ("/ws/refuse-default", []),
+        ("/ws/refuse-none", []),
+        ("/ws/nothing", []),
+        ("/ws/return", []),
+        ("/ws/types", []),
+        ("/ws/scope", []),
+        ("/ws/close", []),
+        ("/ws/echo", ["text", b"bytes", "é", ""]),
+    ],
+)
+def test_in_memory_websockets_are_granians(granian: Server, path: str, messages: list[str | bytes]) -> None:
+    """A WebSocket shows both sides the same in memory as on Granian."""
+    expected = converse_for_real(granian, path, messages)
+    expected_seen = wait_for_seen(lambda: httpx.get(f"{granian.url}/seen").json(), path)
+    assert converse_in_memory(path, messages) == expected
+    memory = TestClient(strict_rsgi.app, protocol="rsgi")
+    assert memory.get("/seen").json() == expected_seen
+
+
+def wait_for_seen(read: Callable[[], dict[str, Any]], path: str) -> dict[str, Any]:
+    """Return what the application saw, once it has noted it: its session ends after the client's."""
+    wanted = {"/ws/types": "types", "/ws/close": "kind", "/ws/echo": "after"}.get(path)
+    seen: dict[str, Any] = read()
+    while wanted is not None and wanted not in seen:
+        seen |= read()
+    return seen
+
+
+def raw(handler: RSGIHandler, **options: Any) -> TestClient:
+    """Return a client of a raw RSGI function."""
+    return TestClient(handler, protocol="rsgi", **options)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/twice", "a second response, of status 201, was sent after one of status 200"),
+        ("/nothing", "returned without a response"),
+        ("/status?600", "status 600 is not one of 200 to 599"),
+        ("/status?101", "status 101 is not one of 200 to 599"),
+        ("/status?99", "status 99 ends Granian's worker process"),
+        ("/status?1000", "status 1000 ends Granian's worker process"),
+        ("/short_length", "content-length was 3, the body has 5 bytes"),
+        ("/bad_headers", "is invalid, Granian drops it"),
+    ],
+)
+def test_hidden_mistakes_are_raised(path: str, message: str) -> None:
+    """What Granian hides, or dies of, fails the test of the application that did it."""
+    with pytest.raises((RSGIMisuseError, RuntimeError), match=message):
+        raw(strict_rsgi.app).get(path)
+    strict_rsgi.SEEN.clear()
+
+
+@pytest.mark.parametrize(("path", "status"), [("/fails", 500), ("/fails_late", 200), ("/stream_fails", 200)])
+def test_exceptions_reach_the_test_unless_unwanted(path: str, status: int) -> None:
+    """An exception before, after or in the response is raised, unless raise_server_exceptions is False."""
+    with pytest.raises(ValueError, match="the (answer|stream)"):
+        raw(strict_rsgi.app).get(path)
+    assert raw(strict_rsgi.app, raise_server_exceptions=False).get(path).status_code == status
+
+
+def test_a_watcher_that_outlives_the_response_is_an_error() -> None:
+    """client_disconnect() has to be cancelled once the response is done."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def leak(scope: Any, protocol: Any) -> None:
+        async def watch() -> None:
+            await protocol.client_disconnect()
+
+        tasks.append(asyncio.create_task(watch()))
+        await asyncio.sleep(0)
+        protocol.response_empty(204, [])
+
+    with pytest.raises(RSGIMisuseError, match="client_disconnect"):
+        raw(leak).get("/")
+
+
+def test_a_cancelled_watcher_is_no_error() -> None:
+    """A watcher that is cancelled as soon as the response is done is what applications do."""
+
+    async def watched(scope: Any, protocol: Any) -> None:
+        task = asyncio.ensure_future(protocol.client_disconnect())
+        protocol.response_str(200, [], "x")
+        task.cancel()
+
+    assert raw(watched).get("/").text == "x"
+
+
+def test_streams_arrive_while_the_application_runs(client: ClientFactory) -> None:
+    """A streamed answer is read chunk by chunk; closing it early lets the application end."""
+    ended: list[str] = []
+
+    async def numbers() -> AsyncIterator[str]:
+        number = 0
+        try:
+            while True:
+                yield f"{number}\n"
+                number += 1
+                await asyncio.sleep(0)
+        finally:
+            ended.append("asgi")
+
+    async def endless(request: Request) -> StreamingResponse:
+        return StreamingResponse(numbers())
+
+    async def rsgi(scope: Any, protocol: Any) -> None:
+        gone = asyncio.ensure_future(protocol.client_disconnect())
+        transport = protocol.response_stream(200, [])
+        number = 0
+        while not gone.done():
+            await transport.send_str(f"{number}\n")
+            number += 1
+            await asyncio.sleep(0)
+        ended.append("rsgi")
+
+    made = client(Both(Starlette(routes=[Route("/", endless)]), rsgi))
+    with made.stream("GET", "/") as response:
+        lines = response.iter_lines()
+        assert [next(lines), next(lines)] == ["0", "1"]
+    assert ended == [made.protocol]
+
+
+class Both:
+    """An application that speaks both protocols, by two applications."""
+
+    def __init__(self, asgi: Starlette, rsgi: RSGIHandler) -> None:
+        self.asgi = asgi
+        self.rsgi = rsgi
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer over ASGI."""
+        await self.asgi(scope, receive, send)
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        """Answer over RSGI."""
+        await self.rsgi(scope, protocol)
+
+
+def test_uploads_arrive_in_the_chunks_of_the_test() -> None:
+    """A generator given as content is the application's stream, chunk for chunk, an empty chunk at its end."""
+
+    async def sizes(scope: Any, protocol: Any) -> None:
+        protocol.response_str(200, [], json.dumps([len(chunk) async for chunk in protocol]))
+
+    def content() -> Iterator[bytes]:
+        yield b"abc"
+        yield b"de"
+
+    assert raw(sizes).post("/", content=content()).json() == [3, 2, 0]
+
+
+class Lifecycle:
+    """An RSGI application that notes how it was called."""
+
+    def __init__(self, fail: str = "") -> None:
+        self.fail = fail
+        self.events: list[str] = []
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start."""
+        self.note("init", loop)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End."""
+        self.note("del", loop)
+
+    def note(self, event: str, loop: asyncio.AbstractEventLoop) -> None:
+        """Use the loop, which has to be the same one each time, and not running."""
+        assert self.loop in (None, loop)
+        self.loop = loop
+        loop.run_until_complete(asyncio.sleep(0))
+        self.events.append(event)
+        if self.fail == event:
+            raise ValueError(event)
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        """Answer whether the request runs in the loop of the start."""
+        self.events.append("request")
+        protocol.response_str(200, [], str(self.loop is asyncio.get_running_loop()))
+
+
+@pytest.mark.parametrize("backend_options", [{}, {"use_uvloop": True}, {"loop_factory": asyncio.SelectorEventLoop}])
+def test_one_loop_serves_start_requests_and_end(backend_options: dict[str, Any]) -> None:
+    """The client calls __rsgi_init__ and __rsgi_del__ as a worker of Granian does, around all requests."""
+    app = Lifecycle()
+    with TestClient(app, protocol="rsgi", backend_options=backend_options) as client:
+        assert client.get("/").text == "True"
+        assert client.get("/").text == "True"
+    assert app.events == ["init", "request", "request", "del"]
+    assert app.loop is not None
+    assert app.loop.is_closed()
+
+
+def test_without_with_the_application_is_not_started() -> None:
+    """As with Starlette's client, no lifespan runs outside `with`."""
+    app = Lifecycle()
+    assert TestClient(app, protocol="rsgi").get("/").text == "False"
+    assert app.events == ["request"]
+
+
+@pytest.mark.parametrize("event", ["init", "del"])
+def test_failing_starts_and_ends_are_raised(event: str) -> None:
+    """What __rsgi_init__ or __rsgi_del__ raises reaches the test."""
+    with pytest.raises(ValueError, match=event), TestClient(Lifecycle(event), protocol="rsgi"):
+        pass
+
+
+def test_errors_in_the_test_end_the_worker() -> None:
+    """An exception in the body of `with` is raised as it is, with the application ended."""
+    app = Lifecycle()
+    with pytest.raises(KeyError), TestClient(app, protocol="rsgi"):
+        raise KeyError
+    assert app.events == ["init", "del"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"protocol": "wsgi"}, "protocol must be"),
+        ({"protocol": "rsgi", "root_path": "/x"}, "root_path"),
+        ({"protocol": "rsgi", "backend": "trio"}, "asyncio"),
+        ({"protocol": "rsgi", "backend_options": {"debug": True}}, "debug"),
+    ],
+)
+def test_options_that_cannot_be_honoured_are_refused(options: dict[str, Any], message: str) -> None:
+    """No option is accepted and ignored."""
+    with pytest.raises(ValueError, match=message):
+        TestClient(strict_rsgi.app, **options)
+
+
+def test_an_application_without_rsgi_is_refused() -> None:
+    """A Starlette application does not speak RSGI."""
+    with pytest.raises(TypeError, match="Starlette does not speak RSGI"):
+        TestClient(Starlette(), protocol="rsgi")
+
+
+def test_requests_carry_the_options_of_the_client() -> None:
+    """Headers, cookies, base URL and the client's address reach the application."""
+
+    async def show(scope: Any, protocol: Any) -> None:
+        values = [scope.headers.get("x-h"), scope.headers.get("cookie"), scope.server, scope.scheme, scope.client]
+        protocol.response_str(200, [], json.dumps(values))
+
+    client = raw(show, headers={"x-h": "1"}, cookies={"a": "b"}, base_url="https://a.b", client=("::1", 7))
+    assert client.get("/").json() == ["1", "a=b", "a.b:443", "https", "::1:7"]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_redirects_are_followed_as_told(follow: bool) -> None:
+    """follow_redirects decides what a redirect's client sees."""
+
+    async def redirect(scope: Any, protocol: Any) -> None:
+        if scope.path == "/end":
+            protocol.response_str(200, [], "end")
+        else:
+            protocol.response_empty(307, [("location", "/end")])
+
+    assert raw(redirect, follow_redirects=follow).get("/").status_code == (200 if follow else 307)
+
+
+def test_a_refused_websocket_is_a_disconnect() -> None:
+    """A refusal is both a response and a WebSocketDisconnect, whose code is the one of a failed handshake."""
+    with (
+        pytest.raises(WebSocketDisconnect) as refusal,
+        raw(strict_rsgi.app).websocket_connect("/ws/refuse"),
+    ):
+        pass
+    assert refusal.value.code == 1006
+    assert isinstance(refusal.value, WebSocketDenialResponse)
+    assert refusal.value.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/ws/fail", "/ws/fail-late"])
+def test_exceptions_of_websockets_reach_the_test(path: str) -> None:
+    """An exception of a WebSocket's application is raised."""
+    with pytest.raises(ValueError, match="accept"), raw(strict_rsgi.app).websocket_connect(path):
+        pass
+
+
+def test_accepting_twice_is_an_error() -> None:
+    """A second accept() ends Granian's worker process."""
+
+    async def accept(scope: Any, protocol: Any) -> None:
+        await protocol.accept()
+        await protocol.accept()
+
+    with pytest.raises(RSGIMisuseError, match="twice"), raw(accept).websocket_connect("/"):
+        pass
+
+
+def test_refusing_with_a_websockets_code_is_an_error() -> None:
+    """close() before accept() takes an HTTP status: Granian's worker process ends at 1000."""
+
+    async def refuse(scope: Any, protocol: Any) -> None:
+        protocol.close(1008)
+
+    with pytest.raises(RSGIMisuseError, match="1008"), raw(refuse).websocket_connect("/"):
+        pass
+
+
+def test_a_websockets_application_ends_by_itself() -> None:
+    """When the client leaves, the application sees the end and is not cancelled."""
+    steps: list[str] = []
+
+    async def session(scope: Any, protocol: Any) -> None:
+        transport = await protocol.accept()
+        message = await transport.receive()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        steps.append(f"kind {message.kind}")
+
+    with raw(session).websocket_connect("/"):
+        pass
+    assert steps == ["kind 0"]
+
+
+@asynccontextmanager
+async def stateful(app: Starlette) -> AsyncIterator[dict[str, str]]:
+    """Give a state, and note the end in the application's."""
+    app.state.ended = False
+    yield {"given": "by the lifespan"}
+    app.state.ended = True
+
+
+async def show_loop(request: Request) -> JSONResponse:
+    """Show the running loop."""
+    return JSONResponse({"loop": id(asyncio.get_running_loop())})
+
+
+@pytest.mark.anyio
+async def test_the_async_client_runs_in_the_tests_loop() -> None:
+    """An `async def` test shares its loop with the application, whose lifespan it starts and ends."""
+    app = Starlette(routes=[Route("/", show_loop)], lifespan=stateful)
+    async with AsyncTestClient(app) as client:
+        assert not app.state.ended
+        assert (await client.get("/")).json() == {"loop": id(asyncio.get_running_loop())}
+    assert app.state.ended
+
+
+@pytest.mark.anyio
+async def test_the_async_client_answers_on_both_protocols(async_client: AsyncClientFactory) -> None:
+    """Body, headers and status are the same on both protocols."""
+
+    async def echo(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(await request.body(), 201, {"x-a": "1"})
+
+    async def rsgi(scope: Any, protocol: Any) -> None:
+        headers = [("content-type", "text/plain; charset=utf-8"), ("x-a", "1")]
+        protocol.response_bytes(201, headers, await protocol())
+
+    app = Both(Starlette(routes=[Route("/", echo, methods=["POST"])]), rsgi)
+    async with async_client(app) as client:
+        response = await client.post("/", content=b"hello")
+    assert (response.status_code, response.text, response.headers["x-a"]) == (201, "hello", "1")
+
+
+@pytest.mark.anyio
+async def test_the_async_client_streams_over_rsgi() -> None:
+    """A stream that is closed early lets the application end."""
+    ended = asyncio.Event()
+
+    async def endless(scope: Any, protocol: Any) -> None:
+        gone = asyncio.ensure_future(protocol.client_disconnect())
+        transport = protocol.response_stream(200, [])
+        while not gone.done():
+            await transport.send_str("line\n")
+            await asyncio.sleep(0)
+        ended.set()
+
+    async with AsyncTestClient(endless, protocol="rsgi") as client, client.stream("GET", "/") as response:
+        assert await anext(response.aiter_lines()) == "line"
+    assert ended.is_set()
+
+
+@pytest.mark.anyio
+async def test_the_async_client_raises(async_client: AsyncClientFactory) -> None:
+    """An exception reaches the test, or becomes the server's 500."""
+
+    async def fails(*args: Any) -> None:
+        raise ValueError("failed")
+
+    app = Both(Starlette(routes=[Route("/", fails)]), fails)
+    async with async_client(app) as client:
+        with pytest.raises(ValueError, match="failed"):
+            await client.get("/")
+    async with async_client(app, raise_server_exceptions=False) as client:
+        assert (await client.get("/")).status_code == 500
+
+
+@pytest.mark.anyio
+async def test_the_async_client_refuses_what_needs_a_loop_of_its_own() -> None:
+    """__rsgi_init__ cannot be called in a running loop."""
+    with pytest.raises(TypeError, match="use TestClient"):
+        async with AsyncTestClient(Lifecycle(), protocol="rsgi"):
+            pass
+
+
+@pytest.mark.anyio
+async def test_the_async_client_raises_what_a_start_raises() -> None:
+    """A lifespan that fails is raised."""
+
+    @asynccontextmanager
+    async def failing(app: Starlette) -> AsyncIterator[None]:
+        raise ValueError("no start")
+        yield
+
+    with pytest.raises(ValueError, match="no start"):
+        async with AsyncTestClient(Starlette(lifespan=failing)):
+            pass
