@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from starlette import responses as starlette
 from starlette.datastructures import MutableHeaders
+
+from velithon.concurrency import iterate_in_threadpool
 from velithon_adapters.http import HTTPReceive, HTTPSend
 
 if TYPE_CHECKING:
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
     from starlette.background import BackgroundTask
     from starlette.datastructures import URL
     from starlette.types import ASGIApp, Message, Receive, Send
-    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
     from velithon.requests import Request
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
 __all__ = [
     "EventSourceResponse",
@@ -272,7 +274,16 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         media_type: str | None = None,
         background: BackgroundTask | None = None,
     ) -> None:
+        if not hasattr(content, "__aiter__"):
+            content = iterate_in_threadpool(cast("Iterable[Any]", content))
         starlette.StreamingResponse.__init__(self, content, status_code, headers, media_type, background)
+
+    async def stream_response(self, send: Send) -> None:
+        """Send over ASGI and close the generator, whatever ended the stream."""
+        try:
+            await super().stream_response(send)
+        finally:
+            await _close(self.body_iterator)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Start the stream; the rest is returned to be awaited."""

@@ -70,8 +70,8 @@ def compile_result(model: EndpointModel, options: ResponseOptions) -> Finish:
     if model.is_generator or model.is_async_generator:
         return compile_stream(model, options, outcome)
     if outcome.response_class is JSONResponse or not outcome.chosen and outcome.field is not None:
-        return _finish_json(_json_encoder(outcome.field, model, options), options.status_code)
-    return _finish_with(outcome.response_class, _data_encoder(outcome.field, model, options), options.status_code)
+        return _finish_json(_json_encoder(outcome, model, options), options.status_code)
+    return _finish_with(outcome.response_class, _data_encoder(outcome, model, options), options.status_code)
 
 
 def _json_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptions) -> Encode | None:
@@ -82,7 +82,7 @@ def _json_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptio
     if not outcome.chosen:
         return encode
     # A JSONResponse that somebody asked for refuses what JSON cannot say; the bytes of a model say null.
-    to_data = _data_encoder(outcome.field, model, options)
+    to_data = _data_encoder(outcome, model, options)
 
     def strict(result: Any, request: Any) -> bytes:
         body: bytes = encode(result, request)

@@ -1,13 +1,13 @@
 """Generators as endpoints: JSON Lines, server-sent events, and raw chunks for a streaming response class.
 
-The generator is closed when the request is over, however that came about, so that its `finally` runs in time.
+`StreamingResponse` closes what it iterates over, however the stream ends, and each iterator here closes the one inside
+it: so a generator's `finally` runs before the exits of the dependencies that it uses.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import ValidationError
@@ -84,9 +84,7 @@ def _events(model: EndpointModel, options: ResponseOptions, outcome: Outcome) ->
     def build(generator: Any, request: Any, arguments: dict[str, Any]) -> Response:
         dump = dumper(request)
         items = _iterate(generator, lambda item: encode_event(item, dump))
-        made: Any = outcome.response_class(items, **arguments)
-        _close_at_the_end(request, made.body_iterator)
-        return made  # type: ignore[no-any-return]
+        return outcome.response_class(items, **arguments)
 
     return build
 
@@ -97,7 +95,6 @@ def _lines(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> 
     def build(generator: Any, request: Any, arguments: dict[str, Any]) -> Response:
         dump = dumper(request)
         items = _iterate(generator, lambda item: dump(item) + b"\n")
-        _close_at_the_end(request, items)
         return responses.StreamingResponse(items, media_type="application/jsonl", **arguments)
 
     return build
@@ -110,7 +107,6 @@ def _chunks(response_class: type[Response]) -> Build:
         content = generator
         if streams or hasattr(generator, "__aiter__"):
             content = _iterate(generator, None)
-            _close_at_the_end(request, content)
         return response_class(content=content, **arguments)
 
     return build
@@ -143,10 +139,3 @@ def _encoded(items: Any, encode: Dump) -> Iterator[Any]:
         close = getattr(items, "close", None)
         if close is not None:
             close()
-
-
-def _close_at_the_end(request: Any, items: Any) -> None:
-    stack = request._stack
-    if stack is None:
-        stack = request._stack = AsyncExitStack()
-    stack.push_async_callback(items.aclose)
