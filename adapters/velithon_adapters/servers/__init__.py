@@ -1,0 +1,39 @@
+"""Granian and Uvicorn behind one configuration.
+
+The servers are imported when they are used: a Uvicorn process never loads Granian.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
+
+from velithon_adapters.servers.config import OptionError, ServerConfig, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["OptionError", "Runner", "ServerConfig", "ServerError", "ServerName", "runner"]
+
+ServerName = Literal["granian", "uvicorn"]
+
+_MODULES: Final = {"granian": "velithon_adapters.servers.granian", "uvicorn": "velithon_adapters.servers.uvicorn"}
+
+
+class Runner(Protocol):
+    """What each server's module has."""
+
+    def check(self, config: ServerConfig) -> None:
+        """Raise `ServerError` for an option that the server cannot honour."""
+
+    def protocol(self, config: ServerConfig) -> str:
+        """Return what the server will speak, for people to read."""
+
+    def serve(self, config: ServerConfig, started: Callable[[], None] = ...) -> None:
+        """Serve until a signal; call `started` once the address is known and free."""
+
+
+def runner(server: ServerName) -> Runner:
+    """Return the module that runs `server`."""
+    module: Any = import_module(_MODULES[server])
+    return cast("Runner", module)

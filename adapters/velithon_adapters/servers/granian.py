@@ -1,0 +1,150 @@
+"""Granian, with RSGI or ASGI.
+
+Workers are spawned, not forked, on every system: a forked worker would inherit the modules that its parent imported,
+and a reload would serve the old ones.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from granian._granian import BUILD_GIL
+from granian._loops import loops
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskImpl
+from granian.errors import FatalError
+from granian.http import HTTP1Settings, HTTP2Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from velithon_adapters.servers.address import bind
+from velithon_adapters.servers.config import STARTUP_FAILURE, OptionError, ServerConfig, ServerError
+from velithon_adapters.servers.granian_worker import Loader, asgi_worker, rsgi_worker
+from velithon_adapters.servers.worker import logger
+
+__all__ = ["check", "protocol", "serve"]
+
+# The request line's parts, as the application's logging reads them from the record; the text itself is for others.
+_ACCESS_FORMAT = '%(addr)s "%(method)s %(path)s %(protocol)s" %(status)d %(dt_ms).3fms'
+
+
+def check(config: ServerConfig) -> None:
+    """Raise `ServerError` for what Granian cannot honour."""
+    if not BUILD_GIL:
+        raise ServerError("granian: Python builds without the GIL are not supported; use --server uvicorn")
+    if config.loop is not None and config.loop not in loops:
+        available = ", ".join(sorted(loops.keys()))
+        raise OptionError("granian", f"--loop {config.loop}", f"it is not installed; available are {available}")
+    if config.task_impl == "rust" and sys.version_info >= (3, 12):
+        raise OptionError("granian", "--task-impl rust", "it needs Python 3.11; use --task-impl asyncio")
+    config.check_certificate()
+    if config.ssl_keyfile is not None and b"RSA PRIVATE KEY-----" in config.ssl_keyfile.read_bytes():
+        cure = "it takes PKCS #8 keys only; convert it with `openssl pkcs8 -topk8 -in KEY -out NEW`"
+        raise OptionError("granian", f"--ssl-keyfile {config.ssl_keyfile}", cure)
+
+
+def protocol(config: ServerConfig) -> str:
+    """Return what Granian will speak, to the application and to clients, for people to read."""
+    interface = "ASGI" if config.interface == "asgi" else "RSGI"
+    versions = {"1": "HTTP/1", "2": "HTTP/2"}.get(config.http or "auto", "HTTP/1 and HTTP/2")
+    return f"{interface}, {versions}"
+
+
+def serve(config: ServerConfig, started: Callable[[], None] = lambda: None) -> None:
+    """Serve until a signal; call `started` once the address is known and free.
+
+    Raises:
+        ServerError: The address is in use, or an option cannot be honoured.
+        SystemExit: With a status that is not 0 when the application did not start or workers kept dying.
+    """
+    check(config)
+    # Granian binds for itself; UNIX sockets are unlinked again, as it refuses to start where a file is
+    bind(config).close()
+    if config.uds is not None:
+        config.uds.unlink()
+    # parent and workers alike: Granian asks multiprocessing for the default method
+    multiprocessing.set_start_method("spawn", force=True)
+    interface: Literal["rsgi", "asgi"] = config.interface or "rsgi"
+    server = _Server(config.name, **_options(config, interface))
+    started()
+    try:
+        server.serve(
+            spawn_target=rsgi_worker if interface == "rsgi" else asgi_worker,
+            target_loader=Loader(config, interface),
+            wrap_loader=False,
+        )
+    except FatalError as exc:
+        raise ServerError(f"granian refuses the option {exc}") from exc
+
+
+def _options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> dict[str, Any]:
+    from watchfiles import PythonFilter
+
+    options: dict[str, Any] = {
+        "address": config.host,
+        "port": config.port,
+        "uds": config.uds,
+        "interface": Interfaces(interface),
+        "workers": config.workers,
+        "http1_settings": HTTP1Settings(**_renamed(config.given("http1_"), buffer_size="max_buffer_size")),
+        "http2_settings": HTTP2Settings(**config.given("http2_")),
+        "log_level": LogLevels(config.log_level),
+        "log_dictconfig": config.log_config,
+        "log_access": config.access_log,
+        "log_access_format": _ACCESS_FORMAT,
+        "ssl_cert": config.ssl_certificate,
+        "ssl_key": config.ssl_keyfile,
+        "ssl_key_password": config.ssl_keyfile_password,
+        "url_path_prefix": config.url_path_prefix,
+        "respawn_failed_workers": config.respawn_failed_workers is not False,
+        "workers_kill_timeout": config.workers_kill_timeout,
+        "reload": config.reload,
+        "reload_paths": [Path.cwd()],
+        "reload_filter": PythonFilter,
+        # a mistake in a file ends the worker, and the next change starts it again
+        "reload_ignore_worker_failure": config.reload,
+    }
+    enums: dict[str, Callable[[Any], Any]] = {
+        "http": HTTPModes,
+        "loop": Loops,
+        "runtime_mode": RuntimeModes,
+        "task_impl": TaskImpl,
+    }
+    for name, enum in enums.items():
+        if (value := getattr(config, name)) is not None:
+            options[name] = enum(value)
+    for name in ("backpressure", "runtime_threads", "runtime_blocking_threads"):
+        if (value := getattr(config, name)) is not None:
+            options[name] = value
+    return options
+
+
+def _renamed(options: dict[str, Any], **names: str) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in options.items()}
+
+
+class _Server(MPServer):
+    """Granian's supervisor: a second signal kills the workers, and an application that cannot start ends the server."""
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        if self.interrupt_signal:
+            logger.warning("Second signal, killing the workers")
+            for worker in self.wrks:
+                worker.inner.kill()
+            return
+        # Ctrl+C reaches the workers too: their end is not unexpected
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True
+        self.interrupt_signal = True
+        self.main_loop_interrupt.set()
+
+    def _respawn_workers(self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
+        if any(self.wrks[index].inner.exitcode == STARTUP_FAILURE for index in workers):
+            self.respawn_failed_workers = False
+            self.interrupt_children.extend(workers)
+            self.main_loop_interrupt.set()
+            return
+        super()._respawn_workers(workers, spawn_target, target_loader, delay)

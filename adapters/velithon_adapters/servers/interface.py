@@ -1,0 +1,96 @@
+"""Which protocols an application speaks, and how it is fitted to the one that the server speaks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Literal
+
+from velithon_adapters.servers.config import ServerError
+
+__all__ = ["fit", "spoken_by"]
+
+ASGIApp = Callable[[MutableMapping[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
+
+
+def spoken_by(app: Any) -> frozenset[Literal["rsgi", "asgi"]]:
+    """Return the protocols that `app` speaks; none when it is no application.
+
+    An object with `__rsgi__` speaks RSGI. A callable is judged by its parameters: three are ASGI's, and a coroutine
+    function with two is RSGI's own form (a function with two that is no coroutine function is WSGI, not served here).
+    """
+    spoken: set[Literal["rsgi", "asgi"]] = {"rsgi"} if callable(getattr(app, "__rsgi__", None)) else set()
+    if inspect.isclass(app) or not callable(app):
+        return frozenset(spoken) if not inspect.isclass(app) else frozenset()
+    least, most = _positional(app)
+    if least <= 3 <= most:
+        spoken.add("asgi")
+    elif least <= 2 <= most and _is_coroutine_function(app):
+        spoken.add("rsgi")
+    return frozenset(spoken)
+
+
+def _positional(app: Callable[..., Any]) -> tuple[int, float]:
+    """The least and the most positional arguments that `app` can be called with."""
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):  # a callable made in C, of which nothing is known
+        return 0, 0
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    rest = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return sum(p.default is p.empty for p in positional), float("inf") if rest else len(positional)
+
+
+def _is_coroutine_function(app: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None))  # noqa: B004
+
+
+def fit(app: Any, interface: Literal["rsgi", "asgi"], *, url_path_prefix: str | None = None) -> Any:
+    """Return `app` in a form that a server can call with `interface`: itself where it speaks it, else in an adapter.
+
+    Args:
+        app: The application.
+        interface: The protocol that the server speaks.
+        url_path_prefix: The prefix that a proxy strips. ASGI servers put it into the scope; RSGI has no place for it,
+            so on RSGI an application's `root_path` attribute is set, and an adapted ASGI application gets it in its
+            scope.
+
+    Raises:
+        ServerError: `app` is no application, or speaks only raw RSGI and cannot be told the prefix.
+    """
+    spoken = spoken_by(app)
+    if not spoken:
+        raise ServerError(f"{app!r} is no application: it is neither ASGI nor RSGI")
+    if interface == "asgi":
+        return app if "asgi" in spoken else _rsgi_to_asgi(app)
+    prefix = (url_path_prefix or "").rstrip("/")
+    if "rsgi" not in spoken:
+        return _asgi_to_rsgi(_with_root_path(app, prefix) if prefix else app)
+    if prefix:
+        if not hasattr(app, "root_path"):
+            raise ServerError("--url-path-prefix: an RSGI application without a root_path attribute cannot be told it")
+        app.root_path = prefix
+    return app
+
+
+def _with_root_path(app: ASGIApp, prefix: str) -> ASGIApp:
+    async def with_root_path(
+        scope: MutableMapping[str, Any], receive: Callable[..., Any], send: Callable[..., Any]
+    ) -> None:
+        if scope["type"] != "lifespan":
+            scope["root_path"] = prefix
+        await app(scope, receive, send)
+
+    return with_root_path
+
+
+def _asgi_to_rsgi(app: Any) -> Any:
+    from velithon_adapters import RSGIAdapter
+
+    return RSGIAdapter(app)
+
+
+def _rsgi_to_asgi(app: Any) -> Any:
+    from velithon_adapters import ASGIAdapter
+
+    return ASGIAdapter(app)

@@ -1,0 +1,274 @@
+"""Uvicorn, which speaks ASGI and HTTP/1.
+
+One worker runs in this process, unless workers are to be respawned or reloaded; then, and with several, this process
+supervises. Uvicorn waits without an end for threads and for a loop that is blocked, in workers and for them; here both
+end with `workers_kill_timeout`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.watchfilesreload import WatchFilesReload
+
+from velithon_adapters.servers.address import bind
+from velithon_adapters.servers.config import STARTUP_FAILURE, OptionError, ServerConfig, ServerError, reject_unsupported
+from velithon_adapters.servers.interface import fit
+from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
+
+__all__ = ["check", "protocol", "serve"]
+
+_GRANIAN: Final = "use --server granian"
+_UNSUPPORTED: Final = {
+    "backpressure": _GRANIAN,
+    "http1_buffer_size": _GRANIAN,
+    "http1_header_read_timeout": f"it waits without a limit; {_GRANIAN}",
+    "http1_pipeline_flush": _GRANIAN,
+    "runtime_blocking_threads": "it has no threads of its own; --blocking-threads bounds those of the application",
+    "runtime_mode": "it has one thread; use --workers, or --server granian",
+    "runtime_threads": "it has one thread; use --workers, or --server granian",
+    "task_impl": _GRANIAN,
+} | {
+    name: f"it speaks HTTP/1 only; {_GRANIAN}"
+    for name in ServerConfig.__dataclass_fields__
+    if name.startswith("http2_")
+}
+
+
+def check(config: ServerConfig) -> None:
+    """Raise `ServerError` for what Uvicorn cannot honour."""
+    reject_unsupported(config, "uvicorn", _UNSUPPORTED)
+    given: dict[str, tuple[bool, str]] = {
+        "--interface rsgi": (config.interface == "rsgi", "it speaks ASGI only; use --server granian"),
+        "--http 2": (config.http == "2", "it speaks HTTP/1 only; use --server granian"),
+        "--no-http1-keep-alive": (config.http1_keep_alive is False, _GRANIAN),
+        f"--loop {config.loop}": (
+            config.loop not in (None, "auto", "asyncio", "uvloop"),
+            "use auto, asyncio or uvloop, or --server granian",
+        ),
+        "--reload with --workers": (config.reload and config.workers > 1, "leave one of them out"),
+        "--reload with --respawn-failed-workers": (
+            config.reload and config.respawn_failed_workers is True,
+            "the next change of a file starts a failed worker again; leave one of them out",
+        ),
+    }
+    for option, (present, instead) in given.items():
+        if present:
+            raise OptionError("uvicorn", option, instead)
+    config.check_certificate()
+
+
+def protocol(config: ServerConfig) -> str:
+    """Return what Uvicorn will speak, to the application and to clients, for people to read."""
+    return "ASGI, HTTP/1"
+
+
+def serve(config: ServerConfig, started: Callable[[], None] = lambda: None) -> None:
+    """Serve until a signal; call `started` once the address is known and taken.
+
+    Raises:
+        ServerError: The address is in use, or an option cannot be honoured.
+        SystemExit: With a status that is not 0 when the application did not start or workers died.
+    """
+    check(config)
+    sock = bind(config)
+    sock.set_inheritable(True)
+    # Uvicorn ends itself with the signal that it caught, after a graceful shutdown too; that is a success here
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        options = _uvicorn_config(config)
+        started()
+        _run(options, config, sock)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        sock.close()
+        if config.uds is not None:
+            config.uds.unlink(missing_ok=True)
+
+
+def _run(options: uvicorn.Config, config: ServerConfig, sock: socket.socket) -> None:
+    server = _Server(options, config.workers_kill_timeout)
+    if config.reload:
+        options.reload_dirs = [Path.cwd()]
+        _Reload(options, server.run, [sock], config.workers_kill_timeout).run()
+    elif config.workers > 1 or config.respawn_failed_workers is True:
+        supervisor = _Supervisor(options, [sock], config)
+        supervisor.run()
+        if supervisor.failed:
+            sys.exit(1)
+    else:
+        server.run([sock])
+        if not server.started:
+            sys.exit(STARTUP_FAILURE)
+
+
+def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
+    return uvicorn.Config(
+        _Loader(config),
+        factory=True,
+        interface="asgi3",
+        host=config.host,
+        port=config.port,
+        uds=str(config.uds) if config.uds else None,
+        workers=config.workers,
+        loop=config.loop or "auto",
+        log_config=config.log_config,
+        access_log=config.access_log,
+        root_path=(config.url_path_prefix or "").rstrip("/"),
+        ssl_certfile=config.ssl_certificate,
+        ssl_keyfile=config.ssl_keyfile,
+        ssl_keyfile_password=config.ssl_keyfile_password,
+        # the rest of the time is for the application's shutdown
+        timeout_graceful_shutdown=max(1, config.workers_kill_timeout - min(2, config.workers_kill_timeout // 3)),
+    )
+
+
+@dataclass
+class _Loader:
+    """Makes a worker's application; goes to the worker in a pickle. Uvicorn calls it in the worker's loop."""
+
+    config: ServerConfig
+
+    def __call__(self) -> Any:
+        stop_with_parent()
+        try:
+            app = fit(self.config.load(), "asgi")
+        except ServerError as exc:
+            logger.error("%s", exc)
+        except Exception:  # noqa: BLE001 - whatever it is, it is logged and ends the process
+            logger.exception("Cannot load the application")
+        else:
+            return _WithThreads(app, self.config.blocking_threads) if self.config.blocking_threads else app
+        sys.exit(STARTUP_FAILURE)
+
+
+class _WithThreads:
+    """Sets the number of threads when the lifespan begins, then stands aside."""
+
+    def __init__(self, app: Any, threads: int) -> None:
+        self.app = app
+        self.threads = threads
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await limit_threads(self.threads)
+        await self.app(scope, receive, send)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server, which ends in time even when threads or a blocked loop hold it, and at once when told twice."""
+
+    def __init__(self, config: uvicorn.Config, timeout: int) -> None:
+        super().__init__(config)
+        self.timeout = timeout
+        self.over = False
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self.over = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            threading.Thread(target=self._end, name="end", daemon=True).start()
+        elif multiprocessing.parent_process() is None:  # else Ctrl+C and the parent's SIGTERM are two signals for one
+            logger.warning("Second signal, exiting at once")
+            exit_now(1)
+        super().handle_exit(sig, frame)
+
+    def _end(self) -> None:
+        last = time.monotonic() + self.timeout - 0.2
+        while time.monotonic() < last and not self.over:
+            time.sleep(0.05)
+        if self.over:  # what may still hold the process are threads that run synchronous endpoints
+            time.sleep(max(0.0, min(1.0, last - time.monotonic())))
+            exit_now(0)
+        logger.error("Worker %d is still busy, ending it without its shutdown", os.getpid())
+        exit_now(1)
+
+
+class _Supervisor(Multiprocess):
+    """Uvicorn's supervisor of workers, bounded in time, with a second signal that kills and respawning as an option."""
+
+    def __init__(self, options: uvicorn.Config, sockets: list[socket.socket], config: ServerConfig) -> None:
+        super().__init__(options, sockets)
+        self.settings = config
+        self.failed = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+
+    def _stop(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit.is_set():
+            _kill([process.process for process in self.processes])
+        self.should_exit.set()
+
+    def join_all(self) -> None:
+        _join([process.process for process in self.processes], self.settings.workers_kill_timeout)
+
+    def keep_subprocess_alive(self) -> None:
+        if self.should_exit.is_set():
+            return
+        dead = [process.process for process in self.processes if process.process.exitcode is not None]
+        if dead and (self.settings.respawn_failed_workers is False or _any_failed_to_start(dead)):
+            logger.error("Worker %s ended with status %s, stopping", dead[0].pid, dead[0].exitcode)
+            self.failed = True
+            self.should_exit.set()
+            return
+        super().keep_subprocess_alive()
+
+
+def _any_failed_to_start(processes: list[Any]) -> bool:
+    return any(process.exitcode == STARTUP_FAILURE for process in processes)
+
+
+class _Reload(WatchFilesReload):
+    """Uvicorn's reloader, bounded in time, with a second signal that kills."""
+
+    def __init__(self, options: uvicorn.Config, target: Any, sockets: list[socket.socket], timeout: int) -> None:
+        super().__init__(options, target, sockets)
+        self.timeout = timeout
+
+    def signal_handler(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit.is_set():
+            _kill([self.process])
+        super().signal_handler(sig, frame)
+
+    def restart(self) -> None:
+        self._end_worker()
+        super().restart()
+
+    def shutdown(self) -> None:
+        self._end_worker()
+        super().shutdown()
+
+    def _end_worker(self) -> None:
+        self.process.terminate()
+        _join([self.process], self.timeout)
+
+
+def _join(processes: list[Any], timeout: float) -> None:
+    end = time.monotonic() + timeout - 0.2
+    for process in processes:
+        process.join(max(0.0, end - time.monotonic()))
+    _kill([process for process in processes if process.is_alive()])
+
+
+def _kill(processes: list[BaseProcess]) -> None:
+    for process in processes:
+        logger.warning("Killing worker %s", process.pid)
+        process.kill()
+        process.join()

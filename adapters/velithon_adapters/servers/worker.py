@@ -1,0 +1,48 @@
+"""What every worker process does around the server's own loop, the same for both servers."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+__all__ = ["exit_now", "limit_threads", "stop_with_parent"]
+
+logger = logging.getLogger("velithon_adapters.servers")
+
+
+async def limit_threads(number: int | None) -> None:
+    """Let synchronous endpoints use `number` threads in the running loop (Starlette runs them in AnyIO's pool)."""
+    if number is not None:
+        import anyio.to_thread
+
+        anyio.to_thread.current_default_thread_limiter().total_tokens = number
+
+
+def stop_with_parent() -> None:
+    """Stop this worker when the process that supervises it is gone: nobody else would, and it would keep the port."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="stop-with-parent", daemon=True).start()
+
+
+def exit_now(status: int) -> NoReturn:
+    """End the process whatever its threads do, after what was logged or printed is written."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                continue  # closed by the other side, or by the application
+    os._exit(status)

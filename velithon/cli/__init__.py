@@ -1,0 +1,55 @@
+"""The `velithon` command.
+
+Each command is a module of this package that registers itself with `app`; `main` is the entry point. What only one
+command needs is imported inside it, so that `velithon --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated
+
+import typer
+
+__all__ = ["app", "fail", "main"]
+
+app = typer.Typer(
+    name="velithon",
+    help="Run and inspect Velithon applications.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its tables cut the names of long options
+)
+
+
+def fail(message: str) -> typer.Exit:
+    """Write a message to the standard error and return the exception that ends the command, to be raised."""
+    typer.echo(f"velithon: {message}", err=True)
+    return typer.Exit(1)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from velithon import __version__
+
+        typer.echo(f"velithon {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Run and inspect Velithon applications."""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app(prog_name="velithon")
+
+
+for _command in ("run",):
+    importlib.import_module(f"velithon.cli.{_command}")

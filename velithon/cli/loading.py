@@ -1,0 +1,143 @@
+"""Find the application that `module:attribute` names, for every command that needs one."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from velithon_adapters.servers.interface import spoken_by
+
+__all__ = ["AppTarget", "LoadError"]
+
+
+class LoadError(Exception):
+    """The application cannot be found or made; the message is one line, or the traceback of the user's own code."""
+
+
+@dataclass
+class AppTarget:
+    """What was asked for, able to go to another process and to load the application there.
+
+    Args:
+        target: `module:attribute`, where the attribute may have dots and is `app` when left out, and the module may be
+            the path of a Python file.
+        factory: The attribute is a function without parameters that returns the application.
+        directory: Where modules are looked for first; the working directory when it is `None`.
+    """
+
+    target: str
+    factory: bool = False
+    directory: Path | None = None
+    _loaded: Any = field(default=None, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the application behind: another process loads its own."""
+        return {**self.__dict__, "_loaded": None}
+
+    def __call__(self) -> Any:
+        """Return the application, loading it the first time.
+
+        Raises:
+            LoadError: There is no such module or attribute, it is no application, or the user's code raised.
+        """
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded
+
+    def _load(self) -> Any:
+        module_name, _, path = self.target.partition(":")
+        path = path or "app"
+        module = self._import(module_name)
+        found: Any = module
+        for name in path.split("."):
+            try:
+                found = getattr(found, name)
+            except AttributeError as exc:
+                missing = f"module {module_name!r} has no attribute {path!r}"
+                raise LoadError(f"cannot load {self.target!r}: {missing}{_hint(module)}") from exc
+        return self._checked(self._made(found) if self.factory else found)
+
+    def _import(self, name: str) -> Any:
+        directory = self.directory or Path.cwd()
+        if name.endswith(".py") or os.sep in name:
+            directory, name = _module_of(directory / name, self.target)
+        if not name or not all(part.isidentifier() for part in name.split(".")):
+            raise LoadError(f"cannot load {self.target!r}: write it as module:attribute, such as main:app")
+        if str(directory) not in sys.path:
+            sys.path.insert(0, str(directory))
+        importlib.invalidate_caches()
+        try:
+            return importlib.import_module(name)
+        except (Exception, SystemExit) as exc:
+            if (
+                isinstance(exc, ModuleNotFoundError)
+                and exc.name
+                and (name == exc.name or name.startswith(f"{exc.name}."))
+            ):
+                looked = f"looked in {directory} and in sys.path"
+                raise LoadError(f"cannot load {self.target!r}: there is no module {exc.name!r} ({looked})") from exc
+            raise LoadError(_users_traceback(exc, f"importing {name!r} failed")) from exc
+
+    def _made(self, factory: Any) -> Any:
+        if not callable(factory):
+            raise LoadError(f"cannot load {self.target!r}: --factory was given, and {factory!r} cannot be called")
+        try:
+            return factory()
+        except (Exception, SystemExit) as exc:
+            raise LoadError(_users_traceback(exc, f"the factory {self.target!r} failed")) from exc
+
+    def _checked(self, app: Any) -> Any:
+        if spoken_by(app):
+            return app
+        hint = "neither ASGI nor RSGI"
+        if self.factory:
+            hint = f"the factory returned {app!r}"
+        elif isinstance(app, type):
+            hint = "it is a class, not an instance"
+        elif callable(app):
+            hint = (
+                "its arguments are neither ASGI's nor RSGI's; for a function that makes the application add --factory"
+            )
+        raise LoadError(f"cannot load {self.target!r}: {_kind(app)} is no application ({hint})")
+
+
+def _kind(value: Any) -> str:
+    return f"{type(value).__name__} {value!r}"[:120]
+
+
+def _hint(module: Any) -> str:
+    names = (name for name, value in vars(module).items() if not name.startswith("_") and spoken_by(value))
+    applications = ", ".join(sorted(names))
+    return f"; applications there: {applications}" if applications else ""
+
+
+def _module_of(file: Path, target: str) -> tuple[Path, str]:
+    """The directory to import from and the module's name for the path of a Python file."""
+    file = (file if file.suffix == ".py" else file.with_suffix(".py")).resolve()
+    if not file.is_file():
+        raise LoadError(f"cannot load {target!r}: there is no file {file}")
+    parts, directory = [file.stem], file.parent
+    while (directory / "__init__.py").is_file():
+        parts.insert(0, directory.name)
+        directory = directory.parent
+    return directory, ".".join(parts)
+
+
+def _users_traceback(exc: BaseException, what: str) -> str:
+    """The traceback from the first line of the user's code on; how the import got there is nobody's interest."""
+    frame: TracebackType | None = exc.__traceback__
+    while frame is not None and _is_ours(frame):
+        frame = frame.tb_next
+    lines = traceback.format_exception(type(exc), exc, frame)
+    return f"{what}:\n{''.join(lines).rstrip()}"
+
+
+def _is_ours(frame: TracebackType) -> bool:
+    file = frame.tb_frame.f_code.co_filename
+    return file == __file__ or file.startswith("<frozen importlib") or file == importlib.__file__
