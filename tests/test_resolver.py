@@ -1,0 +1,120 @@
+"""The table finds what walking Starlette's list finds."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Host, Match, Mount, Route
+
+from velithon.resolver import Table
+from velithon.routes import Route as OurRoute
+
+
+async def endpoint(request: Request) -> Response:
+    return Response()
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Stand for whatever is mounted."""
+
+
+words = st.sampled_from(["a", "b", "users", "1", "a.b", "é", "{"])
+pieces = st.sampled_from(["{x}", "{y:int}", "{z:float}", "{u:uuid}", "{p:path}", "v{x}", "{x}.{y}", "{x:int}-{y}"])
+segments = st.one_of(words.filter(lambda word: word != "{"), pieces)
+
+
+def well_formed(path: str) -> bool:
+    names = [part.split("}")[0].split(":")[0] for part in path.split("{")[1:]]
+    return len(names) == len(set(names))
+
+
+paths = st.lists(segments, max_size=4).map(lambda parts: "/" + "/".join(parts)).filter(well_formed)
+slashed = st.tuples(paths, st.booleans()).map(lambda pair: pair[0] + ("/" if pair[1] else ""))
+method_sets = st.one_of(st.none(), st.sets(st.sampled_from(["GET", "POST", "PUT"]), min_size=1, max_size=2))
+
+
+@st.composite
+def routes(draw: st.DrawFn) -> BaseRoute:
+    kind = draw(st.sampled_from(["route", "route", "route", "ours", "mount", "host"]))
+    if kind == "mount":
+        return Mount(draw(paths.filter(lambda path: "path}" not in path)), app=application)
+    if kind == "host":
+        return Host(draw(st.sampled_from(["a.example", "{sub}.example"])), app=application)
+    if kind == "ours":
+        return OurRoute(draw(slashed), _returning, methods=draw(method_sets))
+    return Route(draw(slashed), endpoint, methods=draw(method_sets))
+
+
+async def _returning() -> None:
+    """Take no parameters, so that any path will do."""
+
+
+requested = st.lists(
+    st.sampled_from(
+        ["a", "b", "users", "1", "2.5", "a.b", "v1", "1-x", "é", "", "0b9e8e0e-7c8b-4a53-9a49-0e2b2f9d7f8a", "a\n"]
+    ),
+    max_size=5,
+).map(lambda parts: "/" + "/".join(parts))
+
+
+def scope_of(method: str, path: str, host: str) -> dict[str, Any]:
+    return {"type": "http", "method": method, "path": path, "headers": [(b"host", host.encode())]}
+
+
+def by_walking(table: list[BaseRoute], scope: dict[str, Any]) -> tuple[BaseRoute, dict[str, Any], bool] | None:
+    partial = None
+    for route in table:
+        match, child_scope = route.matches(scope)
+        if match is Match.FULL:
+            return route, child_scope["path_params"], True
+        if match is Match.PARTIAL and partial is None:
+            partial = route, child_scope["path_params"], False
+    return partial
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    table=st.lists(routes(), max_size=12),
+    asked=st.lists(
+        st.tuples(
+            st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE"]),
+            requested,
+            st.sampled_from(["a.example", "b.example", "other"]),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+)
+def test_the_table_finds_what_walking_the_list_finds(table: list[BaseRoute], asked: list[tuple[str, str, str]]) -> None:
+    """For any routes and any request: the same route, the same values, the same verdict on the method."""
+    compiled = Table(table)
+    for method, path, host in asked:
+        scope = scope_of(method, path, host)
+        expected = by_walking(table, scope)
+        found = compiled.resolve(method, path, Request(scope))
+        if expected is None:
+            assert found is None
+        else:
+            assert found is not None
+            assert (found.route, found.path_params, found.allowed) == expected
+            assert found.route is expected[0]
+
+
+def test_a_lookup_looks_at_few_routes_however_many_there_are() -> None:
+    """Among 5,000 routes with parameters, only those that can match are tried."""
+    table = Table([Route(f"/api/{{tenant}}/r{number}/{{item}}", endpoint) for number in range(5000)])
+    assert [entry.route.path for entry in table.candidates("/api/acme/r4999/7")] == [  # type: ignore[attr-defined]
+        "/api/{tenant}/r4999/{item}"
+    ]
+    assert table.candidates("/api/acme/r5000/7") == []
+
+
+def test_paths_without_parameters_are_answered_by_a_dictionary() -> None:
+    """Each method of a literal path is found without trying a pattern, also behind a mount that comes later."""
+    table = Table(
+        [Route("/a", endpoint, methods=["GET"]), Route("/a", endpoint, methods=["POST"]), Mount("/", application)]
+    )
+    assert set(table.exact["/a"].by_method) == {"GET", "HEAD", "POST"}
+    assert table.exact["/a"].walk
