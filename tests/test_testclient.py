@@ -130,7 +130,7 @@ def converse_for_real(server: Server, path: str, messages: list[str | bytes]) ->
     """Return what a client of a server gets."""
     received: list[object] = []
     try:
-        with connect(f"ws://127.0.0.1:{server.port}{path}", proxy=None) as session:
+        with connect(f"ws://127.0.0.1:{server.port}{path}", proxy=None, close_timeout=0.5) as session:
             for message in messages:
                 session.send(message)
                 received.append(session.recv())
