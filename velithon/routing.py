@@ -479,7 +479,7 @@ class Router(Verbs, starlette.Router):
             yield merged or None
 
     def _inner_lifespans(self, app: Any) -> list[Any]:
-        contexts = [router.lifecycle(app) for router in dict.fromkeys(self._included)]
+        contexts = [router.lifecycle(app) for router in {id(router): router for router in self._included}.values()]
         for route in self.routes:
             inner = getattr(route, "app", None) if isinstance(route, starlette.Mount | starlette.Host) else None
             if isinstance(inner, Router):
