@@ -1,8 +1,8 @@
 """The files behind the pages: our own, and Swagger UI's or ReDoc's where an installed package carries them.
 
 No third party's file lives in this repository. Two packages on PyPI hold what the pages can use, and neither is
-imported, only looked up: `swagger-ui-py` (the extra `docs`; Swagger UI 5) and `drf-spectacular-sidecar` (Swagger UI 5 and
-ReDoc 2; its metadata asks for Django, so it is used where it is installed and never required).
+imported, only looked up: `swagger-ui-py` (the extra `docs`; Swagger UI 5) and `drf-spectacular-sidecar` (Swagger UI 5
+and ReDoc 2; its metadata asks for Django, so it is used where it is installed and never required).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _STATIC = Path(__file__).parent / "static"
 _PAGE = ("elements.js", "schema.js", "request.js", "authorize.js", "operation.js", "page.js")
 _BUNDLES = {"page.js": _PAGE, "page.css": ("page.css",), "redirect.js": ("redirect.js",), "swagger.js": ("swagger.js",)}
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
-_SWAGGER = (
+_SWAGGER: tuple[tuple[str, str], ...] = (
     ("drf_spectacular_sidecar", "static/drf_spectacular_sidecar/swagger-ui-dist"),
     ("swagger_ui", "static"),
 )
-_REDOC = (("drf_spectacular_sidecar", "static/drf_spectacular_sidecar/redoc/bundles"),)
+_REDOC: tuple[tuple[str, str], ...] = (("drf_spectacular_sidecar", "static/drf_spectacular_sidecar/redoc/bundles"),)
 
 
 class Asset(NamedTuple):

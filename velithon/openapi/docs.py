@@ -1,8 +1,8 @@
 """The documentation pages, under a Content-Security-Policy that allows nothing but what they consist of.
 
 Every value of the application reaches a page as escaped HTML text or as an escaped attribute; no value is ever written
-into a script. The functions have FastAPI's names and parameters. Without URLs of one's own they give a page of ours that
-carries its script and style itself, allowed by their hashes: no file has to be served, no CDN is asked.
+into a script. The functions have FastAPI's names and parameters. Without URLs of one's own they give a page of ours
+that carries its script and style itself, allowed by their hashes: no file has to be served, no CDN is asked.
 """
 
 from __future__ import annotations
@@ -181,13 +181,14 @@ def swagger_page(
     script = (
         f"<script>{starter}</script>" if files is None else f'<script src="{escape(files.url("swagger.js"))}"></script>'
     )
-    body = f'<div id="swagger-ui" data-config="{_attribute(config)}"></div><script src="{escape(js_url)}"></script>{script}'
+    bundle = f'<script src="{escape(js_url)}"></script>'
+    body = f'<div id="swagger-ui" data-config="{_attribute(config)}"></div>{bundle}{script}'
     style = f'<link rel="stylesheet" href="{escape(css_url)}">' if css_url else ""
     # Swagger UI writes style attributes; styles run no code.
     policy = _policy(
-        script=_sources(js_url) if files is not None else f"{_sources(js_url)} {csp_hash(starter)}",
-        style=f"{_sources(css_url)} 'unsafe-inline'",
-        image=f"'self' data: https: {_sources(icon)}",
+        script=sources(js_url) if files is not None else f"{sources(js_url)} {csp_hash(starter)}",
+        style=f"{sources(css_url)} 'unsafe-inline'",
+        image=f"'self' data: https: {sources(icon)}",
         connect=connect,
     )
     return HTMLResponse(_html(title, style, body, icon), headers=_headers(policy))
@@ -212,10 +213,10 @@ def redoc_page(
     body = f'<redoc spec-url="{escape(openapi_url)}"></redoc><script src="{escape(js_url)}"></script>'
     # ReDoc writes style elements, and searches in a worker that it makes of a blob.
     policy = _policy(
-        script=_sources(js_url),
+        script=sources(js_url),
         style=f"'self' 'unsafe-inline' {google if fonts else ''}",
-        image=f"'self' data: https: {_sources(icon)}",
-        connect=f"'self' {_sources(openapi_url)}",
+        image=f"'self' data: https: {sources(icon)}",
+        connect=f"'self' {sources(openapi_url)}",
         extra="worker-src blob:; font-src https://fonts.gstatic.com" if fonts else "worker-src blob:",
     )
     return HTMLResponse(_html(title, style, body, icon), headers=_headers(policy))
@@ -259,7 +260,7 @@ def _attribute(value: dict[str, Any]) -> str:
     return escape(json.dumps(jsonable_encoder(value)))
 
 
-def _sources(url: str | None) -> str:
+def sources(url: str | None) -> str:
     """Return what allows a URL: its origin, or the page's own."""
     parts = urlsplit(url or "")
     if not parts.netloc:
@@ -270,7 +271,7 @@ def _sources(url: str | None) -> str:
 
 
 def _images(icon: str | None) -> str:
-    return f"'self' data: {_sources(icon)}" if icon else "'self' data:"
+    return f"'self' data: {sources(icon)}" if icon else "'self' data:"
 
 
 def _policy(*, script: str, style: str, image: str, connect: str, extra: str = "") -> str:

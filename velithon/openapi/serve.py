@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from velithon.requests import Request
+from velithon.requests import Request
 from velithon.responses import JSONResponse, Response
+from velithon.routes import Route
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from velithon.application import Velithon
     from velithon.openapi.docs import Files
-    from velithon.requests import Request
+
 
 _FOREVER = "public, max-age=31536000, immutable"
 _OWN = ("page.js", "page.css", "redirect.js", "swagger.js")
 _FLOW_URLS = ("tokenUrl", "refreshUrl")
 
-Endpoint = Callable[["Request"], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def document(app: Velithon) -> dict[str, Any]:
@@ -28,14 +34,12 @@ def document(app: Velithon) -> dict[str, Any]:
     Args:
         app: The application, with its metadata and routes.
     """
-    from velithon.openapi.schema import documented_routes, get_openapi
-
-    routes = documented_routes(app.routes)
-    webhooks = documented_routes(app.webhooks.routes)
-    fingerprint = [id(route) for route in (*routes, *webhooks)]
+    routes = [*app.routes, *app.webhooks.routes]
     built = app.__dict__.get("_openapi_built")
-    if app.openapi_schema and (built is None or built[0] is not app.openapi_schema or built[1] == fingerprint):
+    if app.openapi_schema and (built is None or built[0] is not app.openapi_schema or _same(built[1], routes)):
         return app.openapi_schema
+    from velithon.openapi.schema import get_openapi
+
     schema = get_openapi(
         title=app.title,
         version=app.version,
@@ -45,16 +49,20 @@ def document(app: Velithon) -> dict[str, Any]:
         terms_of_service=app.terms_of_service,
         contact=app.contact,
         license_info=app.license_info,
-        routes=routes,
-        webhooks=webhooks,
+        routes=app.routes,
+        webhooks=app.webhooks.routes,
         tags=app.openapi_tags,
         servers=app.servers,
         separate_input_output_schemas=app.separate_input_output_schemas,
         external_docs=app.openapi_external_docs,
     )
     app.openapi_schema = schema
-    app.__dict__["_openapi_built"] = (schema, fingerprint)
+    app.__dict__["_openapi_built"] = (schema, routes)
     return schema
+
+
+def _same(before: list[BaseRoute], now: list[BaseRoute]) -> bool:
+    return len(before) == len(now) and all(map(operator.is_, before, now))
 
 
 def setup(app: Velithon) -> None:
@@ -78,7 +86,8 @@ def setup(app: Velithon) -> None:
 
 
 def _add(app: Velithon, path: str, endpoint: Endpoint, name: str) -> None:
-    app.add_route(path, endpoint, methods=["GET"], name=name, include_in_schema=False)
+    # Added as it is: what an application's routes share, dependencies above all, is not for these.
+    app.router.add_existing(Route(path, endpoint, methods=["GET"], name=name, include_in_schema=False))
 
 
 def _files_path(page: str) -> str:
@@ -179,7 +188,7 @@ def _with_server(schema: dict[str, Any], root_path: str) -> dict[str, Any]:
 
 def _origins(schema: dict[str, Any]) -> Iterator[str]:
     """Yield the origins that "Try it out" and the logins of this document must reach, as CSP sources."""
-    from velithon.openapi.docs import _sources
+    from velithon.openapi.docs import sources
 
     urls = [server.get("url", "") for server in schema.get("servers", [])]
     for scheme in schema.get("components", {}).get("securitySchemes", {}).values():
@@ -189,7 +198,7 @@ def _origins(schema: dict[str, Any]) -> Iterator[str]:
         parts = urlsplit(url)
         if parts.netloc and parts.scheme in {"http", "https"}:
             # A server variable in the host can be anything that its values allow.
-            yield f"{parts.scheme}:" if "{" in parts.netloc else _sources(url)
+            yield f"{parts.scheme}:" if "{" in parts.netloc else sources(url)
 
 
 def _etag(content: bytes) -> str:

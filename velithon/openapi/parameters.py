@@ -1,0 +1,120 @@
+"""Parameters and security requirements of an endpoint and of everything that it depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from velithon.encoders import jsonable_encoder
+from velithon.signature.annotations import unwrapped
+from velithon.signature.fields import Field, aliases, model_fields, param_model
+
+if TYPE_CHECKING:
+    from velithon.openapi.definitions import Definitions
+    from velithon.signature.model import DependencyModel
+
+_PLACES = ("path", "query", "header", "cookie")
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a tree of dependencies takes from a request.
+
+    Attributes:
+        groups: Place -> the fields there.
+        security: Security schemes with the scopes asked of them.
+        raises: The exceptions that dependencies are declared to raise.
+    """
+
+    groups: dict[str, list[Field]] = field(default_factory=lambda: {place: [] for place in _PLACES})
+    security: list[tuple[Any, list[str]]] = field(default_factory=list)
+    raises: list[Any] = field(default_factory=list)
+
+
+def survey(root: DependencyModel | None) -> Survey:
+    """Walk an endpoint's dependencies, each that requests would share once, dependants first."""
+    found = Survey()
+    seen: set[Any] = set()
+    waiting: list[tuple[DependencyModel, list[str]]] = [] if root is None else [(root, [])]
+    while waiting:
+        model, scopes = waiting.pop()
+        key = model.cache_key
+        if key in seen:
+            continue
+        seen.add(key)
+        found.groups["path"].extend(model.path_params)
+        found.groups["query"].extend(model.query_params)
+        found.groups["header"].extend(model.header_params)
+        found.groups["cookie"].extend(model.cookie_params)
+        found.raises.extend(getattr(model, "raises", None) or ())
+        scopes = list(dict.fromkeys((*scopes, *model.own_scopes)))
+        if model is not root and model.is_security_scheme:
+            found.security.append((unwrapped(model.call), scopes))
+        waiting.extend((dependency, scopes) for dependency in reversed(model.dependencies))
+    return found
+
+
+def flat_fields(found: Survey) -> Iterator[Field]:
+    """Yield every parameter, the fields of parameter models instead of the models."""
+    for group in found.groups.values():
+        for parameter in group:
+            yield from _flat(parameter)
+
+
+def _flat(parameter: Field) -> list[Field]:
+    model = param_model(parameter)
+    return [parameter] if model is None else model_fields(model)
+
+
+def security_of(found: Survey) -> tuple[dict[str, Any], list[dict[str, list[str]]]]:
+    """Return the security schemes by name, and the requirements of an operation."""
+    schemes: dict[str, Any] = {}
+    scopes_of: dict[str, list[str]] = {}
+    for scheme, scopes in found.security:
+        schemes[scheme.scheme_name] = jsonable_encoder(scheme.model, by_alias=True, exclude_none=True)
+        wanted = scopes_of.setdefault(scheme.scheme_name, [])
+        wanted.extend(scope for scope in scopes if scope not in wanted)
+    return schemes, [{name: scopes} for name, scopes in scopes_of.items()]
+
+
+def parameters_of(found: Survey, definitions: Definitions) -> list[dict[str, Any]]:
+    """Return the parameter objects; of two with one name and place, the required one stays."""
+    described: dict[tuple[str, str], dict[str, Any]] = {}
+    required: dict[tuple[str, str], dict[str, Any]] = {}
+    for place, group in found.groups.items():
+        for parent in group:
+            if not parent.include_in_schema:
+                continue
+            for parameter in _described(place, parent, definitions):
+                key = (place, parameter["name"])
+                described[key] = parameter
+                if parameter["required"]:
+                    required[key] = parameter
+    return list({**described, **required}.values())
+
+
+def _described(place: str, parent: Field, definitions: Definitions) -> Iterator[dict[str, Any]]:
+    from velithon.openapi.schema import add_examples
+
+    model = param_model(parent)
+    # `Annotated[Filters | None, Query()] = None`: none of its parameters has to come.
+    optional = model is not None and parent.annotation is not model and not parent.required
+    for parameter in _flat(parent):
+        info: Any = parameter.info
+        converts = place == "header" and getattr(
+            info, "convert_underscores", getattr(parent.info, "convert_underscores", True)
+        )
+        alias, name = aliases(parameter, convert_underscores=converts)[0]
+        described: dict[str, Any] = {
+            "name": name,
+            "in": place,
+            "required": parameter.required and not optional,
+            "schema": definitions.schema(parameter, alias),
+        }
+        if info.description:
+            described["description"] = info.description
+        add_examples(described, info)
+        if info.deprecated:
+            described["deprecated"] = True
+        yield described

@@ -1,0 +1,166 @@
+"""The responses of an operation: the success, what the route declares, what is declared to be raised."""
+
+from __future__ import annotations
+
+import inspect
+from copy import deepcopy
+from http.client import responses as phrases
+from typing import TYPE_CHECKING, Any
+
+from velithon.exception_handlers import is_body_allowed_for_status_code
+from velithon.exceptions import RegistrationError
+from velithon.openapi.parameters import survey
+from velithon.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from velithon.openapi.definitions import Definitions
+    from velithon.openapi.routes import DocumentedRoute
+
+_RANGES = {
+    "1XX": "Information",
+    "2XX": "Success",
+    "3XX": "Redirection",
+    "4XX": "Client Error",
+    "5XX": "Server Error",
+    "DEFAULT": "Default Response",
+}
+
+
+def add_responses(operation: dict[str, Any], route: DocumentedRoute, definitions: Definitions) -> None:
+    """Add `responses` to an operation."""
+    responses: dict[str, Any] = {}
+    operation["responses"] = responses
+    response: dict[str, Any] = {"description": route.response_description}
+    responses[_status(route)] = response
+    if is_body_allowed_for_status_code(route.status_code):
+        content = _content(route, definitions)
+        if content:
+            response["content"] = content
+    for status, given in route.responses.items():
+        _add_declared(responses, route, status, given, definitions)
+    for status, raised in _raised(route).items():
+        if status not in responses:
+            responses[status] = raised
+
+
+def _status(route: DocumentedRoute) -> str:
+    if route.status_code is not None:
+        return str(int(route.status_code))
+    parameter = inspect.signature(route.response_class.__init__).parameters.get("status_code")
+    default = parameter.default if parameter is not None else None
+    return str(default if isinstance(default, int) else 200)
+
+
+def _content(route: DocumentedRoute, definitions: Definitions) -> dict[str, Any]:
+    item = route.stream_field
+    if route.is_json_stream:
+        return {"application/jsonl": {"itemSchema": definitions.schema(item) if item is not None else {}}}
+    if route.is_sse_stream:
+        return {"text/event-stream": {"itemSchema": _event(definitions.schema(item) if item is not None else None)}}
+    media_type = route.response_class.media_type
+    if not media_type:
+        return {}
+    schema: dict[str, Any] = {"type": "string"}
+    if issubclass(route.response_class, _json_classes()):
+        schema = definitions.schema(route.response_field) if route.response_field is not None else {}
+    return {media_type: {"schema": schema}}
+
+
+def _json_classes() -> tuple[type[Any], ...]:
+    from starlette.responses import JSONResponse as StarletteJSONResponse
+
+    return (JSONResponse, StarletteJSONResponse)
+
+
+def _event(data: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the schema of one server-sent event (OpenAPI 3.2, section 4.14.4)."""
+    properties: dict[str, Any] = {
+        "data": {"type": "string"},
+        "event": {"type": "string"},
+        "id": {"type": "string"},
+        "retry": {"type": "integer", "minimum": 0},
+    }
+    if data is None:
+        return {"type": "object", "properties": properties}
+    properties["data"] |= {"contentMediaType": "application/json", "contentSchema": data}
+    return {"type": "object", "properties": properties, "required": ["data"]}
+
+
+def _add_declared(
+    responses: dict[str, Any], route: DocumentedRoute, status: Any, given: dict[str, Any], definitions: Definitions
+) -> None:
+    from velithon.openapi.schema import merge
+
+    key = "default" if str(status).upper() == "DEFAULT" else str(_number(status)).upper()
+    declared = deepcopy({name: value for name, value in given.items() if name != "model"})
+    present = responses.setdefault(key, {})
+    field = route.declared_fields.get(status)
+    if field is not None:
+        media_type = route.response_class.media_type or "application/json"
+        content = declared.setdefault("content", {}).setdefault(media_type, {})
+        merge(content.setdefault("schema", {}), definitions.schema(field))
+    description = declared.get("description") or present.get("description") or _phrase(key)
+    merge(present, declared)
+    present["description"] = description
+
+
+def _number(status: Any) -> Any:
+    """Return the number of a status that may be an `HTTPStatus`."""
+    return int(status) if isinstance(status, int) else status
+
+
+def _phrase(key: str) -> str:
+    known = _RANGES.get(key.upper())
+    if known is None and key.isdigit():
+        known = phrases.get(int(key))
+    return known or "Additional Response"
+
+
+def _raised(route: DocumentedRoute) -> dict[str, dict[str, Any]]:
+    """Return a response for each status among the exceptions that the route and its dependencies declare."""
+    found: dict[str, dict[str, Any]] = {}
+    for exception in dict.fromkeys((*route.raises, *survey(route.model).raises)):
+        status, description, detail = _read_exception(exception, route)
+        key = str(status)
+        response = found.setdefault(key, {"description": ""})
+        parts = [part for part in (response["description"], description) if part]
+        response["description"] = "\n\n".join(dict.fromkeys(parts))
+        if not is_body_allowed_for_status_code(status):
+            continue
+        content = response.setdefault("content", {"application/json": {"schema": _detail_schema(), "examples": {}}})
+        name = getattr(exception, "__name__", type(exception).__name__)
+        content["application/json"]["examples"][name] = {"value": {"detail": detail}}
+    return found
+
+
+def _detail_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "title": "HTTPError",
+        "properties": {"detail": {"title": "Detail"}},
+        "required": ["detail"],
+    }
+
+
+def _read_exception(exception: Any, route: DocumentedRoute) -> tuple[int, str, Any]:
+    """Return status, description and detail of an exception class, or of an exception made as an example."""
+    instance = exception
+    if isinstance(exception, type):
+        try:
+            instance = exception()
+        except TypeError:
+            # A class that needs arguments can still say its status and detail as attributes.
+            instance = exception
+    status = getattr(instance, "status_code", None)
+    if not isinstance(status, int):
+        raise RegistrationError(
+            f"raises={exception!r}: the document needs its status, so give the class a `status_code` attribute, let it "
+            "be made without arguments, or name an instance",
+            endpoint=route.endpoint_name,
+        )
+    kind = exception if isinstance(exception, type) else type(exception)
+    doc = inspect.cleandoc(kind.__dict__.get("__doc__") or "")
+    phrase = phrases.get(status, "Error")
+    detail = getattr(instance, "detail", None)
+    detail = phrase if detail is None else detail
+    return status, doc or (detail if isinstance(detail, str) else phrase), detail

@@ -1,0 +1,266 @@
+"""Makes the OpenAPI document of the models that answer requests: no signature is read a second time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import AnyUrl, TypeAdapter
+from starlette.routing import BaseRoute
+
+from velithon.encoders import jsonable_encoder
+from velithon.openapi.constants import METHODS_WITH_BODY, REF_PREFIX
+from velithon.openapi.definitions import Definitions
+from velithon.openapi.parameters import flat_fields, parameters_of, security_of, survey
+from velithon.openapi.responses import add_responses
+from velithon.openapi.routes import DocumentedRoute, documented_routes
+
+if TYPE_CHECKING:
+    from velithon.signature.fields import Field
+
+__all__ = ["documented_routes", "get_openapi"]
+
+_VALIDATION_ERROR = {
+    "title": "ValidationError",
+    "type": "object",
+    "properties": {
+        "loc": {"title": "Location", "type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
+        "msg": {"title": "Message", "type": "string"},
+        "type": {"title": "Error Type", "type": "string"},
+        "input": {"title": "Input"},
+        "ctx": {"title": "Context", "type": "object"},
+    },
+    "required": ["loc", "msg", "type"],
+}
+_HTTP_VALIDATION_ERROR = {
+    "title": "HTTPValidationError",
+    "type": "object",
+    "properties": {
+        "detail": {"title": "Detail", "type": "array", "items": {"$ref": REF_PREFIX + "ValidationError"}},
+    },
+}
+_url: TypeAdapter[AnyUrl] = TypeAdapter(AnyUrl)
+_ATOMS = frozenset({str, int, float, bool, type(None)})
+
+
+def get_openapi(
+    *,
+    title: str,
+    version: str,
+    openapi_version: str = "3.1.0",
+    summary: str | None = None,
+    description: str | None = None,
+    routes: Sequence[BaseRoute | DocumentedRoute],
+    webhooks: Sequence[BaseRoute | DocumentedRoute] | None = None,
+    tags: list[dict[str, Any]] | None = None,
+    servers: list[dict[str, Any]] | None = None,
+    terms_of_service: str | None = None,
+    contact: dict[str, Any] | None = None,
+    license_info: dict[str, Any] | None = None,
+    separate_input_output_schemas: bool = True,
+    external_docs: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the OpenAPI document of routes, as data that JSON can carry.
+
+    Args:
+        title: The API's name; this and the following make up `info`.
+        version: The API's own version.
+        openapi_version: What `openapi` says.
+        summary: One line about the API.
+        description: Markdown.
+        routes: An application's or a router's routes. Mounted applications have documents of their own.
+        webhooks: Routes that describe requests which the application sends.
+        tags: Descriptions of the tags, in the order in which they are shown.
+        servers: Where the API is.
+        terms_of_service: A URL.
+        contact: `name`, `url`, `email`.
+        license_info: `name`, `identifier` or `url`.
+        separate_input_output_schemas: Whether a model may have one schema for requests and another for responses.
+        external_docs: `url` and `description` of more documentation.
+    """
+    document: dict[str, Any] = {"openapi": openapi_version, "info": {"title": title, "version": version}}
+    info = {
+        "summary": summary,
+        "description": description,
+        "termsOfService": terms_of_service,
+        "contact": _with_url(contact),
+        "license": _with_url(license_info),
+    }
+    document["info"].update({name: value for name, value in info.items() if value})
+    if servers:
+        document["servers"] = servers
+    _Writer(documented_routes(routes), documented_routes(webhooks or []), separate_input_output_schemas).write(document)
+    if tags:
+        document["tags"] = tags
+    if external_docs:
+        document["externalDocs"] = external_docs
+    plain: dict[str, Any] = _plain(document)
+    return plain
+
+
+class _Writer:
+    """Writes the paths, webhooks and components of one document."""
+
+    def __init__(self, routes: list[DocumentedRoute], webhooks: list[DocumentedRoute], separate: bool) -> None:
+        self.routes = routes
+        self.webhooks = webhooks
+        self.definitions = Definitions(list(_fields_of([*routes, *webhooks])), separate=separate)
+        self.security_schemes: dict[str, Any] = {}
+        self.operation_ids: set[str] = set()
+        self.needs_validation_error = False
+
+    def write(self, document: dict[str, Any]) -> None:
+        paths = self._paths(self.routes)
+        webhooks = self._paths(self.webhooks)
+        schemas = dict(self.definitions.schemas)
+        if self.needs_validation_error:
+            schemas.update(ValidationError=_VALIDATION_ERROR, HTTPValidationError=_HTTP_VALIDATION_ERROR)
+        components = {
+            "schemas": {name: schemas[name] for name in sorted(schemas)},
+            "securitySchemes": self.security_schemes,
+        }
+        components = {name: part for name, part in components.items() if part}
+        document["paths"] = paths
+        if webhooks:
+            document["webhooks"] = webhooks
+        if components:
+            document["components"] = components
+
+    def _paths(self, routes: list[DocumentedRoute]) -> dict[str, Any]:
+        paths: dict[str, Any] = {}
+        for route in routes:
+            paths.setdefault(route.path_format, {}).update(self._path(route))
+        return paths
+
+    def _path(self, route: DocumentedRoute) -> dict[str, Any]:
+        found = survey(route.model)
+        schemes, security = security_of(found)
+        self.security_schemes.update(schemes)
+        parameters = parameters_of(found, self.definitions)
+        path = {}
+        for method in route.methods:
+            operation = self._metadata(route)
+            if security:
+                operation["security"] = [dict(requirement) for requirement in security]
+            if parameters:
+                operation["parameters"] = [dict(parameter) for parameter in parameters]
+            if method in METHODS_WITH_BODY:
+                _add_body(operation, route, self.definitions)
+            if route.callbacks:
+                operation["callbacks"] = {
+                    callback.name: {callback.path: self._path(callback)} for callback in route.callbacks
+                }
+            add_responses(operation, route, self.definitions)
+            self._add_validation_error(operation, route, bool(list(flat_fields(found))))
+            if route.openapi_extra:
+                merge(operation, route.openapi_extra)
+            path[method.lower()] = operation
+        return path
+
+    def _metadata(self, route: DocumentedRoute) -> dict[str, Any]:
+        operation: dict[str, Any] = {}
+        if route.tags:
+            operation["tags"] = list(route.tags)
+        operation["summary"] = route.summary or route.name.replace("_", " ").title()
+        if route.description:
+            operation["description"] = route.description
+        if route.operation_id in self.operation_ids:
+            message = f"Duplicate Operation ID {route.operation_id} for function {route.endpoint_name}"
+            warnings.warn(f"{message} at {route.file}" if route.file else message, stacklevel=2)
+        self.operation_ids.add(route.operation_id)
+        operation["operationId"] = route.operation_id
+        if route.deprecated:
+            operation["deprecated"] = route.deprecated
+        return operation
+
+    def _add_validation_error(self, operation: dict[str, Any], route: DocumentedRoute, has_parameters: bool) -> None:
+        responses = operation["responses"]
+        if not (has_parameters or route.body_field) or any(status in responses for status in ("422", "4XX", "default")):
+            return
+        self.needs_validation_error = True
+        responses["422"] = {
+            "description": "Validation Error",
+            "content": {"application/json": {"schema": {"$ref": REF_PREFIX + "HTTPValidationError"}}},
+        }
+
+
+def _fields_of(routes: Sequence[DocumentedRoute]) -> Iterator[Field]:
+    for route in routes:
+        if route.body_field is not None:
+            yield route.body_field
+        yield from route.response_fields
+        yield from _fields_of(route.callbacks)
+        yield from flat_fields(survey(route.model))
+
+
+def _add_body(operation: dict[str, Any], route: DocumentedRoute, definitions: Definitions) -> None:
+    field = route.body_field
+    if field is None:
+        return
+    info: Any = field.info
+    content: dict[str, Any] = {"schema": definitions.schema(field)}
+    add_examples(content, info)
+    body: dict[str, Any] = {"content": {info.media_type: content}}
+    if field.required:
+        body["required"] = True
+    operation["requestBody"] = body
+
+
+def add_examples(target: dict[str, Any], info: Any) -> None:
+    """Add a parameter's or a body's examples, the named ones before the single one."""
+    from pydantic_core import PydanticUndefined
+
+    named = getattr(info, "openapi_examples", None)
+    single = getattr(info, "example", PydanticUndefined)
+    if named:
+        target["examples"] = jsonable_encoder(named)
+    elif single is not PydanticUndefined:
+        target["example"] = jsonable_encoder(single)
+
+
+def merge(target: dict[Any, Any], update: dict[Any, Any]) -> None:
+    """Update in depth: mappings are merged, lists are joined, anything else is replaced."""
+    for key, value in update.items():
+        present = target.get(key)
+        if isinstance(present, dict) and isinstance(value, dict):
+            merge(present, value)
+        elif isinstance(present, list) and isinstance(value, list):
+            target[key] = present + value
+        else:
+            target[key] = value
+
+
+def _with_url(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the mapping with its URL in the form that pydantic gives URLs, which is the one FastAPI documents have."""
+    if not given or given.get("url") is None:
+        return given
+    return {**given, "url": str(_url.validate_python(str(given["url"])))}
+
+
+def _plain(value: Any) -> Any:
+    """Return a copy that consists of JSON's types, without the None values of mappings."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is dict:
+        plain = {}
+        for key, item in value.items():
+            if item is not None:
+                if key == "externalDocs" and isinstance(item, dict):
+                    item = _with_url(item)
+                plain[key if type(key) is str else str(key)] = _plain(item)
+        return plain
+    if kind is list or kind is tuple:
+        return [_plain(item) for item in value]
+    return _plain_or_fail(jsonable_encoder(value, by_alias=True, exclude_none=True))
+
+
+def _plain_or_fail(value: Any) -> Any:
+    """Strip what an encoder gave, which is of JSON's types or a subclass of them."""
+    if isinstance(value, dict | list | tuple):
+        return _plain(dict(value) if isinstance(value, dict) else list(value))
+    for atom in (bool, str, int, float):
+        if isinstance(value, atom):
+            return atom(value)
+    return value
