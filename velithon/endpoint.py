@@ -10,6 +10,7 @@ from starlette.endpoints import HTTPEndpoint as StarletteHTTPEndpoint
 from starlette.requests import Request as StarletteRequest
 
 from velithon.requests import Request
+from velithon.signature.annotations import signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,7 @@ def method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]
         def call(*args: Any, _request: Request, **kwargs: Any) -> Any:
             return method(make(_request), *args, **kwargs)
 
-    signature = inspect.signature(method)
+    signature = signature_of(method)
     own = list(signature.parameters.values())[1:]
     request = inspect.Parameter("_request", inspect.Parameter.KEYWORD_ONLY, annotation=StarletteRequest)
     variadic = [parameter for parameter in own if parameter.kind is parameter.VAR_KEYWORD]
