@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from velithon.requests import Request
-from velithon.requests import Request
 from velithon.responses import JSONResponse, Response
 from velithon.routes import Route
 
