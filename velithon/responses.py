@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette import responses as starlette
 from starlette.datastructures import MutableHeaders
 
+from velithon.background import claim
 from velithon.concurrency import iterate_in_threadpool
 from velithon_adapters.http import HTTPReceive, HTTPSend
 
@@ -85,6 +86,8 @@ class Response(starlette.Response):
         if media_type is not None:
             self.media_type = media_type
         self.background = background
+        if background is not None:
+            claim(background)
         self.body = self.render(content)
         if headers is None:
             self._pairs = content_type_pairs(self.media_type, self.charset)
@@ -253,6 +256,8 @@ class RedirectResponse(Response, starlette.RedirectResponse):
         background: BackgroundTask | None = None,
     ) -> None:
         starlette.RedirectResponse.__init__(self, url, status_code, headers, background)
+        if background is not None:
+            claim(background)
 
 
 class StreamingResponse(Response, starlette.StreamingResponse):
@@ -275,8 +280,10 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         background: BackgroundTask | None = None,
     ) -> None:
         if not hasattr(content, "__aiter__"):
-            content = iterate_in_threadpool(cast("Iterable[Any]", content))
+            content = iterate_in_threadpool(content)
         starlette.StreamingResponse.__init__(self, content, status_code, headers, media_type, background)
+        if background is not None:
+            claim(background)
 
     async def stream_response(self, send: Send) -> None:
         """Send over ASGI and close the generator, whatever ended the stream."""
@@ -333,6 +340,8 @@ class FileResponse(Response, starlette.FileResponse):
     def __init__(self, path: Any, status_code: int = 200, *args: Any, **kwargs: Any) -> None:
         self.started = False
         starlette.FileResponse.__init__(self, path, status_code, *args, **kwargs)
+        if self.background is not None:
+            claim(self.background)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Look at the file, then let the server send it."""
