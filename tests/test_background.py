@@ -5,7 +5,7 @@ import gc
 import logging
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -13,8 +13,13 @@ from typing import Any
 import pytest
 from starlette.background import BackgroundTask as StarletteBackgroundTask
 from starlette.background import BackgroundTasks as StarletteBackgroundTasks
+from starlette.responses import Response as StarletteResponse
 
+from tests.conftest import ClientFactory
+from velithon import Depends, HTTPException, Velithon
 from velithon.background import BackgroundTask, BackgroundTasks, InFlight, injected_tasks, run_background, task_name
+from velithon.requests import Request
+from velithon.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -450,3 +455,161 @@ async def test_what_does_not_end_is_cancelled_and_named(caplog: pytest.LogCaptur
     await asyncio.wait([request, other])
     assert request.cancelled()
     assert other.cancelled()
+
+
+# Over HTTP, on both protocols
+
+
+def test_a_responses_task_runs_after_it(client: ClientFactory) -> None:
+    lines: list[str] = []
+    app = Velithon()
+
+    @app.get("/one")
+    async def one() -> JSONResponse:
+        return JSONResponse({"lines": list(lines)}, background=BackgroundTask(lines.append, "one"))
+
+    @app.get("/two")
+    async def two() -> PlainTextResponse:
+        tasks = BackgroundTasks()
+        tasks.add_task(lines.append, "two")
+        tasks.add_task(lines.append, "three")
+        return PlainTextResponse(",".join(lines), background=tasks)
+
+    @app.get("/starlette")
+    async def starlette() -> StarletteResponse:
+        return StarletteResponse(",".join(lines), background=StarletteBackgroundTask(lines.append, "four"))
+
+    http = client(app)
+    assert http.get("/one").json() == {"lines": []}
+    assert http.get("/two").text == "one"
+    assert http.get("/starlette").text.startswith("one,t")
+    assert sorted(lines) == ["four", "one", "three", "two"]
+
+
+def test_injected_tasks_run_in_order_after_the_response(
+    client: ClientFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A failure is logged, the others run all the same; a dependency's tasks belong to the same collection."""
+    lines: list[str] = []
+    app = Velithon()
+
+    def dependency(tasks: BackgroundTasks) -> None:
+        tasks.add_task(lines.append, "dependency")
+
+    @app.get("/", dependencies=[Depends(dependency)])
+    async def endpoint(tasks: BackgroundTasks) -> dict[str, int]:
+        tasks.add_task(fail)
+        tasks.add_task(lines.append, "endpoint")
+        return {"lines": len(lines)}
+
+    response = client(app).get("/")
+    assert (response.status_code, response.json()) == (200, {"lines": 0})
+    assert lines == ["dependency", "endpoint"]
+    assert "Background task fail failed: Boom('no')" in caplog.text
+
+
+def test_a_failure_does_not_disturb_the_response(client: ClientFactory, caplog: pytest.LogCaptureFixture) -> None:
+    app = Velithon()
+
+    @app.get("/")
+    async def endpoint() -> JSONResponse:
+        return JSONResponse("sent", background=BackgroundTask(fail_later))
+
+    response = client(app).get("/")
+    assert (response.status_code, response.json()) == (200, "sent")
+    assert "Background task fail_later failed" in caplog.text
+
+
+def test_tasks_are_awaited_in_an_endpoint(client: ClientFactory) -> None:
+    app = Velithon()
+
+    @app.get("/")
+    async def endpoint(data: str = "") -> dict[str, str]:
+        tasks = BackgroundTasks()
+        tasks.add_task(risky, data)
+        try:
+            await tasks(continue_on_error=False)
+        except RuntimeError:
+            return {"error": "Background task failed"}
+        return {"message": "Operation completed"}
+
+    def risky(data: str) -> None:
+        if not data:
+            raise ValueError("Data cannot be empty")
+
+    http = client(app)
+    assert http.get("/").json() == {"error": "Background task failed"}
+    assert http.get("/?data=x").json() == {"message": "Operation completed"}
+
+
+def test_a_task_that_an_endpoint_forgets_warns(client: ClientFactory) -> None:
+    app = Velithon()
+
+    @app.get("/")
+    async def endpoint() -> dict[str, str]:
+        task = BackgroundTask(fail)
+        return {"message": task_name(task)}
+
+    with pytest.warns(RuntimeWarning, match="background task fail never ran"):
+        assert client(app).get("/").json() == {"message": "fail"}
+
+
+def test_an_endpoint_that_fails_leaves_its_tasks_without_a_warning(client: ClientFactory) -> None:
+    """The injected collection has an owner; as nothing was answered, nothing is run."""
+    lines: list[str] = []
+    app = Velithon()
+
+    @app.get("/")
+    async def endpoint(tasks: BackgroundTasks) -> None:
+        tasks.add_task(lines.append, "never")
+        raise HTTPException(418)
+
+    assert client(app).get("/").status_code == 418
+    gc.collect()
+    assert lines == []
+
+
+def test_a_response_that_a_middleware_replaces_leaves_its_task_without_a_warning(client: ClientFactory) -> None:
+    lines: list[str] = []
+    app = Velithon()
+
+    @app.get("/")
+    async def endpoint() -> JSONResponse:
+        return JSONResponse("replaced", background=BackgroundTask(lines.append, "never"))
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(iter(["replaced"]), background=BackgroundTask(lines.append, "never"))
+
+    @app.middleware("http")
+    async def replace(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        await call_next(request)
+        return JSONResponse("instead")
+
+    http = client(app)
+    assert http.get("/").json() == http.get("/stream").json() == "instead"
+    gc.collect()
+    assert lines == []
+
+
+def test_middleware_does_not_cancel_tasks(client: ClientFactory) -> None:
+    lines: list[str] = []
+    app = Velithon()
+
+    async def work() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        lines.append("done")
+
+    @app.get("/")
+    async def endpoint(tasks: BackgroundTasks) -> str:
+        tasks.add_task(work)
+        return "ok"
+
+    @app.middleware("http")
+    async def outer(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        async with asyncio.timeout(5):
+            return await call_next(request)
+
+    assert client(app).get("/").json() == "ok"
+    assert lines == ["done"]

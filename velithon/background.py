@@ -20,7 +20,7 @@ from starlette.background import BackgroundTasks as StarletteBackgroundTasks
 
 from velithon.concurrency import run_in_threadpool
 
-__all__ = ["BackgroundTask", "BackgroundTasks", "InFlight", "injected_tasks", "run_background", "task_name"]
+__all__ = ["BackgroundTask", "BackgroundTasks", "InFlight", "claim", "injected_tasks", "run_background", "task_name"]
 
 P = ParamSpec("P")
 
@@ -132,7 +132,7 @@ class BackgroundTasks(StarletteBackgroundTasks):
             )
         super().__init__(tasks)
         for task in self.tasks:
-            _claim(task)
+            claim(task)
         self.max_concurrent = max_concurrent
         self._taken = 0
         self._unfinished: dict[int, StarletteBackgroundTask] = {}
@@ -243,7 +243,7 @@ class InFlight:
         logged.
         """
         if isinstance(background, StarletteBackgroundTasks) and not background.tasks:
-            _claim(background)
+            claim(background)
             return
         task = asyncio.get_running_loop().create_task(run_background(background))
         self._tasks[task] = background
@@ -279,7 +279,7 @@ class InFlight:
 
 async def run_background(background: StarletteBackgroundTask) -> None:
     """Run a response's background work; a failure is logged with the task's name and never raised."""
-    _claim(background)
+    claim(background)
     try:
         await background()
     except Exception as error:  # noqa: BLE001 - the response is sent, nobody is left to raise it to
@@ -295,7 +295,11 @@ def injected_tasks() -> BackgroundTasks:
     return BackgroundTasks(max_concurrent=1).attach()
 
 
-def _claim(task: StarletteBackgroundTask) -> None:
+def claim(task: StarletteBackgroundTask) -> None:
+    """Let a task have an owner: it does not warn when it is dropped without having run.
+
+    Every response does this with its background task, which it loses when a middleware answers something else.
+    """
     if isinstance(task, BackgroundTask | BackgroundTasks):
         task._unclaimed = False
 
