@@ -20,7 +20,7 @@ __all__ = ["Lifespan", "LifespanError", "LifespanMode"]
 logger = logging.getLogger("velithon_adapters")
 
 LifespanMode: TypeAlias = Literal["auto", "on", "off"]
-"""``"auto"``: an application that raises without reporting a failure has no lifespan; ``"on"``: that is a failure, too;
+"""``"auto"``: an application that raises before it reported anything has no lifespan; ``"on"``: that is a failure, too;
 ``"off"``: the application is not asked."""
 
 
@@ -52,6 +52,7 @@ class Lifespan:
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._started = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._reported = False
         self._failure: str | None = None
         self._exception: BaseException | None = None
 
@@ -87,7 +88,7 @@ class Lifespan:
     def _check(self, phase: str) -> None:
         exc = self._exception
         if self._failure is None and exc is not None:
-            if self.mode == "auto" and isinstance(exc, Exception):
+            if self.mode == "auto" and not self._reported and isinstance(exc, Exception):
                 logger.info("The application has no lifespan: it raised %r.", exc)
                 self._exception = None
                 return
@@ -113,6 +114,7 @@ class Lifespan:
             raise RuntimeError(f"Expected an ASGI message of the lifespan, but got '{kind}'.")
         if done.is_set() or self._started.is_set() is (phase == "startup"):
             raise RuntimeError(f"Unexpected ASGI message '{kind}' in this state of the lifespan.")
+        self._reported = True
         if outcome == "failed":
             self._failure = message.get("message") or "the application gave no reason"
         done.set()
