@@ -169,7 +169,7 @@ def test_in_memory_websockets_are_granians(granian: Server, path: str, messages:
 
 def wait_for_seen(read: Callable[[], dict[str, Any]], path: str) -> dict[str, Any]:
     """Return what the application saw, once it has noted it: its session ends after the client's."""
-    wanted = {"/ws/types": "types", "/ws/close": "kind", "/ws/echo": "after"}.get(path)
+    wanted = {"/ws/types": "types", "/ws/close": "close", "/ws/echo": "after"}.get(path)
     seen: dict[str, Any] = read()
     while wanted is not None and wanted not in seen:
         seen |= read()
@@ -558,3 +558,20 @@ async def test_the_async_client_raises_what_a_start_raises() -> None:
     with pytest.raises(ValueError, match="no start"):
         async with AsyncTestClient(Starlette(lifespan=failing)):
             pass
+
+
+def test_a_closed_websocket_takes_no_messages() -> None:
+    """After close() a send is a protocol error; Granian then keeps the connection open until it times out."""
+    errors: list[str] = []
+
+    async def session(scope: Any, protocol: Any) -> None:
+        transport = await protocol.accept()
+        protocol.close()
+        protocol.close()
+        errors.append(await strict_rsgi.attempt_async(lambda: transport.send_str("x")))
+        errors.append(str((await transport.receive()).kind))
+        errors.append(await strict_rsgi.attempt_async(lambda: transport.receive()))
+
+    with raw(session).websocket_connect("/") as client, pytest.raises(WebSocketDisconnect):
+        client.receive_text()
+    assert errors == ["RSGIProtocolError", "0", "RSGIProtocolClosed"]
