@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from pydantic_core import ValidationError
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
 from velithon.exceptions import (
@@ -102,7 +103,7 @@ async def read_bytes(request: Any) -> bytes:
     """
     try:
         body: bytes = await request.body()
-    except HTTPException:
+    except StarletteHTTPException:
         raise
     except Exception as error:
         raise unreadable() from error
@@ -125,7 +126,7 @@ async def read_form(request: Any, max_files: int, max_fields: int, max_part_size
     """
     try:
         form: FormData = await request.form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
-    except HTTPException:
+    except StarletteHTTPException:
         raise
     except Exception as error:
         raise unreadable() from error
