@@ -1,0 +1,112 @@
+"""What all security schemes have in common: a description for documents, a name, and the answer to strangers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.status import HTTP_401_UNAUTHORIZED
+
+from velithon.exceptions import HTTPException, RegistrationError
+
+__all__ = ["SchemeModel", "SecurityBase"]
+
+
+class SchemeModel:
+    """OpenAPI's description of a scheme: read as attributes (``model.name``) or, for a document, as a dictionary.
+
+    A plain object instead of a pydantic model: an application that declares no scheme should not pay for one.
+
+    Args:
+        members: The members by their OpenAPI names; those that are ``None`` are left out.
+    """
+
+    def __init__(self, **members: Any) -> None:
+        self.__dict__.update(members)
+
+    def __getattr__(self, name: str) -> Any:
+        # `type_` and `in_` are how pydantic models of OpenAPI spell what Python would mistake for keywords.
+        if name.endswith("_") and not name.startswith("_") and name[:-1] in self.__dict__:
+            return self.__dict__[name[:-1]]
+        raise AttributeError(f"a security scheme has no {name!r}; it has {', '.join(self.__dict__)}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SchemeModel) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted(self.__dict__)))
+
+    def __repr__(self) -> str:
+        return f"SchemeModel({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
+
+    def model_dump(self, *, by_alias: bool = True, exclude_none: bool = True, **options: Any) -> dict[str, Any]:
+        """Return the description as OpenAPI has it, always by its names and without what is not there.
+
+        Args:
+            by_alias: Taken because code written for pydantic models passes it.
+            exclude_none: Likewise.
+            options: Likewise.
+        """
+        return _dump(self)  # type: ignore[no-any-return]
+
+
+def _dump(value: Any) -> Any:
+    if isinstance(value, SchemeModel):
+        return {name: _dump(member) for name, member in value.__dict__.items() if member is not None}
+    return dict(value) if isinstance(value, dict) else value
+
+
+class SecurityBase:
+    """A security scheme: a dependency that reads credentials from a request and is described in documents.
+
+    Attributes:
+        model: OpenAPI's description.
+        scheme_name: The name under which documents list it.
+        auto_error: Whether a request without credentials is answered 401; otherwise the value is ``None``.
+    """
+
+    model: SchemeModel
+    scheme_name: str
+    auto_error: bool
+
+    def __init__(self, model: SchemeModel, scheme_name: str | None, auto_error: bool) -> None:
+        self.model = model
+        self.scheme_name = scheme_name or type(self).__name__
+        self.auto_error = auto_error
+
+    def make_authenticate_headers(self) -> dict[str, str]:
+        """Return the headers of a 401: the challenge (RFC 9110, section 11.6.1)."""
+        return {"WWW-Authenticate": "Bearer"}
+
+    def make_not_authenticated_error(self) -> HTTPException:
+        """Return the exception that answers a request without credentials; subclasses may answer otherwise."""
+        return HTTPException(HTTP_401_UNAUTHORIZED, "Not authenticated", self.make_authenticate_headers())
+
+    def refuse(self) -> None:
+        """Answer a request without credentials, or let it through as nobody's where ``auto_error`` is off.
+
+        Raises:
+            HTTPException: 401, unless ``auto_error`` is off.
+        """
+        if self.auto_error:
+            raise self.make_not_authenticated_error()
+
+
+def one_of(given: dict[str, str | None], *, required: bool = True) -> str | None:
+    """Return the value of an argument that has two spellings.
+
+    Args:
+        given: The value of each spelling, ``None`` where it was not used.
+        required: Whether one of them must be.
+
+    Raises:
+        RegistrationError: Both were used, or none where one must be.
+    """
+    values = [value for value in given.values() if value is not None]
+    names = " or ".join(f"{name}=" for name in given)
+    if len(values) > 1:
+        raise RegistrationError(f"say {names}, not both")
+    if not values:
+        if required:
+            raise RegistrationError(f"a security scheme of this kind needs {names}")
+        return None
+    return values[0]
