@@ -163,8 +163,6 @@ class Route(starlette.Route):
         methods: Collection[str] | None = None,
         **options: Unpack[RouteOptions],
     ) -> None:
-        if not path.startswith("/"):
-            raise RegistrationError(f"The path of a route starts with '/': got {path!r}.", endpoint=endpoint)
         unknown = options.keys() - RouteOptions.__annotations__.keys()
         if unknown:
             raise TypeError(f"Route() got unknown options: {', '.join(sorted(unknown))}.")
@@ -446,17 +444,25 @@ class Host(starlette.Host):
 
 
 class RouteList(list[BaseRoute]):
-    """A router's routes. A change makes the router compile its table again."""
+    """A router's routes.
 
-    version = 0
+    Args:
+        routes: The first ones.
+        changed: Called at every change.
+    """
+
+    def __init__(self, routes: Iterable[BaseRoute], changed: Callable[[], None]) -> None:
+        super().__init__(routes)
+        self._tell = changed
 
     def _changed(name: str) -> Any:  # type: ignore[misc]  # noqa: N805 - makes the methods below
         change = getattr(list, name)
 
         @functools.wraps(change)
         def method(self: RouteList, *args: Any, **kwargs: Any) -> Any:
-            self.version += 1
-            return change(self, *args, **kwargs)
+            result = change(self, *args, **kwargs)
+            self._tell()
+            return result
 
         return method
 

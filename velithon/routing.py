@@ -30,7 +30,7 @@ from velithon.routes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
     from enum import Enum
 
     from starlette.middleware import Middleware
@@ -188,6 +188,8 @@ class Router(Verbs, starlette.Router):
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
             raise RegistrationError(f"A router's prefix starts with '/' and does not end with it: got {prefix!r}.")
         _check_options("Router", options)
+        self._table: Table | None = None
+        self.provider = dependency_overrides_provider
         super().__init__(redirect_slashes=redirect_slashes, default=default, lifespan=lifespan)
         self.prefix = prefix
         self.shared = options
@@ -203,17 +205,13 @@ class Router(Verbs, starlette.Router):
         self.route_class = route_class
         self.on_startup = Handlers(on_startup or ())
         self.on_shutdown = Handlers(on_shutdown or ())
-        self.provider = dependency_overrides_provider
         # What stands around the lifespan, where an application owns the router.
         self.resources: Callable[[], Any] | None = None
         self._includes: list[tuple[Router, RouteOptions, str]] = []
         self._included: list[Router] = []
-        self._table: Table | None = None
-        self._table_version = -1
         self._user_lifespan = self.lifespan_context
         self.lifespan_context = self.lifecycle
         self._http = asgi_face(self.respond)
-        self.routes = RouteList()
         for route in routes or ():
             self.add_existing(route)
 
@@ -355,6 +353,10 @@ class Router(Verbs, starlette.Router):
         if self.provider is None:
             return
         if isinstance(route, Route | WebSocketRoute):
+            # Not before a route belongs to an application: webhooks have names for paths, callbacks expressions.
+            if not route.path.startswith("/"):
+                problem = f"The path of a route starts with '/': got {route.path!r}."
+                raise RegistrationError(problem, endpoint=route.endpoint)
             route._provider = self.provider
             route.__dict__.pop("respond", None)
         elif isinstance(route, starlette.Mount | starlette.Host) and isinstance(route.app, Router):
@@ -371,17 +373,24 @@ class Router(Verbs, starlette.Router):
     @property
     def table(self) -> Table:
         """The routes, compiled; again after a change."""
-        routes: Any = self.routes
-        version = routes.version if type(routes) is RouteList else -2
-        if self._table is None or version != self._table_version:
-            if type(routes) is not RouteList:
-                self.routes = routes = RouteList(routes)
-                version = routes.version
-                for route in routes:
-                    self._adopt(route)
-            self._table = Table(routes)
-            self._table_version = version
+        if self._table is None:
+            self._table = Table(self._routes)
         return self._table
+
+    @property
+    def routes(self) -> list[BaseRoute]:  # type: ignore[override]
+        """The routes, in the order in which they are tried. A change to the list counts from the next request on."""
+        return self._routes
+
+    @routes.setter
+    def routes(self, routes: Iterable[BaseRoute]) -> None:
+        self._routes = RouteList(routes, self._changed)
+        self._changed()
+        for route in routes:
+            self._adopt(route)
+
+    def _changed(self) -> None:
+        self._table = None
 
     def respond(self, request: Request) -> Awaitable[Any]:
         """Find the route and let it answer.
