@@ -94,9 +94,9 @@ def get_openapi(
     if tags:
         document["tags"] = tags
     if external_docs:
-        document["externalDocs"] = external_docs
-    plain: dict[str, Any] = _plain(document)
-    return plain
+        document["externalDocs"] = _with_url(external_docs)
+    # FastAPI gives the URLs of external documentation pydantic's form everywhere but below `paths`.
+    return {name: _plain(part, urls=name != "paths") for name, part in document.items()}
 
 
 class _Writer:
@@ -238,8 +238,13 @@ def _with_url(given: dict[str, Any] | None) -> dict[str, Any] | None:
     return {**given, "url": str(_url.validate_python(str(given["url"])))}
 
 
-def _plain(value: Any) -> Any:
-    """Return a copy that consists of JSON's types, without the None values of mappings."""
+def _plain(value: Any, *, urls: bool) -> Any:
+    """Return a copy that consists of JSON's types, without the None values of mappings.
+
+    Args:
+        value: What to copy.
+        urls: Whether the URLs of external documentation get pydantic's form.
+    """
     kind = type(value)
     if kind in _ATOMS:
         return value
@@ -247,20 +252,22 @@ def _plain(value: Any) -> Any:
         plain = {}
         for key, item in value.items():
             if item is not None:
-                if key == "externalDocs" and isinstance(item, dict):
+                if urls and key == "externalDocs" and isinstance(item, dict):
                     item = _with_url(item)
-                plain[key if type(key) is str else str(key)] = _plain(item)
+                plain[key if type(key) is str else str(key)] = _plain(item, urls=urls)
         return plain
     if kind is list or kind is tuple:
-        return [_plain(item) for item in value]
-    return _plain_or_fail(jsonable_encoder(value, by_alias=True, exclude_none=True))
+        return [_plain(item, urls=urls) for item in value]
+    return _unwrapped(jsonable_encoder(value, by_alias=True, exclude_none=True), urls=urls)
 
 
-def _plain_or_fail(value: Any) -> Any:
-    """Strip what an encoder gave, which is of JSON's types or a subclass of them."""
-    if isinstance(value, dict | list | tuple):
-        return _plain(dict(value) if isinstance(value, dict) else list(value))
-    for atom in (bool, str, int, float):
+def _unwrapped(value: Any, *, urls: bool) -> Any:
+    """Return what an encoder gave, which is of JSON's types or of subclasses of them, as JSON's types."""
+    if isinstance(value, dict):
+        return _plain(dict(value), urls=urls)
+    if isinstance(value, list | tuple):
+        return _plain(list(value), urls=urls)
+    for atom in (str, int, float):
         if isinstance(value, atom):
             return atom(value)
     return value
