@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from velithon.application import Velithon
@@ -53,9 +54,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Kept out of the import of an application that does not use them.
     if name == "status":
-        from velithon import status
-
-        return status
+        # `from velithon import status` would ask this function again.
+        return import_module("velithon.status")
     if name == "Middleware":
         from velithon.middleware import Middleware
 
