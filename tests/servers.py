@@ -1,7 +1,6 @@
 """Real server processes for tests: started on a free loopback port, spoken to over a socket, ended by their id."""
 
 import fcntl
-import importlib.util
 import os
 import random
 import signal
@@ -102,14 +101,9 @@ def serve(
                 raise
 
 
-def has_cli() -> bool:
-    """Return whether `python -m velithon run` is there."""
-    return importlib.util.find_spec("velithon.__main__") is not None
-
-
 def _command(target: str, server: ServerName, port: int, direct: bool) -> list[str]:
     bind = ["--host", "127.0.0.1", "--port", str(port)]
-    if not direct and has_cli():
+    if not direct:
         kind, _, interface = server.partition("-")
         mode = ["--interface", interface] if interface else []
         return [sys.executable, "-m", "velithon", "run", "--app", target, "--server", kind, *mode, *bind]

@@ -110,7 +110,10 @@ def converse_in_memory(path: str, messages: list[str | bytes]) -> list[object]:
     try:
         with memory.websocket_connect(path) as session:
             for message in messages:
-                (session.send_bytes if isinstance(message, bytes) else session.send_text)(message)  # type: ignore[operator]
+                if isinstance(message, bytes):
+                    session.send_bytes(message)
+                else:
+                    session.send_text(message)
                 answer = session.receive()
                 received.append(answer.get("text", answer.get("bytes")))
             while not messages:
