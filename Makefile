@@ -1,0 +1,66 @@
+# Every target sets up what it needs; the second time it only looks at a time stamp.
+
+# The first Python that is new enough; `make run PYTHON=...` takes another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN = $(VENV)/bin
+PYTEST = $(BIN)/python -m pytest -n auto
+
+APP ?= examples/quickstart.py:app
+SERVER ?= granian
+HOST ?= 127.0.0.1
+PORT ?= 8000
+
+.PHONY: install run format lint types test cov docs bench bench-core check clean
+
+# What `make run` needs: the package alone.
+$(VENV)/.installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with PYTHON=..." >&2; exit 1; }
+	@echo "Setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+# What developing needs besides: the dependency group `dev`, which pip knows since 25.1.
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing the tools for development into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+install: $(VENV)/.installed-dev
+
+run: $(VENV)/.installed
+	@exec $(BIN)/velithon run --app $(APP) --server $(SERVER) --host $(HOST) --port $(PORT) $(ARGS)
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install
+	$(BIN)/mypy
+
+test: install
+	$(PYTEST) $(ARGS)
+
+cov: install
+	$(PYTEST) --cov --cov-report=term-missing --cov-report=html $(ARGS)
+
+docs: install
+	$(PYTEST) tests/docs $(ARGS)
+
+bench: install
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-core: install
+	$(BIN)/python -m benchmarks.core $(ARGS)
+
+check: lint types test
+
+clean:
+	rm -rf $(VENV) dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
