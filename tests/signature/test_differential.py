@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.signature.sidebyside import Pair
 
-PARAMETERS = '''
+PARAMETERS = """
 from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -120,7 +120,7 @@ async def cooks(c: Annotated[Cooks, Cookie()]): return c
 async def optional_path(a: str = "default"): return a
 @app.get("/sync/{a}")
 def sync(a: int, b: int = 2): return a + b
-'''
+"""
 
 GETS = [
     ("/path/3", {}), ("/path/x", {}), ("/path/3.0", {}), ("/path/1/ab", {}), ("/path/x/A", {}), ("/file/a/b%20c", {}),

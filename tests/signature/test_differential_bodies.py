@@ -9,7 +9,7 @@ import pytest
 
 from tests.signature.sidebyside import Pair
 
-BODIES = '''
+BODIES = """
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -161,7 +161,7 @@ async def constrained(data: Annotated[list[int], Body(min_length=2, max_length=3
 async def float_(data: list[float]): return [str(item) for item in data]
 @app.post("/factory")
 async def factory(data: Annotated[list[int], Body(default_factory=list)]): return data
-'''
+"""
 
 JSON = {"content-type": "application/json"}
 PATHS = [
@@ -230,7 +230,7 @@ def test_more_bodies(bodies: Pair) -> None:
     bodies.same("POST", "/sync?q=3", json=good)
 
 
-FORMS = '''
+FORMS = """
 from typing import Annotated, Any, Literal, Union
 from fastapi import Body, Depends, FastAPI, File, Form, Query, UploadFile
 from pydantic import AliasChoices, BaseModel, ConfigDict, Discriminator, Field, Json, Tag, model_validator
@@ -334,7 +334,7 @@ def dep(username: str = Form(), password: str = Form()): return username + passw
 async def dep_(both: str = Depends(dep)): return both
 @app.post("/dep-more")
 async def dep_more(both: str = Depends(dep), username: str = Form(), n: int = Form(3), q: int = Query(1)): return [both, username, n, q]
-'''
+"""
 
 FORM_PATHS = [
     "/login", "/one", "/alias", "/list", "/model", "/strict", "/loose", "/model-plus", "/maybe", "/maybe-plus", "/embed", "/union",
@@ -409,7 +409,9 @@ def test_multipart_forms(forms: Pair, path: str) -> None:
         for fields in FILE_FIELDS:
             forms.same("POST", path, files=files, data=fields)
     for fields in FIELDS:
-        flat = [(name, item) for name, value in fields.items() for item in (value if isinstance(value, list) else [value])]
+        flat = [
+            (name, item) for name, value in fields.items() for item in (value if isinstance(value, list) else [value])
+        ]
         forms.same("POST", path, files=[(name, (None, value)) for name, value in flat] or {"nothing": (None, "x")})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -11,7 +10,6 @@ from pydantic_core import ValidationError
 
 from velithon.background import injected_tasks
 from velithon.concurrency import run_in_threadpool
-from velithon.datastructures import DefaultPlaceholder
 from velithon.exceptions import RegistrationError
 from velithon.signature import bind, values
 from velithon.signature.fastjson import fast_validator
@@ -86,22 +84,9 @@ def checked_limits(limits: Mapping[str, int] | None) -> dict[str, int]:
 
 def result_function(model: EndpointModel, options: ResponseOptions) -> Callable[..., Any]:
     """Return what turns the endpoint's value into a response."""
-    if importlib.util.find_spec("velithon.signature.result") is not None:
-        from velithon.signature.result import compile_result
+    from velithon.signature.result import compile_result
 
-        return compile_result(model, options)  # type: ignore[no-any-return]
-    from velithon.encoders import jsonable_encoder
-    from velithon.responses import JSONResponse, Response
-
-    given = options.response_class
-    made: Any = given.value if isinstance(given, DefaultPlaceholder) else given
-
-    def respond(value: Any, request: Any, response: Any, background: Any) -> Any:
-        if isinstance(value, Response):
-            return value
-        return (made or JSONResponse)(jsonable_encoder(value), status_code=options.status_code or 200)
-
-    return respond
+    return compile_result(model, options)
 
 
 class HTTPPlan(PlanWriter):
