@@ -85,7 +85,7 @@ class Stream:
 
 
 class Protocol:
-    """An HTTP protocol: `calls` is what was responded, `feed` what the client sends; a second response fails the test."""
+    """An HTTP protocol: `calls` is what was responded, a second response fails the test."""
 
     def __init__(self, *body: bytes | BaseException) -> None:
         self.calls: list[tuple[Any, ...]] = []

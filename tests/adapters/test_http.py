@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from tests.adapters.memory import Headers, Protocol, Scope, turn
 from velithon_adapters import ASGIAdapter, HTTPReceive, HTTPSend, RSGIAdapter, RSGIProtocol, rsgi_headers, unwrap
 from velithon_adapters.rsgi import ProtocolClosed, ProtocolError
@@ -481,8 +482,8 @@ async def test_used_or_foreign_wrappers_stay_on() -> None:
     protocol, other = Protocol(), Protocol()
     receive, send = HTTPReceive(protocol, 0), HTTPSend(protocol)
     assert unwrap(HTTPReceive(other, 0), send) is None
-    assert unwrap(receive, other) is None  # type: ignore[call-overload]
-    assert unwrap(other, send) is None  # type: ignore[call-overload]
+    assert unwrap(receive, other) is None  # type: ignore[arg-type]
+    assert unwrap(other, send) is None  # type: ignore[arg-type]
     await receive()
     assert unwrap(receive, send) is None
     receive = HTTPReceive(protocol, 0)

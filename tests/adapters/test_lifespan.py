@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.applications import Starlette
+
 from velithon_adapters import Lifespan, LifespanError
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.adapters.memory import Headers, Scope
 from velithon_adapters.scope import RSGIHeaders, RSGIScope, asgi_headers, asgi_scope, body_length, parse_address
 
