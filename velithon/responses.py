@@ -18,6 +18,7 @@ from starlette.datastructures import MutableHeaders
 from velithon.background import claim
 from velithon.concurrency import iterate_in_threadpool
 from velithon_adapters.http import HTTPReceive, HTTPSend
+from velithon_adapters.rsgi import ProtocolClosed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
@@ -53,6 +54,9 @@ def content_type_pairs(media_type: str | None, charset: str) -> Pairs:
     if media_type.startswith("text/") and "charset=" not in media_type.lower():
         media_type = f"{media_type}; charset={charset}"
     return [("content-type", media_type)]
+
+
+JSON_PAIRS = content_type_pairs("application/json", "utf-8")
 
 
 class Response(starlette.Response):
@@ -175,9 +179,12 @@ class Response(starlette.Response):
             ValueError: The status is outside 200 to 599, which would end a Granian worker.
         """
         status = self.status_code
+        body = self.body
+        if status == 200 and type(body) is bytes and self._raw is None:
+            protocol.response_bytes(200, self._pairs or [], body)
+            return None
         if not 200 <= status <= 599:
             raise ValueError(f"A response's status must be from 200 to 599, not {status}.")
-        body = self.body
         if body and status != 204 and status != 304:
             protocol.response_bytes(status, self.rsgi_headers(), body if type(body) is bytes else bytes(body))
         elif self._has_length():
@@ -216,7 +223,14 @@ class JSONResponse(Response):
         media_type: str | None = None,
         background: BackgroundTask | None = None,
     ) -> None:
-        super().__init__(content, status_code, headers, media_type, background)
+        if headers is None and media_type is None and background is None and type(self) is JSONResponse:
+            # What most endpoints return; the way through the base class takes twice as long.
+            self.status_code = status_code
+            self.background = None
+            self.body = self.render(content)
+            self._pairs = JSON_PAIRS
+        else:
+            super().__init__(content, status_code, headers, media_type, background)
 
     def render(self, content: Any) -> bytes:
         """Encode `content`.
@@ -319,7 +333,10 @@ class StreamingResponse(Response, starlette.StreamingResponse):
             async for chunk in self.body_iterator:
                 if isinstance(chunk, str):
                     chunk = chunk.encode(self.charset)
-                await transport.send_bytes(chunk if type(chunk) is bytes else bytes(chunk))
+                try:
+                    await transport.send_bytes(chunk if type(chunk) is bytes else bytes(chunk))
+                except ProtocolClosed:  # the client left, which ends the stream and is no failure
+                    return
         finally:
             await _close(self.body_iterator)
 
