@@ -24,7 +24,7 @@ from velithon.exception_handlers import (
     websocket_request_validation_exception_handler,
 )
 from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
-from velithon.faces import asgi_face, layered, rsgi_face
+from velithon.faces import asgi_face, layered, rsgi_entry, rsgi_face
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import Errors
 from velithon.middleware.stack import build_stack
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
-    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
     from velithon.di import ServiceContainer
+    from velithon.faces import RSGIApp
     from velithon.params import Depends
     from velithon.requests import Request
     from velithon.routes import F, Handlers, RouteOptions
@@ -154,6 +154,7 @@ class Velithon(Verbs, Starlette):
         self._app_scope = AppScope()
         self._lifespan_state: dict[str, Any] = {}
         self._runner: LifespanRunner | None = None
+        self._entry: RSGIApp | None = None
         self.exception_handlers = self._handlers(exception_handlers or {}, problem_details)
         # Outermost first, as Starlette keeps them; what was given last is to run first.
         self.user_middleware = list(reversed(middleware or ()))
@@ -209,11 +210,19 @@ class Velithon(Verbs, Starlette):
             app = self._build()
         await app(scope, receive, send)
 
-    def __rsgi__(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None]:
-        """Answer over RSGI."""
-        if scope.proto == "ws":
-            return self._websocket(scope, protocol)
-        return self._serve(scope, protocol)
+    @property
+    def __rsgi__(self) -> RSGIApp:
+        """What answers over RSGI: `async (scope, protocol) -> None`. A server fetches it once."""
+        entry = self._entry
+        if entry is None:
+            entry = self._entry = rsgi_entry(self)
+        return entry
+
+    def _composed(self) -> tuple[Errors, RSGIApp | None]:
+        """Return the exception handlers and, where there are layers, what runs them on the RSGI face."""
+        if self.middleware_stack is None:
+            self._build()
+        return self._errors, self._rsgi_layers
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start up, when a Granian worker starts.
@@ -230,11 +239,6 @@ class Velithon(Verbs, Starlette):
         runner, self._runner = self._runner, None
         if runner is not None:
             loop.run_until_complete(runner.shutdown())
-
-    async def _serve(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
-        """Stand in for the RSGI face until the first request."""
-        self._build()
-        await self._serve(scope, protocol)
 
     async def _websocket(self, scope: Any, protocol: Any) -> None:
         websocket = ASGIWebsocket(protocol)
@@ -271,7 +275,8 @@ class Velithon(Verbs, Starlette):
                 await http(scope, receive, send)
 
         self.middleware_stack = app
-        self._serve = rsgi_face(outermost, self, errors)  # type: ignore[method-assign]
+        plain = not self.user_middleware and pool is None and not self.root_path
+        self._rsgi_layers = None if plain else rsgi_face(outermost, self, errors)
         return app
 
     def build_middleware_stack(self) -> ASGIApp:

@@ -59,14 +59,9 @@ def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: Erro
                 await response(scope, receive, send)
                 await run_background(background, scope)
         except BaseException as exc:
-            raised = await _unwind(request._stack, exc)
-            if errors is None or not isinstance(raised, Exception):
-                raise raised from raised.__cause__
-            await errors.answer(request, raised, response)
+            await _failed(request, response, exc, errors)
         else:
-            stack = request._stack
-            if stack is not None:
-                await stack.aclose()
+            await _close(request)
 
     return app
 
@@ -93,16 +88,76 @@ def rsgi_face(respond: Responder, app: Velithon, errors: Errors | None = None) -
             if response.background is not None:
                 await app._in_flight.run(response.background)
         except BaseException as exc:
-            raised = await _unwind(request._stack, exc)
-            if errors is None or not isinstance(raised, Exception):
-                raise raised from raised.__cause__
-            await errors.answer(request, raised, response)
+            await _failed(request, response, exc, errors)
         else:
-            stack = request._stack
-            if stack is not None:
-                await stack.aclose()
+            await _close(request)
 
     return serve
+
+
+def rsgi_entry(app: Velithon) -> RSGIApp:
+    """Return what a server calls: it composes the layers at the first request, and without any it answers by itself.
+
+    The direct way says again, in one function, what `rsgi_face`, the exception layer and the router say in three: each
+    call less saves about 0.1 µs of a request that costs ten.
+    """
+    errors: Errors | None = None
+    layers: RSGIApp | None = None
+    router = app.router
+
+    async def serve(scope: HTTPScope, protocol: HTTPProtocol) -> None:
+        nonlocal errors, layers
+        if scope.proto == "ws":
+            await app._websocket(scope, protocol)
+            return
+        if errors is None:
+            errors, layers = app._composed()
+        if layers is not None:
+            await layers(scope, protocol)
+            return
+        request = RSGIRequest(scope, protocol, app)
+        response: Any = None
+        try:
+            try:
+                exact = (router._table or router.table).exact.get(scope.path)
+                found = None if exact is None else exact.by_method.get(scope.method)
+                if found is None or not found.direct:
+                    response = await router.respond(request)
+                else:
+                    request._route = found.route
+                    if found.path_params:
+                        request._params = dict(found.path_params)
+                    response = await found.route.respond(request)  # type: ignore[attr-defined]
+            except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
+                response = await errors.respond(request, exc)
+            if not isinstance(response, Response):
+                response = adopt(response, request)
+            pending = response.send_rsgi(scope, protocol)
+            if pending is not None:
+                await pending
+            if response.background is not None:
+                await app._in_flight.run(response.background)
+        except BaseException as exc:
+            await _failed(request, response, exc, errors)
+        else:
+            if request._exits is not None or request._scope is not None:
+                await _close(request)
+
+    return serve
+
+
+async def _failed(request: Request, response: Any, exc: BaseException, errors: Errors | None) -> None:
+    """Unwind what was opened for a request; answer what was raised, or let it go on to the caller."""
+    raised = await _unwind(request._stack, exc)
+    if errors is None or not isinstance(raised, Exception):
+        raise raised from raised.__cause__
+    await errors.answer(request, raised, response)
+
+
+async def _close(request: Request) -> None:
+    stack = request._stack
+    if stack is not None:
+        await stack.aclose()
 
 
 async def run_background(background: Any, scope: Scope) -> None:

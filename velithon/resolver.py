@@ -48,7 +48,7 @@ class Found(NamedTuple):
 class Entry:
     """One route with what it takes to try it."""
 
-    __slots__ = ("conversions", "match", "methods", "opaque", "order", "plain", "responds", "route")
+    __slots__ = ("conversions", "match", "methods", "opaque", "order", "plain", "positions", "responds", "route")
 
     def __init__(self, order: int, route: BaseRoute) -> None:
         self.order = order
@@ -59,10 +59,13 @@ class Entry:
         self.responds = hasattr(route, "respond")
         self.methods: set[str] | None = None
         self.conversions: tuple[tuple[str, Any], ...] = ()
+        # Where in the path each parameter stands, when each is a whole segment of text: no pattern is needed then.
+        self.positions: tuple[tuple[str, int], ...] | None = None
         if not self.opaque:
             assert isinstance(route, StarletteRoute)  # noqa: S101 - narrows the type; `opaque` says so already
             self.methods = getattr(route, "allowed_methods", route.methods) or None
             self.match = route.path_regex.match
+            self.positions = _positions(route.path)
             self.conversions = tuple(
                 (name, convertor.convert)
                 for name, convertor in route.param_convertors.items()
@@ -212,6 +215,33 @@ class Table:
                 return found
             if not exact.walk:
                 return exact.otherwise
+        segments = path.split("/")
+        if not self.opaque:
+            only = self._only(segments)
+            if only is not None and only.positions is not None and path[-1] != "\n":
+                if only.methods is not None and method not in only.methods:
+                    return Found(only.route, _values(only.positions, segments), False, False)
+                return Found(only.route, _values(only.positions, segments), True, only.responds)
+        return self._walk(method, path, connection)
+
+    def _only(self, segments: list[str]) -> Entry | None:
+        """Return the one route that can match, when the way down the tree has no forks and no empty segment."""
+        node = self.root
+        for segment in segments:
+            if node.below:
+                return None
+            child = node.literals.get(segment)
+            if child is None:
+                child = node.wildcard
+                if child is None or not segment:
+                    return None
+            elif node.wildcard is not None:
+                return None
+            node = child
+        here = node.here
+        return here[0] if len(here) == 1 and not node.below else None
+
+    def _walk(self, method: str, path: str, connection: HTTPConnection[Any] | None) -> Found | None:
         partial: Found | None = None
         for entry in self.candidates(path):
             found = entry.attempt(path, method, connection)
@@ -229,6 +259,21 @@ class Table:
                 found = entry.attempt(path, "", None)
                 if found is not None:
                     yield found
+
+
+def _positions(path: str) -> tuple[tuple[str, int], ...] | None:
+    positions = []
+    for index, segment in enumerate(path.split("/")):
+        if "{" in segment:
+            match = _PARAMETER.fullmatch(segment)
+            if match is None or match[2] not in (None, ":str"):
+                return None
+            positions.append((match[1], index))
+    return tuple(positions)
+
+
+def _values(positions: tuple[tuple[str, int], ...], segments: list[str]) -> dict[str, Any]:
+    return {name: segments[index] for name, index in positions}
 
 
 def _order(entry: Entry) -> int:
