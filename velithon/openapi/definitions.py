@@ -62,7 +62,7 @@ class Definitions:
         for field in (*fields, *nested):
             key = self._keys[field] = _key(field)
             if key not in inputs:
-                inputs[key] = (key, self._mode(field), field.core_schema)
+                inputs[key] = (key, self._mode(field), _core_schema(field))
         found, schemas = _Generator(ref_template=REF_TEMPLATE).generate_definitions(list(inputs.values()))
         self._found = {key: schema for (key, _), schema in found.items()}
         self.schemas: dict[str, dict[str, Any]] = schemas  # type: ignore[assignment]
@@ -94,10 +94,7 @@ def _alias(field: Field) -> str:
 def _key(field: Field) -> Any:
     """Return what fields with the same schema have in common, or the field itself where that is not known."""
     info = field.info
-    if field.config or info.json_schema_extra or info.discriminator:
-        return field
-    plain = (info.default_factory, info.validation_alias, info.serialization_alias, info.alias)
-    if any(part is not None for part in plain):
+    if field.config or info.json_schema_extra or info.discriminator or info.default_factory:
         return field
     # A list's or a mapping's own hash is missing, and 1 == True: the words for them tell them apart.
     said = (info.title, info.description, info.examples, info.deprecated, info.default, info.metadata)
@@ -109,8 +106,19 @@ def _key(field: Field) -> Any:
     return field if " object at 0x" in key[3] or "<function" in key[3] else key
 
 
+def _core_schema(field: Field) -> CoreSchema:
+    """Return a field's core schema; that of a model which the field says nothing more of is made already."""
+    info, annotation = field.info, field.annotation
+    said = (info.title, info.description, info.examples, info.deprecated, info.json_schema_extra, info.discriminator)
+    plain = info.is_required() and not info.metadata and not any(said)
+    if plain and is_subclass(annotation, BaseModel) and annotation.__pydantic_complete__:
+        schema: CoreSchema = annotation.__pydantic_core_schema__
+        return schema
+    return field.core_schema
+
+
 def _has_computed_fields(field: Field) -> bool:
-    schema: Any = field.core_schema
+    schema: Any = _core_schema(field)
     if schema.get("schema", {}).get("computed_fields", []):
         return True
     return _computes(field.annotation, set())

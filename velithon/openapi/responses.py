@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from copy import deepcopy
+from functools import cache
 from http.client import responses as phrases
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,12 @@ def add_responses(operation: dict[str, Any], route: DocumentedRoute, definitions
 def _status(route: DocumentedRoute) -> str:
     if route.status_code is not None:
         return str(int(route.status_code))
-    parameter = inspect.signature(route.response_class.__init__).parameters.get("status_code")
+    return _default_status(route.response_class)
+
+
+@cache
+def _default_status(response_class: type[Any]) -> str:
+    parameter = inspect.signature(response_class.__init__).parameters.get("status_code")
     default = parameter.default if parameter is not None else None
     return str(default if isinstance(default, int) else 200)
 
