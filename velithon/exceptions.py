@@ -102,7 +102,8 @@ class ValidationException(Exception):
         count = len(self._errors)
         lines = [f"{count} validation error{'' if count == 1 else 's'}:"]
         lines += [f"  {error}" for error in self._errors]
-        lines += self._location()
+        if location := self._location():
+            lines += ["", *location]
         return "\n".join(lines)
 
     def _location(self) -> list[str]:
