@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from pydantic import BaseModel, Field
+
 from velithon import Path, Velithon
 from velithon.responses import JSONResponse
 
@@ -19,12 +20,12 @@ class Receipt(Order):
 
 
 @app.get("/")
-async def root():
+async def root() -> JSONResponse:
     return JSONResponse({"message": "Hello, World!"})
 
 
 @app.get("/items/{item_id}")
-async def get_item(item_id: int):
+async def get_item(item_id: int) -> JSONResponse:
     return JSONResponse({"item_id": item_id})
 
 
