@@ -8,6 +8,7 @@ import re
 import sys
 import types
 import warnings
+from pathlib import Path
 from typing import Any
 
 from starlette.testclient import TestClient as StarletteTestClient
@@ -34,9 +35,14 @@ def _module(name: str) -> dict[str, Any]:
 
 
 class Pair:
-    """Two applications made of one text, and a client for each."""
+    """Two applications made of one text, and a client for each.
 
-    def __init__(self, source: str) -> None:
+    Args:
+        name: The name of a text in `apps`.
+    """
+
+    def __init__(self, name: str) -> None:
+        source = (Path(__file__).parent / "apps" / f"{name}.txt").read_text()
         theirs, ours = namespaces(source)
         self.theirs = StarletteTestClient(theirs["app"], raise_server_exceptions=False)
         self.ours = StarletteTestClient(ours["app"], raise_server_exceptions=False)

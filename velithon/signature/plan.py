@@ -279,7 +279,7 @@ class PlanWriter:
         out = self.out
         constant = out.constant(node, f"{name}_dependency")
         key = out.constant(key_of(node), f"{name}_key")
-        scope = "request.app.dependency_scope"
+        scope = "request.app._app_scope"
         out.line(f"{name} = {scope}.values.get({key}, {self.use_object(Undefined, 'Undefined')})")
         with out.block(f"if {name} is {self.use_object(Undefined, 'Undefined')}:"):
             out.line(f"{name} = await {self.use(app_value)}({scope}, {constant})")
