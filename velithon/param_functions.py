@@ -65,13 +65,18 @@ def Depends(
     use_cache: bool = True,
     scope: Scope | None = None,
     max_concurrency: int | None = None,
+    raises: Sequence[Any] = (),
 ) -> Any:
     """Make the parameter by a call. See `velithon.params.Depends`."""
-    return params.Depends(dependency, use_cache, scope, max_concurrency=max_concurrency)
+    return params.Depends(dependency, use_cache, scope, max_concurrency=max_concurrency, raises=raises)
 
 
 def Security(
-    dependency: Callable[..., Any] | None = None, *, scopes: Sequence[str] | None = None, use_cache: bool = True
+    dependency: Callable[..., Any] | None = None,
+    *,
+    scopes: Sequence[str] | None = None,
+    use_cache: bool = True,
+    raises: Sequence[Any] = (),
 ) -> Any:
     """Make the parameter by a call that asks for OAuth2 scopes. See `velithon.params.Security`."""
-    return params.Security(dependency, use_cache, scopes=scopes)
+    return params.Security(dependency, use_cache, scopes=scopes, raises=raises)

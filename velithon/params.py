@@ -248,12 +248,14 @@ class Depends:
         scope: When the code after `yield` runs: before the response is sent ("function"), after it ("request", which
             a generator has unless it says otherwise), or at shutdown ("app": made once per application).
         max_concurrency: How many calls may run at the same time in one event loop, with what they yield still in use.
+        raises: `HTTPException` classes, or instances, that documents show as responses of whoever depends on this.
     """
 
     dependency: Callable[..., Any] | None = None
     use_cache: bool = True
     scope: Scope | None = None
     max_concurrency: int | None = field(default=None, kw_only=True)
+    raises: Sequence[Any] = field(default=(), compare=False, kw_only=True)
     _concurrency: Concurrency | None = field(default=None, repr=False, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:

@@ -47,7 +47,7 @@ def survey(root: DependencyModel | None) -> Survey:
         found.groups["query"].extend(model.query_params)
         found.groups["header"].extend(model.header_params)
         found.groups["cookie"].extend(model.cookie_params)
-        found.raises.extend(getattr(model, "raises", None) or ())
+        found.raises.extend(model.raises)
         scopes = list(dict.fromkeys((*scopes, *model.own_scopes)))
         if model is not root and model.is_security_scheme:
             found.security.append((unwrapped(model.call), scopes))

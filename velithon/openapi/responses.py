@@ -51,7 +51,7 @@ def _status(route: DocumentedRoute) -> str:
 
 
 @cache
-def _default_status(response_class: type[Any]) -> str:
+def _default_status(response_class: Any) -> str:
     parameter = inspect.signature(response_class.__init__).parameters.get("status_code")
     default = parameter.default if parameter is not None else None
     return str(default if isinstance(default, int) else 200)

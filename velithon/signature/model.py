@@ -57,6 +57,7 @@ class DependencyModel:
         use_cache: Whether one request shares one value.
         scope: When its exit code runs; none means the default of its kind.
         concurrency: The limit of simultaneous calls.
+        raises: The exceptions that documents show as responses.
         is_coroutine: Whether calling it gives an awaitable; likewise `is_generator`, `is_async_generator`.
         is_context: Whether the callable itself makes context managers (`contextlib.contextmanager` and its kin).
         is_security_scheme: Whether the callable is one of `velithon.security`'s schemes.
@@ -83,6 +84,7 @@ class DependencyModel:
     use_cache: bool = True
     scope: Scope | None = None
     concurrency: Concurrency | None = None
+    raises: tuple[Any, ...] = ()
     is_coroutine: bool = False
     is_generator: bool = False
     is_async_generator: bool = False

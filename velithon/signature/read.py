@@ -139,6 +139,7 @@ def read_dependency(
         use_cache=like.use_cache,
         scope=like.scope,
         concurrency=like.concurrency,
+        raises=like.raises,
     )
     _read_into(model, path_names(like.path))
     return model
@@ -162,6 +163,7 @@ def _read_parameterless(depends: Any, parent: DependencyModel, names: set[str]) 
         own_scopes=own,
         scope=depends.scope,
         concurrency=depends._concurrency,
+        raises=tuple(depends.raises),
     )
     _read_into(model, names)
     return model
@@ -318,6 +320,7 @@ class _Parameter:
             use_cache=depends.use_cache,
             scope=depends.scope,
             concurrency=depends._concurrency,
+            raises=tuple(depends.raises),
         )
         _read_into(child, self.names)
         if model.scope == "app":
