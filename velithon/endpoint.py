@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.endpoints import HTTPEndpoint as StarletteHTTPEndpoint
 from starlette.requests import Request as StarletteRequest
 
+from velithon.di import unwrap
 from velithon.requests import Request
 from velithon.signature.annotations import signature_of
 
@@ -49,6 +50,8 @@ def method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]
         instance.request = request  # type: ignore[attr-defined]
         return instance
 
+    signature = signature_of(method)
+    method = unwrap(method)  # what it asks a container for is resolved before the call
     call: Callable[..., Any]
     if inspect.iscoroutinefunction(inspect.unwrap(method)):
 
@@ -62,7 +65,6 @@ def method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]
         def call(*args: Any, _request: Request, **kwargs: Any) -> Any:
             return method(make(_request), *args, **kwargs)
 
-    signature = signature_of(method)
     own = list(signature.parameters.values())[1:]
     request = inspect.Parameter("_request", inspect.Parameter.KEYWORD_ONLY, annotation=StarletteRequest)
     variadic = [parameter for parameter in own if parameter.kind is parameter.VAR_KEYWORD]

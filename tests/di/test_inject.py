@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -203,6 +204,12 @@ def test_a_plan_finds_the_function_below() -> None:
     assert inject(injected) is injected
     assert unwrap(injected) is read
     assert unwrap(read) is read
+
+    @functools.wraps(injected)
+    def outer(db: Database) -> None:
+        injected(db)
+
+    assert unwrap(outer) is outer
 
 
 def test_what_cannot_be_injected_raises() -> None:

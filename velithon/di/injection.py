@@ -37,16 +37,21 @@ def inject(function: Callable[P, R]) -> Callable[P, R]:
     """
     if isinstance(function, type):
         raise ProviderError(f"@inject takes functions; for the class {function.__qualname__}, decorate its __init__")
-    if hasattr(function, _MARK):
+    if _is_marked(function):
         return function
     wrapper = functools.update_wrapper(_wrapper(function, _Needs(function)), function)
-    setattr(wrapper, _MARK, True)
+    setattr(wrapper, _MARK, wrapper)
     return wrapper
 
 
 def unwrap(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function that `inject` wraps, or the function itself: what a plan calls after it has resolved everything."""
-    return function.__wrapped__ if hasattr(function, _MARK) else function  # type: ignore[attr-defined]
+    return function.__wrapped__ if _is_marked(function) else function  # type: ignore[attr-defined]
+
+
+def _is_marked(function: Callable[..., Any]) -> bool:
+    # The mark names the wrapper: `functools.wraps` copies it to decorators further out, which are none.
+    return getattr(function, _MARK, None) is function
 
 
 class _Needs:

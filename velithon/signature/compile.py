@@ -10,6 +10,7 @@ from pydantic_core import ValidationError
 
 from velithon.background import injected_tasks
 from velithon.concurrency import run_in_threadpool
+from velithon.di import unwrap
 from velithon.exceptions import RegistrationError
 from velithon.signature import bind, values
 from velithon.signature.fastjson import fast_validator
@@ -178,7 +179,7 @@ class HTTPPlan(PlanWriter):
 
     def endpoint_call(self, arguments: str) -> str:
         model = self.model
-        endpoint = self.out.constant(model.call, "call_endpoint")
+        endpoint = self.out.constant(unwrap(model.call), "call_endpoint")
         if model.is_generator or model.is_async_generator:
             return f"{endpoint}({arguments})"
         if model.is_coroutine:
@@ -289,4 +290,4 @@ class WebSocketPlan(PlanWriter):
             with out.block("if errors is not None:"):
                 model_name = out.constant(self.model, "model")
                 out.line(f"raise {self.use(bind.invalid_websocket)}({model_name}, request, errors)")
-        out.line(f"await {out.constant(self.model.call, 'call_endpoint')}({arguments})")
+        out.line(f"await {out.constant(unwrap(self.model.call), 'call_endpoint')}({arguments})")
