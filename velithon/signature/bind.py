@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.message
 import inspect
 import json
 from collections.abc import Callable
@@ -54,7 +53,9 @@ def query_map(request: Any) -> dict[str, str]:
 @lru_cache(maxsize=256)
 def is_json(content_type: str) -> bool:
     """Tell whether a media type is `application/json` or ends in `+json` (RFC 6839)."""
-    message = email.message.Message()
+    from email.message import Message
+
+    message = Message()
     message["content-type"] = content_type
     subtype = message.get_content_subtype()
     return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
@@ -62,7 +63,10 @@ def is_json(content_type: str) -> bool:
 
 def carries_json(request: Any, strict: bool) -> bool:
     """Tell whether the body is to be read as JSON; without `strict`, a body of no declared type is."""
-    content_type = request.headers.get("content-type")
+    if type(request) is RSGIRequest and request._scope is None:
+        content_type = request._rsgi.headers.get("content-type")
+    else:
+        content_type = request.headers.get("content-type")
     if not content_type:
         return not strict
     return content_type == "application/json" or is_json(content_type)
@@ -87,11 +91,13 @@ def load_json(model: EndpointModel, request: Any, body: bytes) -> Any:
         }
         raise RequestValidationError([detail], body=error.doc, endpoint_ctx=context(model, request)) from error
     except (ValueError, RecursionError) as error:
-        raise unreadable() from error
+        raise unreadable(error) from error
 
 
-def unreadable() -> HTTPException:
-    """Return the answer to a body that cannot be read."""
+def unreadable(error: Exception) -> StarletteHTTPException:
+    """Return the answer to a body that cannot be read: the error itself if it is one."""
+    if isinstance(error, StarletteHTTPException):
+        return error
     return HTTPException(400, "There was an error parsing the body")
 
 
@@ -103,10 +109,8 @@ async def read_bytes(request: Any) -> bytes:
     """
     try:
         body: bytes = await request.body()
-    except StarletteHTTPException:
-        raise
     except Exception as error:
-        raise unreadable() from error
+        raise unreadable(error) from error
     return body
 
 
@@ -126,10 +130,8 @@ async def read_form(request: Any, max_files: int, max_fields: int, max_part_size
     """
     try:
         form: FormData = await request.form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
-    except StarletteHTTPException:
-        raise
     except Exception as error:
-        raise unreadable() from error
+        raise unreadable(error) from error
     return form
 
 

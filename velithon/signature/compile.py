@@ -10,7 +10,6 @@ from pydantic_core import ValidationError
 
 from velithon.background import injected_tasks
 from velithon.concurrency import run_in_threadpool
-from velithon.di import unwrap
 from velithon.exceptions import RegistrationError
 from velithon.signature import bind, values
 from velithon.signature.fastjson import fast_validator
@@ -18,7 +17,7 @@ from velithon.signature.fields import Field, Undefined
 from velithon.signature.forms import form_arguments
 from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
 from velithon.signature.overrides import overridden
-from velithon.signature.plan import PlanWriter
+from velithon.signature.plan import PlanWriter, called
 
 DEFAULT_LIMITS: dict[str, int] = {"max_files": 1000, "max_fields": 1000, "max_part_size": 1024 * 1024}
 
@@ -179,7 +178,7 @@ class HTTPPlan(PlanWriter):
 
     def endpoint_call(self, arguments: str) -> str:
         model = self.model
-        endpoint = self.out.constant(unwrap(model.call), "call_endpoint")
+        endpoint = self.out.constant(called(model), "call_endpoint")
         if model.is_generator or model.is_async_generator:
             return f"{endpoint}({arguments})"
         if model.is_coroutine:
@@ -201,7 +200,10 @@ class HTTPPlan(PlanWriter):
         elif self.whole is None:
             out.line(f"body = await {self.use(bind.read_json)}({model_name}, request, {self.strict})")
         else:
-            out.line(f"body = await {self.use(bind.read_bytes)}(request)")
+            with out.block("try:"):
+                out.line("body = await request.body()")
+            with out.block("except Exception as error:"):
+                out.line(f"raise {self.use(bind.unreadable)}(error) from error")
 
     def write_body(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
         if self.whole is not None:
@@ -290,4 +292,4 @@ class WebSocketPlan(PlanWriter):
             with out.block("if errors is not None:"):
                 model_name = out.constant(self.model, "model")
                 out.line(f"raise {self.use(bind.invalid_websocket)}({model_name}, request, errors)")
-        out.line(f"await {out.constant(unwrap(self.model.call), 'call_endpoint')}({arguments})")
+        out.line(f"await {out.constant(called(self.model), 'call_endpoint')}({arguments})")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from typing import Any, get_origin
 
 from pydantic_core import ValidationError
@@ -20,7 +19,6 @@ from velithon.signature import bind, values
 from velithon.signature.annotations import is_sequence
 from velithon.signature.exits import context_maker, enter_limited
 from velithon.signature.fields import Field, Undefined, aliases, missing, param_model
-from velithon.signature.forms import form_arguments
 from velithon.signature.model import DependencyModel, EndpointModel
 from velithon.signature.writer import Writer
 
@@ -267,7 +265,7 @@ class PlanWriter:
             out.line(f"{name} = {self.call(node, name, arguments)}")
 
     def call(self, node: DependencyModel, name: str, arguments: str) -> str:
-        function = self.out.constant(node.call, f"call_{name}")
+        function = self.out.constant(called(node), f"call_{name}")
         if node.is_coroutine:
             return f"await {function}({arguments})"
         comma = ", " if arguments else ""
@@ -344,6 +342,12 @@ def is_text(field: Field) -> bool:
     )
 
 
+def called(node: DependencyModel) -> Any:
+    """Return what the plan calls: not the wrapper of `inject`, whose work the plan has done."""
+    call: Any = node.call
+    return call.__wrapped__ if hasattr(call, "__velithon_inject__") else call
+
+
 def call_arguments(node: DependencyModel, arguments: dict[str, str]) -> str:
     """Return the text of a call's arguments: by position as far as that is safe, which is faster."""
     parts = []
@@ -359,10 +363,3 @@ def security_scopes() -> Any:
 
     return SecurityScopes
 
-
-def stack_type() -> type[AsyncExitStack]:
-    """Return the class of the stacks that hold exits."""
-    return AsyncExitStack
-
-
-__all__ = ["PlanWriter", "form_arguments"]
