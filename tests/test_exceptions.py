@@ -106,13 +106,13 @@ def build(framework: Any, error: Callable[[], Exception]) -> Any:
     """Make the same application with either framework."""
     app = framework()
 
-    @app.get("/raise")
     async def raising() -> None:
         raise error()
 
-    @app.get("/items/{item_id}")
     async def read(item_id: int, limit: int) -> None: ...
 
+    app.get("/raise")(raising)
+    app.get("/items/{item_id}")(read)
     return app
 
 
