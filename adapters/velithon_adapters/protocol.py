@@ -151,14 +151,15 @@ class RSGIProtocol:
                 return
             if self._gone:
                 raise ProtocolClosed("The client is gone.")
-            async with self._lock:
-                if not self._buffer:
-                    await self._pull()
+            await self._pull(past_body=False)
 
-    async def _pull(self) -> None:
-        if self._ended and self._gone:
-            return
-        message = await self._receive()
+    async def _pull(self, *, past_body: bool) -> None:
+        """Take one message, unless what another task took meanwhile makes that needless."""
+        async with self._lock:
+            if not self._gone and (past_body if self._ended else not self._buffer):
+                self._take(await self._receive())
+
+    def _take(self, message: Message) -> None:
         if message["type"] == "http.request":
             if body := message.get("body", b""):
                 self._buffer.append(body)
@@ -179,9 +180,7 @@ class RSGIProtocol:
             if self._buffer and not self._ended:
                 self._drained.clear()
                 await self._drained.wait()
-            async with self._lock:
-                if not self._gone and (self._ended or not self._buffer):
-                    await self._pull()
+            await self._pull(past_body=True)
 
     # Responding
 

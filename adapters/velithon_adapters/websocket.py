@@ -233,7 +233,7 @@ class RSGIWebsocketProtocol:
         send: The server's ``send``.
     """
 
-    __slots__ = ("_connected", "_pending", "_receive", "_scope", "_send", "_task", "_transport", "closed")
+    __slots__ = ("_connected", "_pending", "_receive", "_scope", "_send", "_tasks", "_transport", "closed")
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         self.closed = False
@@ -243,7 +243,7 @@ class RSGIWebsocketProtocol:
         self._connected = False
         self._transport: RSGIWebsocketTransport | None = None
         self._pending: list[Message] = []
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def accept(self) -> RSGIWebsocketTransport:
         """Accept the handshake.
@@ -283,13 +283,13 @@ class RSGIWebsocketProtocol:
                 {"type": "websocket.http.response.body", "body": b"", "more_body": False},
             ]
         self.closed = True
-        self._task = asyncio.get_running_loop().create_task(self._flush())
+        self._tasks.append(asyncio.get_running_loop().create_task(self._flush()))
 
     async def finish(self) -> None:
         """Send what is still to be sent, and close what the application, which has returned, left open."""
         self.close()
-        if self._task is not None:
-            await self._task
+        for task in self._tasks:
+            await task
 
     async def _connect(self) -> None:
         if not self._connected:

@@ -402,6 +402,17 @@ async def test_sends_after_the_client_left_are_dropped(caplog: pytest.LogCapture
     assert caplog.records == []
 
 
+async def test_sends_after_the_end_of_the_application_are_dropped() -> None:
+    """A task that it left behind has no response to write to."""
+    protocol = Protocol()
+    send = HTTPSend(protocol)
+    await send(start())
+    await send(part(b"a", more_body=True))
+    send.close()
+    await send(part(b"b", more_body=True))
+    assert protocol.calls == [("stream", 200, []), ("chunk", b"a")]
+
+
 async def test_application_that_stops_on_disconnect_is_not_blamed(caplog: pytest.LogCaptureFixture) -> None:
     """It returns without a response, as there is nobody to get it."""
     protocol = Protocol()

@@ -392,6 +392,26 @@ async def test_disconnect_while_a_chunk_is_awaited() -> None:
     await server.run(app)
 
 
+async def test_end_of_the_body_that_the_watcher_took() -> None:
+    """The reader does not go on to wait for the disconnect."""
+    server = Server(request(b"a", more_body=True))
+
+    async def app(scope: RSGIScope, protocol: RSGIProtocol) -> None:
+        protocol.client_disconnect()
+        chunks = aiter(protocol)
+        await turn()
+        assert await anext(chunks) == b"a"
+        await turn()
+        reading = asyncio.ensure_future(anext(chunks))
+        await turn()
+        server.messages.put_nowait(request())
+        with pytest.raises(StopAsyncIteration):
+            await reading
+        protocol.response_empty(200, [])
+
+    assert len(await server.run(app)) == 2
+
+
 # Files
 
 
