@@ -94,6 +94,11 @@ def test_the_table_finds_what_walking_the_list_finds(table: list[BaseRoute], ask
         scope = scope_of(method, path, host)
         expected = by_walking(table, scope)
         found = compiled.resolve(method, path, Request(scope))
+        direct = None if path in compiled.exact else compiled.direct(method, path)
+        if direct is not None:
+            assert (*direct, True) == expected
+            assert expected is not None
+            assert direct[0] is expected[0]
         if expected is None:
             assert found is None
         else:

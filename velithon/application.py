@@ -290,8 +290,9 @@ class Velithon(Verbs, Starlette):
         """Hold what the application owns, around its lifespan: closed after the shutdown functions ran."""
         async with AsyncExitStack() as stack:
             for container in self.containers:
-                stack.push_async_callback(container.close)
+                # A start that fails cleans up after itself.
                 await container.startup()
+                stack.push_async_callback(container.close)
             if self._thread_pool is not None:
                 use_thread_pool(self._thread_pool)
                 stack.push_async_callback(self._thread_pool.aclose)

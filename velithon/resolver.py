@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _ONE_SEGMENT = frozenset({"str", "int", "float", "uuid"})
 # The matching rules that a table can foretell; `velithon.routes` adds its own.
 PREDICTABLE: set[Any] = {StarletteRoute.matches}
+# The parameters of a path, each with the index of the segment that it fills.
+Positions = tuple[tuple[str, int], ...]
 _PARAMETER = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*)(:[a-zA-Z_][a-zA-Z0-9_]*)?}")
 
 
@@ -60,7 +62,7 @@ class Entry:
         self.methods: set[str] | None = None
         self.conversions: tuple[tuple[str, Any], ...] = ()
         # Where in the path each parameter stands, when each is a whole segment of text: no pattern is needed then.
-        self.positions: tuple[tuple[str, int], ...] | None = None
+        self.positions: Positions | None = None
         if not self.opaque:
             assert isinstance(route, StarletteRoute)  # noqa: S101 - narrows the type; `opaque` says so already
             self.methods = getattr(route, "allowed_methods", route.methods) or None
@@ -99,6 +101,8 @@ class Node:
     wildcard: Node | None = None
     here: list[Entry] = field(default_factory=list)
     below: list[Entry] = field(default_factory=list)
+    # By method, the responder among `here` that answers it and where its parameters stand, for `Table.direct`.
+    answers: dict[str, tuple[Any, Positions]] | None = None
 
     def add(self, segments: Sequence[str], entry: Entry) -> None:
         node = self
@@ -114,6 +118,19 @@ class Node:
             else:
                 node = node.literals.setdefault(segment, Node())
         node.here.append(entry)
+
+    def settle(self) -> None:
+        """Work out what can be answered without trying patterns, here and further down."""
+        answers: dict[str, tuple[Any, Positions]] = {}
+        for entry in self.here:
+            if entry.positions is None or entry.methods is None or not entry.responds:
+                break
+            for method in entry.methods:
+                answers.setdefault(method, (entry.route, entry.positions))
+        self.answers = answers
+        children = [*self.literals.values()] if self.wildcard is None else [*self.literals.values(), self.wildcard]
+        for child in children:
+            child.settle()
 
     def collect(self, segments: Sequence[str], index: int, found: list[Entry]) -> None:
         found += self.below
@@ -166,6 +183,9 @@ class Table:
                 plain.setdefault(path)
         for path in plain:
             self.exact[path] = self._precompute(path)
+        self.root.settle()
+        # Where the direct way begins; there is none past routes that may be anywhere.
+        self.start = None if self.opaque or self.root.below else self.root
 
     def candidates(self, path: str) -> list[Entry]:
         """Return the routes that may match, in order of declaration."""
@@ -215,21 +235,19 @@ class Table:
                 return found
             if not exact.walk:
                 return exact.otherwise
-        segments = path.split("/")
-        if not self.opaque:
-            only = self._only(segments)
-            if only is not None and only.positions is not None and path[-1] != "\n":
-                if only.methods is not None and method not in only.methods:
-                    return Found(only.route, _values(only.positions, segments), False, False)
-                return Found(only.route, _values(only.positions, segments), True, only.responds)
         return self._walk(method, path, connection)
 
-    def _only(self, segments: list[str]) -> Entry | None:
-        """Return the one route that can match, when the way down the tree has no forks and no empty segment."""
-        node = self.root
+    def direct(self, method: str, path: str) -> tuple[Any, dict[str, Any]] | None:
+        """Find the responder and its path parameters where no pattern has to be tried.
+
+        That is: one way down the tree, and at its end routes whose parameters are whole segments of text. `None` says
+        that `resolve` must look.
+        """
+        segments = path.split("/")
+        node = self.start
+        if node is None or segments[-1][-1:] == "\n":
+            return None
         for segment in segments:
-            if node.below:
-                return None
             child = node.literals.get(segment)
             if child is None:
                 child = node.wildcard
@@ -237,9 +255,14 @@ class Table:
                     return None
             elif node.wildcard is not None:
                 return None
+            if child.below:
+                return None
             node = child
-        here = node.here
-        return here[0] if len(here) == 1 and not node.below else None
+        answer = node.answers.get(method) if node.answers is not None else None
+        if answer is None:
+            return None
+        route, positions = answer
+        return route, {name: segments[index] for name, index in positions}
 
     def _walk(self, method: str, path: str, connection: HTTPConnection[Any] | None) -> Found | None:
         partial: Found | None = None
@@ -261,7 +284,7 @@ class Table:
                     yield found
 
 
-def _positions(path: str) -> tuple[tuple[str, int], ...] | None:
+def _positions(path: str) -> Positions | None:
     positions = []
     for index, segment in enumerate(path.split("/")):
         if "{" in segment:
@@ -270,10 +293,6 @@ def _positions(path: str) -> tuple[tuple[str, int], ...] | None:
                 return None
             positions.append((match[1], index))
     return tuple(positions)
-
-
-def _values(positions: tuple[tuple[str, int], ...], segments: list[str]) -> dict[str, Any]:
-    return {name: segments[index] for name, index in positions}
 
 
 def _order(entry: Entry) -> int:

@@ -398,7 +398,14 @@ class Router(Verbs, starlette.Router):
         Raises:
             HTTPException: 404 or 405, when no route does.
         """
-        found = self.table.resolve(request.method, request._route_path, request)
+        path = request._route_path
+        table = self.table
+        if path not in table.exact:
+            answer = table.direct(request.method, path)
+            if answer is not None:
+                request._matched(*answer)
+                return answer[0].respond(request)  # type: ignore[no-any-return]
+        found = table.resolve(request.method, path, request)
         if found is not None and found.direct:
             request._matched(found.route, found.path_params or {})
             return found.route.respond(request)  # type: ignore[attr-defined, no-any-return]
