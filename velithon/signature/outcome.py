@@ -16,7 +16,7 @@ from collections.abc import (
     Mapping,
 )
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ForwardRef, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -27,7 +27,7 @@ from velithon.datastructures import DefaultPlaceholder
 from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.exceptions import RegistrationError, ResponseValidationError
 from velithon.responses import JSONResponse, Response
-from velithon.signature.annotations import is_subclass
+from velithon.signature.annotations import is_subclass, unwrapped
 from velithon.signature.bind import context
 from velithon.signature.fields import Field, located
 from velithon.signature.known import check_annotation
@@ -60,8 +60,14 @@ class Outcome:
     is_sse_stream: bool = False
 
 
-def read_outcome(model: EndpointModel, options: ResponseOptions) -> Outcome:
+def read_outcome(model: EndpointModel, options: ResponseOptions, *, complete: bool = False) -> Outcome:
     """Read what an endpoint's results are; nothing is built that the first request does not need.
+
+    Args:
+        model: The endpoint.
+        options: What its route says.
+        complete: Whether every name must be known. While a module is still being executed, the class in a return
+            annotation may come further down; such an annotation is read when the first request comes.
 
     Raises:
         RegistrationError: The response model is none, or the status forbids a body and there is a model for one.
@@ -76,7 +82,7 @@ def read_outcome(model: EndpointModel, options: ResponseOptions) -> Outcome:
     outcome.is_sse_stream = is_generator and _is_from_events(outcome.response_class, "EventSourceResponse")
     declared = options.response_model
     if isinstance(declared, DefaultPlaceholder):
-        declared, item = _read_annotation(model, is_generator)
+        declared, item = _read_annotation(model, is_generator, complete)
         if (
             item is not None
             and (outcome.is_json_stream or outcome.is_sse_stream)
@@ -94,14 +100,28 @@ def read_outcome(model: EndpointModel, options: ResponseOptions) -> Outcome:
     return outcome
 
 
-def _read_annotation(model: EndpointModel, is_generator: bool) -> tuple[Any, Any]:
+def _read_annotation(model: EndpointModel, is_generator: bool, complete: bool) -> tuple[Any, Any]:
     """Return the response model and the stream's item type that the return annotation means."""
     annotation = model.returns
+    if isinstance(annotation, ForwardRef):
+        annotation = _evaluate(model, annotation.__forward_arg__, complete)
     if annotation is inspect.Signature.empty or is_subclass(annotation, StarletteResponse):
         return None, None
-    if is_generator and get_origin(annotation) in _STREAM_ORIGINS:
+    if is_generator and (annotation in _STREAM_ORIGINS or get_origin(annotation) in _STREAM_ORIGINS):
         return None, (get_args(annotation) or (Any,))[0]
     return annotation, None
+
+
+def _evaluate(model: EndpointModel, text: str, complete: bool) -> Any:
+    try:
+        return eval(text, getattr(unwrapped(model.call), "__globals__", {}))  # as `typing.get_type_hints` does
+    except NameError as error:
+        if not complete:
+            return inspect.Signature.empty
+        raise RegistrationError(
+            f"the name {error.name!r} of the return annotation {text!r} is unknown where the endpoint is defined",
+            endpoint=model.call,
+        ) from error
 
 
 def _is_from_events(kind: Any, name: str) -> bool:

@@ -66,7 +66,7 @@ def compile_result(model: EndpointModel, options: ResponseOptions) -> Finish:
     Raises:
         RegistrationError: See `read_outcome`.
     """
-    outcome = read_outcome(model, options)
+    outcome = read_outcome(model, options, complete=True)
     if model.is_generator or model.is_async_generator:
         return compile_stream(model, options, outcome)
     if outcome.response_class is JSONResponse or not outcome.chosen and outcome.field is not None:
