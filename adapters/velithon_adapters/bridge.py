@@ -36,7 +36,7 @@ class RSGIAdapter:
         lifespan: ``"auto"``, ``"on"`` or ``"off"`` (see `velithon_adapters.lifespan.LifespanMode`).
         root_path: What a proxy took off the front of the path.
         drain_timeout: Seconds for which the end of a worker waits for requests that still run, background tasks
-            included. What is left then is abandoned, and logged.
+            included; they are told that their clients are gone. What is left then is abandoned, and logged.
 
     Attributes:
         lifespan: The `Lifespan` that the worker runs.
@@ -54,7 +54,7 @@ class RSGIAdapter:
         self.lifespan = Lifespan(app, lifespan)
         self.root_path = root_path
         self.drain_timeout = drain_timeout
-        self._running = 0
+        self._running: set[HTTPReceive | ASGIWebsocket] = set()
         self._idle: asyncio.Event | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -93,16 +93,10 @@ class RSGIAdapter:
         Raises:
             BaseException: What the application raised, for Granian to log, after a 500 where nothing had been sent.
         """
-        self._running += 1
-        try:
-            if scope.proto == "http":
-                await self._http(scope, protocol)
-            else:
-                await self._websocket(scope, protocol)
-        finally:
-            self._running -= 1
-            if self._idle is not None and not self._running:
-                self._idle.set()
+        if scope.proto == "http":
+            await self._http(scope, protocol)
+        else:
+            await self._websocket(scope, protocol)
 
     async def _http(self, scope: Scope, protocol: HTTPProtocol | RSGIProtocol) -> None:
         if isinstance(protocol, RSGIProtocol) and isinstance(scope, RSGIScope):
@@ -112,6 +106,7 @@ class RSGIAdapter:
                 return
         receive = HTTPReceive(protocol, body_length(scope))
         send = HTTPSend(protocol, method=scope.method, receive=receive)
+        self._running.add(receive)
         try:
             await self.app(self._scope(scope), receive, send)
         except BaseException:
@@ -121,9 +116,11 @@ class RSGIAdapter:
             send.finish()
         finally:
             receive.close()
+            self._ended(receive)
 
     async def _websocket(self, scope: Scope, protocol: WebsocketProtocol) -> None:
         websocket = ASGIWebsocket(protocol)
+        self._running.add(websocket)
         try:
             await self.app(self._scope(scope), websocket.receive, websocket.send)
         except ClientDisconnected:
@@ -133,6 +130,13 @@ class RSGIAdapter:
             raise
         else:
             websocket.finish()
+        finally:
+            self._ended(websocket)
+
+    def _ended(self, connection: HTTPReceive | ASGIWebsocket) -> None:
+        self._running.discard(connection)
+        if self._idle is not None and not self._running:
+            self._idle.set()
 
     def _scope(self, scope: Scope) -> dict[str, Any]:
         return asgi_scope(scope, state=self.lifespan.state.copy(), root_path=self.root_path)
@@ -141,12 +145,15 @@ class RSGIAdapter:
         if not self._running:
             return
         self._idle = asyncio.Event()
+        # Granian has let go of its connections: nothing arrives any more, and nobody tells who waits for it.
+        for connection in tuple(self._running):
+            connection.close()
         try:
             await asyncio.wait_for(self._idle.wait(), self.drain_timeout)
         except TimeoutError:
             logger.warning(
                 "%d request(s) still ran %g seconds after the server stopped and were abandoned.",
-                self._running,
+                len(self._running),
                 self.drain_timeout,
             )
 

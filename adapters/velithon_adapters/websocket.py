@@ -26,6 +26,7 @@ logger = logging.getLogger("velithon_adapters")
 NORMAL_CLOSURE = 1000  # RFC 6455 7.4.1
 NO_STATUS = 1005
 ABNORMAL_CLOSURE = 1006
+SERVICE_RESTART = 1012
 
 _KIND_CLOSE = int(WebsocketMessageType.close)
 _KIND_BYTES = int(WebsocketMessageType.bytes)
@@ -56,15 +57,16 @@ class ASGIWebsocket:
         protocol: The server's protocol object.
     """
 
-    __slots__ = ("_ahead", "_code", "_connected", "_handshake", "_receiving", "_refused", "_transport", "protocol")
+    __slots__ = ("_ahead", "_code", "_connected", "_handshake", "_refused", "_transport", "_waiter", "protocol")
 
     def __init__(self, protocol: WebsocketProtocol) -> None:
         self.protocol = protocol
         self._connected = False
         self._handshake: asyncio.Event | None = None
         self._transport: WebsocketTransport | None = None
+        # The next message, once it was asked for: it outlives a `receive` that is cancelled.
         self._ahead: asyncio.Future[WebsocketMessage] | None = None
-        self._receiving = False
+        self._waiter: asyncio.Future[None] | None = None
         # The close code once the connection is over, ours or the client's.
         self._code: int | None = None
         self._refused = False
@@ -75,7 +77,11 @@ class ASGIWebsocket:
         return self._transport is not None
 
     async def receive(self) -> Message:
-        """Return the next message; after the end, ``websocket.disconnect`` again and again."""
+        """Return the next message; after the end, ``websocket.disconnect`` again and again.
+
+        Raises:
+            RuntimeError: Another task is receiving.
+        """
         if not self._connected:
             self._connected = True
             return {"type": "websocket.connect"}
@@ -86,15 +92,19 @@ class ASGIWebsocket:
         transport = self._transport
         if self._code is not None or transport is None:
             return self._disconnect()
-        ahead, self._ahead = self._ahead, None
-        self._receiving = True
+        ahead = self._ahead
+        if ahead is None:
+            ahead = self._ahead = asyncio.ensure_future(transport.receive())
+        if not ahead.done():
+            await self._wait(ahead)
+            if self._code is not None:
+                return self._disconnect()
+        self._ahead = None
         try:
-            message = await (transport.receive() if ahead is None else ahead)
+            message = ahead.result()
         except ProtocolClosed:
             self._over(ABNORMAL_CLOSURE)
             return self._disconnect()
-        finally:
-            self._receiving = False
         kind = message.kind
         if kind == _KIND_STRING:
             return {"type": "websocket.receive", "text": message.data}
@@ -127,6 +137,11 @@ class ASGIWebsocket:
         else:
             raise RuntimeError(f"Expected ASGI message 'websocket.send' or 'websocket.close', but got '{kind}'.")
 
+    def close(self) -> None:
+        """Say that the server stops: who receives is told ``websocket.disconnect``, who sends gets an exception."""
+        if self._code is None:
+            self._over(SERVICE_RESTART)
+
     def fail(self) -> None:
         """Refuse with 500 when the application raised before the handshake was done; else close."""
         self._finish(500)
@@ -146,6 +161,21 @@ class ASGIWebsocket:
                 self._close(NORMAL_CLOSURE)
         if self._ahead is not None:
             self._ahead.cancel()
+
+    async def _wait(self, ahead: asyncio.Future[WebsocketMessage]) -> None:
+        if self._waiter is not None:
+            raise RuntimeError("Another task is already receiving from this WebSocket.")
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        ahead.add_done_callback(self._wake)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            ahead.remove_done_callback(self._wake)
+
+    def _wake(self, _: asyncio.Future[WebsocketMessage] | None = None) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def _answer_handshake(self, kind: str, message: Message) -> None:
         if kind == "websocket.close":
@@ -169,8 +199,7 @@ class ASGIWebsocket:
         self._shake()
 
     async def _send(self, transport: WebsocketTransport, message: Message) -> None:
-        if not self._receiving:
-            self._look_ahead(transport)
+        self._look_ahead(transport)
         data = message.get("bytes")
         try:
             if data is not None:
@@ -199,6 +228,7 @@ class ASGIWebsocket:
     def _over(self, code: int) -> None:
         self._code = code
         self._shake()
+        self._wake()
 
     def _shake(self) -> None:
         if self._handshake is not None:

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from tests.adapters.memory import Protocol, Scope
+from tests.adapters.memory import Protocol, Scope, Websocket, turn
 from velithon_adapters import LifespanError, RSGIAdapter
 
 if TYPE_CHECKING:
@@ -127,6 +127,27 @@ def test_end_waits_for_what_runs(loop: asyncio.AbstractEventLoop) -> None:
     adapter.__rsgi_del__(loop)
     assert done == [True, True]
     assert all(task.done() for task in tasks)
+
+
+def test_end_tells_who_waits_for_a_client(loop: asyncio.AbstractEventLoop) -> None:
+    """Nothing comes from the clients any more."""
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await receive()
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+        seen.append((await receive())["type"])
+
+    adapter = RSGIAdapter(app, lifespan="off")
+    tasks = [
+        loop.create_task(adapter.__rsgi__(Scope(), Protocol())),
+        loop.create_task(adapter.__rsgi__(Scope(proto="ws"), Websocket())),
+    ]
+    loop.run_until_complete(turn())
+    adapter.__rsgi_del__(loop)
+    loop.run_until_complete(asyncio.gather(*tasks))
+    assert sorted(seen) == ["http.disconnect", "websocket.disconnect"]
 
 
 def test_end_does_not_wait_forever(loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture) -> None:

@@ -137,6 +137,33 @@ async def test_cancelled_receive_can_be_repeated() -> None:
         assert await asgi.receive() == {"type": "websocket.receive", "text": "later"}
 
 
+async def test_two_tasks_cannot_receive() -> None:
+    """The second one is told so, the first one goes on."""
+    protocol = Websocket()
+    asgi = await connected(protocol)
+    receiving = asyncio.ensure_future(asgi.receive())
+    await turn()
+    with pytest.raises(RuntimeError, match="Another task is already receiving"):
+        await asgi.receive()
+    protocol.messages.put_nowait("x")
+    assert (await receiving)["text"] == "x"
+
+
+async def test_server_that_stops() -> None:
+    """Who receives is told, who sends gets an exception."""
+    protocol = Websocket()
+    asgi = await connected(protocol)
+    receiving = asyncio.ensure_future(asgi.receive())
+    await turn()
+    asgi.close()
+    assert await receiving == {"type": "websocket.disconnect", "code": 1012, "reason": ""}
+    with pytest.raises(ClientDisconnected):
+        await asgi.send(text("x"))
+    asgi.close()
+    asgi.finish()
+    assert protocol.closes == []
+
+
 async def test_server_that_refuses_a_message_has_lost_the_client() -> None:
     """Its exception is the cause."""
     for failure in (ProtocolClosed("closed"), ProtocolError("error")):
