@@ -1,16 +1,23 @@
 """The signature compiler: a Python signature -> a model -> the plan that answers requests, and the documents.
 
 `read_endpoint` reads a signature once, at registration. `compile_http` and `compile_websocket` write, compile and
-return a function for one endpoint that does only what this endpoint needs; `explain` shows its source.
+return a function for one endpoint that does only what this endpoint needs; `explain` shows its source. What writes plans
+is imported with the first of them, after the start.
 """
 
-from velithon.signature.compile import checked_limits, compile_http, compile_websocket, explain, source
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
 from velithon.signature.dependencies import AppScope
 from velithon.signature.fields import Field
+from velithon.signature.limits import DEFAULT_LIMITS, checked_limits
 from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
 from velithon.signature.read import read_endpoint
 
 __all__ = [
+    "DEFAULT_LIMITS",
     "AppScope",
     "DependencyModel",
     "EndpointModel",
@@ -23,3 +30,53 @@ __all__ = [
     "read_endpoint",
     "source",
 ]
+
+Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
+
+
+def compile_http(
+    model: EndpointModel,
+    options: ResponseOptions | None = None,
+    *,
+    overrides: Overrides | None = None,
+    strict_content_type: bool = True,
+    form_limits: Mapping[str, int] | None = None,
+) -> Callable[[Any], Awaitable[Any]]:
+    """Make the function that answers an endpoint's requests: `async plan(request) -> Response`.
+
+    Generating and compiling takes about a millisecond, so a route does it at its first request.
+
+    Args:
+        model: The endpoint.
+        options: How what it returns becomes a response.
+        overrides: Dependencies to replace, as `app.dependency_overrides` holds them.
+        strict_content_type: Whether a body without a `Content-Type` is kept as bytes; otherwise it is read as JSON.
+        form_limits: `max_files` and `max_fields` (counts), `max_part_size` (bytes of one field that is no file).
+
+    Raises:
+        RegistrationError: A limit cannot be used.
+    """
+    from velithon.signature.compile import http_plan
+
+    return http_plan(model, options or ResponseOptions(), overrides, strict_content_type, checked_limits(form_limits))
+
+
+def compile_websocket(model: EndpointModel, *, overrides: Overrides | None = None) -> Callable[[Any], Awaitable[None]]:
+    """Make the function that runs a WebSocket endpoint: `async plan(websocket) -> None`.
+
+    Args:
+        model: The endpoint.
+        overrides: Dependencies to replace, as `app.dependency_overrides` holds them.
+    """
+    from velithon.signature.compile import websocket_plan
+
+    return websocket_plan(model, overrides)
+
+
+def explain(plan: Callable[..., Any]) -> str:
+    """Return the generated source of a plan."""
+    text: str = plan.__velithon_source__  # type: ignore[attr-defined]
+    return text
+
+
+source = explain

@@ -10,76 +10,32 @@ from pydantic_core import ValidationError
 
 from velithon.background import injected_tasks
 from velithon.concurrency import run_in_threadpool
-from velithon.exceptions import RegistrationError
 from velithon.signature import bind, values
 from velithon.signature.fastjson import fast_validator
 from velithon.signature.fields import Field, Undefined
 from velithon.signature.forms import form_arguments
+from velithon.signature.limits import DEFAULT_LIMITS
 from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
 from velithon.signature.overrides import overridden
 from velithon.signature.plan import PlanWriter, called
 
-DEFAULT_LIMITS: dict[str, int] = {"max_files": 1000, "max_fields": 1000, "max_part_size": 1024 * 1024}
+Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
 
 
-def compile_http(
+def http_plan(
     model: EndpointModel,
-    options: ResponseOptions | None = None,
-    *,
-    overrides: Mapping[Callable[..., Any], Callable[..., Any]] | None = None,
-    strict_content_type: bool = True,
-    form_limits: Mapping[str, int] | None = None,
+    options: ResponseOptions,
+    overrides: Overrides | None,
+    strict_content_type: bool,
+    limits: dict[str, int],
 ) -> Callable[[Any], Awaitable[Any]]:
-    """Make the function that answers an endpoint's requests: `async plan(request) -> Response`.
-
-    Generating and compiling takes about a millisecond, so a route does it at its first request.
-
-    Args:
-        model: The endpoint.
-        options: How what it returns becomes a response.
-        overrides: Dependencies to replace, as `app.dependency_overrides` holds them.
-        strict_content_type: Whether a body without a `Content-Type` is kept as bytes; otherwise it is read as JSON.
-        form_limits: `max_files` and `max_fields` (counts), `max_part_size` (bytes of one field that is no file).
-    """
-    limits = checked_limits(form_limits)
-    active = overridden(model, overrides) if overrides else model
-    return HTTPPlan(active, options or ResponseOptions(), strict_content_type, limits).build()
+    """Make the function that answers an endpoint's requests; see `velithon.signature.compile_http`."""
+    return HTTPPlan(overridden(model, overrides) if overrides else model, options, strict_content_type, limits).build()
 
 
-def compile_websocket(
-    model: EndpointModel, *, overrides: Mapping[Callable[..., Any], Callable[..., Any]] | None = None
-) -> Callable[[Any], Awaitable[None]]:
-    """Make the function that runs a WebSocket endpoint: `async plan(websocket) -> None`.
-
-    Args:
-        model: The endpoint.
-        overrides: Dependencies to replace, as `app.dependency_overrides` holds them.
-    """
+def websocket_plan(model: EndpointModel, overrides: Overrides | None) -> Callable[[Any], Awaitable[None]]:
+    """Make the function that runs a WebSocket endpoint; see `velithon.signature.compile_websocket`."""
     return WebSocketPlan(overridden(model, overrides) if overrides else model).build()
-
-
-def explain(plan: Callable[..., Any]) -> str:
-    """Return the generated source of a plan."""
-    source: str = plan.__velithon_source__  # type: ignore[attr-defined]
-    return source
-
-
-source = explain
-
-
-def checked_limits(limits: Mapping[str, int] | None) -> dict[str, int]:
-    """Return the limits of forms with the defaults for what is not said.
-
-    Raises:
-        RegistrationError: A limit is unknown, or is no number of at least 0.
-    """
-    given = dict(limits or {})
-    for name, value in given.items():
-        if name not in DEFAULT_LIMITS:
-            raise RegistrationError(f"form_limits has no {name!r}; it takes {', '.join(DEFAULT_LIMITS)}")
-        if type(value) is not int or value < 0:
-            raise RegistrationError(f"form_limits[{name!r}] must be a number of at least 0, not {value!r}")
-    return {**DEFAULT_LIMITS, **given}
 
 
 def result_function(model: EndpointModel, options: ResponseOptions) -> Callable[..., Any]:

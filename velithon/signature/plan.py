@@ -362,4 +362,3 @@ def security_scopes() -> Any:
     from velithon.security import SecurityScopes
 
     return SecurityScopes
-
