@@ -1,0 +1,130 @@
+"""The documents whose code is executed: their fenced blocks, by name, and which test runs which."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import pytest
+
+F = TypeVar("F", bound=Callable[..., None])
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_FENCE = re.compile(r"\s*```(\w*)\s*$")
+_HEADING = re.compile(r"(#+) (.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        name: "chapter / heading"; where a heading has several blocks of a language, " #2" and so on follow.
+        language: The word after the fence.
+        line: The line of the first line of code, in the document.
+        code: The code.
+    """
+
+    name: str
+    language: str
+    line: int
+    code: str
+
+
+@dataclass
+class Document:
+    """A document and the tests that run it.
+
+    Attributes:
+        path: Where it is.
+        prelude: Code that supplies what the text takes for granted.
+        rewrite: Words that are read as others.
+        excepted: Blocks that no test runs, with the reason.
+    """
+
+    path: Path
+    prelude: str = ""
+    rewrite: Mapping[str, str] = field(default_factory=dict)
+    excepted: dict[str, str] = field(default_factory=dict)
+    tested: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        text = self.path.read_text()
+        for word, other in self.rewrite.items():
+            text = re.sub(rf"\b{word}\b", other, text)
+        self.blocks = {block.name: block for block in _blocks(text)}
+
+    def block(self, *names: str, prelude: str = "") -> Callable[[F], F]:
+        """Return a decorator: the test's `space` fixture is a module in which these blocks ran, one after the other.
+
+        Args:
+            names: The blocks.
+            prelude: Code that runs after the document's prelude and before the blocks.
+
+        Raises:
+            KeyError: There is no such block.
+        """
+        blocks = [self.blocks[name] for name in names]
+        self.tested.update(names)
+
+        def decorate(test: F) -> F:
+            marked: F = pytest.mark.block(self, blocks, prelude)(test)
+            return marked
+
+        return decorate
+
+    def run(self, blocks: list[Block], prelude: str) -> ModuleType:
+        """Run blocks in a new module; tracebacks show the document's lines."""
+        module = ModuleType("main")
+        exec(self.prelude + "\n" + prelude, module.__dict__)
+        for block in blocks:
+            code = compile("\n" * (block.line - 1) + block.code, str(self.path), "exec", dont_inherit=True)
+            exec(code, module.__dict__)
+        return module
+
+
+def _blocks(text: str) -> Iterator[Block]:
+    headings: list[str] = []
+    seen: dict[tuple[str, str], int] = {}
+    start, language, inside = 0, "", False
+    lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
+        if fence := _FENCE.match(line):
+            if inside:
+                name = " / ".join(headings[1:2] + headings[-1:] if len(headings) > 2 else headings[1:])
+                count = seen[name, language] = seen.get((name, language), 0) + 1
+                suffix = f" #{count}" if count > 1 else ""
+                yield Block(name + suffix, language, start + 1, "\n".join(lines[start : number - 1]))
+            else:
+                start, language = number, fence[1]
+            inside = not inside
+        elif not inside and (heading := _HEADING.match(line)):
+            level = len(heading[1])
+            headings = [*headings[: level - 1], *[""] * (level - 1 - len(headings)), heading[2]]
+
+
+GUIDE = Document(
+    _ROOT / "docs" / "guide" / "velithon-user-guide.md",
+    prelude="""
+from velithon import Velithon, WebSocket
+from velithon.datastructures import UploadFile
+from velithon.endpoint import HTTPEndpoint
+from velithon.exceptions import HTTPException
+from velithon.params import File, Form
+from velithon.requests import Request
+from velithon.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from velithon.websocket import WebSocketDisconnect
+
+app = Velithon()
+""",
+)
+BEST_PRACTICES = Document(_ROOT / "docs" / "guide" / "velithon-best-practices.md")
+
+_AS_VELITHON = {"fastapi": "velithon", "FastAPI": "Velithon"}
+
+PATTERNS = Document(Path(__file__).parent / "documents" / "fastapi-patterns.md", rewrite=_AS_VELITHON)
+FASTAPI_GUIDE = Document(Path(__file__).parent / "documents" / "fastapi-guide.md", rewrite=_AS_VELITHON)
+
+DOCUMENTS = (GUIDE, BEST_PRACTICES)
