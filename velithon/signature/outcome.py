@@ -103,8 +103,9 @@ def read_outcome(model: EndpointModel, options: ResponseOptions, *, complete: bo
 def _read_annotation(model: EndpointModel, is_generator: bool, complete: bool) -> tuple[Any, Any]:
     """Return the response model and the stream's item type that the return annotation means."""
     annotation = model.returns
-    if isinstance(annotation, ForwardRef):
-        annotation = _evaluate(model, annotation.__forward_arg__, complete)
+    if isinstance(annotation, str | ForwardRef):
+        text = annotation if isinstance(annotation, str) else annotation.__forward_arg__
+        annotation = _evaluate(model, text, complete)
     if annotation is inspect.Signature.empty or is_subclass(annotation, StarletteResponse):
         return None, None
     if is_generator and (annotation in _STREAM_ORIGINS or get_origin(annotation) in _STREAM_ORIGINS):
