@@ -47,12 +47,12 @@ def add_responses(operation: dict[str, Any], route: DocumentedRoute, definitions
 def _status(route: DocumentedRoute) -> str:
     if route.status_code is not None:
         return str(int(route.status_code))
-    return _default_status(route.response_class)
+    return _default_status(route.response_class.__init__)
 
 
 @cache
-def _default_status(response_class: Any) -> str:
-    parameter = inspect.signature(response_class.__init__).parameters.get("status_code")
+def _default_status(constructor: Any) -> str:
+    parameter = inspect.signature(constructor).parameters.get("status_code")
     default = parameter.default if parameter is not None else None
     return str(default if isinstance(default, int) else 200)
 

@@ -1,0 +1,70 @@
+"""`velithon openapi`: write the OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from velithon.cli import app, fail
+
+__all__ = ["openapi"]
+
+AppOption = Annotated[str, typer.Option("--app", help="The application, such as main:app.", show_default=False)]
+FactoryOption = Annotated[bool, typer.Option("--factory", help="The attribute is a function that returns it.")]
+
+
+@app.command()
+def openapi(
+    target: AppOption,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write; by default the standard output.")
+    ] = None,
+    form: Annotated[
+        Literal["json", "yaml"] | None,
+        typer.Option("--format", help="Default: the output file's extension, or json.", show_default=False),
+    ] = None,
+    factory: FactoryOption = False,
+) -> None:
+    """Write the OpenAPI document of an application."""
+    document = load(target, factory=factory).openapi()
+    if form is None:
+        form = "yaml" if output is not None and output.suffix in {".yaml", ".yml"} else "json"
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n" if form == "json" else _yaml(document)
+    write(text, output)
+
+
+def load(target: str, *, factory: bool) -> Any:
+    """Return the Velithon application that an option names, or end the command with the reason why not."""
+    from velithon.application import Velithon
+    from velithon.cli.loading import AppTarget, LoadError
+
+    try:
+        found = AppTarget(target, factory=factory)()
+    except LoadError as exc:
+        raise fail(str(exc)) from exc
+    if not isinstance(found, Velithon):
+        raise fail(f"{target!r} is a {type(found).__name__}, not a Velithon application")
+    return found
+
+
+def write(text: str, output: Path | None) -> None:
+    """Write text to a file, or to the standard output."""
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise fail(f"--output: cannot write to {output}: {exc}") from exc
+
+
+def _yaml(document: dict[str, Any]) -> str:
+    try:
+        import yaml
+    except ImportError as exc:
+        raise fail('--format yaml needs PyYAML: pip install "velithon[yaml]"') from exc
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    return text
