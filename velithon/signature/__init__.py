@@ -1,8 +1,8 @@
 """The signature compiler: a Python signature -> a model -> the plan that answers requests, and the documents.
 
 `read_endpoint` reads a signature once, at registration. `compile_http` and `compile_websocket` write, compile and
-return a function for one endpoint that does only what this endpoint needs; `explain` shows its source. What writes plans
-is imported with the first of them, after the start.
+return a function for one endpoint that does only what this endpoint needs; `explain` shows its source. What writes
+plans is imported with the first of them, after the start.
 """
 
 from __future__ import annotations

@@ -121,7 +121,9 @@ def holds_many(annotation: Any, cls: type) -> bool:
     """Tell whether the annotation is a sequence of `cls`, or a union with one."""
     if is_union(annotation):
         return any(holds_many(arg, cls) for arg in get_args(annotation))
-    return is_sequence(annotation) and all(holds(arg, cls) for arg in get_args(annotation))
+    args = get_args(annotation)
+    # A bare `list` says nothing about what it holds.
+    return bool(args) and is_sequence(annotation) and all(holds(arg, cls) for arg in args)
 
 
 def model_of(annotation: Any) -> type[BaseModel] | None:

@@ -61,9 +61,15 @@ else:  # `asyncio`'s also sees callables that carry the marker, such as `unittes
 
 _empty = inspect.Signature.empty
 _STREAMS = {AsyncIterable, AsyncIterator, AsyncGenerator, Iterable, Iterator, Generator}
+
+
+async def _no_values() -> AsyncGenerator[None, None]:
+    yield
+
+
 _CONTEXT_HELPERS = {
     contextlib.contextmanager(lambda: iter(())).__code__,
-    contextlib.asynccontextmanager(lambda: None).__code__,
+    contextlib.asynccontextmanager(_no_values).__code__,
 }
 # FastAPI's own, with its order: a Request is an HTTPConnection too.
 _CONNECTION: tuple[tuple[type, Injected], ...] = (
