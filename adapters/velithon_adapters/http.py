@@ -269,7 +269,8 @@ class HTTPSend:
             headers = [header for header in headers if header[0] != "content-length"]
         self._status = int(status)
         self._headers = headers
-        if has_body(status) and self._method != "HEAD":
+        # Who knows the length has the body at hand.
+        if self._left is None and has_body(status) and self._method != "HEAD":
             self._timer = asyncio.get_running_loop().call_later(_START_DELAY, self._open)
 
     def _open(self) -> None:
