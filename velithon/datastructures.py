@@ -126,6 +126,11 @@ class RSGIHeaders(Headers):
             return super().get(key, default)
         return value
 
+    def getlist(self, key: str) -> list[str]:
+        if key.lower() in ("cookie", "host"):
+            return super().getlist(key)
+        return self._rsgi.get_all(key)
+
     def __getitem__(self, key: str) -> str:
         value = self.get(key)
         if value is None:

@@ -7,24 +7,25 @@ for the request. What a responder raises is the face's to let through; `Errors` 
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from starlette import responses as starlette
 
 from velithon.exceptions import VelithonError
+from velithon.middleware.scope import ServerScope
 from velithon.requests import Request, RSGIRequest
-from velithon.responses import AppResponse, Response, StreamingResponse
+from velithon.responses import AppResponse, Response
+from velithon_adapters.scope import RSGIScope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from contextlib import AsyncExitStack
 
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from velithon.application import Velithon
     from velithon.middleware.errors import Errors
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
     Responder = Callable[[Request], Awaitable[Any]]
     RSGIApp = Callable[[HTTPScope, HTTPProtocol], Awaitable[None]]
@@ -66,17 +67,23 @@ def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: Erro
     return app
 
 
-def rsgi_face(respond: Responder, app: Velithon, errors: Errors | None = None) -> RSGIApp:
+def rsgi_face(
+    respond: Responder,
+    app: Velithon,
+    errors: Errors | None = None,
+    make: Callable[[Any, Any, Velithon], RSGIRequest] = RSGIRequest,
+) -> RSGIApp:
     """Return the RSGI application of a responder, for HTTP.
 
     Args:
         respond: Answers HTTP requests.
         app: The application whose state and router the requests show.
         errors: Answers what was raised. Without it exceptions go on to the caller, which is a layer further out.
+        make: Makes the request.
     """
 
     async def serve(scope: HTTPScope, protocol: HTTPProtocol) -> None:
-        request = RSGIRequest(scope, protocol, app)
+        request = make(scope, protocol, app)
         response: Any = None
         try:
             response = await respond(request)
@@ -85,6 +92,8 @@ def rsgi_face(respond: Responder, app: Velithon, errors: Errors | None = None) -
             pending = response.send_rsgi(scope, protocol)
             if pending is not None:
                 await pending
+            if request._asgi_receive is not None:
+                request._close_receive()
             if response.background is not None:
                 await app._in_flight.run(response.background)
         except BaseException as exc:
@@ -119,15 +128,23 @@ def rsgi_entry(app: Velithon) -> RSGIApp:
         response: Any = None
         try:
             try:
-                exact = (router._table or router.table).exact.get(scope.path)
-                found = None if exact is None else exact.by_method.get(scope.method)
-                if found is None or not found.direct:
-                    response = await router.respond(request)
+                table = router._table or router.table
+                path = scope.path
+                exact = table.exact.get(path)
+                if exact is not None:
+                    found = exact.by_method.get(scope.method)
+                    if found is None or not found.direct:
+                        response = await router.respond(request)
+                    else:
+                        request._route = found.route
+                        if found.path_params:
+                            request._params = dict(found.path_params)
+                        response = await found.route.respond(request)  # type: ignore[attr-defined]
+                elif (answer := table.direct(scope.method, path)) is not None:
+                    request._route, request._params = answer
+                    response = await answer[0].respond(request)
                 else:
-                    request._route = found.route
-                    if found.path_params:
-                        request._params = dict(found.path_params)
-                    response = await found.route.respond(request)  # type: ignore[attr-defined]
+                    response = await router.respond(request)
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
                 response = await errors.respond(request, exc)
             if not isinstance(response, Response):
@@ -201,70 +218,6 @@ def adopt(response: Any, request: Request) -> Response:
     return AppResponse(response, request)
 
 
-class CapturedResponse(StreamingResponse):
-    """The response of an ASGI application, taken between its start and its body."""
-
-    def __init__(self, message: Message, body: AsyncIterator[bytes]) -> None:
-        self.status_code = message["status"]
-        self.raw_headers = list(message.get("headers", []))
-        self.body_iterator = body
-        self.background = None
-
-
-def capture(app: ASGIApp) -> Responder:
-    """Return the responder of an ASGI application: it runs in a task, and its body streams through as it is made."""
-
-    async def respond(request: Request) -> CapturedResponse:
-        loop = asyncio.get_running_loop()
-        started: asyncio.Future[Message] = loop.create_future()
-        # One message at a time, so that the application is no faster than its reader.
-        chunks: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=1)
-        reading = True
-
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                if not started.done():
-                    started.set_result(message)
-            elif reading:
-                await chunks.put(message)
-
-        async def run() -> None:
-            try:
-                await app(request.scope, AppResponse.receive_of(request), send)
-            finally:
-                if reading and started.done():
-                    await chunks.put(None)
-
-        async def body() -> AsyncIterator[bytes]:
-            nonlocal reading
-            try:
-                while (message := await chunks.get()) is not None:
-                    if chunk := message.get("body", b""):
-                        yield chunk
-                    if not message.get("more_body", False):
-                        return
-                await task
-            finally:
-                reading = False
-                # An application that waits to hand over a chunk nobody will read must come free.
-                while not chunks.empty():
-                    chunks.get_nowait()
-
-        task = loop.create_task(run())
-        request.__dict__.setdefault("_tasks", set()).add(task)
-        try:
-            await asyncio.wait((started, task), return_when=asyncio.FIRST_COMPLETED)
-        except BaseException:
-            task.cancel()
-            raise
-        if not started.done():
-            await task
-            raise VelithonError("The application behind a middleware ended without starting a response.")
-        return CapturedResponse(started.result(), body())
-
-    return respond
-
-
 class LayersResponse(AppResponse):
     """Stands for the answer of everything inside the outermost layer, where that layer is no dispatch function."""
 
@@ -275,7 +228,13 @@ class LayersResponse(AppResponse):
         self.rsgi = rsgi
 
     async def _watch(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
+        request = self.request
         watched = WatchedProtocol(protocol)
+        if isinstance(request, RSGIRequest):
+            # From here on the request's own answer, such as an error's, goes through the same object.
+            request._protocol = watched
+            if not isinstance(scope, RSGIScope):
+                scope = ServerScope(scope, request)
         try:
             await self.rsgi(scope, watched)
         finally:
@@ -308,6 +267,42 @@ class WatchedProtocol:
         if name.startswith("response_"):
             self.started = True
         return getattr(self.inner, name)
+
+
+def request_of(scope: Any, protocol: Any, app: Velithon) -> RSGIRequest:
+    """Return the request inside an RSGI layer: the one from outside, unless the layer put something in its place."""
+    if type(scope) is ServerScope:
+        outside = scope.request
+        if protocol is outside._protocol:
+            return outside
+        request = RSGIRequest(scope, protocol, app)
+        request._scope = outside.scope
+        if "_body" in outside.__dict__:
+            request._body = outside._body
+        return request
+    request = RSGIRequest(scope, protocol, app)
+    if isinstance(scope, RSGIScope):
+        request._scope = request.scope
+    return request
+
+
+def bridged(asgi: ASGIApp, app: Velithon) -> RSGIApp:
+    """Return the RSGI form, for HTTP, of an ASGI layer inside an application."""
+
+    async def rsgi(scope: Any, protocol: Any) -> None:
+        request = request_of(scope, protocol, app)
+        send: Any = request._send
+        try:
+            await asgi(request.scope, AppResponse.receive_of(request), send)
+        except BaseException:
+            send.close()
+            raise
+        else:
+            send.finish()
+        finally:
+            request._close_receive()
+
+    return rsgi
 
 
 def layered(asgi: ASGIApp, rsgi: RSGIApp) -> Responder:

@@ -8,20 +8,20 @@ from starlette._utils import get_route_path
 from starlette.datastructures import Address, Headers, QueryParams, State
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.requests import Request as StarletteRequest
-from velithon_adapters.http import HTTPReceive, HTTPSend
-from velithon_adapters.scope import RSGIScope, asgi_scope, body_length, parse_address
 
 from velithon.datastructures import RSGIHeaders
 from velithon.exceptions import HTTPException
+from velithon_adapters.http import HTTPReceive, HTTPSend
+from velithon_adapters.scope import RSGIScope, asgi_scope, body_length, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, MutableMapping
     from contextlib import AsyncExitStack
 
     from starlette.types import Receive, Scope, Send
-    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
     from velithon.application import Velithon
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
 __all__ = ["ClientDisconnect", "HTTPConnection", "Request"]
 
@@ -52,6 +52,18 @@ class Request(StarletteRequest[Any]):
     @property
     def _route_path(self) -> str:
         return get_route_path(self.scope)
+
+    @property
+    def _path(self) -> str:
+        return cast("str", self.scope["path"])
+
+    @property
+    def _scheme(self) -> str:
+        return cast("str", self.scope.get("scheme", "http"))
+
+    @property
+    def _http_version(self) -> str:
+        return cast("str", self.scope.get("http_version", "1.1"))
 
     def _matched(self, route: Any, path_params: dict[str, Any], root_path: str | None = None) -> None:
         """Note the route that answers and the values in its path, where Starlette's helpers look for them."""
@@ -174,6 +186,20 @@ class RSGIRequest(Request):
         return self._rsgi.method if self._scope is None else cast("str", self._scope["method"])
 
     @property
+    def _path(self) -> str:
+        if self._scope is None and not self._app.root_path:
+            return self._rsgi.path
+        return super()._path
+
+    @property
+    def _scheme(self) -> str:
+        return self._rsgi.scheme if self._scope is None else super()._scheme
+
+    @property
+    def _http_version(self) -> str:
+        return self._rsgi.http_version if self._scope is None else super()._http_version
+
+    @property
     def path_params(self) -> dict[str, Any]:
         if self._scope is None:
             return self._params if self._params is not None else {}
@@ -220,6 +246,12 @@ class RSGIRequest(Request):
         if receive is None:
             receive = self._asgi_receive = HTTPReceive(self._protocol, body_length(self._rsgi))
         return receive
+
+    def _close_receive(self) -> None:
+        """Tell those who wait for the client to leave that the response is done, as ASGI servers do."""
+        close = getattr(self._asgi_receive, "close", None)
+        if close is not None:
+            close()
 
     @property
     def _receive(self) -> Receive:  # type: ignore[override]

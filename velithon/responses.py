@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette import responses as starlette
+from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.datastructures import MutableHeaders
 
 from velithon.background import claim
@@ -140,10 +141,14 @@ class Response(starlette.Response):
     def set_header(self, name: str, value: str) -> None:
         """Set one header, replacing what it had. `name` is in lower case."""
         if self._raw is not None:
-            self.headers[name] = value
+            MutableHeaders(raw=self._raw)[name] = value
         else:
-            self._pairs = [pair for pair in self._pairs or () if pair[0] != name]
-            self._pairs.append((name, value))
+            pairs = self._pairs or ()
+            for pair in pairs:
+                if pair[0] == name:
+                    pairs = [pair for pair in pairs if pair[0] != name]
+                    break
+            self._pairs = [*pairs, (name, value)]
 
     def append_header(self, name: str, value: str) -> None:
         """Add one header beside those of the same name. `name` is in lower case."""
@@ -155,16 +160,38 @@ class Response(starlette.Response):
     def get_header(self, name: str) -> str | None:
         """Return the first value of one header, or `None`. `name` is in lower case."""
         if self._raw is not None:
-            return self.headers.get(name)
+            return MutableHeaders(raw=self._raw).get(name)
         for key, value in self._pairs or ():
             if key == name:
                 return value
         return None
 
+    def add_vary(self, name: str) -> None:
+        """Add a request header's name to `Vary`, unless it is there."""
+        if self._raw is not None:
+            values = MutableHeaders(raw=self._raw).getlist("vary")
+        else:
+            values = [value for key, value in self._pairs or () if key == "vary"]
+        present = {part.strip().lower() for value in values for part in value.split(",")}
+        if not present & {"*", name.lower()}:
+            self.set_header("vary", ", ".join([*values, name]))
+
+    @property
+    def headers(self) -> MutableHeaders:
+        """The headers, to be read and changed."""
+        headers = self.__dict__.get("_headers")
+        if headers is None:
+            headers = self._headers = ResponseHeaders(self)
+        return headers  # type: ignore[no-any-return]
+
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
         if send is not None:
             await super().__call__(scope, receive, send)
+            return
+        if scope.proto != "http":
+            # A layer's answer to a handshake: RSGI carries its status.
+            receive.close(self.status_code)
             return
         pending = self.send_rsgi(scope, receive)
         if pending is not None:
@@ -193,6 +220,66 @@ class Response(starlette.Response):
         else:
             protocol.response_empty(status, self.rsgi_headers())
         return None
+
+
+class ResponseHeaders(MutableHeaders):
+    """Starlette's `MutableHeaders` over a response: the common calls work on its pairs of `str`, any other on bytes.
+
+    Once somebody asked for bytes these are the truth. The length of the body is not among the pairs.
+    """
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    @property
+    def _list(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+        return self._response.raw_headers
+
+    @_list.setter
+    def _list(self, value: list[tuple[bytes, bytes]]) -> None:
+        self._response.raw_headers = value
+
+    def _paired(self, key: str) -> str | None:
+        """Return the name in lower case, or `None` where only the bytes will do."""
+        key = key.lower()
+        return None if self._response._raw is not None or key == "content-length" else key
+
+    def __setitem__(self, key: str, value: str) -> None:
+        name = self._paired(key)
+        if name is None:
+            super().__setitem__(key, value)
+        else:
+            value.encode("latin-1")
+            self._response.set_header(name, value)
+
+    def __getitem__(self, key: str) -> str:
+        name = self._paired(key)
+        if name is None:
+            return super().__getitem__(key)
+        value = self._response.get_header(name)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __contains__(self, key: Any) -> bool:
+        name = self._paired(key)
+        return super().__contains__(key) if name is None else self._response.get_header(name) is not None
+
+    def append(self, key: str, value: str) -> None:
+        """Add a header beside those of the same name."""
+        name = self._paired(key)
+        if name is None:
+            super().append(key, value)
+        else:
+            value.encode("latin-1")
+            self._response.append_header(name, value)
+
+    def setdefault(self, key: str, value: str) -> str:
+        """Set a header unless it is there; return what is there then."""
+        if key in self:
+            return self[key]
+        self[key] = value
+        return value
 
 
 class HTMLResponse(Response):
@@ -429,7 +516,18 @@ class AppResponse(Response):
             self.started = True
             await send(message)
 
-        await self.app(request.scope, self.receive_of(request), watched)
+        await self.handled(request.scope, self.receive_of(request), watched)
+
+    @property
+    def handled(self) -> ASGIApp:
+        """The application behind the users' exception handlers, as Starlette's layer wraps what is mounted."""
+        if not self.inside:
+            return self.app
+        scope = self.request.scope
+        errors = getattr(scope.get("app"), "_errors", None)
+        if errors is not None:
+            scope.setdefault("starlette.exception_handlers", errors.tables)
+        return wrap_app_handling_exceptions(self.app, self.request)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Run the application over the bridge."""

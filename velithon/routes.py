@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from starlette import routing as starlette
 from starlette._exception_handler import wrap_app_handling_exceptions
-from starlette._utils import is_async_callable
-from starlette.datastructures import URL
-from starlette.routing import BaseRoute, Match, NoMatchFound, get_name
-from starlette.websockets import WebSocket
+from starlette.routing import BaseRoute, Match, get_name
 
 from velithon.datastructures import Default, DefaultPlaceholder
 from velithon.endpoint import HTTPEndpoint, endpoint_methods, is_asgi, method_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces import asgi_face
 from velithon.requests import Request
-from velithon.resolver import PREDICTABLE, Found, Table
-from velithon.responses import AppResponse, JSONResponse, RedirectResponse, Response
+from velithon.resolver import PREDICTABLE
+from velithon.responses import AppResponse, JSONResponse
 from velithon.signature import (
     EndpointModel,
     ResponseOptions,
@@ -29,13 +26,14 @@ from velithon.signature import (
     compile_websocket,
     read_endpoint,
 )
+from velithon.signature.outcome import read_outcome
 
 if TYPE_CHECKING:
     from enum import Enum
 
     from pydantic.main import IncEx
     from starlette.middleware import Middleware
-    from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from velithon.application import Velithon
     from velithon.faces import Responder
@@ -70,7 +68,7 @@ class RouteOptions(TypedDict, total=False):
         max_body_size: In bytes; a larger body is answered with 413.
         form_limits: `max_files`, `max_fields` (counts), `max_part_size` (bytes of one field that is no file).
         strict_content_type: Whether a JSON body needs a JSON `Content-Type`.
-        raises: `HTTPException` subclasses that belong in the document.
+        raises: `HTTPException` subclasses, or instances, that belong in the document.
         tags: Likewise for the document: `summary`, `description`, `response_description`, `responses`, `deprecated`,
             `operation_id`, `include_in_schema`, `callbacks`, `openapi_extra`, `generate_unique_id_function`.
     """
@@ -90,7 +88,7 @@ class RouteOptions(TypedDict, total=False):
     max_body_size: int | None
     form_limits: dict[str, Any] | None
     strict_content_type: Any
-    raises: Sequence[type[Exception]]
+    raises: Sequence[type[Exception] | Exception]
     tags: Sequence[str | Enum] | None
     summary: str | None
     description: str | None
@@ -230,7 +228,9 @@ class Route(starlette.Route):
             self.model = self._model(endpoint)
 
     def _model(self, call: Callable[..., Any]) -> EndpointModel:
-        return read_endpoint(call, path=self.path_format, kind="http", dependencies=self.dependencies, name=self.name)
+        model = read_endpoint(call, path=self.path_format, kind="http", dependencies=self.dependencies, name=self.name)
+        read_outcome(model, self.response_options)  # a wrong response model is told here, not by the first request
+        return model
 
     @property
     def allowed_methods(self) -> set[str]:
@@ -407,8 +407,10 @@ class WebSocketRoute(starlette.WebSocketRoute):
                 endpoint, path=self.path_format, kind="websocket", dependencies=self.dependencies, name=self.name
             )
             app = self._session
-        for cls, args, kwargs in reversed(self.middleware):
-            app = cls(app, *args, **kwargs)
+        if self.middleware:
+            from velithon.middleware.stack import websocket_stack
+
+            app = websocket_stack(app, self.middleware)
         self.app = app
         self._plans: dict[tuple[Any, ...], Callable[[Any], Awaitable[None]]] = {}
 
@@ -427,7 +429,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
         key = tuple((id(call), id(other)) for call, other in overrides.items())
         plan = self._plans.get(key)
         if plan is None:
-            assert self.model is not None  # noqa: S101 - narrows the type; only function endpoints get here
+            assert self.model is not None
             plan = self._plans[key] = compile_websocket(self.model, overrides=dict(overrides) or None)
         return plan
 
@@ -455,7 +457,7 @@ class RouteList(list[BaseRoute]):
         super().__init__(routes)
         self._tell = changed
 
-    def _changed(name: str) -> Any:  # type: ignore[misc]  # noqa: N805 - makes the methods below
+    def _changed(name: str) -> Any:  # type: ignore[misc]
         change = getattr(list, name)
 
         @functools.wraps(change)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.base import BaseHTTPMiddleware as StarletteBaseHTTPMiddleware
 
-from velithon.faces import asgi_face, capture
+from velithon.capture import begun, capture
+from velithon.faces import asgi_face
 from velithon.requests import Request
 from velithon.responses import Response
 
@@ -37,22 +38,31 @@ class BaseHTTPMiddleware(StarletteBaseHTTPMiddleware):
     def __init__(self, app: ASGIApp, dispatch: DispatchFunction | None = None) -> None:
         self.app = app
         self.dispatch_func: Any = self.dispatch if dispatch is None else dispatch
-        self._face: ASGIApp | None = None
 
     async def dispatch(self, request: Any, call_next: Any) -> Any:
-        """Answer the request, with or without `await call_next(request)`."""
+        """Answer the request, with or without `await call_next(request)`.
+
+        What `call_next` returns is a `velithon.responses.Response` of which nothing was sent yet.
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no dispatch(request, call_next).")
+
+    async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a WebSocket, as an ASGI layer does; by default it goes on to `self.app`."""
+        await self.app(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run as an ASGI layer, under an application that is not Velithon's."""
-        if self._face is None:
-            call_next = capture(self.app)
+        if scope["type"] == "http":
+            dispatch, call_next = self.dispatch_func, begun(capture(self.app))
 
-            async def respond(request: Request) -> Any:
-                return await self.dispatch_func(request, call_next)
+            def respond(request: Request) -> Any:
+                return dispatch(request, call_next)
 
-            self._face = asgi_face(respond, otherwise=self.app)
-        await self._face(scope, receive, send)
+            await asgi_face(respond)(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self.dispatch_websocket(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 def dispatch_of(layer: Any) -> DispatchFunction | None:

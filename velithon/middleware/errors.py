@@ -14,17 +14,22 @@ from velithon.faces import adopt
 from velithon.requests import RSGIRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp
 
     from velithon.requests import Request
     from velithon.responses import Response
 
-__all__ = ["ERROR_HOOKS", "Errors", "ServerErrorMiddleware"]
+__all__ = ["ERROR_HOOKS", "Errors", "ServerErrorMiddleware", "on_server_error"]
 
 # In a request's scope: functions of layers that want their headers on the 500 response, which is made outside of them.
 ERROR_HOOKS = "velithon.error_hooks"
+
+
+def on_server_error(request: Request, hook: Callable[[Request, Response], None]) -> None:
+    """Let `hook(request, response)` change the 500 response, should this request end in one."""
+    request.scope.setdefault(ERROR_HOOKS, []).append(hook)
 
 
 class Errors:

@@ -11,13 +11,12 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from velithon_adapters import ASGIAdapter
-
+from velithon.capture import begun, capture
 from velithon.exceptions import RegistrationError
-from velithon.faces import asgi_face, capture, layered, rsgi_face
+from velithon.faces import asgi_face, bridged, layered, request_of, rsgi_face
 from velithon.middleware.base import dispatch_of
-from velithon.requests import RSGIRequest
-from velithon.responses import AppResponse
+from velithon_adapters import ASGIAdapter, ASGIWebsocket, RSGIProtocol, RSGIScope, asgi_scope, unwrap
+from velithon_adapters.websocket import RSGIWebsocketProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from velithon.faces import Responder, RSGIApp
     from velithon.requests import Request
 
-__all__ = ["Stack", "build_stack"]
+__all__ = ["Stack", "build_stack", "route_stack", "websocket_stack"]
 
 
 @dataclass(slots=True)
@@ -52,7 +51,7 @@ class Stack:
         return self.rsgi is None
 
     def rsgi_form(self, app: Velithon) -> RSGIApp:
-        return self.rsgi or rsgi_face(self.respond, app)
+        return self.rsgi or rsgi_face(self.respond, app, make=request_of)
 
 
 class Next:
@@ -64,11 +63,35 @@ class Next:
 
     def __call__(self, scope: Any, receive: Any, send: Any = None) -> Awaitable[None]:
         if send is None:
-            return self._rsgi(scope, receive)
+            return self.__rsgi__(scope, receive)
         return self._asgi(scope, receive, send)
 
     def __rsgi__(self, scope: Any, protocol: Any) -> Awaitable[None]:
+        if scope.proto != "http":
+            return websocket_over(self._asgi, scope, protocol)
+        if type(protocol) is RSGIProtocol and isinstance(scope, RSGIScope):
+            # An RSGI layer on an ASGI server that let everything through.
+            original = unwrap(protocol)
+            if original is not None:
+                return self._asgi(scope.asgi, *original)
         return self._rsgi(scope, protocol)
+
+
+async def websocket_over(asgi: ASGIApp, scope: Any, protocol: Any) -> None:
+    """Run a WebSocket that came through an RSGI layer, in the ASGI form that all WebSockets have inside."""
+    asgi_dictionary = scope.asgi if isinstance(scope, RSGIScope) else asgi_scope(scope)
+    if type(protocol) is RSGIWebsocketProtocol and not protocol.closed:
+        # Nobody took its place: from here on what is under it answers, with all that ASGI carries.
+        protocol.closed = True
+        await asgi(asgi_dictionary, protocol._receive, protocol._send)
+        return
+    websocket = ASGIWebsocket(protocol)
+    try:
+        await asgi(asgi_dictionary, websocket.receive, websocket.send)
+    except BaseException:
+        websocket.fail()
+        raise
+    websocket.finish()
 
 
 def build_stack(respond: Responder, otherwise: ASGIApp | None, layers: Iterable[Middleware], app: Velithon) -> Stack:
@@ -98,7 +121,7 @@ def _extend(stack: Stack, layer: Any, app: Velithon) -> Stack:
         def respond(request: Request) -> Awaitable[Any]:
             return dispatch(request, call_next)
 
-        return Stack(respond, asgi_face(respond, otherwise=stack.asgi))
+        return Stack(respond, asgi_face(respond, otherwise=getattr(layer, "dispatch_websocket", stack.asgi)))
     asgi, rsgi = forms(layer, app)
     return Stack(capture(asgi), asgi, rsgi)
 
@@ -112,25 +135,26 @@ def forms(layer: Any, app: Velithon) -> tuple[ASGIApp, RSGIApp]:
     rsgi = getattr(layer, "__rsgi__", None)
     if rsgi is not None:
         return layer, rsgi
-    positional = _positional(layer)
-    if positional == 2:
-        return ASGIAdapter(layer), layer
-    if positional == 3 or positional is None:
+    if _asgi_form(layer):
         return layer, bridged(layer, app)
+    return ASGIAdapter(layer), layer
+
+
+def _asgi_form(layer: Any) -> bool:
+    """Tell an ASGI layer from an RSGI layer.
+
+    Raises:
+        RegistrationError: It is neither.
+    """
+    positional = _positional(layer)
+    if positional in (3, None):
+        return True
+    if positional == 2:
+        return False
     raise RegistrationError(
         f"The middleware {type(layer).__name__} is called with (scope, receive, send) or (scope, protocol), "
         f"but its __call__ takes {positional} positional arguments.",
     )
-
-
-def bridged(asgi: ASGIApp, app: Velithon) -> RSGIApp:
-    """Return the RSGI form, for HTTP, of an ASGI layer inside an application."""
-
-    async def rsgi(scope: Any, protocol: Any) -> None:
-        request = RSGIRequest(scope, protocol, app)
-        await asgi(request.scope, request.receive, request._send)
-
-    return rsgi
 
 
 def _positional(layer: Any) -> int | None:
@@ -148,24 +172,23 @@ def _positional(layer: Any) -> int | None:
     )
 
 
-def begun(respond: Responder) -> Responder:
-    """Return a responder whose responses have a status and headers, as a dispatch layer expects of `call_next`."""
-
-    async def call_next(request: Request) -> Any:
-        response = await respond(request)
-        if type(response) is AppResponse:
-            return await capture(response.app)(request)
-        return response
-
-    return call_next
-
-
 def route_stack(respond: Responder, layers: Iterable[Middleware], app: Velithon) -> Responder:
     """Return the responder of one route behind its own layers, the outermost first."""
     stack = build_stack(respond, None, layers, app)
     return stack.respond if stack.direct else layered(stack.asgi, stack.rsgi_form(app))
 
 
-def asgi_form(layer: Any) -> ASGIApp:
-    """Return a layer as WebSocket routes need it."""
-    return ASGIAdapter(layer) if not hasattr(layer, "__rsgi__") and _positional(layer) == 2 else layer
+def websocket_stack(asgi: ASGIApp, layers: Iterable[Middleware]) -> ASGIApp:
+    """Return the ASGI application of a WebSocket route behind its own layers, the outermost first.
+
+    Raises:
+        RegistrationError: A layer has no form that is known.
+    """
+    for cls, args, kwargs in reversed(list(layers)):
+        layer = cls(Next(asgi, _no_http), *args, **kwargs)
+        asgi = layer if hasattr(layer, "__rsgi__") or _asgi_form(layer) else ASGIAdapter(layer)
+    return asgi
+
+
+async def _no_http(scope: Any, protocol: Any) -> None:
+    raise RuntimeError("A WebSocket route was asked for an HTTP response.")

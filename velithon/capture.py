@@ -1,0 +1,147 @@
+"""The answer of an ASGI application as a response object, for those who want to see it before it is sent.
+
+The application runs in a task of its own, which hands over one message at a time: nothing is buffered, and the
+application is no faster than its reader. A response that nobody sends lets its application run on without a reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from velithon.exceptions import VelithonError
+from velithon.faces import adopt
+from velithon.requests import RSGIRequest
+from velithon.responses import AppResponse, Response, StreamingResponse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp, Message
+
+    from velithon.faces import Responder
+    from velithon.requests import Request
+
+__all__ = ["CapturedResponse", "begun", "capture"]
+
+FILE_CHUNK = 256 * 1024
+
+# The loop itself only knows tasks weakly, and work after the response may outlive its request.
+_running: set[asyncio.Task[None]] = set()
+
+
+class Run:
+    """One run of an ASGI application whose messages are taken, not sent."""
+
+    def __init__(self, app: ASGIApp, request: Request) -> None:
+        self.app = app
+        self.request = request
+        self.started: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self.messages: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=1)
+        self.reading = True
+        self.task: asyncio.Task[None] | None = None
+
+    async def send(self, message: Message) -> None:
+        """Take a message."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            if not self.started.done():
+                self.started.set_result(message)
+        elif kind in ("http.response.body", "http.response.pathsend"):
+            if self.reading:
+                await self.messages.put(message)
+        elif kind == "http.response.debug" and not isinstance(self.request, RSGIRequest):
+            await self.request._send(message)
+
+    async def run(self) -> None:
+        """Run the application."""
+        try:
+            await self.app(self.request.scope, AppResponse.receive_of(self.request), self.send)
+        finally:
+            if self.reading and self.started.done():
+                await self.messages.put(None)
+
+    async def start(self) -> CapturedResponse:
+        """Run the application until its response begins.
+
+        Raises:
+            VelithonError: It ended before that.
+        """
+        self.task = task = asyncio.get_running_loop().create_task(self.run())
+        _running.add(task)
+        task.add_done_callback(_running.discard)
+        try:
+            await asyncio.wait((self.started, task), return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            task.cancel()
+            raise
+        if not self.started.done():
+            await task
+            raise VelithonError("The application behind a middleware ended without starting a response.")
+        return CapturedResponse(self)
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """Yield the chunks of the body."""
+        try:
+            while (message := await self.messages.get()) is not None:
+                if message["type"] == "http.response.pathsend":
+                    async with await anyio.open_file(message["path"], "rb") as file:
+                        while chunk := await file.read(FILE_CHUNK):
+                            yield chunk
+                    return
+                if chunk := message.get("body", b""):
+                    yield chunk
+                if not message.get("more_body", False):
+                    return
+            if self.task is not None:
+                await self.task
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Stop reading: an application that waits to hand over a chunk nobody will read comes free."""
+        self.reading = False
+        while not self.messages.empty():
+            self.messages.get_nowait()
+
+
+class CapturedResponse(StreamingResponse):
+    """The response of an ASGI application, taken between its start and its body."""
+
+    def __init__(self, run: Run) -> None:
+        message = run.started.result()
+        self.status_code = message["status"]
+        self.raw_headers = list(message.get("headers", []))
+        self.body_iterator = run.body()
+        self.background = None
+        self._run = run
+
+    def __del__(self) -> None:
+        # Dropped, perhaps for another response: the generator of the body may never have begun, nor then ends.
+        if not self._run.started.get_loop().is_closed():
+            self._run.abandon()
+
+
+def capture(app: ASGIApp) -> Responder:
+    """Return the responder of an ASGI application."""
+
+    def respond(request: Request) -> Any:
+        return Run(app, request).start()
+
+    return respond
+
+
+def begun(respond: Responder) -> Responder:
+    """Return a responder whose responses are Velithon's, with a status and headers, as dispatch layers expect."""
+
+    async def call_next(request: Request) -> Any:
+        response = await respond(request)
+        if not isinstance(response, Response):
+            response = adopt(response, request)
+        if isinstance(response, AppResponse):
+            return await Run(response.handled, request).start()
+        return response
+
+    return call_next

@@ -1,0 +1,78 @@
+"""A bound on the size of request bodies, for everything inside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from velithon.exceptions import HTTPException
+from velithon.middleware.base import BaseHTTPMiddleware
+from velithon.requests import RSGIRequest
+from velithon.responses import PlainTextResponse
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message
+
+__all__ = ["BodyLimitMiddleware", "RequestBodyLimitMiddleware"]
+
+
+class BodyLimitMiddleware(BaseHTTPMiddleware):
+    """Answers 413 to a body that is too large: at once when its length is announced, else as it grows over the limit.
+
+    Args:
+        app: The next layer.
+        max_body_size: In bytes.
+
+    Raises:
+        ValueError: The size is negative.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_size: int) -> None:
+        if max_body_size < 0:
+            raise ValueError(f"max_body_size must be at least 0, not {max_body_size}.")
+        super().__init__(app)
+        self.max_body_size = max_body_size
+
+    async def dispatch(self, request: Any, call_next: Any) -> Any:
+        """Let a request through whose body is announced to fit; watch one that says nothing."""
+        headers = request.headers
+        announced = headers.get("content-length")
+        if announced is None:
+            if "transfer-encoding" in headers or not request._http_version.startswith("1"):
+                self._watch(request)
+        elif not announced.isdecimal() or int(announced) > self.max_body_size:
+            return PlainTextResponse("Content Too Large", status_code=413)
+        return await call_next(request)
+
+    def _watch(self, request: Any) -> None:
+        receive = LimitedReceive(request.receive, self.max_body_size)
+        if isinstance(request, RSGIRequest):
+            request._asgi_receive = receive
+        else:
+            request._receive = receive
+
+
+RequestBodyLimitMiddleware = BodyLimitMiddleware
+
+
+class LimitedReceive:
+    """A receive callable that raises as soon as more than `left` bytes came."""
+
+    def __init__(self, inner: Any, left: int) -> None:
+        self.inner = inner
+        self.left = left
+
+    async def __call__(self) -> Message:
+        """Return the next message.
+
+        Raises:
+            HTTPException: 413, when the body grew over the limit.
+        """
+        message: Message = await self.inner()
+        if message["type"] == "http.request":
+            self.left -= len(message.get("body", b""))
+            if self.left < 0:
+                raise HTTPException(413, "Content Too Large")
+        return message
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)

@@ -1,0 +1,144 @@
+"""Compressing responses: Starlette's rules, on both protocols."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipResponder
+from starlette.middleware.gzip import GZipMiddleware as StarletteGZipMiddleware
+
+from velithon.concurrency import run_in_threadpool
+from velithon.middleware.base import BaseHTTPMiddleware
+from velithon.responses import AppResponse, FileResponse, Response, StreamingResponse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from velithon.requests import Request
+
+__all__ = ["DEFAULT_EXCLUDED_CONTENT_TYPES", "GZipMiddleware"]
+
+
+class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
+    """Compresses responses for clients that accept gzip.
+
+    Partial responses, event streams and what is compressed already stay as they are. A stream goes on chunk by chunk, and
+    each chunk can be read as soon as it arrives.
+
+    Args:
+        app: The next layer.
+        minimum_size: Shorter bodies are sent as they are; in bytes. The length of a stream counts where it is declared.
+        compresslevel: 1 (fast) to 9 (small).
+        thread_minimum_size: Chunks of at least so many bytes are compressed in a thread.
+        exclude_content_types: Types that stay as they are, such as `image/png` or `video/*`.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        minimum_size: int = 500,
+        compresslevel: int = 9,
+        thread_minimum_size: int = 128 * 1024,
+        *,
+        exclude_content_types: tuple[str, ...] = DEFAULT_EXCLUDED_CONTENT_TYPES,
+    ) -> None:
+        StarletteGZipMiddleware.__init__(
+            self,
+            app,
+            minimum_size,
+            compresslevel,
+            thread_minimum_size,
+            exclude_content_types=exclude_content_types,
+        )
+        BaseHTTPMiddleware.__init__(self, app)
+
+    async def dispatch(self, request: Any, call_next: Any) -> Any:
+        """Compress the response of what is inside."""
+        response = await call_next(request)
+        if self._is_left_alone(response):
+            return response
+        accepted = accepts_gzip(request.headers.get("accept-encoding"))
+        if isinstance(response, FileResponse):
+            return self._file(request, response, accepted)
+        length = _length(response)
+        if length is not None and length < self.minimum_size:
+            return response
+        response.add_vary("Accept-Encoding")
+        if not accepted:
+            return response
+        compressor = zlib.compressobj(self.compresslevel, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        if isinstance(response, StreamingResponse):
+            response.body_iterator = self._stream(response.body_iterator, compressor, response.charset)
+            del response.headers["content-length"]
+        else:
+            response.body = await self._compress(compressor, bytes(response.body), zlib.Z_FINISH)
+            if response._raw is not None:
+                response.set_header("content-length", str(len(response.body)))
+        response.set_header("content-encoding", "gzip")
+        return response
+
+    def _is_left_alone(self, response: Response) -> bool:
+        if response.status_code == 206 or response.get_header("content-encoding") is not None:
+            return True
+        media_type = (response.get_header("content-type") or "").partition(";")[0].strip().lower()
+        types = {media_type, media_type.partition("/")[0] + "/*"}
+        if media_type.startswith("application/grpc+"):
+            types.add("application/grpc")
+        return not types.isdisjoint(self.exclude_content_types)
+
+    def _file(self, request: Request, response: FileResponse, accepted: bool) -> Response:
+        if not accepted or "range" in request.headers:
+            # The server sends it, which a compressed one cannot have.
+            response.add_vary("Accept-Encoding")
+            return response
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            responder = GZipResponder(
+                response,
+                self.minimum_size,
+                self.compresslevel,
+                thread_minimum_size=self.thread_minimum_size,
+                exclude_content_types=self.exclude_content_types,
+            )
+            await responder({**scope, "extensions": {}}, receive, send)
+
+        return AppResponse(app, request)
+
+    async def _stream(self, chunks: Any, compressor: Any, charset: str) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in chunks:
+                data = chunk.encode(charset) if isinstance(chunk, str) else bytes(chunk)
+                yield await self._compress(compressor, data, zlib.Z_SYNC_FLUSH)
+            yield compressor.flush()
+        finally:
+            aclose = getattr(chunks, "aclose", None)
+            if aclose is not None:
+                await aclose()
+
+    async def _compress(self, compressor: Any, data: bytes, mode: int) -> bytes:
+        if len(data) >= self.thread_minimum_size:
+            return await run_in_threadpool(_compressed, compressor, data, mode)
+        return _compressed(compressor, data, mode)
+
+
+def _compressed(compressor: Any, data: bytes, mode: int) -> bytes:
+    return compressor.compress(data) + compressor.flush(mode)  # type: ignore[no-any-return]
+
+
+def _length(response: Response) -> int | None:
+    if not isinstance(response, StreamingResponse):
+        return len(response.body)
+    declared = response.get_header("content-length")
+    return int(declared) if declared is not None and declared.isdecimal() else None
+
+
+def accepts_gzip(header: str | None) -> bool:
+    """Tell whether an `Accept-Encoding` names gzip, and not to refuse it with `q=0` (RFC 9110 12.5.3)."""
+    for item in (header or "").split(","):
+        coding, *parameters = item.lower().replace(" ", "").split(";")
+        if coding in ("gzip", "x-gzip"):
+            return not any(parameter in ("q=0", "q=0.0", "q=0.00", "q=0.000") for parameter in parameters)
+    return False

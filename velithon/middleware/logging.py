@@ -1,0 +1,119 @@
+"""An access line for each request."""
+
+from __future__ import annotations
+
+import logging
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from velithon.logging import escape_controls
+from velithon.middleware.base import BaseHTTPMiddleware
+from velithon.middleware.request_id import get_request_id
+from velithon.responses import StreamingResponse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from velithon.requests import Request
+
+__all__ = ["LoggingMiddleware"]
+
+_PATH_SAFE = "/:@!$&'()*+,;=~"
+
+
+class LoggingMiddleware(BaseHTTPMiddleware):
+    """Logs `client "METHOD path HTTP/version" status 1.234ms` to `velithon.access` once a response was made.
+
+    A stream is logged at its end. The level is INFO, WARNING from status 400 on, ERROR from 500 on. The record carries
+    `client`, `method`, `path`, `protocol`, `status`, `duration_ms` and, with `RequestIDMiddleware`, `request_id`, which
+    `velithon.logging.JSONFormatter` writes as fields. Nothing in a request can forge a line: the path is quoted, and
+    control characters are escaped. The query is left out, as it may hold secrets.
+
+    Args:
+        app: The next layer.
+        logger: The logger's name.
+        exclude_paths: Paths that are not logged, such as that of a health check.
+    """
+
+    def __init__(self, app: ASGIApp, *, logger: str = "velithon.access", exclude_paths: Collection[str] = ()) -> None:
+        super().__init__(app)
+        self.logger = logging.getLogger(logger)
+        self.exclude_paths = frozenset(exclude_paths)
+
+    async def dispatch(self, request: Any, call_next: Any) -> Any:
+        """Take the time and log."""
+        path = request._path
+        if path in self.exclude_paths:
+            return await call_next(request)
+        start = perf_counter()
+        try:
+            response = await call_next(request)
+        except Exception:
+            self._log(request, path, 500, start)
+            raise
+        if isinstance(response, StreamingResponse):
+            response.body_iterator = self._stream(response.body_iterator, request, path, response.status_code, start)
+        else:
+            self._log(request, path, response.status_code, start)
+        return response
+
+    async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Log a WebSocket once it is over, with the status of its handshake."""
+        start = perf_counter()
+        status = 500
+
+        async def watched(message: Any) -> None:
+            nonlocal status
+            kind = message["type"]
+            if kind == "websocket.accept":
+                status = 101
+            elif kind == "websocket.close" and status != 101:
+                status = 403
+            elif kind == "websocket.http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            client = scope.get("client")
+            fields = {"method": "WEBSOCKET", "client": client[0] if client else "-"}
+            self._write(fields, scope["path"], scope.get("http_version", "1.1"), status, start)
+
+    async def _stream(self, chunks: Any, request: Request, path: str, status: int, start: float) -> AsyncIterator[Any]:
+        try:
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            self._log(request, path, status, start)
+            aclose = getattr(chunks, "aclose", None)
+            if aclose is not None:
+                await aclose()
+
+    def _log(self, request: Request, path: str, status: int, start: float) -> None:
+        client = request.client
+        fields = {"method": request.method, "client": "-" if client is None else client.host}
+        self._write(fields, path, request._http_version, status, start)
+
+    def _write(self, fields: dict[str, Any], path: str, version: str, status: int, start: float) -> None:
+        level = logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
+        if not self.logger.isEnabledFor(level):
+            return
+        duration = round((perf_counter() - start) * 1000, 3)
+        extra = {
+            "client": escape_controls(fields["client"]),
+            "method": escape_controls(fields["method"]),
+            "path": quote(path, safe=_PATH_SAFE),
+            "protocol": f"HTTP/{version}",
+            "status": status,
+            "duration_ms": duration,
+        }
+        line = '%(client)s "%(method)s %(path)s %(protocol)s" %(status)s %(duration_ms)sms'
+        request_id = get_request_id()
+        if request_id is not None:
+            # The record itself has it from the factory that `RequestIDMiddleware` set.
+            line += " %(request_id)s"
+        self.logger.log(level, line, {**extra, "request_id": request_id}, extra=extra)

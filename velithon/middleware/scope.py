@@ -1,0 +1,63 @@
+"""What RSGI layers see of a request on an RSGI server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from velithon_adapters.scope import RSGIScope
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from velithon.requests import RSGIRequest
+    from velithon_adapters.rsgi import Headers
+
+__all__ = ["ServerScope"]
+
+
+def _shown(name: str) -> Any:
+    """Return a property that reads the server's scope, or the dictionary once there is one: it may have been changed."""
+    over_dictionary = getattr(RSGIScope, name).fget
+
+    def read(self: ServerScope) -> Any:
+        return getattr(self._server, name) if self.request._scope is None else over_dictionary(self)
+
+    return property(read, doc=over_dictionary.__doc__)
+
+
+class ServerScope(RSGIScope):
+    """The server's own scope, with the ASGI dictionary beside it.
+
+    Args:
+        server: The scope that the server gave.
+        request: The request that it belongs to; its dictionary is this scope's.
+    """
+
+    __slots__ = ("_server", "request")
+
+    if not TYPE_CHECKING:
+        proto = _shown("proto")
+        http_version = _shown("http_version")
+        server = _shown("server")
+        client = _shown("client")
+        scheme = _shown("scheme")
+        method = _shown("method")
+        path = _shown("path")
+        query_string = _shown("query_string")
+        authority = _shown("authority")
+
+    def __init__(self, server: Any, request: RSGIRequest) -> None:
+        self._server = server
+        self.request = request
+
+    @property
+    def asgi(self) -> MutableMapping[str, Any]:  # type: ignore[override]
+        """The ASGI dictionary, built when it is first asked for; what runs inside sees its changes."""
+        return self.request.scope
+
+    @property
+    def headers(self) -> Headers:
+        """The headers."""
+        if self.request._scope is None:
+            return self._server.headers  # type: ignore[no-any-return]
+        return super().headers
