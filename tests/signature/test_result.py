@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 import typing
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
@@ -247,6 +248,33 @@ def test_own_response_classes_answer_as_fastapi(
     assert ours_answer.headers.get("content-type") == theirs_answer.headers.get("content-type")
 
 
+@pytest.mark.parametrize("response_class", [Prefixed, Own, velithon.responses.JSONResponse, None])
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_a_status_that_forbids_a_body_has_none(client: ClientFactory, response_class: Any, status: int) -> None:
+    """Whatever the class and whatever was returned; FastAPI counts the body of a 205 that it does not send."""
+    app: Any = velithon.Velithon()
+    options = {} if response_class is None else {"response_class": response_class}
+
+    async def endpoint():  # type: ignore[no-untyped-def]
+        return {"a": 1}
+
+    app.get("/", status_code=status, **options)(endpoint)
+    answer = client(app).get("/")
+    assert (answer.status_code, answer.content) == (status, b"")
+    assert answer.headers.get("content-length") in (None, "0")
+
+
+def test_a_streaming_class_may_have_any_status(client: ClientFactory) -> None:
+    """There is no body to drop; what is sent is the endpoint's affair."""
+    app: Any = velithon.Velithon()
+
+    async def endpoint():  # type: ignore[no-untyped-def]
+        return []
+
+    app.get("/", status_code=204, response_class=velithon.responses.StreamingResponse)(endpoint)
+    assert client(app).get("/").status_code == 204
+
+
 def test_a_chosen_json_response_refuses_what_json_cannot_say(client: ClientFactory) -> None:
     """A model's NaN is null by default, and an error where JSONResponse was asked for, as in FastAPI."""
 
@@ -262,7 +290,9 @@ def test_a_chosen_json_response_refuses_what_json_cannot_say(client: ClientFacto
     assert_same(ours.get("/chosen"), theirs.get("/chosen"))
 
 
-@pytest.mark.parametrize("path", ["/plain", "/model", "/own", "/status", "/empty", "/returned", "/default", "/cookie"])
+@pytest.mark.parametrize(
+    "path", ["/plain", "/model", "/own", "/status", "/empty", "/returned", "/returned/own", "/default", "/cookie"]
+)
 def test_the_injected_response_is_merged_as_in_fastapi(client: ClientFactory, path: str) -> None:
     """Its status wins, its headers and cookies are added; a response that is returned stands alone."""
 
@@ -300,6 +330,7 @@ def test_the_injected_response_is_merged_as_in_fastapi(client: ClientFactory, pa
         app.get("/status", status_code=201)(status)
         app.get("/empty")(empty)
         app.get("/returned")(returned)
+        app.get("/returned/own", response_class=Own)(returned)
         app.get("/default", status_code=201)(plain)
         app.get("/cookie")(cookie)
 
@@ -492,6 +523,7 @@ STREAMS: dict[str, tuple[Callable[[], list[Any]], Any, dict[str, Any]]] = {
     "options": (lambda: [Item(name="x")], "AsyncIterator[Item]", {"response_model_exclude_unset": True}),
     "status": (lambda: [1], None, {"status_code": 202}),
     "empty": (list, None, {}),
+    "generic": (lambda: [{"a": "1"}], "dict", {}),
     "bare": (lambda: [1], "AsyncIterable", {}),
 }
 
@@ -502,7 +534,8 @@ STREAMS: dict[str, tuple[Callable[[], list[Any]], Any, dict[str, Any]]] = {
 def test_generators_stream_as_in_fastapi(client: ClientFactory, name: str, sync: bool, kind: str) -> None:
     """JSON Lines by default, server-sent events where the class says so."""
     values, annotation, options = STREAMS[name]
-    resolved = {"AsyncIterable[Item]": AsyncIterable[Item], "AsyncIterator[Item]": AsyncIterator[Item]}
+    resolved: dict[Any, Any] = {"AsyncIterable[Item]": AsyncIterable[Item], "AsyncIterator[Item]": AsyncIterator[Item]}
+    resolved["dict"] = AsyncIterator[dict[str, int]]
     resolved["AsyncIterable"] = typing.AsyncIterable  # FastAPI takes this one only
 
     def build(app: Any, framework: Any) -> None:
@@ -550,6 +583,47 @@ def test_chunks_stream_as_in_fastapi(client: ClientFactory, sync: bool) -> None:
 
     ours, theirs = ours_or_theirs(build, client)
     assert_same(ours.get("/"), theirs.get("/"))
+
+
+@pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
+def test_a_class_that_does_not_stream_gets_the_generator(client: ClientFactory, sync: bool) -> None:
+    """It may render it as it likes."""
+    app: Any = velithon.Velithon()
+    app.get("/", response_class=Own)(stream_endpoint(sync, list, None))
+    assert b"generator" in client(app).get("/").content
+
+
+class Letters:
+    """What a decorator may return for a generator: it iterates and cannot be closed."""
+
+    def __init__(self) -> None:
+        self.left = iter("ab")
+
+    def __aiter__(self) -> Letters:
+        return self
+
+    async def __anext__(self) -> str:
+        for letter in self.left:
+            return letter
+        raise StopAsyncIteration
+
+
+def test_decorated_generators_need_not_be_generators(client: ClientFactory) -> None:
+    """Anything that iterates is streamed."""
+    app: Any = velithon.Velithon()
+
+    @functools.wraps(stream_endpoint(False, list, None))
+    def from_async():  # type: ignore[no-untyped-def]
+        return Letters()
+
+    @functools.wraps(stream_endpoint(True, list, None))
+    def from_sync():  # type: ignore[no-untyped-def]
+        return ["a", "b"]
+
+    app.get("/async")(from_async)
+    app.get("/sync")(from_sync)
+    for path in ("/async", "/sync"):
+        assert client(app).get(path).content == b'"a"\n"b"\n'
 
 
 def test_streams_take_the_injected_response(client: ClientFactory) -> None:

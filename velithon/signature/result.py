@@ -161,7 +161,8 @@ def _merge(made: Response, injected: StarletteResponse) -> None:
 
 
 def _drop_body(made: StarletteResponse) -> None:
-    if isinstance(made.body, bytes) and made.body:
+    if getattr(made, "body", None):
         made.body = b""
-        if "content-length" in made.headers:
+        if not isinstance(made, Response) and "content-length" in made.headers:
+            # Ours counts when it is sent; Starlette's has counted already.
             del made.headers["content-length"]
