@@ -1,7 +1,10 @@
 """Runs the blocks that a test names."""
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -23,7 +26,28 @@ def space(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     """The module in which the test's blocks ran, in an empty working directory."""
     mark = request.node.get_closest_marker("block")
     assert mark is not None, "the test names no block"
-    document, blocks, prelude = mark.args
+    document, blocks, prelude, stubs = mark.args
     monkeypatch.chdir(tmp_path)
-    module: ModuleType = document.run(blocks, prelude)
+    modules = {name: stub(name, content) for name, content in stubs.items()}
+    module: ModuleType = document.run(blocks, prelude, Modules(monkeypatch, modules))
+    return module
+
+
+class Modules(dict[str, ModuleType]):
+    """Puts what it is given into `sys.modules`, for the length of a test."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, modules: dict[str, ModuleType]) -> None:
+        self.monkeypatch = monkeypatch
+        self.update(modules)
+
+    def update(self, modules: Any) -> None:  # type: ignore[override]
+        """Add modules."""
+        for name, module in modules.items():
+            self.monkeypatch.setitem(sys.modules, name, module)
+
+
+def stub(name: str, content: Mapping[str, object]) -> ModuleType:
+    """Return a module with that content."""
+    module = ModuleType(name)
+    module.__dict__.update(content)
     return module

@@ -9,10 +9,13 @@ from typing import TypeVar
 
 import pytest
 
+Stubs = Mapping[str, Mapping[str, object]]
 F = TypeVar("F", bound=Callable[..., None])
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _FENCE = re.compile(r"\s*```(\w*)\s*$")
+# what the examples import from the project that they are a part of
+_OWN = re.compile(r"^ *from (app(?:\.\w+)*) import", re.MULTILINE)
 _HEADING = re.compile(r"(#+) (.*)")
 
 
@@ -56,28 +59,40 @@ class Document:
             text = re.sub(rf"\b{word}\b", other, text)
         self.blocks = {block.name: block for block in _blocks(text)}
 
-    def block(self, *names: str, prelude: str = "") -> Callable[[F], F]:
+    def block(self, *parts: str, prelude: str = "", stubs: Stubs | None = None) -> Callable[[F], F]:
         """Return a decorator: the test's `space` fixture is a module in which these blocks ran, one after the other.
 
+        Modules of the document's own example project, `app.core.config` and so on, are that same module.
+
         Args:
-            names: The blocks.
+            parts: Names of blocks; a part of several lines is code that runs between them.
             prelude: Code that runs after the document's prelude and before the blocks.
+            stubs: Libraries that the blocks import and that are not installed: their modules and what is in them.
 
         Raises:
             KeyError: There is no such block.
         """
-        blocks = [self.blocks[name] for name in names]
-        self.tested.update(names)
+        blocks = [Block("", "python", 1, part) if "\n" in part else self.blocks[part] for part in parts]
+        self.tested.update(block.name for block in blocks if block.name)
 
         def decorate(test: F) -> F:
-            marked: F = pytest.mark.block(self, blocks, prelude)(test)
+            marked: F = pytest.mark.block(self, blocks, prelude, stubs or {})(test)
             return marked
 
         return decorate
 
-    def run(self, blocks: list[Block], prelude: str) -> ModuleType:
-        """Run blocks in a new module; tracebacks show the document's lines."""
+    def run(self, blocks: list[Block], prelude: str, modules: dict[str, ModuleType]) -> ModuleType:
+        """Run blocks in a new module; tracebacks show the document's lines.
+
+        Args:
+            blocks: The blocks.
+            prelude: Code that runs before them.
+            modules: `sys.modules`, or what stands for it while the blocks run.
+        """
         module = ModuleType("main")
+        modules.update({"main": module})
+        for block in blocks:
+            modules.update(dict.fromkeys(_OWN.findall(block.code), module))
         exec(self.prelude + "\n" + prelude, module.__dict__)
         for block in blocks:
             code = compile("\n" * (block.line - 1) + block.code, str(self.path), "exec", dont_inherit=True)
@@ -127,4 +142,4 @@ _AS_VELITHON = {"fastapi": "velithon", "FastAPI": "Velithon"}
 PATTERNS = Document(Path(__file__).parent / "documents" / "fastapi-patterns.md", rewrite=_AS_VELITHON)
 FASTAPI_GUIDE = Document(Path(__file__).parent / "documents" / "fastapi-guide.md", rewrite=_AS_VELITHON)
 
-DOCUMENTS = (GUIDE, BEST_PRACTICES)
+DOCUMENTS = (GUIDE, BEST_PRACTICES, PATTERNS)

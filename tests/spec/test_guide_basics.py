@@ -263,5 +263,5 @@ def test_global_exception_handling(space: ModuleType, client: ClientFactory) -> 
 
 def test_prelude_is_complete() -> None:
     """The prelude of the guide supplies an application that answers."""
-    space = GUIDE.run([], "")
+    space = GUIDE.run([], "", {})
     assert TestClient(space.app).get("/").status_code == 404

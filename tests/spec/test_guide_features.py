@@ -356,6 +356,5 @@ BEST_PRACTICES.tested.update(REPEATED)
 @pytest.mark.parametrize("name", REPEATED)
 def test_best_practices_are_the_guides(name: str) -> None:
     """The best practices' code is the guide's, whose tests run it."""
-
     guide = {block.code: block.name for block in GUIDE.blocks.values()}
     assert guide[BEST_PRACTICES.blocks[name].code] in GUIDE.tested

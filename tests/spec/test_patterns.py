@@ -1,0 +1,550 @@
+"""FastAPI's patterns, with its name read as ours."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from starlette.websockets import WebSocketDisconnect
+
+from tests.conftest import ClientFactory
+from tests.spec.documents import PATTERNS
+
+WORKFLOW = '2. Technical Deep Dive (The "How-to") / 2.3 Implementation Workflow'
+EXAMPLES = "7. Implementation Examples / "
+
+SETTINGS = """
+from types import SimpleNamespace
+settings = SimpleNamespace(
+    PROJECT_NAME="My API", VERSION="1.0.0", API_V1_STR="/api/v1", BACKEND_CORS_ORIGINS=["http://localhost:3000"],
+    SECRET_KEY="secret", ALGORITHM="HS256",
+)
+"""
+
+ROUTER = """
+from velithon import APIRouter
+api_router = APIRouter()
+
+@api_router.get("/users")
+async def get_users():
+    return {"users": []}
+"""
+
+# a table of users in memory, with as much of SQLAlchemy's session as the blocks call
+DATABASE = """
+class Column:
+    def __init__(self, name):
+        self.name = name
+    def __eq__(self, value):
+        return lambda row: getattr(row, self.name) == value
+
+class User:
+    id = Column("id")
+    def __init__(self, id, is_active=True, is_superuser=False):
+        self.id, self.is_active, self.is_superuser = id, is_active, is_superuser
+
+users = [User(1, True, True), User(2), User(3, is_active=False)]
+
+class Rows:
+    commits = 0
+    def __init__(self, rows):
+        self.rows = rows
+    def query(self, model):
+        return Rows(self.rows)
+    def filter(self, condition):
+        return Rows([row for row in self.rows if condition(row)])
+    def offset(self, count):
+        return Rows(self.rows[count:])
+    def limit(self, count):
+        return Rows(self.rows[:count])
+    def all(self):
+        return self.rows
+    def first(self):
+        return self.rows[0] if self.rows else None
+    def commit(self):
+        Rows.commits += 1
+
+Session = Rows
+
+def get_db():
+    yield Rows(users)
+"""
+
+
+class JWTError(Exception):
+    """What the stub of jose raises."""
+
+
+def decode(token: str, key: str, algorithms: list[str] | None = None) -> dict[str, Any]:
+    """Read a token that is the number of its user."""
+    if not token.isdecimal():
+        raise JWTError
+    return {"sub": int(token)}
+
+
+JOSE = {"jose": {"JWTError": JWTError, "jwt": SimpleNamespace(decode=decode, JWTError=JWTError)}}
+
+
+class AnySession:
+    """Stands for SQLAlchemy's session where only an annotation needs it."""
+
+
+PATTERNS.excepted.update(
+    {
+        "3. Tooling & Tech Stack / 3.2 Configuration Essentials": "pydantic-settings only, nothing of the framework",
+        "3. Tooling & Tech Stack / 3.2 Configuration Essentials #2": "SQLAlchemy only, nothing of the framework",
+        EXAMPLES + "7.2 Application Setup": "pydantic-settings only, nothing of the framework",
+        EXAMPLES + "7.2 Application Setup #2": "SQLAlchemy only, nothing of the framework",
+        EXAMPLES + "7.5 Async Patterns": "PostgreSQL, by asyncpg and SQLAlchemy",
+        EXAMPLES + "7.11 Testing with Pytest": "SQLAlchemy; TestClient and dependency_overrides are run elsewhere",
+        EXAMPLES + "7.11 Testing with Pytest #2": "tests of an application that the document does not show",
+        EXAMPLES + "7.11 Testing with Pytest #3": "httpx no longer has AsyncClient(app=...)",
+    }
+)
+
+
+@PATTERNS.block(
+    WORKFLOW,
+    WORKFLOW + " #2",
+    "\napi_router = APIRouter()\napi_router.include_router(router)\n",
+    WORKFLOW + " #3",
+    prelude=SETTINGS + "api_router = None",
+)
+def test_implementation_workflow(space: ModuleType, client: ClientFactory) -> None:
+    """A router within a router answers under both prefixes; the pages are where they are asked for."""
+    api = client(space.app)
+    assert api.get("/api/v1/users").json() == {"users": []}
+    assert "swagger" in api.get("/docs").text.lower()
+    assert "redoc" in api.get("/redoc").text.lower()
+    assert api.get("/openapi.json").json()["info"] == {"title": "My API", "version": "1.0.0"}
+
+
+@PATTERNS.block(EXAMPLES + "7.1 Project Structure", prelude=SETTINGS + ROUTER)
+def test_application_setup(space: ModuleType, client: ClientFactory) -> None:
+    """Options, a middleware, a router and events make an application."""
+    with client(space.app) as api:
+        assert api.get("/api/v1/users").json() == {"users": []}
+        assert api.get("/api/v1/openapi.json").status_code == 200
+        assert api.get("/openapi.json").status_code == 404
+        answer = api.get("/api/v1/users", headers={"origin": "http://localhost:3000"})
+        assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        other = api.get("/api/v1/users", headers={"origin": "http://elsewhere"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+USERS = """
+from velithon import Velithon
+app = Velithon()
+
+@app.post("/users", response_model=UserResponse, status_code=201)
+async def create(user: UserCreate):
+    now = datetime(2026, 1, 2)
+    return {**user.model_dump(), "id": 1, "created_at": now, "updated_at": now}
+
+@app.patch("/users")
+async def update(user: UserUpdate):
+    return user.model_dump(exclude_unset=True)
+"""
+
+
+@PATTERNS.block(EXAMPLES + "7.3 Pydantic Models", USERS)
+def test_pydantic_models(space: ModuleType, client: ClientFactory) -> None:
+    """Models validate what comes and choose what goes: a password never does."""
+    api = client(space.app)
+    user = {"email": "test@example.com", "full_name": "Test User", "password": "Test123456"}
+    created = api.post("/users", json=user)
+    assert created.status_code == 201
+    assert created.json() == {
+        "email": "test@example.com",
+        "full_name": "Test User",
+        "id": 1,
+        "is_active": True,
+        "created_at": "2026-01-02T00:00:00",
+        "updated_at": "2026-01-02T00:00:00",
+    }
+    wrong = api.post("/users", json={"email": "no", "password": "test123456"}).json()["detail"]
+    assert [error["loc"] for error in wrong] == [["body", "email"], ["body", "password"]]
+    assert wrong[1]["msg"] == "Value error, Password must contain uppercase letter"
+    assert api.patch("/users", json={"is_active": False}).json() == {"is_active": False}
+
+
+PAGES = """
+from velithon import Velithon
+app = Velithon()
+
+@app.get("/pages")
+async def pages() -> PaginatedResponse[int]:
+    return PaginatedResponse(items=[1, 2], total=2, page=1, size=10, pages=1)
+
+@app.get("/success", response_model=SuccessResponse[dict], responses={400: {"model": ErrorResponse}})
+async def success():
+    return {"data": {"a": 1}}
+"""
+
+
+@PATTERNS.block(EXAMPLES + "7.3 Pydantic Models #2", PAGES)
+def test_generic_models(space: ModuleType, client: ClientFactory) -> None:
+    """Generic models are response models, and are in the document."""
+    api = client(space.app)
+    assert api.get("/pages").json() == {"items": [1, 2], "total": 2, "page": 1, "size": 10, "pages": 1}
+    assert api.get("/success").json() == {"success": True, "message": "Operation successful", "data": {"a": 1}}
+    schemas = api.get("/openapi.json").json()["components"]["schemas"]
+    assert {"PaginatedResponse_int_", "SuccessResponse_dict_", "ErrorResponse"} <= set(schemas)
+
+
+ACCOUNTS = """
+from velithon import Velithon
+app = Velithon()
+
+@app.get("/me")
+async def me(user: User = Depends(get_current_active_user)):
+    return {"id": user.id}
+
+@app.get("/admin")
+async def admin(user: User = Depends(get_current_active_superuser)):
+    return {"id": user.id}
+"""
+DEPS = SETTINGS + DATABASE + "\nverify_password = None\nfrom pydantic import BaseModel\n"
+DEPS += "class TokenPayload(BaseModel):\n    sub: int | None = None\n"
+
+
+@PATTERNS.block(
+    EXAMPLES + "7.4 Dependency Injection",
+    ACCOUNTS,
+    prelude=DEPS,
+    stubs={**JOSE, "sqlalchemy": {}, "sqlalchemy.orm": {"Session": AnySession}},
+)
+def test_dependencies(space: ModuleType, client: ClientFactory) -> None:
+    """Dependencies of dependencies find the user of a bearer's token, or refuse."""
+    api = client(space.app)
+
+    def get(path: str, token: str) -> httpx.Response:
+        response: Any = api.get(path, headers={"authorization": f"Bearer {token}"})
+        return response  # type: ignore[no-any-return]
+
+    assert get("/me", "2").json() == {"id": 2}
+    assert get("/admin", "1").json() == {"id": 1}
+    assert (get("/me", "3").status_code, get("/me", "3").json()) == (400, {"detail": "Inactive user"})
+    assert get("/admin", "2").json() == {"detail": "The user doesn't have enough privileges"}
+    for token in ("bad", "99"):
+        refused = get("/me", token)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+        assert refused.json() == {"detail": "Could not validate credentials"}
+    missing = api.get("/me")
+    assert (missing.status_code, missing.json()) == (401, {"detail": "Not authenticated"})
+    flows = api.get("/openapi.json").json()["components"]["securitySchemes"]["OAuth2PasswordBearer"]["flows"]
+    assert flows["password"]["tokenUrl"] == "/api/v1/auth/login"
+
+
+@PATTERNS.block(
+    EXAMPLES + "7.4 Dependency Injection #2",
+    prelude=DATABASE + "\nfrom velithon import Velithon\napp = Velithon()\nusers[:] = list(range(30))\n",
+)
+def test_pagination(space: ModuleType, client: ClientFactory) -> None:
+    """A dependency's query parameters are the endpoint's."""
+    api = client(space.app)
+    assert api.get("/users").json() == {"items": list(range(10)), "total": 10}
+    assert api.get("/users?skip=25&limit=50").json() == {"items": [25, 26, 27, 28, 29], "total": 5}
+    wrong = api.get("/users?skip=-1&limit=101").json()["detail"]
+    assert [(error["loc"], error["type"]) for error in wrong] == [
+        (["query", "skip"], "greater_than_equal"),
+        (["query", "limit"], "less_than_equal"),
+    ]
+    parameters = api.get("/openapi.json").json()["paths"]["/users"]["get"]["parameters"]
+    assert [parameter["description"] for parameter in parameters] == [
+        "Number of records to skip",
+        "Number of records per page",
+    ]
+
+
+def outside(request: httpx.Request) -> httpx.Response:
+    """Answer for the service that the blocks call."""
+    if request.url.path == "/data":
+        return httpx.Response(200, json={"from": "outside"})
+    if request.url.path == "/users/2":
+        raise httpx.ConnectError("down")
+    return httpx.Response(200, json={"path": request.url.path})
+
+
+def connect(space: ModuleType, handler: Any) -> None:
+    """Let the blocks' httpx speak to a function."""
+
+    def make() -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(handler))
+
+    space.__dict__["httpx"] = SimpleNamespace(
+        AsyncClient=make, HTTPStatusError=httpx.HTTPStatusError, RequestError=httpx.RequestError
+    )
+
+
+APP = "from velithon import Velithon, Query, Depends\napp = Velithon()\n"
+
+
+@PATTERNS.block(EXAMPLES + "7.5 Async Patterns #2", prelude=APP)
+def test_calls_to_other_services(space: ModuleType, client: ClientFactory) -> None:
+    """What another service refuses is passed on; when it cannot be reached the answer is 503."""
+    api = client(space.app)
+    connect(space, outside)
+    assert api.get("/external-data").json() == {"from": "outside"}
+    connect(space, lambda request: httpx.Response(418, text="short and stout"))
+    refused = api.get("/external-data")
+    assert (refused.status_code, refused.json()) == (418, {"detail": "External API error: short and stout"})
+
+    def down(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("down")
+
+    connect(space, down)
+    unreachable = api.get("/external-data")
+    assert (unreachable.status_code, unreachable.json()) == (503, {"detail": "External service unavailable: down"})
+
+
+@PATTERNS.block(EXAMPLES + "7.5 Async Patterns #3", prelude=APP)
+def test_concurrent_calls(space: ModuleType, client: ClientFactory) -> None:
+    """Calls are gathered in the request's loop."""
+    connect(space, outside)
+    api = client(space.app)
+    assert api.get("/users/batch?user_ids=1,2,3").json() == [{"path": "/users/1"}, {"path": "/users/3"}]
+    assert api.get("/users/batch").status_code == 422
+
+
+FAILING = """
+@app.get("/missing")
+async def missing():
+    raise NotFoundException("no such thing")
+
+@app.get("/conflict")
+async def conflict():
+    raise ConflictException
+
+@app.get("/teapot")
+async def teapot():
+    raise HTTPException(418, "short and stout")
+
+@app.get("/items/{item_id}")
+async def item(item_id: int):
+    return item_id
+"""
+
+
+@pytest.mark.filterwarnings("ignore:'HTTP_422_UNPROCESSABLE_ENTITY' is deprecated")
+@PATTERNS.block(
+    EXAMPLES + "7.6 Error Handling",
+    EXAMPLES + "7.6 Error Handling #2",
+    EXAMPLES + "7.6 Error Handling #3",
+    FAILING,
+    prelude="from velithon.exceptions import RequestValidationError\n",
+)
+def test_error_handling(space: ModuleType, client: ClientFactory) -> None:
+    """Handlers of exception classes answer for their subclasses too, with the request at hand."""
+    api = client(space.app)
+
+    def answer(path: str) -> tuple[int, Any]:
+        response = api.get(path)
+        return response.status_code, response.json()
+
+    url = "http://testserver"
+    assert answer("/missing") == (404, {"success": False, "message": "no such thing", "path": f"{url}/missing"})
+    assert answer("/conflict") == (409, {"success": False, "message": "Conflict", "path": f"{url}/conflict"})
+    assert answer("/teapot") == (418, {"success": False, "message": "short and stout", "path": f"{url}/teapot"})
+    status, wrong = answer("/items/x?q=1")
+    assert (status, wrong["path"]) == (422, f"{url}/items/x?q=1")
+    assert wrong["errors"] == [
+        {
+            "field": "path.item_id",
+            "message": "Input should be a valid integer, unable to parse string as an integer",
+            "type": "int_parsing",
+        }
+    ]
+
+
+PING = """
+from velithon import Velithon, Request
+app = Velithon()
+
+@app.get("/ping")
+async def ping(request: Request):
+    return {"id": getattr(request.state, "request_id", None)}
+"""
+
+
+@PATTERNS.block(
+    EXAMPLES + "7.7 Middleware", prelude=PING + "\nimport logging\nlogger = logging.getLogger('patterns')\n"
+)
+def test_logging_middleware(space: ModuleType, client: ClientFactory, caplog: pytest.LogCaptureFixture) -> None:
+    """Starlette's own BaseHTTPMiddleware is a layer on both protocols."""
+    with caplog.at_level(logging.INFO, "patterns"):
+        answer = client(space.app).get("/ping?q=1")
+    assert float(answer.headers["x-process-time"]) >= 0
+    assert isinstance(caplog.records[0].msg, dict)
+    logged: dict[str, Any] = caplog.records[0].msg
+    assert (logged["method"], logged["status_code"], logged["client"]) == ("GET", 200, "testclient")
+    assert logged["url"] == "http://testserver/ping?q=1"
+
+
+@PATTERNS.block(EXAMPLES + "7.7 Middleware #2", "\napp.add_middleware(RequestIDMiddleware)\n", prelude=PING)
+def test_request_id_middleware(space: ModuleType, client: ClientFactory) -> None:
+    """What a middleware puts into the request's state, the endpoint finds."""
+    answer = client(space.app).get("/ping")
+    assert answer.headers["x-request-id"] == answer.json()["id"]
+
+
+@PATTERNS.block(EXAMPLES + "7.7 Middleware #3", "\napp.add_middleware(TimingMiddleware)\n", prelude=PING)
+def test_timing_middleware(space: ModuleType, client: ClientFactory) -> None:
+    """A middleware measures what it is around."""
+    assert float(client(space.app).get("/ping").headers["x-response-time"]) >= 0
+
+
+@PATTERNS.block(EXAMPLES + "7.8 Background Tasks", prelude="sent = []\ndef send_email(*args):\n    sent.append(args)\n")
+def test_background_tasks(space: ModuleType, client: ClientFactory) -> None:
+    """A parameter of type BackgroundTasks collects what runs after the response."""
+    with client(space.app) as api:
+        answer = api.post("/send-email?email=a@b.c")
+        assert answer.json() == {"message": "Email will be sent in background"}
+    assert space.sent == [("a@b.c", "Welcome!")]
+
+
+@PATTERNS.block(
+    EXAMPLES + "7.8 Background Tasks #2",
+    prelude=DATABASE + "\nfrom datetime import datetime\n" + APP + "from velithon import BackgroundTasks\n",
+)
+def test_background_tasks_with_a_session(space: ModuleType, client: ClientFactory) -> None:
+    """A task may hold a session of its own."""
+    with client(space.app) as api:
+        assert api.post("/users/2/ping").json() == {"message": "Ping recorded"}
+    assert space.Rows.commits == 1
+    assert space.users[1].last_active is not None
+
+
+@PATTERNS.block(EXAMPLES + "7.8 Background Tasks #3", prelude=APP + "import uuid\n")
+def test_long_background_tasks(space: ModuleType, client: ClientFactory, capsys: pytest.CaptureFixture[str]) -> None:
+    """A coroutine function is a task too."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(0)
+
+    space.__dict__["asyncio"] = SimpleNamespace(sleep=sleep)
+    with client(space.app) as api:
+        answer = api.post("/tasks/start").json()
+    assert answer["status"] == "started"
+    assert slept == [60]
+    assert f"Task {answer['task_id']} completed" in capsys.readouterr().out
+
+
+@PATTERNS.block(EXAMPLES + "7.9 WebSocket Support")
+def test_websockets(space: ModuleType, client: ClientFactory) -> None:
+    """A manager broadcasts; a WebSocket's path parameter is converted."""
+    with client(space.app) as api:
+        with api.websocket_connect("/ws/1") as first:
+            with api.websocket_connect("/ws/2") as second:
+                second.send_text("hi")
+                assert first.receive_text() == second.receive_text() == "Client 2: hi"
+            assert first.receive_text() == "Client 2 left"
+        with pytest.raises(WebSocketDisconnect), api.websocket_connect("/ws/one"):
+            pass
+
+
+@PATTERNS.block(EXAMPLES + "7.9 WebSocket Support #2", prelude=APP + SETTINGS, stubs=JOSE)
+def test_protected_websockets(space: ModuleType, client: ClientFactory) -> None:
+    """A dependency of a WebSocket lets it in or refuses it."""
+    with client(space.app) as api:
+        with api.websocket_connect("/ws/protected?token=7") as session:
+            assert session.receive_json() == {"message": "Authenticated", "user": {"sub": 7}}
+        with pytest.raises(WebSocketDisconnect), api.websocket_connect("/ws/protected"):
+            pass
+        # the block closes the WebSocket, and its exception would close it again: Starlette tells so, as under FastAPI
+        with pytest.raises(RuntimeError, match="close message"), api.websocket_connect("/ws/protected?token=bad"):
+            pass
+
+
+@PATTERNS.block(EXAMPLES + "7.10 File Uploads", prelude="from velithon import HTTPException\n")
+def test_uploads_and_downloads(space: ModuleType, client: ClientFactory) -> None:
+    """A file that was uploaded can be downloaded."""
+    api = client(space.app)
+    answer = api.post("/upload", files={"file": ("a.txt", b"hello")})
+    assert answer.json() == {"filename": "a.txt", "location": "uploads/a.txt"}
+    downloaded = api.get("/download/a.txt")
+    assert (downloaded.content, downloaded.headers["content-length"]) == (b"hello", "5")
+    assert api.get("/download/b.txt").json() == {"detail": "File not found"}
+
+
+@PATTERNS.block(
+    EXAMPLES + "7.10 File Uploads", EXAMPLES + "7.10 File Uploads #2", prelude="from velithon import HTTPException\n"
+)
+def test_multiple_uploads(space: ModuleType, client: ClientFactory) -> None:
+    """Several files come under one name."""
+    Path("uploads").mkdir()
+    files = [("files", ("a.txt", b"1")), ("files", ("b.txt", b"2"))]
+    answer = client(space.app).post("/upload-multiple", files=files)
+    assert answer.json() == {"filenames": ["a.txt", "b.txt"], "count": 2}
+    assert Path("uploads/b.txt").read_bytes() == b"2"
+
+
+@PATTERNS.block(
+    EXAMPLES + "7.10 File Uploads",
+    EXAMPLES + "7.10 File Uploads #3",
+    prelude="from velithon import Depends, HTTPException\n",
+)
+def test_upload_validation(space: ModuleType, client: ClientFactory) -> None:
+    """A dependency may take the file, in a thread, and give it on."""
+    Path("uploads").mkdir()
+    api = client(space.app)
+    assert api.post("/upload-image", files={"file": ("a.PNG", b"1")}).json() == {"filename": "a.PNG"}
+    wrong = api.post("/upload-image", files={"file": ("a.exe", b"1")})
+    assert (wrong.status_code, wrong.json()) == (400, {"detail": "File extension .exe not allowed"})
+    large = api.post("/upload-image", files={"file": ("a.png", b"1" * (5 * 1024 * 1024 + 1))})
+    assert large.json() == {"detail": "File size exceeds 5242880 bytes"}
+
+
+@PATTERNS.block(EXAMPLES + "7.12 Auto-documentation", prelude=SETTINGS)
+def test_document_metadata(space: ModuleType, client: ClientFactory) -> None:
+    """What describes the API is in the document."""
+    document = client(space.app).get("/openapi.json").json()
+    assert document["info"] == {
+        "title": "My API",
+        "version": "1.0.0",
+        "description": "A comprehensive API documentation",
+        "contact": {"name": "API Support", "email": "support@example.com"},
+        "license": {"name": "MIT License"},
+    }
+    assert [tag["name"] for tag in document["tags"]] == ["users", "items", "auth"]
+
+
+@PATTERNS.block(EXAMPLES + "7.12 Auto-documentation #2")
+def test_document_responses(space: ModuleType, client: ClientFactory) -> None:
+    """Responses and examples are in the document."""
+    operation = client(space.app).get("/openapi.json").json()["paths"]["/users/{user_id}"]["get"]
+    assert operation["responses"]["404"] == {
+        "description": "User not found",
+        "content": {"application/json": {"example": {"success": False, "message": "User not found"}}},
+    }
+    found = operation["responses"]["200"]
+    assert found["description"] == "User found"
+    assert found["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/UserResponse"}
+    assert found["content"]["application/json"]["example"]["full_name"] == "John Doe"
+
+
+SECURED = PATTERNS.blocks[EXAMPLES + "7.12 Auto-documentation #3"]
+
+
+def test_document_security(client: ClientFactory) -> None:
+    """A bearer's token is asked for, and its scheme is in the document; FastAPI 0.165 refuses `security=` as we do."""
+    with pytest.raises(TypeError, match="security"):
+        PATTERNS.run([SECURED], "", {})
+    code = SECURED.code.replace('    security=[{"bearerAuth": []}],\n', "")
+    assert code != SECURED.code
+    api = client(PATTERNS.run([replace(SECURED, code=code)], "", {}).app)
+    assert api.get("/protected", headers={"authorization": "Bearer x"}).json() == {"message": "Access granted"}
+    assert api.get("/protected").status_code == 401
+    document = api.get("/openapi.json").json()
+    assert document["paths"]["/protected"]["get"]["security"] == [{"HTTPBearer": []}]
+    assert document["components"]["securitySchemes"] == {"HTTPBearer": {"type": "http", "scheme": "bearer"}}
+
+
+PATTERNS.tested.add(SECURED.name)
