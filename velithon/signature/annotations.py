@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import typing
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -165,13 +166,35 @@ def signature_of(call: Any) -> inspect.Signature:
         return inspect.signature(call, eval_str=True)
     except NameError:
         signature = inspect.signature(call)
-    names = getattr(unwrapped(call), "__globals__", {})
+    names = _Names(call)
     parameters = [
         parameter.replace(annotation=_evaluate(parameter.annotation, names))
         for parameter in signature.parameters.values()
     ]
     returned = _evaluate(signature.return_annotation, names)
     return signature.replace(parameters=parameters, return_annotation=returned)
+
+
+class _Names(dict[str, Any]):
+    """The names that a callable's annotations may use: its module's, and those local to where it is defined.
+
+    Registration usually happens in the very function that defines the endpoint, so its frame is on the stack: it is the
+    one whose code holds the endpoint's code.
+    """
+
+    def __init__(self, call: Any) -> None:
+        function = unwrapped(call)
+        if inspect.isclass(function):
+            function = function.__init__
+        function = getattr(function, "__func__", function)
+        super().__init__(getattr(function, "__globals__", {}))
+        code = getattr(function, "__code__", None)
+        frame = sys._getframe(1)
+        while frame is not None and code is not None:
+            if code in frame.f_code.co_consts:
+                self.update(frame.f_locals)
+                break
+            frame = frame.f_back  # type: ignore[assignment]
 
 
 def _evaluate(annotation: Any, names: dict[str, Any]) -> Any:

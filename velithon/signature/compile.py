@@ -11,6 +11,7 @@ from pydantic_core import ValidationError
 from velithon.background import injected_tasks
 from velithon.concurrency import run_in_threadpool
 from velithon.signature import bind, values
+from velithon.signature.exits import close_form
 from velithon.signature.fastjson import fast_validator
 from velithon.signature.fields import Field, Undefined
 from velithon.signature.forms import form_arguments
@@ -81,7 +82,8 @@ class HTTPPlan(PlanWriter):
             self.write_request_stack(model_name, respond)
         else:
             self.write_function_stack(model_name, respond)
-            out.line("return response_made" if self.needs_function_stack else "")
+            if self.needs_function_stack:
+                out.line("return response_made")
         self.insert_prelude()
         return out.function("plan", "request")
 
@@ -152,7 +154,7 @@ class HTTPPlan(PlanWriter):
         if self.is_form:
             limits = ", ".join(str(self.limits[name]) for name in DEFAULT_LIMITS)
             out.line(f"form = await {self.use(bind.read_form)}(request, {limits})")
-            out.line("stack.push_async_callback(form.close)")
+            out.line(f"stack.push_async_callback({self.use(close_form)}, form)")
         elif self.whole is None:
             out.line(f"body = await {self.use(bind.read_json)}({model_name}, request, {self.strict})")
         else:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, ForwardRef, Literal, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -43,6 +43,8 @@ def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
     annotation = field.annotation
     if not field.info.metadata and field.info.discriminator is None and is_known(annotation):
         return
+    if isinstance(annotation, ForwardRef):
+        raise fail(f"its annotation {annotation.__forward_arg__!r} uses a name unknown where the endpoint is defined")
     try:
         _ = field.validator
     except PydanticUndefinedAnnotation as error:

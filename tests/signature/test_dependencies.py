@@ -1,0 +1,241 @@
+"""Dependencies beyond FastAPI's, and what happens to them when a request is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
+
+import anyio
+import pytest
+
+from tests.conftest import ClientFactory
+from velithon import Depends, Request, Response, Security, Velithon
+from velithon.exceptions import DependencyScopeError, RegistrationError
+from velithon.middleware.base import BaseHTTPMiddleware
+from velithon.security import SecurityScopes
+
+
+def test_application_scope_is_made_once_and_closed_at_shutdown(client: ClientFactory) -> None:
+    """A dependency with scope="app" lives as long as the application."""
+    log: list[str] = []
+    app = Velithon()
+
+    def settings() -> str:
+        log.append("settings")
+        return "settings"
+
+    async def pool(name: str = Depends(settings, scope="app")) -> AsyncIterator[str]:
+        log.append("open")
+        yield f"pool of {name}"
+        log.append("close")
+
+    def sync_pool() -> Iterator[str]:
+        log.append("sync open")
+        yield "sync"
+        log.append("sync close")
+
+    def use(given: str = Depends(pool, scope="app")) -> str:
+        return given
+
+    @app.get("/")
+    async def root(
+        a: Annotated[str, Depends(pool, scope="app")],
+        b: Annotated[str, Depends(use)],
+        c: Annotated[str, Depends(sync_pool, scope="app")],
+        d: Annotated[str, Depends(settings, scope="app")],
+    ) -> list[str]:
+        return [a, b, c, d]
+
+    with client(app) as session:
+        for _ in range(3):
+            assert session.get("/").json() == ["pool of settings", "pool of settings", "sync", "settings"]
+        assert log == ["settings", "open", "sync open"]
+    assert log == ["settings", "open", "sync open", "sync close", "close"]
+
+
+def test_application_scope_is_made_once_by_many_requests_at_a_time() -> None:
+    """Requests that come together wait for the one that makes the value; a failure is tried again."""
+    from velithon.signature import AppScope
+
+    made: list[int] = []
+
+    async def scenario() -> None:
+        scope = AppScope()
+
+        async def make(stack: contextlib.AsyncExitStack) -> int:
+            await asyncio.sleep(0)
+            made.append(1)
+            if len(made) == 1:
+                raise RuntimeError("first")
+            return len(made)
+
+        results = await asyncio.gather(*(scope.get("key", make) for _ in range(5)), return_exceptions=True)
+        assert isinstance(results[0], RuntimeError)
+        assert results[1:] == [2, 2, 2, 2]
+        await scope.aclose()
+        assert scope.values == {}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["request", "parameter", "dependency"])
+def test_application_scope_takes_nothing_of_a_request(kind: str) -> None:
+    app = Velithon()
+
+    def by_request(request: Request) -> int:
+        return 1
+
+    def by_parameter(q: int) -> int:
+        return 1
+
+    def by_dependency(q: int = Depends(by_parameter)) -> int:
+        return 1
+
+    wanted = {"request": by_request, "parameter": by_parameter, "dependency": by_dependency}[kind]
+    with pytest.raises(RegistrationError, match='scope "app"'):
+
+        @app.get("/")
+        async def root(value: Annotated[int, Depends(wanted, scope="app")]) -> int:
+            return value
+
+
+def test_a_longer_scope_cannot_use_a_shorter_one() -> None:
+    app = Velithon()
+
+    def short() -> int:
+        return 1
+
+    def long(value: Annotated[int, Depends(short, scope="function")]) -> Iterator[int]:
+        yield value
+
+    with pytest.raises(DependencyScopeError, match="long.*parameter 'value'"):
+
+        @app.get("/")
+        async def root(value: Annotated[int, Depends(long)]) -> int:
+            return value
+
+
+def test_context_manager_functions_are_dependencies(client: ClientFactory) -> None:
+    """What contextlib decorates works undressed, and its exit runs after the response."""
+    log: list[str] = []
+    app = Velithon()
+
+    @contextlib.contextmanager
+    def sync_context() -> Iterator[int]:
+        yield 1
+        log.append("sync")
+
+    @contextlib.asynccontextmanager
+    async def async_context() -> AsyncIterator[int]:
+        yield 2
+        log.append("async")
+
+    @app.get("/")
+    async def root(a: Annotated[int, Depends(sync_context)], b: Annotated[int, Depends(async_context)]) -> list[int]:
+        log.append("endpoint")
+        return [a, b]
+
+    assert client(app).get("/").json() == [1, 2]
+    assert log == ["endpoint", "async", "sync"]
+
+
+def test_exit_code_may_await_when_the_request_was_cancelled(client: ClientFactory) -> None:
+    """A time limit in a middleware cancels at every await; exits are shielded from it."""
+    log: list[str] = []
+    app = Velithon()
+
+    async def resource() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            await anyio.lowlevel.checkpoint()
+            log.append("closed")
+
+    async def group() -> AsyncIterator[int]:
+        async with anyio.create_task_group():
+            yield 1
+        log.append("group closed")
+
+    class Limit(BaseHTTPMiddleware):
+        async def dispatch(self, request: Any, call_next: Any) -> Any:
+            with anyio.move_on_after(0.05):
+                return await call_next(request)
+            return Response("late", status_code=504)
+
+    app.add_middleware(Limit)
+
+    @app.get("/")
+    async def root(a: Annotated[int, Depends(resource)]) -> int:
+        await anyio.sleep_forever()
+        return a
+
+    @app.get("/group")
+    async def with_group(a: Annotated[int, Depends(group, scope="function")]) -> int:
+        return a
+
+    session = client(app)
+    assert session.get("/").status_code == 504
+    assert log == ["closed"]
+    assert session.get("/group").json() == 1
+    assert log == ["closed", "group closed"]
+
+
+def test_max_concurrency_limits_calls_and_what_they_yield() -> None:
+    from velithon.requests import Request as OurRequest
+    from velithon.signature import compile_http, read_endpoint
+
+    running: list[int] = []
+    most: list[int] = []
+
+    async def limited() -> AsyncIterator[int]:
+        running.append(1)
+        most.append(len(running))
+        yield 1
+        running.pop()
+
+    async def endpoint(value: Annotated[int, Depends(limited, max_concurrency=2)]) -> int:
+        await asyncio.sleep(0)
+        return value
+
+    plan = compile_http(read_endpoint(endpoint, path="/"))
+
+    async def one() -> None:
+        request = OurRequest({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
+        await plan(request)
+        assert request._stack is not None
+        await request._stack.aclose()
+
+    async def scenario() -> None:
+        await asyncio.gather(*(one() for _ in range(6)))
+
+    asyncio.run(scenario())
+    assert max(most) == 2
+    assert running == []
+
+
+def test_security_scopes_add_up_from_the_endpoint_down(client: ClientFactory) -> None:
+    app = Velithon()
+
+    async def inner(scopes: SecurityScopes) -> list[str]:
+        return scopes.scopes
+
+    async def outer(found: Annotated[list[str], Security(inner, scopes=["c"])]) -> list[str]:
+        return found
+
+    @app.get("/")
+    async def root(found: Annotated[list[str], Security(outer, scopes=["a", "b"])]) -> list[str]:
+        return found
+
+    assert client(app).get("/").json() == ["a", "b", "c"]
+
+
+def test_depends_refuses_what_it_cannot_do() -> None:
+    from velithon import params
+
+    wrong: Any = "session"
+    with pytest.raises(ValueError, match=r"scope must be .*'session'"):
+        params.Depends(test_depends_refuses_what_it_cannot_do, scope=wrong)
+    with pytest.raises(ValueError, match="max_concurrency"):
+        params.Depends(test_depends_refuses_what_it_cannot_do, max_concurrency=0)
