@@ -295,7 +295,11 @@ def test_exceptions_are_answered_by_status_by_class_and_last_by_the_500_layer(cl
     assert http.get("/missing").json() == {"missing": "/missing"}
     assert http.get("/none").json() == {"nothing": "/none"}
     response = http.get("/teapot")
-    assert (response.status_code, response.json(), response.headers["x-tea"]) == (418, {"detail": {"any": ["json"]}}, "green")
+    assert (response.status_code, response.json(), response.headers["x-tea"]) == (
+        418,
+        {"detail": {"any": ["json"]}},
+        "green",
+    )
     assert http.get("/bug").json() == {"error": "ZeroDivisionError"}
     assert runs == [1]
     with pytest.raises(ZeroDivisionError):
@@ -456,7 +460,9 @@ def test_middleware_of_every_form_runs_in_the_guides_order(client: ClientFactory
             response.headers["x-dispatch"] = "1"
             return response
 
-    app = Velithon(middleware=[Middleware(Guide), Middleware(Asgi, "one"), Middleware(Dispatch), Middleware(Asgi, "two")])
+    app = Velithon(
+        middleware=[Middleware(Guide), Middleware(Asgi, "one"), Middleware(Dispatch), Middleware(Asgi, "two")]
+    )
 
     @app.middleware("http")
     async def function(request: Request, call_next: Any) -> Any:
@@ -710,3 +716,17 @@ def test_layers_cannot_be_added_after_the_start() -> None:
         app.add_middleware(StarletteBaseHTTPMiddleware)
     with pytest.raises(RuntimeError, match="after an application has started"):
         app.add_exception_handler(404, lambda request, exc: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("x-a", "one\r\nset-cookie: stolen=1"), ("x-a", "\x00"), ("x-a", "€"), ("x a", "1"), ("", "1"), ("x-é", "1")],
+)
+def test_headers_that_http_cannot_carry_are_refused(name: str, value: str) -> None:
+    """A response cannot be split by a value, and no header is left out without a word."""
+    with pytest.raises(ValueError, match="header"):
+        Response("x", headers={name: value})
+    with pytest.raises(ValueError, match="header"):
+        Response("x").headers[name] = value
+    with pytest.raises(ValueError, match="header"):
+        Response("x").headers.append(name, value)

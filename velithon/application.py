@@ -10,9 +10,6 @@ from starlette.applications import Starlette
 from starlette.datastructures import State
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware import Middleware
-from velithon_adapters.lifespan import Lifespan as LifespanRunner
-from velithon_adapters.scope import asgi_scope
-from velithon_adapters.websocket import ASGIWebsocket
 
 from velithon.background import InFlight
 from velithon.concurrency import ThreadPool, use_thread_pool
@@ -31,6 +28,7 @@ from velithon.middleware.stack import build_stack
 from velithon.responses import JSONResponse
 from velithon.routing import Router, Verbs, _check_options
 from velithon.signature import AppScope
+from velithon_adapters import RSGIAdapter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
     from velithon.faces import RSGIApp
     from velithon.params import Depends
     from velithon.requests import Request
-    from velithon.routes import F, Handlers, RouteOptions
+    from velithon.routes import F, Handlers, RouteOptions, WebSocketOptions
 
 __all__ = ["Velithon"]
 
@@ -71,8 +69,8 @@ class Velithon(Verbs, Starlette):
         redirect_slashes: Whether a path that only misses, or only has, its last slash is redirected (307).
         default_response_class: The class of responses made of what endpoints return.
         problem_details: Whether errors are answered as RFC 9457 problem documents.
-        thread_pool_size: How many sync endpoints and dependencies run at once, in threads of this application's own; by default
-            40, which all applications of a process share.
+        thread_pool_size: How many sync endpoints and dependencies run at once, in threads of this application's own;
+            by default 40, which all applications of a process share.
         background_grace: How long a shutdown waits for background tasks, in seconds.
         options: What all routes share: see `Router`.
 
@@ -153,7 +151,8 @@ class Velithon(Verbs, Starlette):
         self._in_flight = InFlight()
         self._app_scope = AppScope()
         self._lifespan_state: dict[str, Any] = {}
-        self._runner: LifespanRunner | None = None
+        # Carries WebSockets and the lifespan from RSGI to the ASGI face.
+        self._bridge = RSGIAdapter(self, "on")
         self._entry: RSGIApp | None = None
         self.exception_handlers = self._handlers(exception_handlers or {}, problem_details)
         # Outermost first, as Starlette keeps them; what was given last is to run first.
@@ -228,27 +227,19 @@ class Velithon(Verbs, Starlette):
         """Start up, when a Granian worker starts.
 
         Raises:
-            Exception: What the lifespan or a startup function raised; the worker ends.
+            LifespanError: The lifespan or a startup function raised; the worker ends.
         """
-        self._runner = LifespanRunner(self)
-        loop.run_until_complete(self._runner.startup())
-        self._lifespan_state = self._runner.state
+        lifespan = self._bridge.lifespan
+        loop.run_until_complete(lifespan.startup())
+        self._lifespan_state = lifespan.state
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Finish background work and shut down, when a Granian worker stops."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            loop.run_until_complete(runner.shutdown())
+        """End WebSockets, finish background work and shut down, when a Granian worker stops."""
+        self._bridge.__rsgi_del__(loop)
 
-    async def _websocket(self, scope: Any, protocol: Any) -> None:
-        websocket = ASGIWebsocket(protocol)
-        asgi = asgi_scope(scope, state=dict(self._lifespan_state), root_path=self.root_path)
-        try:
-            await self(asgi, websocket.receive, websocket.send)
-        except BaseException:
-            websocket.fail()
-            raise
-        websocket.finish()
+    def _websocket(self, scope: Any, protocol: Any) -> Awaitable[None]:
+        self._bridge.root_path = self.root_path
+        return self._bridge.__rsgi__(scope, protocol)
 
     def _build(self) -> ASGIApp:
         """Compose the layers for both faces; from here on none can be added."""
@@ -387,12 +378,10 @@ class Velithon(Verbs, Starlette):
         path: str,
         endpoint: Callable[..., Any],
         name: str | None = None,
-        *,
-        dependencies: Sequence[Depends] | None = None,
-        middleware: Sequence[Middleware] | None = None,
+        **options: Unpack[WebSocketOptions],
     ) -> None:
-        """Add a WebSocket route; see `WebSocketRoute` for the arguments."""
-        self.router.add_api_websocket_route(path, endpoint, name, dependencies=dependencies, middleware=middleware)
+        """Add a WebSocket route; see `WebSocketRoute` for the arguments and `WebSocketOptions` for the options."""
+        self.router.add_api_websocket_route(path, endpoint, name, **options)
 
     add_websocket_route = add_api_websocket_route
 

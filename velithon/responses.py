@@ -1,13 +1,14 @@
 """Responses that can be sent over either protocol.
 
-Each class is Starlette's, with one addition: headers are kept as pairs of `str`, as RSGI wants them, until somebody asks
-for the bytes that ASGI wants. A response that nobody touches is sent on Granian with a list that was made once.
+Each class is Starlette's, with one addition: headers are kept as pairs of `str`, as RSGI wants them, until somebody
+asks for the bytes that ASGI wants. A response that nobody touches is sent on Granian with a list that was made once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from starlette.datastructures import MutableHeaders
 
 from velithon.background import claim
 from velithon.concurrency import iterate_in_threadpool
-from velithon_adapters.http import HTTPReceive, HTTPSend
+from velithon_adapters.http import HTTPReceive, HTTPSend, rsgi_headers
 from velithon_adapters.rsgi import ProtocolClosed
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Send
 
     from velithon.requests import Request
+    from velithon.sse import EventSourceResponse
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
 __all__ = [
@@ -55,6 +57,25 @@ def content_type_pairs(media_type: str | None, charset: str) -> Pairs:
     if media_type.startswith("text/") and "charset=" not in media_type.lower():
         media_type = f"{media_type}; charset={charset}"
     return [("content-type", media_type)]
+
+
+# RFC 9110 5.1 and 5.5; a value is Latin-1. What is outside of these RSGI servers leave out without a word, and some
+# ASGI servers let it split the response.
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NO_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+
+
+def checked(name: str, value: str) -> tuple[str, str]:
+    """Return a header as it is sent, its name in lower case.
+
+    Raises:
+        ValueError: The name is no token, or the value holds a control character or one outside Latin-1.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"A header's name is a token of RFC 9110, not {name!r}.")
+    if _NO_VALUE.search(value) is not None:
+        raise ValueError(f"The value of header {name!r} holds a control character or one outside Latin-1: {value!r}.")
+    return name.lower(), value
 
 
 JSON_PAIRS = content_type_pairs("application/json", "utf-8")
@@ -105,7 +126,7 @@ class Response(starlette.Response):
         if headers is None:
             self._pairs = shared
             return
-        pairs = [(name.lower(), value) for name, value in headers.items()]
+        pairs = [checked(name, value) for name, value in headers.items()]
         if shared and not any(name == "content-type" for name, _ in pairs):
             pairs += shared
         self._pairs = pairs
@@ -134,9 +155,7 @@ class Response(starlette.Response):
 
     def rsgi_headers(self) -> Pairs:
         """Return the headers as RSGI sends them: `list[tuple[str, str]]`, names in lower case."""
-        if self._raw is not None:
-            return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._raw]
-        return self._pairs or []
+        return rsgi_headers(self._raw) if self._raw is not None else self._pairs or []
 
     def set_header(self, name: str, value: str) -> None:
         """Set one header, replacing what it had. `name` is in lower case."""
@@ -249,8 +268,7 @@ class ResponseHeaders(MutableHeaders):
         if name is None:
             super().__setitem__(key, value)
         else:
-            value.encode("latin-1")
-            self._response.set_header(name, value)
+            self._response.set_header(*checked(name, value))
 
     def __getitem__(self, key: str) -> str:
         name = self._paired(key)
@@ -271,8 +289,7 @@ class ResponseHeaders(MutableHeaders):
         if name is None:
             super().append(key, value)
         else:
-            value.encode("latin-1")
-            self._response.append_header(name, value)
+            self._response.append_header(*checked(name, value))
 
     def setdefault(self, key: str, value: str) -> str:
         """Set a header unless it is there; return what is there then."""
@@ -486,8 +503,7 @@ class FileResponse(Response, starlette.FileResponse):
         headers = MutableHeaders(raw=list(self.raw_headers))
         headers["content-range"] = f"bytes {start}-{end - 1}/{file_size}"
         headers["content-length"] = str(end - start)
-        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.raw]
-        send.protocol.response_file_range(206, pairs, str(self.path), start, end)
+        send.protocol.response_file_range(206, rsgi_headers(headers.raw), str(self.path), start, end)
 
     async def _handle_multiple_ranges(
         self, send: Send, ranges: list[tuple[int, int]], file_size: int, send_header_only: bool
@@ -508,15 +524,29 @@ class AppResponse(Response):
 
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Run the application over the face at hand."""
-        request = self.request
         if send is None:
-            send = request._send
+            await self._bridged(self.request._send)
+        else:
+            await self._run(send)
 
+    async def _run(self, send: Any) -> None:
         async def watched(message: Message) -> None:
             self.started = True
             await send(message)
 
-        await self.handled(request.scope, self.receive_of(request), watched)
+        await self.handled(self.request.scope, self.receive_of(self.request), watched)
+
+    async def _bridged(self, send: Any) -> None:
+        try:
+            await self._run(send)
+        except BaseException:
+            if self.started:
+                send.fail()
+            else:
+                send.close()
+            raise
+        else:
+            send.finish()
 
     @property
     def handled(self) -> ASGIApp:
