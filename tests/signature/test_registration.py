@@ -68,7 +68,16 @@ def test_constraints_that_do_not_fit_the_type() -> None:
     def endpoint(a: Annotated[int, Body(min_length=3)]) -> None: ...
     def unknown_name(a: Nowhere) -> None: ...  # type: ignore[name-defined] # noqa: F821
 
-    assert "parameter 'a'" in refused(endpoint)
+    def numeric(a: Annotated[str, Query(gt=3)]) -> None: ...
+    def pattern(a: Annotated[int, Query(pattern="x")]) -> None: ...
+    def regex(a: Annotated[str, Query(pattern="(")]) -> None: ...
+    def discriminated(a: Annotated[int, Body(discriminator="kind")]) -> None: ...
+
+    assert "min_length means nothing for <class 'int'>" in refused(endpoint)
+    assert "gt means nothing" in refused(numeric)
+    assert "pattern means nothing" in refused(pattern)
+    assert "parameter 'a'" in refused(regex)
+    assert "parameter 'a'" in refused(discriminated)
     assert "unknown where" in refused(unknown_name)
 
 

@@ -81,8 +81,10 @@ class _CancelSafe(AbstractAsyncContextManager[Any]):
     async def _exit_shielded(
         self, kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
+        handled: bool | None = None
         with CancelScope(shield=True):
-            return await self._manager.__aexit__(kind, error, trace)
+            handled = await self._manager.__aexit__(kind, error, trace)
+        return handled
 
 
 async def close_form(form: FormData) -> None:

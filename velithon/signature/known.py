@@ -9,10 +9,12 @@ from enum import Enum
 from typing import Any, ForwardRef, Literal, get_args, get_origin
 from uuid import UUID
 
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 from pydantic import BaseModel
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
+from pydantic_core import SchemaError
 
-from velithon.signature.annotations import is_subclass, is_union
+from velithon.signature.annotations import is_subclass, is_union, members
 from velithon.signature.fields import Field
 
 _SCALARS = frozenset(
@@ -38,6 +40,30 @@ def is_known(annotation: Any) -> bool:
     return origin is None and is_subclass(annotation, (BaseModel, Enum))
 
 
+_NUMERIC = {"gt": Gt, "ge": Ge, "lt": Lt, "le": Le, "multiple_of": MultipleOf}
+_LENGTHS = {"min_length": MinLen, "max_length": MaxLen}
+_TEXT = frozenset({str, bytes})
+_NUMBERS = frozenset({int, float, bool, Decimal})
+
+
+def misfit(field: Field) -> str | None:
+    """Return a constraint that no value of a plain type can satisfy; pydantic would only find out at a request."""
+    kinds = set(members(field.annotation))
+    if kinds <= _TEXT:
+        wrong: dict[str, type] = _NUMERIC
+    elif kinds <= _NUMBERS:
+        wrong = _LENGTHS
+    else:
+        return None
+    for item in field.info.metadata:
+        for name, cls in wrong.items():
+            if isinstance(item, cls):
+                return name
+        if kinds <= _NUMBERS and getattr(item, "pattern", None) is not None:
+            return "pattern"
+    return None
+
+
 def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
     """Raise what `fail` makes of the problem if pydantic cannot validate a field's annotation."""
     annotation = field.annotation
@@ -45,11 +71,14 @@ def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
         return
     if isinstance(annotation, ForwardRef):
         raise fail(f"its annotation {annotation.__forward_arg__!r} uses a name unknown where the endpoint is defined")
+    wrong = misfit(field)
+    if wrong is not None:
+        raise fail(f"the constraint {wrong} means nothing for {annotation!r}: leave it out, or change the type")
     try:
         _ = field.validator
     except PydanticUndefinedAnnotation as error:
         raise fail(f"the name {error.name!r} of its annotation is unknown where the endpoint is defined") from error
-    except (PydanticSchemaGenerationError, PydanticUserError, TypeError) as error:
+    except (PydanticSchemaGenerationError, PydanticUserError, SchemaError, TypeError, RuntimeError) as error:
         shown = getattr(annotation, "__name__", None) or repr(annotation)
         reason = str(error).splitlines()[0]
         raise fail(
