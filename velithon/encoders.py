@@ -218,10 +218,14 @@ def json_bytes(obj: Any) -> bytes:
         ValueError: A number is infinite or not a number, which JSON cannot say.
         TypeError: Something has no JSON form.
     """
-    try:
-        body = orjson.dumps(obj, _default, _ORJSON_OPTIONS)
-    except TypeError:
-        return _slow_json(obj)
+    kind = type(obj)
+    if kind is not dict and getattr(kind, "model_dump", None) is _model_dump:
+        body: bytes = kind.__pydantic_serializer__.to_json(obj, by_alias=True)
+    else:
+        try:
+            body = orjson.dumps(obj, _default, _ORJSON_OPTIONS)
+        except TypeError:
+            return _slow_json(obj)
     if b"null" in body and has_non_finite(obj):
         return _slow_json(obj)
     # A key that SQLAlchemy may have put there; `jsonable_encoder` leaves those out.
@@ -238,9 +242,10 @@ def _slow_json(obj: Any) -> bytes:
 def _default(obj: Any) -> Any:
     """Encode, for orjson, what it does not know and what can be read twice if the slow way has to begin anew."""
     kind = type(obj)
+    # isinstance asks pydantic's metaclass, which takes longer than the serializer does.
+    if getattr(kind, "model_dump", None) is _model_dump:
+        return orjson.Fragment(kind.__pydantic_serializer__.to_json(obj, by_alias=True))
     if isinstance(obj, BaseModel):
-        if kind.model_dump is _model_dump:
-            return orjson.Fragment(kind.__pydantic_serializer__.to_json(obj, by_alias=True))
         return jsonable_encoder(obj)
     if dataclasses.is_dataclass(obj):
         return dataclasses.asdict(obj)  # type: ignore[arg-type]
@@ -259,8 +264,9 @@ def has_non_finite(obj: Any) -> bool:
         return False
     if kind is float:
         return bool(obj - obj != 0.0)
-    if isinstance(obj, BaseModel):
-        values: Iterable[Any] = [*obj.__dict__.values(), *(obj.__pydantic_extra__ or {}).values()]
+    if getattr(kind, "model_dump", None) is _model_dump:
+        extra = obj.__pydantic_extra__
+        values: Iterable[Any] = [*obj.__dict__.values(), *extra.values()] if extra else obj.__dict__.values()
     elif isinstance(obj, dict):
         values = obj.values()
     elif isinstance(obj, _CONTAINERS):
@@ -269,6 +275,8 @@ def has_non_finite(obj: Any) -> bool:
         return not isinstance(obj, Enum | str)
     for value in values:
         kind = type(value)
-        if kind is not str and kind is not int and value is not None and has_non_finite(value):
+        if kind is str or kind is int or value is None:
+            continue
+        if value - value != 0.0 if kind is float else has_non_finite(value):
             return True
     return False
