@@ -1,8 +1,9 @@
-"""The files behind the pages: our own, and Swagger UI's or ReDoc's where an installed package carries them.
+"""The files behind the pages: our own, and Swagger UI's where an installed package carries it.
 
-No third party's file lives in this repository. Two packages on PyPI hold what the pages can use, and neither is
-imported, only looked up: `swagger-ui-py` (the extra `docs`; Swagger UI 5) and `drf-spectacular-sidecar` (Swagger UI 5
-and ReDoc 2; its metadata asks for Django, so it is used where it is installed and never required).
+No third party's file lives in this repository. Two packages on PyPI hold Swagger UI 5, and neither is imported, only
+looked up: `swagger-ui-py` (the extra `docs`) and `drf-spectacular-sidecar`, which is the newer and smaller one but asks
+for Django: it is used where it is installed and never required. The latter's ReDoc is left alone: it shows a picture
+from a CDN.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ _SWAGGER: tuple[tuple[str, str], ...] = (
     ("drf_spectacular_sidecar", "static/drf_spectacular_sidecar/swagger-ui-dist"),
     ("swagger_ui", "static"),
 )
-_REDOC: tuple[tuple[str, str], ...] = (("drf_spectacular_sidecar", "static/drf_spectacular_sidecar/redoc/bundles"),)
 
 
 class Asset(NamedTuple):
@@ -71,19 +71,10 @@ def has_swagger_ui() -> bool:
     return _foreign("swagger-ui-bundle.js") is not None and _foreign("swagger-ui.css") is not None
 
 
-def has_redoc() -> bool:
-    """Tell whether an installed package carries ReDoc."""
-    return _foreign("redoc.standalone.js") is not None
-
-
 def _foreign(name: str) -> Path | None:
-    if name in {"swagger-ui-bundle.js", "swagger-ui.css"}:
-        places = _SWAGGER
-    elif name == "redoc.standalone.js":
-        places = _REDOC
-    else:
+    if name not in {"swagger-ui-bundle.js", "swagger-ui.css"}:
         return None
-    for package, directory in places:
+    for package, directory in _SWAGGER:
         spec = find_spec(package)
         if spec is None or spec.origin is None:
             continue

@@ -188,7 +188,7 @@ def swagger_page(
     policy = _policy(
         script=sources(js_url) if files is not None else f"{sources(js_url)} {csp_hash(starter)}",
         style=f"{sources(css_url)} 'unsafe-inline'",
-        image=f"'self' data: https: {sources(icon)}",
+        image=_images(icon) if files is not None else f"{_images(icon)} https:",
         connect=connect,
     )
     return HTMLResponse(_html(title, style, body, icon), headers=_headers(policy))
@@ -215,7 +215,7 @@ def redoc_page(
     policy = _policy(
         script=sources(js_url),
         style=f"'self' 'unsafe-inline' {google if fonts else ''}",
-        image=f"'self' data: https: {sources(icon)}",
+        image=f"{_images(icon)} https:",
         connect=f"'self' {sources(openapi_url)}",
         extra="worker-src blob:; font-src https://fonts.gstatic.com" if fonts else "worker-src blob:",
     )

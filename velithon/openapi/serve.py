@@ -137,17 +137,14 @@ class _Pages:
         return docs.swagger_page(title, config, files=files, connect=connect, **urls)
 
     async def redoc_html(self, request: Request) -> Response:
-        from velithon.openapi import assets, docs
+        from velithon.openapi import docs
 
         root_path = _root_path(request)
         openapi_url = root_path + str(self.app.openapi_url)
         title = f"{self.app.title} - ReDoc"
         base = root_path + str(self.app.redoc_url).rstrip("/") + "/-"
-        if not assets.has_redoc():
-            config = {"url": openapi_url, "reader": True}
-            return docs.own_page(title, config, files=_files(base, *_OWN), connect="'self'")
-        files = _files(base, "redoc.standalone.js")
-        return docs.redoc_page(title, openapi_url, js_url=files.url("redoc.standalone.js"))
+        config = {"url": openapi_url, "reader": True}
+        return docs.own_page(title, config, files=_files(base, *_OWN), connect="'self'")
 
     async def swagger_ui_redirect(self, request: Request) -> Response:
         from velithon.openapi import docs
