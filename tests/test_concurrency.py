@@ -16,7 +16,8 @@ import anyio
 import anyio.from_thread
 import pytest
 
-from velithon import concurrency
+from tests.conftest import AsyncClientFactory, ClientFactory
+from velithon import Depends, Velithon, concurrency
 from velithon.concurrency import (
     ThreadPool,
     contextmanager_in_threadpool,
@@ -609,3 +610,59 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("acquire_in", ["dependency", "endpoint"])
+def test_two_hundred_requests_on_ten_threads_all_finish(async_client: AsyncClientFactory, acquire_in: str) -> None:
+    """A sync endpoint with a sync yield dependency and ten connections, wherever these are taken, on both faces."""
+    connections = threading.BoundedSemaphore(10)
+    app = Velithon(thread_pool_size=10)
+    running: list[int] = []
+    most: list[int] = []
+
+    def take() -> None:
+        if not connections.acquire(timeout=20):
+            raise TimeoutError("deadlock")
+
+    def session() -> Iterator[None]:
+        if acquire_in == "dependency":
+            take()
+        yield
+        connections.release()
+
+    @app.get("/", dependencies=[Depends(session)])
+    def endpoint() -> int:
+        if acquire_in == "endpoint":
+            take()
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.001)
+        running.pop()
+        return 1
+
+    async def main() -> None:
+        before = workers()
+        async with async_client(app) as client:
+            answers = await asyncio.gather(*(client.get("/") for _ in range(200)))
+        assert [answer.status_code for answer in answers] == [200] * 200
+        assert workers() <= before
+
+    asyncio.run(main())
+    assert max(most) <= 10
+
+
+def test_a_sync_endpoint_sees_the_requests_context_and_loop(client: ClientFactory) -> None:
+    """Context variables set by a dependency, and AnyIO's way back to the loop."""
+    app = Velithon()
+
+    async def dependency() -> None:
+        number.set(41)
+
+    async def add_one(value: int) -> int:
+        return value + 1
+
+    @app.get("/", dependencies=[Depends(dependency)])
+    def endpoint() -> int:
+        return anyio.from_thread.run(add_one, number.get())
+
+    assert client(app).get("/").json() == 42
