@@ -84,13 +84,17 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line, and below it the lines of its traceback."""
-        name = record.name.lstrip("_")
-        lines = [f"{_timestamp(record)} {record.levelname:<8} {name}: {escape_controls(record.getMessage())}"]
+        name, message = record.name.lstrip("_"), record.getMessage()
+        # servers log a failed start of the application as a message; it is to be read like any other traceback
+        block = message if message.startswith("Traceback ") and name in ("granian", "uvicorn.error") else None
+        if block is not None:
+            message = "Traceback"
+        lines = [f"{_timestamp(record)} {record.levelname:<8} {name}: {escape_controls(message)}"]
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
-        for block in (record.exc_text, record.stack_info):
-            if block:
-                lines += [f"    {escape_controls(line)}" for line in block.split("\n")]
+        for text in (block, record.exc_text, record.stack_info):
+            if text:
+                lines += [f"    {escape_controls(line)}" for line in text.rstrip().split("\n")]
         return "\n".join(lines)
 
 

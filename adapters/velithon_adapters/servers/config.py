@@ -116,6 +116,12 @@ class ServerConfig:
     http2_max_headers_size: int | None = None
     http2_max_send_buffer_size: int | None = None
 
+    @property
+    def root_path(self) -> str:
+        """The prefix as ASGI has it: with a slash before it and none after it, or empty."""
+        prefix = (self.url_path_prefix or "").strip("/")
+        return f"/{prefix}" if prefix else ""
+
     def given(self, prefix: str) -> dict[str, Any]:
         """Return the options whose name begins with `prefix` and that were given, without the prefix."""
         return {

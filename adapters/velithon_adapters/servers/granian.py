@@ -7,8 +7,13 @@ and a reload would serve the old ones.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,9 +46,9 @@ def check(config: ServerConfig) -> None:
     if config.task_impl == "rust" and sys.version_info >= (3, 12):
         raise OptionError("granian", "--task-impl rust", "it needs Python 3.11; use --task-impl asyncio")
     config.check_certificate()
-    if config.ssl_keyfile is not None and b"RSA PRIVATE KEY-----" in config.ssl_keyfile.read_bytes():
-        cure = "it takes PKCS #8 keys only; convert it with `openssl pkcs8 -topk8 -in KEY -out NEW`"
-        raise OptionError("granian", f"--ssl-keyfile {config.ssl_keyfile}", cure)
+    if config.ssl_keyfile_password is not None and shutil.which("openssl") is None:
+        cure = "it reads encrypted keys with the help of openssl, which is not installed; use --server uvicorn"
+        raise OptionError("granian", "--ssl-keyfile-password", cure)
 
 
 def protocol(config: ServerConfig) -> str:
@@ -68,16 +73,40 @@ def serve(config: ServerConfig, started: Callable[[], None] = lambda: None) -> N
     # parent and workers alike: Granian asks multiprocessing for the default method
     multiprocessing.set_start_method("spawn", force=True)
     interface: Literal["rsgi", "asgi"] = config.interface or "rsgi"
-    server = _Server(config.name, **_options(config, interface))
-    started()
-    try:
-        server.serve(
-            spawn_target=rsgi_worker if interface == "rsgi" else asgi_worker,
-            target_loader=Loader(config, interface),
-            wrap_loader=False,
-        )
-    except FatalError as exc:
-        raise ServerError(f"granian refuses the option {exc}") from exc
+    with _readable_key(config) as key:
+        server = _Server(config.name, **_options(config, interface), ssl_key=key)
+        started()
+        try:
+            server.serve(
+                spawn_target=rsgi_worker if interface == "rsgi" else asgi_worker,
+                target_loader=Loader(config, interface),
+                wrap_loader=False,
+            )
+        except FatalError as exc:
+            raise ServerError(f"granian refuses the option {exc}") from exc
+
+
+@contextmanager
+def _readable_key(config: ServerConfig) -> Iterator[Path | None]:
+    """A key file without a password, for as long as workers may be started.
+
+    Granian 2.8 fails on the encrypted keys that OpenSSL writes (PBES2 with AES), and reads the file in every worker.
+    The readable copy is the user's alone, and in memory where the system has a place for that.
+    """
+    if config.ssl_keyfile is None or config.ssl_keyfile_password is None:
+        yield config.ssl_keyfile
+        return
+    memory = "/dev/shm"
+    with tempfile.TemporaryDirectory(
+        prefix="velithon-", dir=memory if os.access(memory, os.W_OK) else None
+    ) as directory:
+        file = Path(directory, "key.pem")
+        command = ["openssl", "pkey", "-in", str(config.ssl_keyfile), "-passin", "stdin", "-out", str(file)]
+        done = subprocess.run(command, input=f"{config.ssl_keyfile_password}\n", capture_output=True, text=True)
+        if done.returncode:
+            raise ServerError(f"openssl cannot read {config.ssl_keyfile} with that password")
+        file.chmod(0o600)
+        yield file
 
 
 def _options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> dict[str, Any]:
@@ -96,9 +125,7 @@ def _options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> dict[s
         "log_access": config.access_log,
         "log_access_format": _ACCESS_FORMAT,
         "ssl_cert": config.ssl_certificate,
-        "ssl_key": config.ssl_keyfile,
-        "ssl_key_password": config.ssl_keyfile_password,
-        "url_path_prefix": config.url_path_prefix,
+        "url_path_prefix": config.root_path or None,
         "respawn_failed_workers": config.respawn_failed_workers is not False,
         "workers_kill_timeout": config.workers_kill_timeout,
         "reload": config.reload,

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from granian.server.mp import MPServer
 
+from velithon_adapters.lifespan import LifespanError
 from velithon_adapters.servers.config import STARTUP_FAILURE, ServerConfig, ServerError
 from velithon_adapters.servers.interface import fit
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
@@ -39,7 +40,7 @@ class Loader:
 
     def __call__(self) -> Any:
         stop_with_parent()
-        app = fit(self.config.load(), self.interface, url_path_prefix=self.config.url_path_prefix)
+        app = fit(self.config.load(), self.interface, root_path=self.config.root_path)
         hosted = (_HostedRSGI if self.interface == "rsgi" else _HostedASGI)(app, self.config)
         _Hosted.current = hosted
         return hosted
@@ -84,9 +85,11 @@ class _HostedRSGI(_Hosted):
         if (init := getattr(self.app, "__rsgi_init__", None)) is not None:
             try:
                 init(loop)
-            except Exception:
+            except Exception as exc:
                 self.failed = True
-                logger.exception("Application startup failed")
+                # the reason is the application's own error, not how a lifespan reports it
+                reason = exc.__cause__ if isinstance(exc, LifespanError) and exc.__cause__ else exc
+                logger.error("Application startup failed", exc_info=reason)
                 raise
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -101,6 +104,7 @@ class _HostedASGI(_Hosted):
     """Passes everything through; of the lifespan it learns whether it failed, and can end it without Granian."""
 
     lifespan: asyncio.Task[Any] | None = None
+    said = False
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         return self.live(scope, receive, send) if scope["type"] == "lifespan" else self.app(scope, receive, send)
@@ -119,10 +123,15 @@ class _HostedASGI(_Hosted):
             return waits[0].result() if waits[0] in done else {"type": "lifespan.shutdown"}
 
         async def watch(message: Any) -> None:
-            self.failed = self.failed or message["type"] == "lifespan.startup.failed"
+            if message["type"] == "lifespan.startup.failed":
+                self.failed, self.said = True, bool(message.get("message"))
             await send(message)
 
-        await self.app(scope, receive_or_stop, watch)
+        try:
+            await self.app(scope, receive_or_stop, watch)
+        except Exception:
+            if not self.said:  # else Granian has logged the reason already
+                raise
 
     def shut_down(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.lifespan is not None and not self.lifespan.done():

@@ -45,13 +45,13 @@ def _is_coroutine_function(app: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None))  # noqa: B004
 
 
-def fit(app: Any, interface: Literal["rsgi", "asgi"], *, url_path_prefix: str | None = None) -> Any:
+def fit(app: Any, interface: Literal["rsgi", "asgi"], *, root_path: str = "") -> Any:
     """Return `app` in a form that a server can call with `interface`: itself where it speaks it, else in an adapter.
 
     Args:
         app: The application.
         interface: The protocol that the server speaks.
-        url_path_prefix: The prefix that a proxy strips. ASGI servers put it into the scope; RSGI has no place for it,
+        root_path: The prefix that a proxy strips. ASGI servers put it into the scope; RSGI has no place for it,
             so on RSGI an application's `root_path` attribute is set, and an adapted ASGI application gets it in its
             scope.
 
@@ -63,22 +63,21 @@ def fit(app: Any, interface: Literal["rsgi", "asgi"], *, url_path_prefix: str | 
         raise ServerError(f"{app!r} is no application: it is neither ASGI nor RSGI")
     if interface == "asgi":
         return app if "asgi" in spoken else _rsgi_to_asgi(app)
-    prefix = (url_path_prefix or "").rstrip("/")
     if "rsgi" not in spoken:
-        return _asgi_to_rsgi(_with_root_path(app, prefix) if prefix else app)
-    if prefix:
+        return _asgi_to_rsgi(_with_root_path(app, root_path) if root_path else app)
+    if root_path:
         if not hasattr(app, "root_path"):
             raise ServerError("--url-path-prefix: an RSGI application without a root_path attribute cannot be told it")
-        app.root_path = prefix
+        app.root_path = root_path
     return app
 
 
-def _with_root_path(app: ASGIApp, prefix: str) -> ASGIApp:
+def _with_root_path(app: ASGIApp, root_path: str) -> ASGIApp:
     async def with_root_path(
         scope: MutableMapping[str, Any], receive: Callable[..., Any], send: Callable[..., Any]
     ) -> None:
         if scope["type"] != "lifespan":
-            scope["root_path"] = prefix
+            scope["root_path"] = root_path
         await app(scope, receive, send)
 
     return with_root_path

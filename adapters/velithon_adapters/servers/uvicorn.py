@@ -129,7 +129,7 @@ def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
         loop=config.loop or "auto",
         log_config=config.log_config,
         access_log=config.access_log,
-        root_path=(config.url_path_prefix or "").rstrip("/"),
+        root_path=config.root_path,
         ssl_certfile=config.ssl_certificate,
         ssl_keyfile=config.ssl_keyfile,
         ssl_keyfile_password=config.ssl_keyfile_password,
@@ -207,28 +207,30 @@ class _Supervisor(Multiprocess):
     def __init__(self, options: uvicorn.Config, sockets: list[socket.socket], config: ServerConfig) -> None:
         super().__init__(options, sockets)
         self.settings = config
+        self.signalled = False
         self.failed = False
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
 
     def _stop(self, sig: int, frame: FrameType | None) -> None:
-        if self.should_exit.is_set():
+        if self.signalled:
             _kill([process.process for process in self.processes])
+        self.signalled = True
         self.should_exit.set()
 
     def join_all(self) -> None:
         _join([process.process for process in self.processes], self.settings.workers_kill_timeout)
 
     def keep_subprocess_alive(self) -> None:
-        if self.should_exit.is_set():
-            return
         dead = [process.process for process in self.processes if process.process.exitcode is not None]
-        if dead and (self.settings.respawn_failed_workers is False or _any_failed_to_start(dead)):
+        respawn = self.settings.respawn_failed_workers is not False
+        if dead and (not respawn or _any_failed_to_start(dead)):
             logger.error("Worker %s ended with status %s, stopping", dead[0].pid, dead[0].exitcode)
-            self.failed = True
             self.should_exit.set()
-            return
-        super().keep_subprocess_alive()
+        elif respawn:
+            super().keep_subprocess_alive()
+        # Uvicorn too sets it, for a worker that failed to start while it was asked for its health
+        self.failed = self.should_exit.is_set() and not self.signalled
 
 
 def _any_failed_to_start(processes: list[Any]) -> bool:

@@ -1,0 +1,101 @@
+"""`velithon run` as a process, also where it listens on no port or is meant to fail."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ROOT", "Run", "until", "velithon_run"]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A process of `velithon run`.
+
+    Attributes:
+        process: The process that was started.
+        output: The file with its standard output and error.
+    """
+
+    process: "subprocess.Popen[bytes]"
+    output: Path
+
+    @property
+    def text(self) -> str:
+        """Return what the process has written so far."""
+        return self.output.read_text(errors="replace")
+
+    @property
+    def port(self) -> int:
+        """Return the port that the process says it listens on."""
+        return int(re.findall(r"https?://[^\s\"]*?:(\d+)", self.text)[0])
+
+    def wait(self, seconds: float = 30) -> int:
+        """Wait for the end of the process and return its status."""
+        return self.process.wait(seconds)
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    """Wait until `condition` holds; an `OSError` of a server that is not there yet counts as no."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if condition():
+                return
+        except OSError:
+            pass
+        time.sleep(0.03)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+@contextmanager
+def velithon_run(
+    directory: Path, *arguments: str, workers: int = 1, wait: bool = True, env: Mapping[str, str] | None = None
+) -> Iterator[Run]:
+    """Run `velithon run` in `directory`, on a free port unless the arguments say otherwise.
+
+    Args:
+        directory: The working directory, where the application's module is.
+        arguments: The arguments after `run`.
+        workers: How many workers are to be ready before the process is handed over.
+        wait: Whether to wait for them; not where the process is to fail.
+        env: Environment variables added to this process's.
+
+    Yields:
+        The running process. Its whole group is killed at the end.
+    """
+    port = [] if "--uds" in arguments or "--port" in arguments else ["--port", "0"]
+    output = directory / "output.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "velithon", "run", *arguments, *port],
+            stdout=file,
+            stderr=file,
+            cwd=directory,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **(env or {})},
+            start_new_session=True,
+        )
+    run = Run(process, output)
+    try:
+        if wait:
+            ready = re.compile(r"Started worker-\d+(?! runtime)|Application startup complete")
+            until(lambda: process.poll() is not None or len(ready.findall(run.text)) >= workers, "the server is ready")
+            assert process.poll() is None, run.text
+        yield run
+    except BaseException as exc:
+        exc.add_note(run.text)
+        raise
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
