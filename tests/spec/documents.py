@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -13,7 +13,7 @@ Stubs = Mapping[str, Mapping[str, object]]
 F = TypeVar("F", bound=Callable[..., None])
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_FENCE = re.compile(r"\s*```(\w*)\s*$")
+_FENCE = re.compile(r" {0,3}```(\w*)\s*$")
 # what the examples import from the project that they are a part of
 _OWN = re.compile(r"^ *from (app(?:\.\w+)*) import", re.MULTILINE)
 _HEADING = re.compile(r"(#+) (.*)")
@@ -59,7 +59,9 @@ class Document:
             text = re.sub(rf"\b{word}\b", other, text)
         self.blocks = {block.name: block for block in _blocks(text)}
 
-    def block(self, *parts: str, prelude: str = "", stubs: Stubs | None = None) -> Callable[[F], F]:
+    def block(
+        self, *parts: str, prelude: str = "", stubs: Stubs | None = None, replacing: Mapping[str, str] | None = None
+    ) -> Callable[[F], F]:
         """Return a decorator: the test's `space` fixture is a module in which these blocks ran, one after the other.
 
         Modules of the document's own example project, `app.core.config` and so on, are that same module.
@@ -68,11 +70,16 @@ class Document:
             parts: Names of blocks; a part of several lines is code that runs between them.
             prelude: Code that runs after the document's prelude and before the blocks.
             stubs: Libraries that the blocks import and that are not installed: their modules and what is in them.
+            replacing: What has to be written differently today, pydantic 1's names say, or simulated waits.
 
         Raises:
-            KeyError: There is no such block.
+            KeyError: There is no such block, or nothing to replace.
         """
         blocks = [Block("", "python", 1, part) if "\n" in part else self.blocks[part] for part in parts]
+        for old, new in (replacing or {}).items():
+            if not any(old in block.code for block in blocks):
+                raise KeyError(f"there is no {old!r} in these blocks")
+            blocks = [replace(block, code=block.code.replace(old, new)) for block in blocks]
         self.tested.update(block.name for block in blocks if block.name)
 
         def decorate(test: F) -> F:
@@ -95,7 +102,8 @@ class Document:
             modules.update(dict.fromkeys(_OWN.findall(block.code), module))
         exec(self.prelude + "\n" + prelude, module.__dict__)
         for block in blocks:
-            code = compile("\n" * (block.line - 1) + block.code, str(self.path), "exec", dont_inherit=True)
+            file = str(self.path) if block.name else "<between blocks>"
+            code = compile("\n" * (block.line - 1) + block.code, file, "exec", dont_inherit=True)
             exec(code, module.__dict__)
         return module
 

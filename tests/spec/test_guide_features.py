@@ -147,7 +147,6 @@ def test_tasks_of_a_response(space: ModuleType, client: ClientFactory) -> None:
     assert ["x"] in space.done
 
 
-@pytest.mark.xfail(reason="`items: list` is read as files, as FastAPI 0.165 does; the guide's block takes a JSON list")
 @GUIDE.block(
     TASKS + "Concurrent Background Tasks",
     prelude="""
