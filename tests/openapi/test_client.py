@@ -1,0 +1,109 @@
+"""A client that a well-known generator makes of the document talks to the application."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.servers import serve
+
+GENERATOR = shutil.which("openapi-python-client")
+SOURCE = """
+from enum import Enum
+from typing import Annotated
+from pydantic import BaseModel
+from velithon import Depends, Form, Header, HTTPException, Query, Velithon
+from velithon.security import OAuth2PasswordBearer
+
+class Kind(str, Enum):
+    lamp = "lamp"
+    desk = "desk"
+
+class Item(BaseModel):
+    name: str
+    kind: Kind = Kind.lamp
+    parts: list["Item"] = []
+    note: str | None = None
+
+class NotFoundError(HTTPException):
+    def __init__(self):
+        super().__init__(404, "No such item")
+
+app = Velithon(title="Shop", separate_input_output_schemas=False)
+oauth2 = OAuth2PasswordBearer(tokenUrl="token")
+
+@app.get("/items/{item_id}", tags=["items"], operation_id="read_item", raises=[NotFoundError])
+async def read_item(item_id: int, q: str | None = None, tags: Annotated[list[str], Query()] = []) -> Item:
+    if item_id > 10:
+        raise NotFoundError
+    return Item(name=f"{item_id} {q} {tags}")
+
+@app.post("/items", tags=["items"], status_code=201, operation_id="create_item")
+async def create_item(item: Item, x_tag: Annotated[str, Header()]) -> Item:
+    return Item(name=x_tag, kind=item.kind, parts=[item])
+
+@app.post("/sign", tags=["forms"], operation_id="sign")
+async def sign(note: Annotated[str, Form()], size: Annotated[int, Form()] = 1) -> dict[str, int]:
+    return {note: size}
+
+@app.get("/me", tags=["users"], operation_id="me")
+async def me(token: Annotated[str, Depends(oauth2)]) -> str:
+    return token
+"""
+CALLS = """
+import sys
+from client import AuthenticatedClient, Client
+from client.api.forms import sign
+from client.api.items import create_item, read_item
+from client.api.users import me
+from client.models import BodySign, Item, Kind
+
+anonymous = Client(base_url=sys.argv[1], raise_on_unexpected_status=True)
+found = read_item.sync(7, client=anonymous, q="x y", tags=["a", "b&c"])
+assert found.name == "7 x y ['a', 'b&c']" and found.kind is Kind.LAMP, found
+gone = read_item.sync_detailed(11, client=anonymous)
+assert gone.status_code == 404 and gone.parsed.detail == "No such item", gone
+top = Item(name="top", kind=Kind.DESK, parts=[Item(name="leg")])
+made = create_item.sync(client=anonymous, body=top, x_tag="tagged")
+assert made.name == "tagged" and made.parts[0].parts[0].name == "leg", made
+sizes = sign.sync(client=anonymous, body=BodySign(note="n & m", size=5))
+assert sizes.additional_properties == {"n & m": 5}, sizes
+assert me.sync(client=AuthenticatedClient(base_url=sys.argv[1], token="t0k")) == "t0k"
+"""
+
+
+@pytest.mark.server
+@pytest.mark.skipif(GENERATOR is None, reason="there is no openapi-python-client: pipx install openapi-python-client")
+def test_a_generated_client_talks_to_the_application(tmp_path: Path) -> None:
+    """Parameters, models, errors, forms and tokens go through types that the document gave."""
+    pytest.importorskip("attrs")
+    pytest.importorskip("dateutil")
+    assert GENERATOR is not None
+    with serve(SOURCE) as server:
+        document = tmp_path / "openapi.json"
+        document.write_text(httpx.get(f"{server.url}/openapi.json", trust_env=False).text)
+        made = subprocess.run(
+            [GENERATOR, "generate", "--path", document, "--output-path", tmp_path / "client", "--meta", "none"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            # Its hooks format the code with what is found on the PATH.
+            env={**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+        assert "WARNING" not in made.stdout + made.stderr
+        called = subprocess.run(
+            [sys.executable, "-c", CALLS, server.url],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "NO_PROXY": "127.0.0.1"},
+            check=False,
+        )
+        assert called.returncode == 0, called.stderr
