@@ -26,7 +26,8 @@ from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import Errors
 from velithon.middleware.stack import build_stack
 from velithon.responses import JSONResponse
-from velithon.routing import Router, Verbs, _check_options
+from velithon.routes import AppOptions, check_options
+from velithon.routing import Router, Verbs
 from velithon.signature import AppScope
 from velithon_adapters import RSGIAdapter
 
@@ -38,9 +39,8 @@ if TYPE_CHECKING:
 
     from velithon.di import ServiceContainer
     from velithon.faces import RSGIApp
-    from velithon.params import Depends
     from velithon.requests import Request
-    from velithon.routes import F, Handlers, RouteOptions, WebSocketOptions
+    from velithon.routes import F, Handlers, RouteOptions, SharedOptions, WebSocketOptions
 
 __all__ = ["Velithon"]
 
@@ -72,7 +72,7 @@ class Velithon(Verbs, Starlette):
         thread_pool_size: How many sync endpoints and dependencies run at once, in threads of this application's own;
             by default 40, which all applications of a process share.
         background_grace: How long a shutdown waits for background tasks, in seconds.
-        options: What all routes share: see `Router`.
+        options: What all routes share: see `AppOptions`.
 
     Raises:
         TypeError: An option that does not exist.
@@ -115,9 +115,9 @@ class Velithon(Verbs, Starlette):
         problem_details: bool = False,
         thread_pool_size: int | None = None,
         background_grace: float | None = 10.0,
-        **options: Unpack[RouteOptions],
+        **options: Unpack[AppOptions],
     ) -> None:
-        _check_options("Velithon", options)
+        check_options("Velithon", options, AppOptions)
         self.debug = debug
         self.title = title
         self.summary = summary
@@ -312,6 +312,14 @@ class Velithon(Verbs, Starlette):
 
     # -- layers and handlers --------------------------------------------------------------------------------------
 
+    def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
+        """Put a layer around all others. `middleware_class(app, *args, **kwargs)` makes it.
+
+        Raises:
+            RuntimeError: The application has started.
+        """
+        super().add_middleware(middleware_class, *args, **kwargs)
+
     def middleware(self, middleware_type: str) -> Callable[[F], F]:
         """Return the decorator that makes `async function(request, call_next)` the outermost layer.
 
@@ -391,11 +399,11 @@ class Velithon(Verbs, Starlette):
         *,
         prefix: str = "",
         default_response_class: Any = None,
-        **options: Unpack[RouteOptions],
+        **options: Unpack[SharedOptions],
     ) -> None:
         """Add the routes of a router; see `Router.include_router`."""
         self.router.include_router(router, prefix=prefix, default_response_class=default_response_class, **options)
 
-    def add_router(self, router: Router, *, prefix: str = "", **options: Unpack[RouteOptions]) -> None:
+    def add_router(self, router: Router, *, prefix: str = "", **options: Unpack[SharedOptions]) -> None:
         """Add the routes of a router: the guide's name for `include_router`."""
         self.include_router(router, prefix=prefix, **options)

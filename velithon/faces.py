@@ -59,7 +59,7 @@ def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: Erro
                 response.background = None
                 await response(scope, receive, send)
                 await run_background(background, scope)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - answered or raised again there
             await _failed(request, response, exc, errors)
         else:
             await _close(request)
@@ -96,7 +96,7 @@ def rsgi_face(
                 request._close_receive()
             if response.background is not None:
                 await app._in_flight.run(response.background)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - answered or raised again there
             await _failed(request, response, exc, errors)
         else:
             await _close(request)
@@ -128,23 +128,12 @@ def rsgi_entry(app: Velithon) -> RSGIApp:
         response: Any = None
         try:
             try:
-                table = router._table or router.table
-                path = scope.path
-                exact = table.exact.get(path)
-                if exact is not None:
-                    found = exact.by_method.get(scope.method)
-                    if found is None or not found.direct:
-                        response = await router.respond(request)
-                    else:
-                        request._route = found.route
-                        if found.path_params:
-                            request._params = dict(found.path_params)
-                        response = await found.route.respond(request)  # type: ignore[attr-defined]
-                elif (answer := table.direct(scope.method, path)) is not None:
+                answer = (router._table or router.table).direct(scope.method, scope.path)
+                if answer is None:
+                    response = await router.respond(request)
+                else:
                     request._route, request._params = answer
                     response = await answer[0].respond(request)
-                else:
-                    response = await router.respond(request)
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
                 response = await errors.respond(request, exc)
             if not isinstance(response, Response):
@@ -154,7 +143,7 @@ def rsgi_entry(app: Velithon) -> RSGIApp:
                 await pending
             if response.background is not None:
                 await app._in_flight.run(response.background)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - answered or raised again there
             await _failed(request, response, exc, errors)
         else:
             if request._exits is not None or request._scope is not None:

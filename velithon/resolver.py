@@ -13,9 +13,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from starlette.routing import Match, Mount
+from starlette.routing import Match, Mount, WebSocketRoute
 from starlette.routing import Route as StarletteRoute
-from starlette.routing import WebSocketRoute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +29,7 @@ _ONE_SEGMENT = frozenset({"str", "int", "float", "uuid"})
 PREDICTABLE: set[Any] = {StarletteRoute.matches}
 # The parameters of a path, each with the index of the segment that it fills.
 Positions = tuple[tuple[str, int], ...]
+Answer = tuple[Any, dict[str, Any] | None]
 _PARAMETER = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*)(:[a-zA-Z_][a-zA-Z0-9_]*)?}")
 
 
@@ -64,7 +64,7 @@ class Entry:
         # Where in the path each parameter stands, when each is a whole segment of text: no pattern is needed then.
         self.positions: Positions | None = None
         if not self.opaque:
-            assert isinstance(route, StarletteRoute)  # noqa: S101 - narrows the type; `opaque` says so already
+            assert isinstance(route, StarletteRoute)  # narrows the type; `opaque` says so already
             self.methods = getattr(route, "allowed_methods", route.methods) or None
             self.match = route.path_regex.match
             self.positions = _positions(route.path)
@@ -150,6 +150,8 @@ class Exact:
 
     by_method: dict[str, Found]
     otherwise: Found | None
+    # What `Table.direct` says: by method, the responders that take nothing from the path.
+    answers: dict[str, Answer]
     # A route with a rule of its own comes after these: what they don't answer takes the walk.
     walk: bool = False
 
@@ -204,7 +206,7 @@ class Table:
         otherwise: Found | None = None
         for entry in self.candidates(path):
             if entry.opaque:
-                return Exact(by_method, otherwise, walk=True)
+                return self._exact(by_method, otherwise, walk=True)
             found = entry.attempt(path, "", None)
             if found is None:
                 continue
@@ -215,7 +217,14 @@ class Table:
                 by_method.setdefault(method, found._replace(allowed=True, direct=entry.responds))
             if otherwise is None:
                 otherwise = found
-        return Exact(by_method, otherwise)
+        return self._exact(by_method, otherwise)
+
+    @staticmethod
+    def _exact(by_method: dict[str, Found], otherwise: Found | None, walk: bool = False) -> Exact:
+        answers: dict[str, Answer] = {
+            method: (found.route, None) for method, found in by_method.items() if found.direct and not found.path_params
+        }
+        return Exact(by_method, otherwise, answers, walk)
 
     def resolve(self, method: str, path: str, connection: HTTPConnection[Any] | None = None) -> Found | None:
         """Find the route for a method and a path.
@@ -237,12 +246,18 @@ class Table:
                 return exact.otherwise
         return self._walk(method, path, connection)
 
-    def direct(self, method: str, path: str) -> tuple[Any, dict[str, Any]] | None:
+    def direct(self, method: str, path: str) -> Answer | None:
         """Find the responder and its path parameters where no pattern has to be tried.
 
-        That is: one way down the tree, and at its end routes whose parameters are whole segments of text. `None` says
-        that `resolve` must look.
+        That is: a path without parameters, or one way down the tree and at its end routes whose parameters are whole
+        segments of text.
+
+        Returns:
+            The route and its parameters (`None` for none); `None` says that `resolve` must look.
         """
+        exact = self.exact.get(path)
+        if exact is not None:
+            return exact.answers.get(method)
         segments = path.split("/")
         node = self.start
         if node is None or segments[-1][-1:] == "\n":
@@ -303,7 +318,7 @@ def _literal_prefix(route: BaseRoute) -> list[str] | None:
     """Return the segments of a mount's path before its first parameter, or `None` where a route can be anywhere."""
     if type(route).matches is not Mount.matches:
         return None
-    assert isinstance(route, Mount)  # noqa: S101 - narrows the type
+    assert isinstance(route, Mount)  # narrows the type
     return list(_until_parameter(route.path.split("/")))
 
 

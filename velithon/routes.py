@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from starlette import routing as starlette
 from starlette._exception_handler import wrap_app_handling_exceptions
+from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
 from starlette.routing import BaseRoute, Match, get_name
 
 from velithon.datastructures import Default, DefaultPlaceholder
 from velithon.endpoint import HTTPEndpoint, endpoint_methods, is_asgi, method_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces import asgi_face
+from velithon.heartbeat import Heartbeat, allow_origins, beating
 from velithon.requests import Request
 from velithon.resolver import PREDICTABLE
 from velithon.responses import AppResponse, JSONResponse
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from velithon.application import Velithon
     from velithon.faces import Responder
     from velithon.params import Depends
+    from velithon.websocket import EndpointClass
 
 __all__ = [
     "APIRoute",
@@ -46,6 +49,7 @@ __all__ = [
     "Mount",
     "Route",
     "RouteOptions",
+    "WebSocketOptions",
     "WebSocketRoute",
 ]
 
@@ -53,8 +57,44 @@ F = TypeVar("F", bound=Callable[..., Any])
 METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")
 
 
-class RouteOptions(TypedDict, total=False):
-    """What a route can be given beside its path, its endpoint and its methods. Meanings and defaults are FastAPI's.
+class AppOptions(TypedDict, total=False):
+    """What the routes of an application share. Meanings and defaults are FastAPI's.
+
+    Keys:
+        dependencies: Run before the endpoint; their values are not used.
+        form_limits: `max_files`, `max_fields` (counts), `max_part_size` (bytes of one field that is no file).
+        strict_content_type: Whether a JSON body needs a JSON `Content-Type`.
+        raises: `HTTPException` subclasses, or instances, that belong in the document.
+        max_body_size: In bytes; a larger body is answered with 413.
+        tags: Likewise for the document: `responses`, `deprecated`, `include_in_schema`, `callbacks`,
+            `generate_unique_id_function`.
+    """
+
+    dependencies: Sequence[Depends] | None
+    max_body_size: int | None
+    form_limits: dict[str, Any] | None
+    strict_content_type: Any
+    raises: Sequence[type[Exception] | Exception]
+    tags: Sequence[str | Enum] | None
+    responses: dict[int | str, dict[str, Any]] | None
+    deprecated: bool | None
+    include_in_schema: bool
+    callbacks: list[BaseRoute] | None
+    generate_unique_id_function: Any
+
+
+class SharedOptions(AppOptions, total=False):
+    """What the routes of a router share: `AppOptions`, and layers.
+
+    Keys:
+        middleware: Layers around each of the routes, the outermost first.
+    """
+
+    middleware: Sequence[Middleware] | None
+
+
+class RouteOptions(SharedOptions, total=False):
+    """What a route can be given beside its path, its endpoint and its methods: `SharedOptions`, and its own.
 
     Keys:
         name: For `url_path_for`; the endpoint's name by default.
@@ -63,14 +103,7 @@ class RouteOptions(TypedDict, total=False):
             `response_model_exclude_unset`, `response_model_exclude_defaults`, `response_model_exclude_none`.
         response_class: The class of responses made of what the endpoint returns.
         status_code: The status of a success.
-        dependencies: Run before the endpoint; their values are not used.
-        middleware: Layers around this route alone, the outermost first.
-        max_body_size: In bytes; a larger body is answered with 413.
-        form_limits: `max_files`, `max_fields` (counts), `max_part_size` (bytes of one field that is no file).
-        strict_content_type: Whether a JSON body needs a JSON `Content-Type`.
-        raises: `HTTPException` subclasses, or instances, that belong in the document.
-        tags: Likewise for the document: `summary`, `description`, `response_description`, `responses`, `deprecated`,
-            `operation_id`, `include_in_schema`, `callbacks`, `openapi_extra`, `generate_unique_id_function`.
+        summary: For the document; likewise `description`, `response_description`, `operation_id`, `openapi_extra`.
     """
 
     name: str | None
@@ -83,23 +116,11 @@ class RouteOptions(TypedDict, total=False):
     response_model_exclude_none: bool
     response_class: Any
     status_code: int | None
-    dependencies: Sequence[Depends] | None
-    middleware: Sequence[Middleware] | None
-    max_body_size: int | None
-    form_limits: dict[str, Any] | None
-    strict_content_type: Any
-    raises: Sequence[type[Exception] | Exception]
-    tags: Sequence[str | Enum] | None
     summary: str | None
     description: str | None
     response_description: str
-    responses: dict[int | str, dict[str, Any]] | None
-    deprecated: bool | None
     operation_id: str | None
-    include_in_schema: bool
-    callbacks: list[BaseRoute] | None
     openapi_extra: dict[str, Any] | None
-    generate_unique_id_function: Any
 
 
 def generate_unique_id(route: Route) -> str:
@@ -161,9 +182,7 @@ class Route(starlette.Route):
         methods: Collection[str] | None = None,
         **options: Unpack[RouteOptions],
     ) -> None:
-        unknown = options.keys() - RouteOptions.__annotations__.keys()
-        if unknown:
-            raise TypeError(f"Route() got unknown options: {', '.join(sorted(unknown))}.")
+        check_options("Route", options, RouteOptions)
         self.path = path
         self.endpoint = endpoint
         self.options = options
@@ -357,6 +376,22 @@ PREDICTABLE.add(Route.matches)
 starlette_endpoint = HTTPEndpoint.__mro__[1]
 
 
+def check_options(where: str, options: Any, known: type) -> None:
+    """Refuse options that do not exist.
+
+    Args:
+        where: What was called.
+        options: What it was given.
+        known: The `TypedDict` of what it takes.
+
+    Raises:
+        TypeError: There are others.
+    """
+    unknown = options.keys() - known.__optional_keys__  # type: ignore[attr-defined]
+    if unknown:
+        raise TypeError(f"{where}() got unknown options: {', '.join(sorted(unknown))}.")
+
+
 def _value(option: Any) -> Any:
     return option.value if isinstance(option, DefaultPlaceholder) else option
 
@@ -369,6 +404,31 @@ def _limited(respond: Responder, limit: int) -> Responder:
     return limited
 
 
+class WebSocketOptions(TypedDict, total=False):
+    """What a WebSocket route can be given beside its path, its endpoint and its name.
+
+    Keys:
+        dependencies: Run before the endpoint; their values are not used.
+        middleware: Layers around this route alone, the outermost first.
+        heartbeat: A `velithon.websocket.Heartbeat`, or its interval in seconds.
+        allowed_origins: Whose pages may connect, such as `https://example.org`; a handshake of another origin is
+            refused with 403. All by default.
+    """
+
+    dependencies: Sequence[Depends] | None
+    middleware: Sequence[Middleware] | None
+    heartbeat: Heartbeat | float | None
+    allowed_origins: Collection[str] | None
+
+
+def join_websocket_options(outer: RouteOptions, inner: WebSocketOptions) -> WebSocketOptions:
+    """Return the options of a WebSocket route inside a router: the router's dependencies and layers come first."""
+    joined = inner.copy()
+    joined["dependencies"] = [*(outer.get("dependencies") or ()), *(inner.get("dependencies") or ())]
+    joined["middleware"] = [*(outer.get("middleware") or ()), *(inner.get("middleware") or ())]
+    return joined
+
+
 class WebSocketRoute(starlette.WebSocketRoute):
     """A WebSocket route.
 
@@ -376,8 +436,11 @@ class WebSocketRoute(starlette.WebSocketRoute):
         path: Starts with `/`; parameters are `{name}` or `{name:convertor}`.
         endpoint: `async endpoint(websocket, ...)`, a `WebSocketEndpoint` class, or an ASGI application.
         name: For `url_path_for`.
-        dependencies: Run before the endpoint.
-        middleware: ASGI layers around this route alone, the outermost first.
+        options: See `WebSocketOptions`.
+
+    Raises:
+        RegistrationError: The signature cannot be served; names the endpoint, the parameter and the cure.
+        TypeError: An option that does not exist.
     """
 
     def __init__(
@@ -386,33 +449,54 @@ class WebSocketRoute(starlette.WebSocketRoute):
         endpoint: Callable[..., Any],
         *,
         name: str | None = None,
-        dependencies: Sequence[Depends] | None = None,
-        middleware: Sequence[Middleware] | None = None,
+        **options: Unpack[WebSocketOptions],
     ) -> None:
-        if not path.startswith("/"):
-            raise RegistrationError(f"The path of a route starts with '/': got {path!r}.", endpoint=endpoint)
+        check_options("WebSocketRoute", options, WebSocketOptions)
         self.path = path
         self.endpoint = endpoint
         self.name = name or get_name(endpoint)
-        self.dependencies = list(dependencies or ())
-        self.middleware = list(middleware or ())
+        self.options = options
+        self.dependencies = list(options.get("dependencies") or ())
+        self.middleware = list(options.get("middleware") or ())
         self.path_regex, self.path_format, self.param_convertors = starlette.compile_path(path)
         self.model: EndpointModel | None = None
+        self._class: EndpointClass | None = None
         self._provider: Velithon | None = None
-        app: ASGIApp
+        self._plans: dict[tuple[Any, ...], Callable[[Any], Awaitable[None]]] = {}
+        self.app = self._layers(self._innermost(endpoint))
+
+    def _innermost(self, endpoint: Any) -> ASGIApp:
+        if inspect.isclass(endpoint) and issubclass(endpoint, StarletteWebSocketEndpoint):
+            from velithon.websocket import EndpointClass
+
+            if endpoint.dispatch is StarletteWebSocketEndpoint.dispatch:
+                self._class = EndpointClass(
+                    endpoint, path=self.path_format, dependencies=self.dependencies, name=self.name
+                )
+                return self._session
         if inspect.isclass(endpoint) or is_asgi(endpoint):
-            app = endpoint
-        else:
-            self.model = read_endpoint(
-                endpoint, path=self.path_format, kind="websocket", dependencies=self.dependencies, name=self.name
-            )
-            app = self._session
+            if self.dependencies:
+                problem = (
+                    "Dependencies need a function or a WebSocketEndpoint class: an ASGI application has no signature."
+                )
+                raise RegistrationError(problem, endpoint=endpoint)
+            return endpoint  # type: ignore[no-any-return]
+        self.model = read_endpoint(
+            endpoint, path=self.path_format, kind="websocket", dependencies=self.dependencies, name=self.name
+        )
+        return self._session
+
+    def _layers(self, app: ASGIApp) -> ASGIApp:
+        heartbeat, origins = self.options.get("heartbeat"), self.options.get("allowed_origins")
+        if heartbeat is not None:
+            app = beating(app, heartbeat)
+        if origins is not None:
+            app = allow_origins(app, origins)
         if self.middleware:
             from velithon.middleware.stack import websocket_stack
 
             app = websocket_stack(app, self.middleware)
-        self.app = app
-        self._plans: dict[tuple[Any, ...], Callable[[Any], Awaitable[None]]] = {}
+        return app
 
     async def _session(self, scope: Scope, receive: Receive, send: Send) -> None:
         from velithon.websocket import WebSocket as OurWebSocket
@@ -420,12 +504,15 @@ class WebSocketRoute(starlette.WebSocketRoute):
         websocket = OurWebSocket(scope, receive=receive, send=send)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._plan()(websocket)
+            overrides = {} if self._provider is None else self._provider.dependency_overrides
+            if self._class is not None:
+                await self._class.run(websocket, dict(overrides))
+            else:
+                await self._plan(overrides)(websocket)
 
         await wrap_app_handling_exceptions(app, websocket)(scope, receive, send)
 
-    def _plan(self) -> Callable[[Any], Awaitable[None]]:
-        overrides = self._provider.dependency_overrides if self._provider is not None else {}
+    def _plan(self, overrides: dict[Any, Any]) -> Callable[[Any], Awaitable[None]]:
         key = tuple((id(call), id(other)) for call, other in overrides.items())
         plan = self._plans.get(key)
         if plan is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from starlette import routing as starlette
 from starlette.datastructures import URL
@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Match, NoMatchFound
 from velithon.datastructures import Default
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces import asgi_face
+from velithon.requests import Request
 from velithon.resolver import Found, Table
 from velithon.responses import AppResponse, JSONResponse, RedirectResponse
 from velithon.routes import (
@@ -24,21 +25,22 @@ from velithon.routes import (
     Route,
     RouteList,
     RouteOptions,
+    SharedOptions,
+    WebSocketOptions,
     WebSocketRoute,
+    check_options,
     generate_unique_id,
     join_options,
+    join_websocket_options,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
     from enum import Enum
 
-    from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
     from velithon.application import Velithon
-    from velithon.params import Depends
-    from velithon.requests import Request
 
 __all__ = [
     "APIRoute",
@@ -125,25 +127,21 @@ class Verbs:
         path: str,
         endpoint: Callable[..., Any],
         name: str | None = None,
-        *,
-        dependencies: Sequence[Depends] | None = None,
-        middleware: Sequence[Middleware] | None = None,
+        **options: Unpack[WebSocketOptions],
     ) -> None:
-        """Add a WebSocket route; see `WebSocketRoute` for the arguments."""
+        """Add a WebSocket route; see `WebSocketRoute` for the arguments and `WebSocketOptions` for the options."""
         raise NotImplementedError
 
     def websocket(
         self,
         path: str,
         name: str | None = None,
-        *,
-        dependencies: Sequence[Depends] | None = None,
-        middleware: Sequence[Middleware] | None = None,
+        **options: Unpack[WebSocketOptions],
     ) -> Callable[[F], F]:
-        """Return the decorator that adds a WebSocket route; see `WebSocketRoute` for the arguments."""
+        """Return the decorator that adds a WebSocket route; see `WebSocketOptions` for the options."""
 
         def decorator(endpoint: F) -> F:
-            self.add_api_websocket_route(path, endpoint, name, dependencies=dependencies, middleware=middleware)
+            self.add_api_websocket_route(path, endpoint, name, **options)
             return endpoint
 
         return decorator
@@ -165,9 +163,7 @@ class Router(Verbs, starlette.Router):
         default_response_class: The class of responses made of what endpoints return.
         route_class: The class of the routes made here.
         dependency_overrides_provider: The application whose `dependency_overrides` count, once it is known.
-        options: What the routes share: see `RouteOptions` for `tags`, `dependencies`, `responses`, `callbacks`,
-            `deprecated`, `include_in_schema`, `generate_unique_id_function`, `strict_content_type`, `max_body_size`,
-            `form_limits`, `middleware`, `raises`.
+        options: What the routes share: see `SharedOptions`.
     """
 
     def __init__(
@@ -183,16 +179,16 @@ class Router(Verbs, starlette.Router):
         default_response_class: Any = None,
         route_class: type[Route] = Route,
         dependency_overrides_provider: Velithon | None = None,
-        **options: Unpack[RouteOptions],
+        **options: Unpack[SharedOptions],
     ) -> None:
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
             raise RegistrationError(f"A router's prefix starts with '/' and does not end with it: got {prefix!r}.")
-        _check_options("Router", options)
+        check_options("Router", options, SharedOptions)
         self._table: Table | None = None
         self.provider = dependency_overrides_provider
         super().__init__(redirect_slashes=redirect_slashes, default=default, lifespan=lifespan)
         self.prefix = prefix
-        self.shared = options
+        self.shared = cast("RouteOptions", dict(options))
         if default_response_class is not None:
             self.shared["response_class"] = default_response_class
         self.default_response_class = self.shared.get("response_class", Default(JSONResponse))
@@ -239,26 +235,21 @@ class Router(Verbs, starlette.Router):
         **options: Unpack[RouteOptions],
     ) -> None:
         """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
-        self.add_api_route(
-            path, endpoint, methods=methods, name=name, include_in_schema=include_in_schema, **options
-        )
+        self.add_api_route(path, endpoint, methods=methods, name=name, include_in_schema=include_in_schema, **options)
 
     def add_api_websocket_route(
         self,
         path: str,
         endpoint: Callable[..., Any],
         name: str | None = None,
-        *,
-        dependencies: Sequence[Depends] | None = None,
-        middleware: Sequence[Middleware] | None = None,
+        **options: Unpack[WebSocketOptions],
     ) -> None:
-        """Add a WebSocket route; see `WebSocketRoute` for the arguments."""
+        """Add a WebSocket route; see `WebSocketRoute` for the arguments and `WebSocketOptions` for the options."""
         route = WebSocketRoute(
             self.prefix + path,
             endpoint,
             name=name,
-            dependencies=[*self.dependencies, *(dependencies or ())],
-            middleware=[*(self.shared.get("middleware") or ()), *(middleware or ())],
+            **join_websocket_options(self.shared, options),
         )
         self._add(route)
 
@@ -278,7 +269,7 @@ class Router(Verbs, starlette.Router):
         *,
         prefix: str = "",
         default_response_class: Any = None,
-        **options: Unpack[RouteOptions],
+        **options: Unpack[SharedOptions],
     ) -> None:
         """Add the routes of another router, those that it gets later too.
 
@@ -291,7 +282,7 @@ class Router(Verbs, starlette.Router):
         Raises:
             RegistrationError: The prefix is malformed, a route would have an empty path, or the router includes itself.
         """
-        _check_options("include_router", options)
+        check_options("include_router", options, SharedOptions)
         if router is self:
             raise RegistrationError("A router cannot include itself.")
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
@@ -302,15 +293,16 @@ class Router(Verbs, starlette.Router):
                     raise RegistrationError(
                         f"Prefix and path cannot both be empty: {getattr(route, 'name', route)!r} needs one of them."
                     )
+        given = cast("RouteOptions", dict(options))
         if default_response_class is not None:
-            options["response_class"] = default_response_class
-        context = join_options(self.shared, options)
+            given["response_class"] = default_response_class
+        context = join_options(self.shared, given)
         self._included.append(router)
         router._includes.append((self, context, self.prefix + prefix))
         for route in router.routes:
             self._include(route, context, self.prefix + prefix)
 
-    def add_router(self, router: Router, *, prefix: str = "", **options: Unpack[RouteOptions]) -> None:
+    def add_router(self, router: Router, *, prefix: str = "", **options: Unpack[SharedOptions]) -> None:
         """Add the routes of another router: the guide's name for `include_router`."""
         self.include_router(router, prefix=prefix, **options)
 
@@ -324,8 +316,7 @@ class Router(Verbs, starlette.Router):
                 prefix + route.path,
                 route.endpoint,
                 name=route.name,
-                dependencies=[*(context.get("dependencies") or ()), *route.dependencies],
-                middleware=[*(context.get("middleware") or ()), *route.middleware],
+                **join_websocket_options(context, route.options),
             )
         elif isinstance(route, starlette.Mount):
             added = type(route)(prefix + route.path, app=route.app, name=route.name)
@@ -400,11 +391,11 @@ class Router(Verbs, starlette.Router):
         """
         path = request._route_path
         table = self.table
-        if path not in table.exact:
-            answer = table.direct(request.method, path)
-            if answer is not None:
-                request._matched(*answer)
-                return answer[0].respond(request)  # type: ignore[no-any-return]
+        answer = table.direct(request.method, path)
+        if answer is not None:
+            route, params = answer
+            request._matched(route, {} if params is None else params)
+            return route.respond(request)  # type: ignore[no-any-return]
         found = table.resolve(request.method, path, request)
         if found is not None and found.direct:
             request._matched(found.route, found.path_params or {})
@@ -438,7 +429,7 @@ class Router(Verbs, starlette.Router):
             scope = dict(request.scope)
             scope["path"] = scope["path"].rstrip("/") if path.endswith("/") else scope["path"] + "/"
             other = path.rstrip("/") if path.endswith("/") else path + "/"
-            if self.table.resolve(request.method, other, starlette.Request(scope)):
+            if self.table.resolve(request.method, other, Request(scope)):
                 return RedirectResponse(str(URL(scope=scope)))
         if self.default != self.not_found:
             _share_handlers(request.scope)
@@ -513,12 +504,6 @@ def starlette_application() -> type[Any]:
     from starlette.applications import Starlette
 
     return Starlette
-
-
-def _check_options(where: str, options: Any) -> None:
-    unknown = options.keys() - RouteOptions.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"{where}() got unknown options: {', '.join(sorted(unknown))}.")
 
 
 def _share_handlers(scope: Scope) -> None:
