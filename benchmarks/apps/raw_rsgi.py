@@ -1,0 +1,152 @@
+"""RSGI by hand: what a request costs without a framework. It does the work of each scenario and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from pydantic_core import SchemaSerializer, SchemaValidator
+
+from benchmarks.apps import common
+from benchmarks.apps.models import Item
+
+JSON = [("content-type", "application/json")]
+PLAIN = [("content-type", "text/plain; charset=utf-8")]
+CORS = [*JSON, ("access-control-allow-origin", common.ORIGIN), common.LAYER_HEADER]
+FILE = str(common.file())
+SETTINGS = common.Settings()
+VALIDATOR: SchemaValidator = Item.__pydantic_validator__  # type: ignore[assignment]
+SERIALIZER: SchemaSerializer = Item.__pydantic_serializer__
+
+
+def blocking() -> dict[str, str]:
+    return common.HELLO
+
+
+async def settings() -> dict[str, str]:
+    return {"dsn": "memory"}
+
+
+@contextlib.asynccontextmanager
+async def session(given: dict[str, str]) -> AsyncIterator[dict[str, str]]:
+    yield {"session": given["dsn"]}
+
+
+async def user(token: str, opened: dict[str, str]) -> dict[str, str]:
+    return {"user": token, **opened}
+
+
+class App:
+    """One callable."""
+
+    def __init__(self, setup: str) -> None:
+        self.routes = {path.split("/")[1]: number for number, path in enumerate(common.route_paths(setup))}
+        self.headers = CORS if setup in ("cors", "layers") else JSON
+        self.room: set[Any] = set()
+        self.exact: dict[str, Any] = {
+            "/model": self.model,
+            "/deps": self.deps,
+            "/container": self.container,
+            "/singleton": self.singleton,
+            "/sync": self.sync,
+            "/text": self.text,
+            "/file": self.file,
+            "/stream": self.stream,
+            "/upload": self.upload,
+        }
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        path: str = scope.path
+        if path == "/json":
+            protocol.response_bytes(200, self.headers, orjson.dumps(common.HELLO))
+        elif path in self.exact:
+            await self.exact[path](scope, protocol)
+        elif path.startswith("/items/"):
+            self.items(scope, protocol, path)
+        elif scope.proto == "ws":
+            await self.websocket(path, protocol)
+        else:
+            self.numbered(protocol, path)
+
+    def items(self, scope: Any, protocol: Any, path: str) -> None:
+        query = dict(parse_qsl(scope.query_string))
+        try:
+            answer = {"item_id": int(path[7:]), "q": query["q"], "n": int(query.get("n", 1))}
+        except (KeyError, ValueError):
+            protocol.response_empty(422, [])
+            return
+        protocol.response_bytes(200, JSON, orjson.dumps(answer))
+
+    def numbered(self, protocol: Any, path: str) -> None:
+        parts = path.split("/")
+        number = self.routes.get(parts[1])
+        if number is None or len(parts) != 4:
+            protocol.response_bytes(404, JSON, b'{"detail":"Not Found"}')
+            return
+        protocol.response_bytes(200, JSON, orjson.dumps({"route": number, "item_id": int(parts[3])}))
+
+    async def model(self, scope: Any, protocol: Any) -> None:
+        item = VALIDATOR.validate_json(await protocol())
+        protocol.response_bytes(200, JSON, SERIALIZER.to_json(item))
+
+    async def deps(self, scope: Any, protocol: Any) -> None:
+        token = dict(parse_qsl(scope.query_string))["token"]
+        async with session(await settings()) as opened:
+            protocol.response_bytes(200, JSON, orjson.dumps(await user(token, opened)))
+
+    async def container(self, scope: Any, protocol: Any) -> None:
+        service = common.Service(common.Repository(SETTINGS))
+        protocol.response_bytes(200, JSON, orjson.dumps({"total": service.total(2)}))
+
+    async def singleton(self, scope: Any, protocol: Any) -> None:
+        protocol.response_bytes(200, JSON, orjson.dumps({"factor": SETTINGS.factor}))
+
+    async def sync(self, scope: Any, protocol: Any) -> None:
+        answer = await asyncio.get_running_loop().run_in_executor(None, blocking)
+        protocol.response_bytes(200, JSON, orjson.dumps(answer))
+
+    async def text(self, scope: Any, protocol: Any) -> None:
+        protocol.response_str(200, PLAIN, common.TEXT)
+
+    async def file(self, scope: Any, protocol: Any) -> None:
+        protocol.response_file(200, [*PLAIN, ("content-length", str(common.FILE_SIZE))], FILE)
+
+    async def stream(self, scope: Any, protocol: Any) -> None:
+        transport = protocol.response_stream(200, PLAIN)
+        for _ in range(common.CHUNKS):
+            await transport.send_bytes(common.CHUNK)
+
+    async def upload(self, scope: Any, protocol: Any) -> None:
+        boundary = scope.headers.get("content-type").partition("boundary=")[2].encode()
+        body: bytes = await protocol()
+        start = body.index(b"\r\n\r\n") + 4
+        size = body.index(b"\r\n--" + boundary, start) - start
+        protocol.response_bytes(200, JSON, orjson.dumps({"size": size}))
+
+    async def websocket(self, path: str, protocol: Any) -> None:
+        transport = await protocol.accept()
+        if path == "/room":
+            self.room.add(transport)
+        try:
+            while (message := await transport.receive()).kind != 0:
+                if path == "/room":
+                    for member in list(self.room):
+                        await member.send_str(message.data)
+                else:
+                    await transport.send_str(message.data)
+        finally:
+            self.room.discard(transport)
+            with contextlib.suppress(Exception):  # the client is gone
+                protocol.close(None)
+
+
+def make(setup: str) -> App:
+    """Return the application for a setup."""
+    return App(setup)
+
+
+app = make(common.SETUP)

@@ -1,0 +1,165 @@
+"""Velithon, as its guide writes applications."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any
+
+from benchmarks.apps import common
+from benchmarks.apps.models import Item
+from velithon import Depends, Request, UploadFile, Velithon, WebSocket, WebSocketDisconnect
+from velithon.di import FactoryProvider, Provide, ServiceContainer, SingletonProvider, inject
+from velithon.middleware.cors import CORSMiddleware
+from velithon.middleware.logging import LoggingMiddleware
+from velithon.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
+
+FILE = str(common.file())
+
+
+class Container(ServiceContainer):
+    """The services."""
+
+    settings = SingletonProvider(common.Settings)
+    repository = FactoryProvider(common.Repository, settings=settings)
+    service = FactoryProvider(common.Service, repository=repository)
+
+
+container = Container()
+
+
+async def settings() -> dict[str, str]:
+    return {"dsn": "memory"}
+
+
+async def session(given: Annotated[dict[str, str], Depends(settings)]) -> AsyncIterator[dict[str, str]]:
+    yield {"session": given["dsn"]}
+
+
+async def user(token: str, opened: Annotated[dict[str, str], Depends(session)]) -> dict[str, str]:
+    return {"user": token, **opened}
+
+
+async def json() -> JSONResponse:
+    return JSONResponse(common.HELLO)
+
+
+async def dictionary() -> Any:
+    return common.HELLO
+
+
+async def items(item_id: int, q: str, n: int = 1) -> Any:
+    return {"item_id": item_id, "q": q, "n": n}
+
+
+async def model(item: Item) -> Item:
+    return item
+
+
+async def deps(known: Annotated[dict[str, str], Depends(user)]) -> Any:
+    return known
+
+
+@inject
+async def singleton(given: common.Settings = Provide[container.settings]) -> Any:
+    return {"factor": given.factor}
+
+
+@inject
+async def chain(service: common.Service = Provide[container.service]) -> Any:
+    return {"total": service.total(2)}
+
+
+def sync() -> Any:
+    return common.HELLO
+
+
+async def text() -> PlainTextResponse:
+    return PlainTextResponse(common.TEXT)
+
+
+async def file() -> FileResponse:
+    return FileResponse(FILE)
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    for _ in range(common.CHUNKS):
+        yield common.CHUNK
+
+
+async def stream() -> StreamingResponse:
+    return StreamingResponse(chunks(), media_type="text/plain")
+
+
+async def upload(file: UploadFile) -> Any:
+    return {"size": len(await file.read())}
+
+
+async def echo(websocket: WebSocket) -> None:
+    await websocket.accept()
+    try:
+        while True:
+            await websocket.send_text(await websocket.receive_text())
+    except WebSocketDisconnect:
+        pass
+
+
+room: set[WebSocket] = set()
+
+
+async def broadcast(websocket: WebSocket) -> None:
+    await websocket.accept()
+    room.add(websocket)
+    try:
+        while True:
+            message = await websocket.receive_text()
+            for member in list(room):
+                await member.send_text(message)
+    except WebSocketDisconnect:
+        pass
+    finally:
+        room.discard(websocket)
+
+
+def numbered(number: int) -> Callable[..., Awaitable[Any]]:
+    async def answer(item_id: int) -> Any:
+        return {"route": number, "item_id": item_id}
+
+    return answer
+
+
+async def add_header(request: Request, call_next: Any) -> Any:
+    response = await call_next(request)
+    response.headers[common.LAYER_HEADER[0]] = common.LAYER_HEADER[1]
+    return response
+
+
+def make(setup: str) -> Velithon:
+    """Return the application for a setup."""
+    app = Velithon()
+    app.register_container(container)
+    for number, path in enumerate(common.route_paths(setup)):
+        app.get(path, name=f"route{number}")(numbered(number))
+    app.get("/json")(json)
+    app.get("/dict")(dictionary)
+    app.get("/items/{item_id}")(items)
+    app.post("/model")(model)
+    app.get("/deps")(deps)
+    app.get("/singleton")(singleton)
+    app.get("/container")(chain)
+    app.get("/sync")(sync)
+    app.get("/text")(text)
+    app.get("/file")(file)
+    app.get("/stream")(stream)
+    app.post("/upload")(upload)
+    app.websocket("/ws")(echo)
+    app.websocket("/room")(broadcast)
+    if setup in ("cors", "layers"):
+        app.middleware("http")(add_header)
+        app.add_middleware(CORSMiddleware, allow_origins=[common.ORIGIN])
+    if setup == "layers":
+        common.access_logger("velithon.access")
+        app.add_middleware(LoggingMiddleware)
+    return app
+
+
+app = make(common.SETUP)
