@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ClientFactory
 from velithon import Depends, Request, Response, Security, Velithon
-from velithon.exceptions import DependencyScopeError, RegistrationError
+from velithon.exceptions import DependencyScopeError, RegistrationError, VelithonError
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.security import SecurityScopes
 
@@ -239,3 +239,51 @@ def test_depends_refuses_what_it_cannot_do() -> None:
         params.Depends(test_depends_refuses_what_it_cannot_do, scope=wrong)
     with pytest.raises(ValueError, match="max_concurrency"):
         params.Depends(test_depends_refuses_what_it_cannot_do, max_concurrency=0)
+
+
+def test_generators_yield_once(client: ClientFactory) -> None:
+    """A dependency that yields twice, or never, is told so."""
+    app = Velithon()
+
+    async def twice() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    async def never() -> AsyncIterator[int]:
+        if app is None:
+            yield 1
+
+    async def catches() -> AsyncIterator[int]:
+        try:
+            yield 1
+        except ValueError:
+            yield 2
+
+    async def stops() -> AsyncIterator[int]:
+        yield 1
+
+    @app.get("/twice")
+    async def use_twice(a: Annotated[int, Depends(twice, scope="function")]) -> int:
+        return a
+
+    @app.get("/never")
+    async def use_never(a: Annotated[int, Depends(never)]) -> int:
+        return a
+
+    @app.get("/catches")
+    async def use_catches(a: Annotated[int, Depends(catches)]) -> int:
+        raise ValueError
+
+    @app.get("/stops")
+    async def use_stops(a: Annotated[int, Depends(stops)]) -> int:
+        raise StopAsyncIteration
+
+    session = client(app)
+    with pytest.raises(VelithonError, match="more than once"):
+        session.get("/twice")
+    with pytest.raises(VelithonError, match="without yielding"):
+        session.get("/never")
+    with pytest.raises(VelithonError, match="more than once"):
+        session.get("/catches")
+    with pytest.raises(StopAsyncIteration):
+        session.get("/stops")

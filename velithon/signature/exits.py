@@ -8,7 +8,7 @@ reverse order of entering), so it is put up only where the dependency left the i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any
@@ -18,6 +18,7 @@ from anyio._backends._asyncio import _task_states
 from starlette.datastructures import FormData
 
 from velithon.concurrency import contextmanager_in_threadpool
+from velithon.exceptions import VelithonError
 from velithon.signature.dependencies import Concurrency
 from velithon.signature.model import DependencyModel
 
@@ -50,8 +51,10 @@ async def enter_limited(
     return await stack.enter_async_context(manager)
 
 
-def _innermost_scope() -> Any:
+def innermost_scope() -> Any:
     """Return AnyIO's innermost cancel scope of this task; it has no public name."""
+    if not _task_states.data:  # type: ignore[attr-defined]
+        return None
     task = asyncio.current_task()
     state = None if task is None else _task_states.get(task)
     return None if state is None else state.cancel_scope
@@ -68,13 +71,13 @@ class _CancelSafe(AbstractAsyncContextManager[Any]):
 
     # Plain functions that return the awaitable: a coroutine around it would cost as much as all the rest.
     def __aenter__(self) -> Awaitable[Any]:  # type: ignore[override]
-        self._scope = _innermost_scope()
+        self._scope = innermost_scope()
         return self._manager.__aenter__()
 
     def __aexit__(  # type: ignore[override]
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Awaitable[bool | None]:
-        if kind is not None and issubclass(kind, asyncio.CancelledError) and _innermost_scope() is self._scope:
+        if kind is not None and issubclass(kind, asyncio.CancelledError) and innermost_scope() is self._scope:
             return self._exit_shielded(kind, error, trace)
         return self._manager.__aexit__(kind, error, trace)
 
@@ -85,6 +88,61 @@ class _CancelSafe(AbstractAsyncContextManager[Any]):
         with CancelScope(shield=True):
             handled = await self._manager.__aexit__(kind, error, trace)
         return handled
+
+
+class Leaving:
+    """The exit of an asynchronous generator: what `contextlib.asynccontextmanager` does, without its objects.
+
+    Args:
+        generator: The generator, at its `yield`.
+        scope: The innermost cancel scope from before it was started.
+    """
+
+    __slots__ = ("_generator", "_scope")
+
+    def __init__(self, generator: AsyncGenerator[Any, Any], scope: Any) -> None:
+        self._generator = generator
+        self._scope = scope
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None:
+            try:
+                await self._generator.__anext__()
+            except StopAsyncIteration:
+                return False
+            raise await self._yields_again()
+        if isinstance(error, asyncio.CancelledError) and innermost_scope() is self._scope:
+            handled = False
+            with CancelScope(shield=True):
+                handled = await self._throw(error, trace)
+            return handled
+        return await self._throw(error, trace)
+
+    async def _throw(self, error: BaseException, trace: TracebackType | None) -> bool:
+        """Raise the exception at the `yield`; return whether the generator dealt with it."""
+        try:
+            await self._generator.athrow(error)
+        except StopAsyncIteration as stopped:
+            return stopped is not error
+        except BaseException as raised:
+            # PEP 479 wraps a StopIteration that a generator lets through in a RuntimeError.
+            wrapped = isinstance(error, StopIteration | StopAsyncIteration) and raised.__cause__ is error
+            if raised is not error and not wrapped:
+                raise
+            error.__traceback__ = trace
+            return False
+        raise await self._yields_again()
+
+    async def _yields_again(self) -> VelithonError:
+        await self._generator.aclose()
+        return VelithonError("a dependency with yield yields more than once: it may do so once, its exit code follows")
+
+
+def never_yielded() -> VelithonError:
+    """Return the error of a dependency that ended before its `yield`."""
+    return VelithonError("a dependency with yield ended without yielding: yield a value, or raise an exception")
 
 
 async def close_form(form: FormData) -> None:

@@ -40,8 +40,8 @@ def is_known(annotation: Any) -> bool:
     return origin is None and is_subclass(annotation, (BaseModel, Enum))
 
 
-_NUMERIC = {"gt": Gt, "ge": Ge, "lt": Lt, "le": Le, "multiple_of": MultipleOf}
-_LENGTHS = {"min_length": MinLen, "max_length": MaxLen}
+_NUMERIC: dict[str, type] = {"gt": Gt, "ge": Ge, "lt": Lt, "le": Le, "multiple_of": MultipleOf}
+_LENGTHS: dict[str, type] = {"min_length": MinLen, "max_length": MaxLen}
 _TEXT = frozenset({str, bytes})
 _NUMBERS = frozenset({int, float, bool, Decimal})
 
@@ -50,7 +50,7 @@ def misfit(field: Field) -> str | None:
     """Return a constraint that no value of a plain type can satisfy; pydantic would only find out at a request."""
     kinds = set(members(field.annotation))
     if kinds <= _TEXT:
-        wrong: dict[str, type] = _NUMERIC
+        wrong = _NUMERIC
     elif kinds <= _NUMBERS:
         wrong = _LENGTHS
     else:

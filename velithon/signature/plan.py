@@ -17,7 +17,7 @@ from pydantic_core import ValidationError
 from velithon.concurrency import run_in_threadpool
 from velithon.signature import bind, values
 from velithon.signature.annotations import is_sequence
-from velithon.signature.exits import context_maker, enter_limited
+from velithon.signature.exits import Leaving, context_maker, enter_limited, innermost_scope, never_yielded
 from velithon.signature.fields import Field, Undefined, aliases, missing, param_model
 from velithon.signature.model import DependencyModel, EndpointModel
 from velithon.signature.writer import Writer
@@ -247,6 +247,9 @@ class PlanWriter:
 
     def write_call(self, node: DependencyModel, name: str, arguments: str) -> None:
         out = self.out
+        if node.is_async_generator and not node.is_context and node.concurrency is None:
+            self.write_generator(node, name, arguments)
+            return
         if node.is_generator or node.is_async_generator:
             maker = out.constant(context_maker(node), f"{name}_context")
             stack = "inner" if node.scope == "function" else "stack"
@@ -263,6 +266,20 @@ class PlanWriter:
         limit = out.constant(node.concurrency, f"{name}_limit")
         with out.block(f"async with {limit}.semaphore():"):
             out.line(f"{name} = {self.call(node, name, arguments)}")
+
+    def write_generator(self, node: DependencyModel, name: str, arguments: str) -> None:
+        """Write the start of an asynchronous generator, up to its `yield`."""
+        out = self.out
+        generator = out.fresh(f"{name}_generator")
+        scope = out.fresh(f"{name}_scope")
+        out.line(f"{scope} = {self.use(innermost_scope)}()")
+        out.line(f"{generator} = {out.constant(called(node), f'call_{name}')}({arguments})")
+        with out.block("try:"):
+            out.line(f"{name} = await {generator}.__anext__()")
+        with out.block("except StopAsyncIteration:"):
+            out.line(f"raise {self.use(never_yielded)}() from None")
+        stack = "inner" if node.scope == "function" else "stack"
+        out.line(f"{stack}.push_async_exit({self.use(Leaving)}({generator}, {scope}))")
 
     def call(self, node: DependencyModel, name: str, arguments: str) -> str:
         function = self.out.constant(called(node), f"call_{name}")
