@@ -31,7 +31,8 @@ def test_application_scope_is_made_once_and_closed_at_shutdown(client: ClientFac
         yield f"pool of {name}"
         log.append("close")
 
-    def sync_pool() -> Iterator[str]:
+    def sync_pool(owner: Velithon) -> Iterator[str]:
+        assert owner is app
         log.append("sync open")
         yield "sync"
         log.append("sync close")
@@ -99,6 +100,20 @@ def test_application_scope_takes_nothing_of_a_request(kind: str) -> None:
         @app.get("/")
         async def root(value: Annotated[int, Depends(wanted, scope="app")]) -> int:
             return value
+
+
+def test_application_scope_refuses_what_means_nothing_for_it() -> None:
+    app = Velithon()
+
+    def once() -> int:
+        return 1
+
+    for depends in (Depends(once, scope="app", use_cache=False), Depends(once, scope="app", max_concurrency=3)):
+        with pytest.raises(RegistrationError, match="made once"):
+
+            @app.get("/")
+            async def root(value: int = depends) -> int:
+                return value
 
 
 def test_a_longer_scope_cannot_use_a_shorter_one() -> None:

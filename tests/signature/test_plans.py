@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
 import pytest
+from pydantic import BaseModel
 from starlette.datastructures import UploadFile as StarletteUploadFile
+from typing_extensions import TypeAliasType
 
 from tests.conftest import ClientFactory
 from velithon import (
@@ -24,8 +27,11 @@ from velithon import (
     Velithon,
     WebSocket,
 )
+from velithon.concurrency import ThreadPool, use_thread_pool
 from velithon.datastructures import URL, Address, Headers, QueryParams, State
 from velithon.di import FactoryProvider, Provide, ServiceContainer, SingletonProvider, inject
+from velithon.exceptions import RequestValidationError
+from velithon.signature import compile_http, read_endpoint
 
 
 def test_parts_of_the_connection_are_injected(client: ClientFactory) -> None:
@@ -233,3 +239,70 @@ def test_a_request_without_a_reader_of_its_body_is_not_read(client: ClientFactor
         return len(await request.body())
 
     assert client(app).post("/", content=b"abc").json() == 3
+
+
+def test_the_error_shows_the_body_parsed(client: ClientFactory) -> None:
+    """Handlers of validation errors find the body as data, also where only another parameter failed."""
+    app = Velithon()
+    bodies: list[Any] = []
+
+    @app.exception_handler(RequestValidationError)
+    async def handle(request: Request, error: RequestValidationError) -> Response:
+        bodies.append(error.body)
+        return Response(status_code=422)
+
+    class Item(BaseModel):
+        a: int
+
+    @app.post("/")
+    async def root(item: Item, q: int = 1) -> int:
+        return q
+
+    session = client(app)
+    session.post("/?q=x", json={"a": 1})
+    session.post("/", json={"a": "x"})
+    session.post("/?q=x")
+    session.post("/", content=b"raw")
+    assert bodies == [{"a": 1}, {"a": "x"}, None, b"raw"]
+
+
+def test_sync_endpoints_and_sync_resources_do_not_wait_for_each_other() -> None:
+    """Two hundred requests at a time finish with ten threads, each holding a resource while its endpoint blocks."""
+
+    def resource() -> Iterator[int]:
+        yield 1
+
+    def endpoint(value: Annotated[int, Depends(resource)]) -> int:
+        return value
+
+    plan = compile_http(read_endpoint(endpoint, path="/"))
+
+    async def one() -> None:
+        request = Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
+        await plan(request)
+        assert request._stack is not None
+        await request._stack.aclose()
+
+    async def scenario() -> None:
+        pool = ThreadPool(10)
+        use_thread_pool(pool)
+        await asyncio.wait_for(asyncio.gather(*(one() for _ in range(200))), 30)
+        await pool.aclose()
+
+    asyncio.run(scenario())
+
+
+Positive = TypeAliasType("Positive", Annotated[int, Query(gt=0)])
+
+
+def test_type_aliases_open(client: ClientFactory) -> None:
+    """What a PEP 695 alias names counts as if it were written in place."""
+    app = Velithon()
+
+    @app.get("/")
+    async def root(a: Positive, b: Positive = 2) -> list[int]:
+        return [a, b]
+
+    session = client(app)
+    assert session.get("/?a=3").json() == [3, 2]
+    assert session.get("/?a=0").json()["detail"][0]["loc"] == ["query", "a"]

@@ -16,11 +16,18 @@ def key_of(node: DependencyModel) -> Any:
     return node.call
 
 
-async def app_value(scope: AppScope, node: DependencyModel) -> Any:
+async def app_value(scope: AppScope, node: DependencyModel, app: Any) -> Any:
     """Return the application's value of a dependency, making it and what it needs when nobody did."""
 
     async def make(stack: AsyncExitStack) -> Any:
-        arguments = {child.name: await app_value(scope, child) for child in node.dependencies if child.name is not None}
+        arguments: dict[str, Any] = {}
+        for child in node.dependencies:
+            value = await app_value(scope, child, app)
+            if child.name is not None:
+                arguments[child.name] = value
+        arguments.update(dict.fromkeys(node.injected, app))
+        for name, marker in node.provided.items():
+            arguments[name] = await marker.provider.resolve()
         if node.is_generator or node.is_async_generator:
             return await stack.enter_async_context(context_maker(node)(**arguments))
         if node.is_coroutine:

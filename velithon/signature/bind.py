@@ -182,6 +182,15 @@ def invalid(model: EndpointModel, request: Any, errors: Errors, body: Any = Unde
     )
 
 
+def invalid_whole(
+    model: EndpointModel, request: Any, errors: Errors, body: Any, strict: bool
+) -> RequestValidationError:
+    """Return the same where the body was validated from its bytes, which the exception shows parsed."""
+    if isinstance(body, bytes):
+        body = load_json(model, request, body) if body and carries_json(request, strict) else body or Undefined
+    return invalid(model, request, errors, body)
+
+
 def invalid_websocket(model: EndpointModel, websocket: Any, errors: Errors) -> WebSocketRequestValidationError:
     """Return the exception that closes a WebSocket with 1008."""
     return WebSocketRequestValidationError(errors, endpoint_ctx=context(model, websocket))

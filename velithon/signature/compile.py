@@ -124,8 +124,12 @@ class HTTPPlan(PlanWriter):
         arguments = self.write_node(self.model, errors)
         if errors is not None:
             with out.block("if errors is not None:"):
-                body = ", form" if self.is_form else ", body" if self.model.all_body_params else ""
-                out.line(f"raise {self.use(bind.invalid)}({model_name}, request, errors{body})")
+                if self.whole is not None:
+                    text = f"{self.use(bind.invalid_whole)}({model_name}, request, errors, body, {self.strict})"
+                else:
+                    body = ", form" if self.is_form else ", body" if self.model.all_body_params else ""
+                    text = f"{self.use(bind.invalid)}({model_name}, request, errors{body})"
+                out.line(f"raise {text}")
         response = "response" if self.needs_response else "None"
         background = "background" if self.needs_background else "None"
         out.line(f"{target}{respond}({self.endpoint_call(arguments)}, request, {response}, {background})")

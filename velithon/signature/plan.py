@@ -297,7 +297,7 @@ class PlanWriter:
         scope = "request.app._app_scope"
         out.line(f"{name} = {scope}.values.get({key}, {self.use_object(Undefined, 'Undefined')})")
         with out.block(f"if {name} is {self.use_object(Undefined, 'Undefined')}:"):
-            out.line(f"{name} = await {self.use(app_value)}({scope}, {constant})")
+            out.line(f"{name} = await {self.use(app_value)}({scope}, {constant}, request.app)")
 
     def use_object(self, value: Any, name: str) -> str:
         return self.out.constant(value, name)

@@ -334,6 +334,10 @@ class _Parameter:
         model.dependencies.append(child)
 
     def check_scope(self, depends: Depends) -> None:
+        if depends.scope == "app" and (depends.max_concurrency is not None or not depends.use_cache):
+            raise self.fail(
+                'a dependency with scope "app" is made once: max_concurrency and use_cache=False mean nothing for it'
+            )
         if self.model.effective_scope == "request" and depends.scope == "function":
             name = getattr(self.model.call, "__name__", repr(self.model.call))
             raise DependencyScopeError(
