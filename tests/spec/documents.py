@@ -24,7 +24,8 @@ class Block:
     """A fenced block.
 
     Attributes:
-        name: "chapter / heading"; where a heading has several blocks of a language, " #2" and so on follow.
+        name: "chapter / heading"; a language other than Python follows in brackets, then, for further
+            blocks of it under that heading, " #2" and so on.
         language: The word after the fence.
         line: The line of the first line of code, in the document.
         code: The code.
@@ -118,7 +119,7 @@ def _blocks(text: str) -> Iterator[Block]:
             if inside:
                 name = " / ".join(headings[1:2] + headings[-1:] if len(headings) > 2 else headings[1:])
                 count = seen[name, language] = seen.get((name, language), 0) + 1
-                suffix = f" #{count}" if count > 1 else ""
+                suffix = ("" if language == "python" else f" [{language}]") + (f" #{count}" if count > 1 else "")
                 yield Block(name + suffix, language, start + 1, "\n".join(lines[start : number - 1]))
             else:
                 start, language = number, fence[1]
@@ -150,4 +151,4 @@ _AS_VELITHON = {"fastapi": "velithon", "FastAPI": "Velithon"}
 PATTERNS = Document(Path(__file__).parent / "documents" / "fastapi-patterns.md", rewrite=_AS_VELITHON)
 FASTAPI_GUIDE = Document(Path(__file__).parent / "documents" / "fastapi-guide.md", rewrite=_AS_VELITHON)
 
-DOCUMENTS = (GUIDE, BEST_PRACTICES, PATTERNS)
+DOCUMENTS = (GUIDE, BEST_PRACTICES, PATTERNS, FASTAPI_GUIDE)
