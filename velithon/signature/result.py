@@ -16,7 +16,7 @@ from starlette.responses import Response as StarletteResponse
 
 from velithon.encoders import has_non_finite, json_bytes, jsonable_encoder
 from velithon.exception_handlers import is_body_allowed_for_status_code
-from velithon.responses import JSONResponse, Response, content_type_pairs
+from velithon.responses import JSON_PAIRS, JSONResponse, Response
 from velithon.signature.outcome import (
     Outcome,
     dump_options,
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 Finish = Callable[[Any, Any, "StarletteResponse | None", "BackgroundTasks | None"], StarletteResponse]
 Encode = Callable[[Any, Any], Any]
-
-_JSON_PAIRS = content_type_pairs("application/json", "utf-8")
 
 
 def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_bytes: bool) -> Encode:
@@ -110,7 +108,7 @@ def _data_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptio
 
 
 def _finish_json(encode: Encode | None, status_code: int | None) -> Finish:
-    new, kind, shared = Response.__new__, JSONResponse, _JSON_PAIRS
+    new, kind, shared = Response.__new__, JSONResponse, JSON_PAIRS
     status = 200 if status_code is None else status_code
     has_body = is_body_allowed_for_status_code(status)
 
