@@ -374,12 +374,10 @@ class Velithon(Verbs, Starlette):
         path: str,
         endpoint: Callable[..., Any],
         methods: Collection[str] | None = None,
-        name: str | None = None,
-        include_in_schema: bool = True,
         **options: Unpack[RouteOptions],
     ) -> None:
         """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
-        self.router.add_route(path, endpoint, methods, name, include_in_schema, **options)
+        self.router.add_route(path, endpoint, methods, **options)
 
     def add_api_websocket_route(
         self,

@@ -100,7 +100,7 @@ def Default(value: T) -> T:
 
 
 class RSGIHeaders(Headers):
-    """Starlette's `Headers` over an RSGI request: single look-ups go to the server's object, the list is built on demand."""
+    """Starlette's `Headers` over an RSGI request: a look-up asks the server's object, the list is built on demand."""
 
     _built: list[tuple[bytes, bytes]] | None = None
 

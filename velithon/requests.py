@@ -1,4 +1,4 @@
-"""Requests of both faces: a Starlette `Request`, and one that reads RSGI objects until somebody asks for the dictionary."""
+"""Requests of both faces: a Starlette `Request`, and one that reads RSGI objects until its scope is asked for."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ class Request(StarletteRequest[Any]):
 class RSGIRequest(Request):
     """The same request over RSGI objects.
 
-    What handlers read most comes straight from the server's objects; `scope` builds the ASGI dictionary when it is first
-    asked for, and from then on that dictionary is the truth.
+    What handlers read most comes straight from the server's objects; `scope` builds the ASGI dictionary when it is
+    first asked for, and from then on that dictionary is the truth.
     """
 
     # Starlette's constructor would build what this class exists to avoid; its per-request defaults live here instead.
@@ -120,9 +120,11 @@ class RSGIRequest(Request):
     _scope: MutableMapping[str, Any] | None = None
     _route: Any = None
     _params: dict[str, Any] | None = None
-    _asgi_receive: Receive | None = None
+    _asgi_receive: HTTPReceive | None = None
     _asgi_send: Send | None = None
     _exits: AsyncExitStack | None = None
+    # Whether the face has anything to close once the response was given to the server.
+    _opened = False
 
     def __init__(self, scope: HTTPScope, protocol: HTTPProtocol, app: Velithon) -> None:
         self._rsgi = scope
@@ -130,7 +132,7 @@ class RSGIRequest(Request):
         self._app = app
 
     @property
-    def scope(self) -> Scope:  # type: ignore[override]
+    def scope(self) -> Scope:
         scope = self._scope
         if scope is None:
             app = self._app
@@ -148,11 +150,13 @@ class RSGIRequest(Request):
             if "_state" in self.__dict__:
                 scope["state"] = self._state._state
             self._scope = scope
+            self._opened = True
         return scope
 
     @scope.setter
     def scope(self, value: Scope) -> None:
         self._scope = value
+        self._opened = True
 
     @property
     def _stack(self) -> AsyncExitStack | None:
@@ -163,6 +167,7 @@ class RSGIRequest(Request):
     @_stack.setter
     def _stack(self, stack: AsyncExitStack) -> None:
         self._exits = stack
+        self._opened = True
 
     @property
     def _route_path(self) -> str:
@@ -242,16 +247,19 @@ class RSGIRequest(Request):
 
     @property
     def receive(self) -> Receive:
+        return self._body_receive()
+
+    def _body_receive(self) -> HTTPReceive:
         receive = self._asgi_receive
         if receive is None:
             receive = self._asgi_receive = HTTPReceive(self._protocol, body_length(self._rsgi))
+            self._opened = True
         return receive
 
     def _close_receive(self) -> None:
         """Tell those who wait for the client to leave that the response is done, as ASGI servers do."""
-        close = getattr(self._asgi_receive, "close", None)
-        if close is not None:
-            close()
+        if self._asgi_receive is not None:
+            self._asgi_receive.close()
 
     @property
     def _receive(self) -> Receive:  # type: ignore[override]
@@ -261,7 +269,7 @@ class RSGIRequest(Request):
     def _send(self) -> Send:  # type: ignore[override]
         send = self._asgi_send
         if send is None:
-            send = self._asgi_send = HTTPSend(self._protocol, method=self._rsgi.method, receive=self.receive)
+            send = self._asgi_send = HTTPSend(self._protocol, method=self._rsgi.method, receive=self._body_receive())
         return send
 
     async def body(self) -> bytes:

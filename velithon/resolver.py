@@ -3,8 +3,9 @@
 The answer is always the one that walking Starlette's list would give: the first route in order of declaration that
 matches path and method, else the first that matches the path alone. Two structures stand in front of that walk. Paths
 without parameters are looked up in a dictionary that holds, for each method, the route that the walk would have found.
-Everything else goes down a tree of path segments, which yields the few routes that can match at all; these are tried in
-order of declaration with their own patterns. The tree only leaves out what cannot match, so it can never change who wins.
+Everything else goes down a tree of path segments, which yields the few routes that can match at all; these are tried
+in order of declaration with their own patterns. The tree only leaves out what cannot match, so it can never change who
+wins.
 """
 
 from __future__ import annotations

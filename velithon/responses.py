@@ -132,7 +132,7 @@ class Response(starlette.Response):
         self._pairs = pairs
 
     @property
-    def raw_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers as ASGI sends them: `list[tuple[bytes, bytes]]`, names in lower case."""
         raw = self._raw
         if raw is None:
@@ -201,7 +201,7 @@ class Response(starlette.Response):
         headers = self.__dict__.get("_headers")
         if headers is None:
             headers = self._headers = ResponseHeaders(self)
-        return headers  # type: ignore[no-any-return]
+        return headers
 
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
@@ -251,7 +251,7 @@ class ResponseHeaders(MutableHeaders):
         self._response = response
 
     @property
-    def _list(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+    def _list(self) -> list[tuple[bytes, bytes]]:
         return self._response.raw_headers
 
     @_list.setter

@@ -6,15 +6,16 @@ import functools
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 from starlette import routing as starlette
 from starlette._exception_handler import wrap_app_handling_exceptions
+from starlette.endpoints import HTTPEndpoint as StarletteHTTPEndpoint
 from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
 from starlette.routing import BaseRoute, Match, get_name
 
 from velithon.datastructures import Default, DefaultPlaceholder
-from velithon.endpoint import HTTPEndpoint, endpoint_methods, is_asgi, method_endpoint
+from velithon.endpoint import endpoint_methods, is_asgi, method_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces import asgi_face
 from velithon.heartbeat import Heartbeat, allow_origins, beating
@@ -231,7 +232,7 @@ class Route(starlette.Route):
         """Read the signatures, once: `model` for a function, `models` by method for a class, neither for ASGI."""
         self.model: EndpointModel | None = None
         self.models: dict[str, EndpointModel] = {}
-        if inspect.isclass(endpoint) and issubclass(endpoint, starlette_endpoint):
+        if inspect.isclass(endpoint) and issubclass(endpoint, StarletteHTTPEndpoint):
             found = endpoint_methods(endpoint)
             self.methods = {method.upper() for method in methods} if methods is not None else set(found)
             self.models = {
@@ -342,7 +343,7 @@ class Route(starlette.Route):
 
     def respond(self, request: Request) -> Awaitable[Any]:
         """Answer a request; the plan is made when the first one arrives."""
-        self.respond = self._build()  # type: ignore[method-assign]
+        self.respond = self._build()  # type: ignore[assignment, method-assign]
         return self.respond(request)
 
     def _respond(self, request: Request) -> Awaitable[Any]:
@@ -373,7 +374,6 @@ class Route(starlette.Route):
 
 APIRoute = Route
 PREDICTABLE.add(Route.matches)
-starlette_endpoint = HTTPEndpoint.__mro__[1]
 
 
 def check_options(where: str, options: Any, known: type) -> None:
@@ -578,7 +578,13 @@ class Handlers(list[Callable[[], Any]]):
         super().__init__(handlers)
         self._priorities: dict[int, int] = {}
 
-    def __call__(self, priority: int | Callable[[], Any] = 0) -> Any:
+    @overload
+    def __call__(self, priority: F) -> F: ...
+
+    @overload
+    def __call__(self, priority: int = 0) -> Callable[[F], F]: ...
+
+    def __call__(self, priority: Any = 0) -> Any:
         """Return the decorator; the function comes back unchanged. Works without parentheses as well."""
         if callable(priority):
             self.append(priority)

@@ -205,8 +205,8 @@ class Router(Verbs, starlette.Router):
         self.resources: Callable[[], Any] | None = None
         self._includes: list[tuple[Router, RouteOptions, str]] = []
         self._included: list[Router] = []
-        self._user_lifespan = self.lifespan_context
-        self.lifespan_context = self.lifecycle
+        self._user_lifespan: Lifespan[Any] = self.lifespan_context
+        self.lifespan_context = self.lifecycle  # type: ignore[assignment]  # Starlette's type wants one state or none
         self._http = asgi_face(self.respond)
         for route in routes or ():
             self.add_existing(route)
@@ -225,17 +225,15 @@ class Router(Verbs, starlette.Router):
         joined = join_options(self.shared, options)
         self._add(self.route_class(self.prefix + path, endpoint, methods=methods, **joined))
 
-    def add_route(
+    def add_route(  # type: ignore[override]  # name and include_in_schema are among the options
         self,
         path: str,
         endpoint: Callable[..., Any],
         methods: Collection[str] | None = None,
-        name: str | None = None,
-        include_in_schema: bool = True,
         **options: Unpack[RouteOptions],
     ) -> None:
         """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
-        self.add_api_route(path, endpoint, methods=methods, name=name, include_in_schema=include_in_schema, **options)
+        self.add_api_route(path, endpoint, methods=methods, **options)
 
     def add_api_websocket_route(
         self,
@@ -369,7 +367,7 @@ class Router(Verbs, starlette.Router):
         return self._table
 
     @property
-    def routes(self) -> list[BaseRoute]:  # type: ignore[override]
+    def routes(self) -> list[BaseRoute]:
         """The routes, in the order in which they are tried. A change to the list counts from the next request on."""
         return self._routes
 

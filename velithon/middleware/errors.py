@@ -83,7 +83,7 @@ class Errors:
         response = await _call(handler, request, exc)
         # An exception instance that is raised again collects a longer traceback each time.
         exc.__traceback__ = None
-        return adopt(response, request) if not hasattr(response, "started") else response  # type: ignore[no-any-return]
+        return adopt(response, request) if not hasattr(response, "started") else response
 
     async def answer(self, request: Request, exc: Exception, response: Response | None) -> None:
         """Send what the outermost layer has to say about an exception, then raise it on to the server.
