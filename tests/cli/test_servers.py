@@ -43,6 +43,10 @@ async def threads():
 async def prefix(request: Request):
     return request.scope["root_path"], str(request.url_for("root").path)
 
+@app.get("/client")
+async def client(request: Request):
+    return request.client.host, request.url.scheme
+
 @app.get("/log")
 async def log(text: str):
     logger.warning("said %s", text, extra={"length": len(text)})
@@ -126,6 +130,15 @@ def test_the_prefix_of_a_proxy_is_the_root_path(directory: Path, mode: tuple[str
     """URLs that the application builds begin with it."""
     with velithon_run(directory, "shop:app", *mode, "--url-path-prefix", "/shop/") as run:
         assert json.loads(get(run, "/prefix")) == ["/shop", "/shop/"]
+
+
+def test_no_server_trusts_forwarded_headers_by_itself(directory: Path, mode: tuple[str, ...]) -> None:
+    """Uvicorn would, from the loopback; the same request has the same client everywhere."""
+    with velithon_run(directory, "shop:app", *mode) as run:
+        headers = {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}
+        request = urllib.request.Request(f"http://127.0.0.1:{run.port}/client", headers=headers)
+        with urllib.request.urlopen(request, timeout=20) as response:
+            assert json.loads(response.read()) == ["127.0.0.1", "http"]
 
 
 def test_a_raw_application_cannot_be_told_the_prefix(directory: Path) -> None:

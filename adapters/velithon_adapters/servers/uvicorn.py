@@ -129,6 +129,8 @@ def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
         loop=config.loop or "auto",
         log_config=config.log_config,
         access_log=config.access_log,
+        # Granian has nothing like it: whom to trust is said once, in the application's middleware
+        proxy_headers=False,
         root_path=config.root_path,
         ssl_certfile=config.ssl_certificate,
         ssl_keyfile=config.ssl_keyfile,
