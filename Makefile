@@ -51,8 +51,9 @@ test: install
 cov: install
 	$(PYTEST) --cov --cov-report=term-missing --cov-report=html $(ARGS)
 
+# The guides, block by block.
 docs: install
-	$(PYTEST) tests/docs $(ARGS)
+	$(PYTEST) tests/spec $(ARGS)
 
 bench: install
 	$(BIN)/python -m benchmarks $(ARGS)
