@@ -266,13 +266,31 @@ def test_idle_threads_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         barrier = threading.Barrier(3)
         await asyncio.gather(*(pool.run(barrier.wait, 10) for _ in range(3)))
-        await until(lambda: workers() <= before)
+        await until(lambda: workers() <= before and not pool._calls.here().threads)
+        await pool.aclose()
         assert await pool.run(abs, -2) == 2
 
     asyncio.run(main())
     for thread in workers() - before:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def test_a_thread_with_work_on_its_way_is_not_dismissed() -> None:
+    """A worker asks to go when it was idle; by the time it is heard there may be a call for it."""
+
+    async def main() -> None:
+        pool = ThreadPool(1)
+        leave = threading.Event()
+        call = asyncio.ensure_future(pool.run(leave.wait, 10))
+        await asyncio.sleep(0)
+        pool._calls.here()._dismiss_one()
+        leave.set()
+        assert await call
+        assert pool._calls.here().count == 1
+        await pool.aclose()
+
+    asyncio.run(main())
 
 
 def test_workers_of_a_closed_loop_are_dismissed_by_the_next_one() -> None:

@@ -64,7 +64,7 @@ async def websocket_request_validation_exception_handler(
     errors = jsonable_encoder(exc.errors())
     reason: Any = errors
     if websocket.application_state is not WebSocketState.CONNECTING:
-        # A refusal is an HTTP status and its reason stays on this side, whole; a close frame has room for a little text.
+        # A refusal is an HTTP status, its reason stays on this side, whole; a close frame has room for a little text.
         reason = orjson.dumps(errors)[:_MAX_CLOSE_REASON].decode("utf-8", "ignore")
     await websocket.close(code=_WS_POLICY_VIOLATION, reason=reason)
 
