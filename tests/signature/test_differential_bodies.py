@@ -276,3 +276,27 @@ def test_broken_multipart(forms: Pair) -> None:
     ):
         forms.same("POST", "/login", content=b"--x\r\nbroken", headers=headers)
         forms.same("POST", "/login", content=b"", headers=headers)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/both", "/plus", "/file", "/maybe", "/maybe-required", "/maybe-two", "/maybe-empty", "/union", "/named"]
+    + ["/multipart", "/all-optional", "/nothing-required"],
+)
+def test_form_models(path: str) -> None:
+    pair = Pair("formmodels")
+    fields: list[dict[str, Any]] = [
+        {},
+        {"a": "1"},
+        {"a": "x", "b": "y"},
+        {"a": "1", "c": "2", "d": ["x", "y"]},
+        {"a": "1", "n": "5"},
+        {"c": "1"},
+        {"firstName": "f", "zweite": "3"},
+        {"first": "f", "second": "x"},
+        {"extra": "1"},
+        {"a": "", "b": ""},
+    ]
+    for given in fields:
+        pair.same("POST", path, data=given)
+        pair.same("POST", path, data=given, files={"file": ("a.txt", b"abc", "text/plain")})

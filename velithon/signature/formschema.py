@@ -38,7 +38,7 @@ def _flatten(fields: Sequence[Field], schema: dict[str, Any]) -> None:
     for index, field in enumerate(fields):
         part = schemas[f"field_{index}"]
         if form_models(field):
-            conditions.append(_model_condition(field, part))
+            conditions += _model_conditions(field, part)
             continue
         name = aliases(field)[0][0]
         if name in properties:
@@ -54,16 +54,18 @@ def _flatten(fields: Sequence[Field], schema: dict[str, Any]) -> None:
     schema["allOf"] = conditions
 
 
-def _model_condition(field: Field, part: dict[str, Any]) -> dict[str, Any]:
+def _model_conditions(field: Field, part: dict[str, Any]) -> list[dict[str, Any]]:
     """A model that may be left out is left out by sending none of its fields, not by sending null."""
     part.pop("default", None)
+    if "$ref" in part:
+        part.pop("title", None)
     if not is_optional(field.annotation):
-        return part
+        return [part]
     part["anyOf"] = [choice for choice in part["anyOf"] if choice.get("type") != "null"]
     absent = _absent(field)
     if field.required:
-        return {"allOf": [{"not": absent}, part]}
-    return {"anyOf": [absent, part]}
+        return [{"not": absent}, part]
+    return [{"anyOf": [absent, part]}]
 
 
 def _absent(field: Field) -> dict[str, Any]:
