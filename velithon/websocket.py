@@ -2,42 +2,165 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
 from starlette.websockets import WebSocket as StarletteWebSocket
 from starlette.websockets import WebSocketClose, WebSocketDisconnect, WebSocketState
 
+from velithon.di import unwrap
+from velithon.heartbeat import Heartbeat
+from velithon.signature import compile_websocket, read_endpoint
+from velithon.signature.annotations import signature_of
+
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
     from starlette.types import Receive, Scope, Send
 
-__all__ = ["WebSocket", "WebSocketClose", "WebSocketDisconnect", "WebSocketEndpoint", "WebSocketState"]
+    from velithon.params import Depends
+    from velithon.signature import EndpointModel
+
+__all__ = ["Heartbeat", "WebSocket", "WebSocketClose", "WebSocketDisconnect", "WebSocketEndpoint", "WebSocketState"]
+
+NORMAL_CLOSURE = 1000
+INTERNAL_ERROR = 1011
 
 
-class WebSocket(StarletteWebSocket):
+class WebSocket(StarletteWebSocket[Any]):
     """A WebSocket connection: Starlette's."""
+
+    # What a class endpoint is about to call: the bound method and the arguments that no signature names.
+    _call: tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]
 
 
 class WebSocketEndpoint(StarletteWebSocketEndpoint):
     """Base of class endpoints for WebSockets: override `on_connect`, `on_receive` and `on_disconnect` as needed.
 
-    `on_disconnect` may take the close code or leave it out. `encoding` is `"text"`, `"bytes"`, `"json"` or `None`, which
-    takes what comes.
+    `encoding` is `"text"`, `"bytes"`, `"json"` or `None`, which takes what comes. `on_disconnect` may take the close code
+    or leave it out. After these arguments each method may have what a function endpoint has: path and query parameters,
+    headers, dependencies. They are found anew at each call; those of `on_connect` before the handshake is answered.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(scope, receive, send)
-        if not _takes_close_code(type(self)):
+        # Under a route that is not Velithon's, Starlette's own `dispatch` runs and always hands over the code.
+        if not _takes_close_code(type(self).on_disconnect, ()):
             disconnected: Any = self.on_disconnect
 
-            async def on_disconnect(websocket: StarletteWebSocket, close_code: int) -> None:
+            async def on_disconnect(websocket: StarletteWebSocket[Any], close_code: int) -> None:
                 await disconnected(websocket)
 
             self.on_disconnect = on_disconnect  # type: ignore[method-assign]
 
 
-def _takes_close_code(cls: type[WebSocketEndpoint]) -> bool:
-    parameters = inspect.signature(cls.on_disconnect).parameters.values()
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(positional) > 2 or any(p.kind is p.VAR_POSITIONAL for p in parameters)
+class EndpointClass:
+    """A class endpoint on one route: its methods, read once.
+
+    Args:
+        cls: The class.
+        path: The route's path, with its parameters in braces.
+        dependencies: Run before `on_connect`.
+        name: The route's name, for errors.
+    """
+
+    def __init__(
+        self, cls: type[StarletteWebSocketEndpoint], *, path: str, dependencies: Sequence[Depends], name: str
+    ) -> None:
+        self.cls = cls
+        parameters = {part.partition(":")[0].partition("}")[0] for part in path.split("{")[1:]}
+        self.close_code = _takes_close_code(cls.on_disconnect, parameters)
+        self.models: dict[str, EndpointModel] = {}
+        fixed = {"on_connect": 1, "on_receive": 2, "on_disconnect": 1 + self.close_code}
+        for method, count in fixed.items():
+            own = dependencies if method == "on_connect" else ()
+            call, extra = _function(cls, method, count)
+            if extra or own:
+                self.models[method] = read_endpoint(call, path=path, kind="websocket", dependencies=own, name=name)
+        self._plans: dict[tuple[Any, ...], dict[str, Callable[[Any], Awaitable[None]]]] = {}
+
+    async def run(self, websocket: WebSocket, overrides: Mapping[Any, Any]) -> None:
+        """Run one connection."""
+        plans = self._planned(overrides)
+        endpoint = self.cls(websocket.scope, websocket._receive, websocket._send)
+
+        async def call(name: str, *arguments: Any) -> None:
+            # An instance may hide the method behind one that takes another number of arguments.
+            method = functools.partial(getattr(self.cls, name), endpoint)
+            plan = plans.get(name)
+            if plan is None:
+                await method(websocket, *arguments)
+            else:
+                websocket._call = method, (websocket, *arguments)
+                await plan(websocket)
+
+        await call("on_connect")
+        code = NORMAL_CLOSURE
+        try:
+            while True:
+                message = await websocket.receive()
+                if message["type"] == "websocket.disconnect":
+                    code = int(message.get("code") or NORMAL_CLOSURE)
+                    return
+                await call("on_receive", await endpoint.decode(websocket, message))
+        except WebSocketDisconnect as exc:
+            # The client left while something was being sent to it.
+            code = exc.code
+        except BaseException:
+            code = INTERNAL_ERROR
+            raise
+        finally:
+            await call("on_disconnect", *((code,) if self.close_code else ()))
+
+    def _planned(self, overrides: Mapping[Any, Any]) -> dict[str, Callable[[Any], Awaitable[None]]]:
+        key = tuple((id(call), id(other)) for call, other in overrides.items())
+        plans = self._plans.get(key)
+        if plans is None:
+            plans = self._plans[key] = {
+                name: compile_websocket(model, overrides=overrides or None) for name, model in self.models.items()
+            }
+        return plans
+
+
+def _function(cls: type, name: str, count: int) -> tuple[Callable[..., Awaitable[None]], bool]:
+    """Return a function endpoint for a method that gets its first `count` arguments by position.
+
+    Returns:
+        The function, and whether the method takes anything else.
+    """
+    method = getattr(cls, name)
+    signature = signature_of(method)
+    method = unwrap(method)  # what it asks a container for is resolved before the call
+    rest = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in list(signature.parameters.values())[1 + count :]
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+
+    @functools.wraps(method)
+    async def call(*, _websocket: WebSocket, **found: Any) -> None:
+        bound, arguments = _websocket._call
+        await bound(*arguments, **found)
+
+    websocket = inspect.Parameter("_websocket", inspect.Parameter.KEYWORD_ONLY, annotation=StarletteWebSocket)
+    call.__signature__ = signature.replace(parameters=[*rest, websocket])  # type: ignore[attr-defined]
+    call.__qualname__ = f"{cls.__qualname__}.{name}"
+    return call, bool(rest)
+
+
+def _takes_close_code(method: Any, path_parameters: Any) -> bool:
+    """Tell whether the argument after the WebSocket is the close code, and not something to be looked up."""
+    parameters = list(inspect.signature(method).parameters.values())
+    if len(parameters) < 3:
+        return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    third = parameters[2]
+    if third.kind is third.VAR_POSITIONAL:
+        return True
+    annotated = get_origin(third.annotation) is not None or "Annotated[" in str(third.annotation)
+    return (
+        third.kind in (third.POSITIONAL_ONLY, third.POSITIONAL_OR_KEYWORD)
+        and third.name not in path_parameters
+        and (third.name in ("close_code", "code") or (third.default is third.empty and not annotated))
+    )

@@ -122,6 +122,8 @@ class ASGIWebsocket:
         """
         kind = message["type"]
         if self._refused:
+            if kind == "websocket.http.response.body":
+                return
             raise RuntimeError(f"Unexpected ASGI message '{kind}', after sending 'websocket.close'.")
         if self._code is not None:
             raise ClientDisconnected("The client is gone.")
@@ -181,6 +183,12 @@ class ASGIWebsocket:
         if kind == "websocket.close":
             self._refused = True
             self.protocol.close(403)
+            self._over(ABNORMAL_CLOSURE)
+            return
+        if kind == "websocket.http.response.start" and 200 <= message["status"] <= 599:
+            # RSGI carries the status of a denial response; its headers and body are dropped.
+            self._refused = True
+            self.protocol.close(message["status"])
             self._over(ABNORMAL_CLOSURE)
             return
         if kind != "websocket.accept":
