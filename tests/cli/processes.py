@@ -70,7 +70,7 @@ def velithon_run(
         env: Environment variables added to this process's.
 
     Yields:
-        The running process. Its whole group is killed at the end.
+        The running process. At the end it is told to end, and what is left of its group is killed.
     """
     port = [] if "--uds" in arguments or "--port" in arguments else ["--port", "0"]
     output = directory / "output.txt"
@@ -94,6 +94,11 @@ def velithon_run(
         exc.add_note(run.text)
         raise
     finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            pass  # the tests that expect an end wait for it themselves
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -193,6 +194,18 @@ def test_tls(directory: Path, mode: tuple[str, ...], certificate: Path, key: lis
         context = ssl.create_default_context(cafile=certificate / "cert.pem")
         with urllib.request.urlopen(f"https://localhost:{run.port}/", timeout=20, context=context) as response:
             assert json.loads(response.read()) == {"message": "hello"}
+        copies = _copies(certificate / "key.pem")
+        assert [copy.stat().st_mode & 0o777 for copy in copies] == [0o600] * ("granian" in mode and "mypassword" in key)
+        run.process.terminate()
+        assert run.wait() == 0
+        assert _copies(certificate / "key.pem") == []
+
+
+def _copies(key: Path) -> list[Path]:
+    """The copies of a key that Granian's workers read."""
+    places = [Path("/dev/shm"), Path(tempfile.gettempdir())]
+    found = [copy for place in places if place.is_dir() for copy in place.glob("velithon-*/key.pem")]
+    return [copy for copy in found if copy.read_bytes() == key.read_bytes()]
 
 
 @pytest.mark.parametrize(
