@@ -3,17 +3,13 @@
 from pathlib import Path
 from types import ModuleType
 
+import httpx
 import pytest
 
 from tests.conftest import ClientFactory
 from tests.servers import SERVERS, ServerName, serve
 from tests.spec.documents import GUIDE
 from velithon.testclient import TestClient
-
-try:
-    import httpx2 as httpx
-except ModuleNotFoundError:
-    import httpx  # type: ignore[no-redef]
 
 
 @GUIDE.block("Quick Start / Basic Application")

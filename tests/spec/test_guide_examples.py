@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import httpx
 import pytest
+from websockets.sync.client import connect
 
 from tests.conftest import ClientFactory
+from tests.servers import SERVERS, ServerName, serve
 from tests.spec.documents import GUIDE
 
 
@@ -69,3 +72,30 @@ def test_upload_service(space: ModuleType, client: ClientFactory, capsys: pytest
     assert "with resize" in printed
     assert "Logged upload: a.png (5 bytes) by user 7" in printed
     assert "Batch upload of 2 files" in printed
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("server", SERVERS)
+def test_rest_api_on_every_server(server: ServerName) -> None:
+    """The REST example answers on real servers as in process."""
+    with serve(GUIDE.blocks["Examples / Complete REST API Example"].code, server) as running:
+        with httpx.Client(base_url=running.url) as api:
+            assert api.post("/users", json={"name": "Ada", "email": "ada@b.c"}).status_code == 201
+            assert api.get("/users").json() == [{"id": 1, "name": "Ada", "email": "ada@b.c"}]
+            assert api.get("/users/2").status_code == 404
+            assert api.delete("/users/1").json() == {"message": "User deleted"}
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("server", SERVERS)
+def test_chat_on_every_server(server: ServerName) -> None:
+    """The chat works between two clients of a real server."""
+    with serve(GUIDE.blocks["Examples / WebSocket Chat Example"].code, server) as running:
+        url = f"ws://127.0.0.1:{running.port}/ws/chat"
+        with connect(url, proxy=None) as ada:
+            assert json.loads(ada.recv())["type"] == "user_joined"
+            with connect(url, proxy=None) as grace:
+                assert json.loads(ada.recv())["type"] == "user_joined"
+                grace.send(json.dumps({"message": "hello"}))
+                assert json.loads(ada.recv())["message"] == "hello"
+            assert json.loads(ada.recv(timeout=30))["type"] == "user_left"
