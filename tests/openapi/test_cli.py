@@ -11,12 +11,15 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from typer.testing import CliRunner, Result
 
 from velithon.cli import app as cli
+from velithon.openapi.export import as_markdown, selected
 
 SOURCE = '''
+import functools
 from typing import Annotated
 from pydantic import BaseModel
 from velithon import Depends, Velithon, WebSocket
 from velithon.endpoint import HTTPEndpoint
+from starlette.routing import Route as StarletteRoute
 from velithon.security import OAuth2PasswordBearer
 
 class Item(BaseModel):
@@ -58,6 +61,8 @@ app.mount("/static", lambda scope, receive, send: None)
 def make():
     return app
 
+app.router.add_existing(StarletteRoute("/plain", functools.partial(make)))
+app.host("h.example", sub)
 other = 3
 '''
 
@@ -175,3 +180,66 @@ def test_routes_lists_every_route(run: Runner) -> None:
     assert by_path["/static"][0] == "MOUNT"
     assert by_path["/things"][3] == "shop.Things"
     assert "/openapi.json" in by_path
+    assert by_path["/plain"][3] == "functools.partial"
+    assert "h.example/inner" in by_path
+
+
+def test_markdown_says_what_a_document_says() -> None:
+    """Types of every form, examples, descriptions of servers, schemes and scopes."""
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "T", "version": "1", "summary": "In short"},
+        "servers": [{"url": "/x"}],
+        "paths": {
+            "/": {
+                "summary": "no operation",
+                "post": {
+                    "security": [{"key": [], "oauth": ["a", "b"]}, {}],
+                    "requestBody": {"content": {"application/json": {"schema": {}, "example": {"a": 1}}}},
+                    "responses": {"200": {"description": "Yes |\n no", "content": {"text/plain": {"itemSchema": {}}}}},
+                },
+            }
+        },
+        "components": {
+            "securitySchemes": {"key": {"type": "apiKey", "description": "The key"}, "oauth": {"type": "oauth2"}},
+            "schemas": {
+                "Const": {"const": "x"},
+                "Enum": {"enum": [1, None], "description": "Which"},
+                "Map": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
+                "Both": {"allOf": [{"type": "string", "format": "date"}, {"oneOf": [True, {}]}]},
+                "Free": {"type": "object", "additionalProperties": True},
+            },
+        },
+    }
+    text = as_markdown(document)
+    for line in (
+        "In short",
+        "- `/x`",
+        "Authorization: `key` and `oauth` (a, b) or none",
+        '    "a": 1',
+        "- `200`: Yes \\| no",
+        "- `key` (apiKey): The key",
+        '`"x"`',
+        "`1` \\| `null`",
+        "map of string \\| null",
+        "string (date) & any \\| any",
+        "object",
+    ):
+        assert line in text.splitlines(), line
+    least = {"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "paths": {}}
+    assert as_markdown(least) == "# T\n\nVersion 1, OpenAPI 3.1.0\n"
+    assert selected(document, exclude=["z"])["paths"]["/"]["summary"] == "no operation"
+    assert selected(document, include=["z"])["paths"] == {}
+
+
+def test_export_docs_takes_the_format_from_the_option(run: Runner) -> None:
+    """Whatever the file is called."""
+    assert run.text("export-docs", "--app", "shop:app", "--format", "html").startswith("<!DOCTYPE html>")
+
+
+def test_yaml_without_its_package_says_what_to_install(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line with the command."""
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    result = run("openapi", "--app", "shop:app", "--format", "yaml")
+    assert result.exit_code == 1
+    assert 'pip install "velithon[yaml]"' in result.stderr

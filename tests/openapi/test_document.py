@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, WithJsonSchema
 from starlette.routing import Route as StarletteRoute
 
 from velithon import Depends, HTTPException, Query, Velithon
@@ -281,3 +281,21 @@ def test_get_openapi_takes_any_list_of_routes() -> None:
     )
     assert list(document["paths"]) == ["/x/y"]
     assert document["info"]["termsOfService"] == "https://x.example"
+
+
+def test_schemas_that_cannot_be_compared_stay_apart() -> None:
+    """Metadata without a hash, or that only an address tells apart."""
+    app = Velithon()
+
+    @app.get("/")
+    def read(
+        a: Annotated[list[Annotated[int, WithJsonSchema({"type": "integer", "x-a": [1]})]], Query()],
+        b: Annotated[int, AfterValidator(abs), Query(default_factory=int)],
+        c: Annotated[list[Annotated[int, {"unit": "m"}]], Query()],
+    ) -> None:
+        """Read."""
+
+    a, b, c = operation(app, "/")["parameters"]
+    assert a["schema"]["items"] == {"type": "integer", "x-a": [1]}
+    assert b["schema"]["type"] == "integer"
+    assert c["schema"]["items"] == {"type": "integer"}

@@ -263,3 +263,22 @@ def test_what_routes_share_does_not_guard_the_pages(client: ClientFactory) -> No
     assert http.get("/guarded").status_code == 401
     assert http.get("/docs").status_code == http.get("/openapi.json").status_code == 200
     assert list(http.get("/openapi.json").json()["paths"]) == ["/guarded"]
+
+
+def test_files_are_looked_for_in_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is not installed, or does not have the file, is passed over."""
+    assets.asset.cache_clear()
+    monkeypatch.setattr(assets, "_SWAGGER", (("no_such_package", "x"), ("velithon", "no-such-directory")))
+    assert not assets.has_swagger_ui()
+    assert assets.asset("swagger-ui.css") is None
+    with pytest.raises(LookupError, match=r"no file 'nothing\.js'"):
+        assets.source("nothing.js")
+    assets.asset.cache_clear()
+
+
+def test_many_root_paths_do_not_fill_the_memory(client: ClientFactory) -> None:
+    """A proxy may send whatever it likes; each is answered."""
+    app = Velithon()
+    for number in range(20):
+        app.root_path = f"/p{number}"
+        assert client(app).get("/openapi.json").json()["servers"] == [{"url": f"/p{number}"}]

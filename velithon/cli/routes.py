@@ -60,7 +60,7 @@ def _row(route: Any, path: str) -> Row:
         models = [route.model] if route.model is not None else list(route.models.values())
     elif isinstance(route, WebSocketRoute) and route.model is not None:
         models = [route.model]
-    place = source_of(endpoint) if endpoint is not None else None
+    place = source_of(endpoint)
     return Row(
         _methods(route),
         path,
@@ -78,7 +78,5 @@ def _methods(route: Any) -> str:
 
 
 def _name(endpoint: Any) -> str:
-    if endpoint is None:
-        return "-"
     named = endpoint if hasattr(endpoint, "__qualname__") else type(endpoint)
     return f"{named.__module__}.{named.__qualname__}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from velithon.datastructures import DefaultPlaceholder
-from velithon.signature.annotations import is_subclass
+from velithon.signature.body import combined_field
 from velithon.signature.fields import Field
+from velithon.signature.outcome import read_outcome
 
 if TYPE_CHECKING:
     from velithon.routes import Route
@@ -34,6 +36,8 @@ class DocumentedRoute:
         summary: One line; none means the route's name.
         description: Markdown.
         operation_id: The identifier.
+        response_class: The class of a success.
+        body_field: The whole body; none without one.
         response_field: What a success holds; none when that is not known.
         stream_field: One item of a stream.
         is_json_stream: Whether items are sent as JSON lines; likewise `is_sse_stream`, as server-sent events.
@@ -47,6 +51,8 @@ class DocumentedRoute:
     summary: str | None
     description: str
     operation_id: str
+    response_class: type[Response]
+    body_field: Field | None = None
     response_field: Field | None = None
     stream_field: Field | None = None
     is_json_stream: bool = False
@@ -56,22 +62,6 @@ class DocumentedRoute:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.route, name)
-
-    @property
-    def body_field(self) -> Field | None:
-        """The whole body."""
-        if self.model.name != self.operation_id:
-            # The body's schema is named by the operation; a router's prefix may have changed that since.
-            self.model.name = self.operation_id
-        body: Field | None = self.model.body_field
-        return body
-
-    @property
-    def response_class(self) -> type[Response]:
-        """The class of a success."""
-        chosen: Any = self.route.response_class
-        found: type[Response] = chosen.value if isinstance(chosen, DefaultPlaceholder) else chosen
-        return found
 
     @property
     def response_fields(self) -> list[Field]:
@@ -90,15 +80,13 @@ class DocumentedRoute:
         return getattr(self.route.endpoint, "__globals__", {}).get("__file__")
 
 
-def documented_routes(routes: Iterable[BaseRoute | DocumentedRoute]) -> list[DocumentedRoute]:
+def documented_routes(routes: Iterable[BaseRoute]) -> list[DocumentedRoute]:
     """Return the operations of routes; mounted applications, WebSockets and foreign routes have none."""
     from velithon.routes import Route
 
     found: list[DocumentedRoute] = []
     for route in routes:
-        if isinstance(route, DocumentedRoute):
-            found.append(route)
-        elif isinstance(route, Route) and route.include_in_schema:
+        if isinstance(route, Route) and route.include_in_schema:
             found.extend(_read(route))
     return found
 
@@ -133,8 +121,17 @@ def _method_entry(route: Route, method: str, model: EndpointModel, *, alone: boo
 def _entry(
     route: Route, model: EndpointModel, methods: list[str], summary: str | None, description: str, operation_id: str
 ) -> DocumentedRoute:
-    entry = DocumentedRoute(route, model, methods, summary, description, operation_id)
-    _add_success(entry, route, model)
+    outcome = read_outcome(model, route.response_options, complete=True)
+    entry = DocumentedRoute(route, model, methods, summary, description, operation_id, outcome.response_class)
+    if model.all_body_params:
+        # The body's schema is named by the operation, whose id may have been changed since the route was made.
+        entry.body_field = combined_field(dataclasses.replace(model, name=operation_id))
+    if outcome.field is not None:
+        entry.response_field = _output(f"Response_{operation_id}", outcome.field.annotation)
+    if outcome.stream_field is not None:
+        entry.stream_field = _output(f"StreamItem_{operation_id}", outcome.stream_field.annotation)
+    entry.is_json_stream = outcome.is_json_stream
+    entry.is_sse_stream = outcome.is_sse_stream
     for status, given in route.responses.items():
         declared = given.get("model")
         if declared:
@@ -143,32 +140,11 @@ def _entry(
     return entry
 
 
-def _add_success(entry: DocumentedRoute, route: Route, model: EndpointModel) -> None:
-    from velithon.sse import EventSourceResponse, ServerSentEvent
-
-    generates = model.is_generator or model.is_async_generator
-    if generates:
-        entry.is_json_stream = isinstance(route.response_class, DefaultPlaceholder)
-        entry.is_sse_stream = is_subclass(route.response_class, EventSourceResponse)
-    response_model: Any = route.response_model
-    if isinstance(response_model, DefaultPlaceholder):
-        response_model = None if model.returns is inspect.Signature.empty else model.returns
-        item = model.stream_item
-        if is_subclass(response_model, Response):
-            response_model = None
-        elif generates and item is not None:
-            response_model = None
-            if (entry.is_json_stream or entry.is_sse_stream) and not is_subclass(item, ServerSentEvent):
-                entry.stream_field = _output(f"StreamItem_{entry.operation_id}", item)
-    if response_model:
-        entry.response_field = _output(f"Response_{entry.operation_id}", response_model)
-
-
 def _output(name: str, annotation: Any) -> Field:
     return Field(name, FieldInfo(annotation=annotation), mode="serialization")
 
 
-def source_of(endpoint: Callable[..., Any]) -> tuple[str, int] | None:
+def source_of(endpoint: Any) -> tuple[str, int] | None:
     """Return the file and line where an endpoint is written, or none where that is not known."""
     try:
         target = inspect.unwrap(endpoint)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from pydantic import AnyUrl, TypeAdapter
@@ -51,8 +53,8 @@ def get_openapi(
     openapi_version: str = "3.1.0",
     summary: str | None = None,
     description: str | None = None,
-    routes: Sequence[BaseRoute | DocumentedRoute],
-    webhooks: Sequence[BaseRoute | DocumentedRoute] | None = None,
+    routes: Sequence[BaseRoute],
+    webhooks: Sequence[BaseRoute] | None = None,
     tags: list[dict[str, Any]] | None = None,
     servers: list[dict[str, Any]] | None = None,
     terms_of_service: str | None = None,
@@ -254,20 +256,14 @@ def _plain(value: Any, *, urls: bool) -> Any:
             if item is not None:
                 if urls and key == "externalDocs" and isinstance(item, dict):
                     item = _with_url(item)
-                plain[key if type(key) is str else str(key)] = _plain(item, urls=urls)
+                plain[str(key.value if isinstance(key, Enum) else key)] = _plain(item, urls=urls)
         return plain
     if kind is list or kind is tuple:
         return [_plain(item, urls=urls) for item in value]
-    return _unwrapped(jsonable_encoder(value, by_alias=True, exclude_none=True), urls=urls)
-
-
-def _unwrapped(value: Any, *, urls: bool) -> Any:
-    """Return what an encoder gave, which is of JSON's types or of subclasses of them, as JSON's types."""
-    if isinstance(value, dict):
-        return _plain(dict(value), urls=urls)
-    if isinstance(value, list | tuple):
-        return _plain(list(value), urls=urls)
-    for atom in (str, int, float):
-        if isinstance(value, atom):
-            return atom(value)
-    return value
+    if kind is Decimal:
+        return str(value)
+    encoded = jsonable_encoder(value, by_alias=True, exclude_none=True)
+    if type(encoded) is dict or type(encoded) is list:
+        return _plain(encoded, urls=urls)
+    # A string of a class of its own, such as a tag's enumeration.
+    return str.__str__(encoded) if isinstance(encoded, str) else encoded
