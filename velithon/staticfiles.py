@@ -1,7 +1,116 @@
-"""Starlette's static files; mount them: ``app.mount("/static", StaticFiles(directory="static"))``."""
+"""Static files: Starlette's, with a fallback for applications of one page. Granian sends the files itself."""
 
 from __future__ import annotations
 
-from starlette.staticfiles import NotModifiedResponse, StaticFiles
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import NotModifiedResponse
+from starlette.staticfiles import StaticFiles as StarletteStaticFiles
+
+from velithon.concurrency import run_in_threadpool
+from velithon.responses import FileResponse
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+    from starlette.types import Scope
 
 __all__ = ["NotModifiedResponse", "StaticFiles"]
+
+PathLike = str | os.PathLike[str]
+
+
+class StaticFiles(StarletteStaticFiles):
+    """Files of a directory; mount them: `app.mount("/static", StaticFiles(directory="static"))`.
+
+    Args:
+        directory: Where the files are.
+        packages: Python packages whose `statics` directories (or the one named in a pair) are searched as well.
+        html: Whether a directory answers with its `index.html`, and what is missing with `404.html`.
+        check_dir: Whether a missing directory is an error now, and not at the first request.
+        follow_symlink: Whether links may lead out of the directory.
+        fallback: A file, such as `index.html`, that answers with 200 when a browser asks for a page that is no file: the
+            page's own script knows the path. Requests that don't accept HTML get their 404.
+
+    Raises:
+        RuntimeError: The directory or the fallback does not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: PathLike | None = None,
+        packages: list[str | tuple[str, str]] | None = None,
+        html: bool = False,
+        check_dir: bool = True,
+        follow_symlink: bool = False,
+        fallback: str | None = None,
+    ) -> None:
+        super().__init__(
+            directory=directory, packages=packages, html=html, check_dir=check_dir, follow_symlink=follow_symlink
+        )
+        self.fallback = fallback
+        if fallback is not None and check_dir and self._regular(fallback) is None:
+            raise RuntimeError(f"The fallback file {fallback!r} does not exist in {directory!r}.")
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return the response for a path below the directory.
+
+        Raises:
+            HTTPException: 404 for what is missing, 405 for methods other than GET and HEAD, 401 for what may not be read.
+        """
+        if self.fallback is None:
+            return await super().get_response(path, scope)
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as exc:
+            if exc.status_code != 404:
+                raise
+            missing: HTTPException | None = exc
+        else:
+            missing = None
+            if response.status_code != 404:
+                return response
+        if accepts_html(Headers(scope=scope).get("accept")):
+            found = await run_in_threadpool(self._regular, self.fallback)
+            if found is not None:
+                return self.file_response(*found, scope)
+        if missing is not None:
+            raise missing
+        return response
+
+    def _regular(self, path: str) -> tuple[str, os.stat_result] | None:
+        """Return where a regular file is, and its status."""
+        try:
+            full_path, status = self.lookup_path(path)
+        except (PermissionError, ValueError):
+            return None
+        except OSError as exc:
+            if exc.errno == errno.ENAMETOOLONG:
+                return None
+            raise
+        return (full_path, status) if status is not None and stat.S_ISREG(status.st_mode) else None
+
+    def file_response(
+        self, full_path: Any, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """Return the response for a file that was found: 304 where the client has it already."""
+        response = FileResponse(full_path, status_code=status_code, stat_result=stat_result)
+        if self.is_not_modified(response.headers, Headers(scope=scope)):
+            return NotModifiedResponse(response.headers)
+        return response
+
+
+def accepts_html(accept: str | None) -> bool:
+    """Tell whether an `Accept` header names HTML, as browsers do when they go to a page."""
+    for item in (accept or "").split(","):
+        media_type, *parameters = (part.strip().lower() for part in item.split(";"))
+        if media_type in ("text/html", "application/xhtml+xml"):
+            return not any(
+                parameter.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for parameter in parameters
+            )
+    return False
