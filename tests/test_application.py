@@ -25,6 +25,7 @@ from velithon.responses import (
     FileResponse,
     HTMLResponse,
     JSONResponse,
+    ORJSONResponse,
     PlainTextResponse,
     RedirectResponse,
     StreamingResponse,
@@ -730,3 +731,35 @@ def test_headers_that_http_cannot_carry_are_refused(name: str, value: str) -> No
         Response("x").headers[name] = value
     with pytest.raises(ValueError, match="header"):
         Response("x").headers.append(name, value)
+
+
+def test_json_says_no_to_what_json_cannot_say(client: ClientFactory) -> None:
+    """A number that is none is an error, as in FastAPI; `ORJSONResponse` makes it null."""
+    assert ORJSONResponse({"a": float("nan")}).body == b'{"a":null}'
+    assert JSONResponse({"a": None, 1: 2**70}).body == b'{"a":null,"1":1180591620717411303424}'
+    with pytest.raises(ValueError, match="JSON"):
+        JSONResponse({"a": float("nan")})
+
+
+def test_the_size_of_the_thread_pool_is_a_setting(client: ClientFactory) -> None:
+    """`thread_pool_size` bounds sync endpoints; without it AnyIO's limiter does, as FastAPI's users know it."""
+    import anyio.to_thread
+
+    from velithon.concurrency import current_thread_pool
+
+    @asynccontextmanager
+    async def lifespan(app: Velithon) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 3
+        yield
+
+    async def size() -> float:
+        return current_thread_pool()._calls.here().size
+
+    own = Velithon(thread_pool_size=2, lifespan=lifespan)
+    own.get("/")(size)
+    shared = Velithon(lifespan=lifespan)
+    shared.get("/")(size)
+    with client(own) as http:
+        assert http.get("/").json() == 2
+    with client(shared) as http:
+        assert http.get("/").json() == 3

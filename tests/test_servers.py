@@ -261,7 +261,7 @@ def test_fifty_mebibytes_are_uploaded_in_chunks(http: httpx.Client) -> None:
             yield b"y" * MIB
 
     for options in ({"content": body()}, {"content": b"y" * (50 * MIB)}):
-        answer = http.post("/upload", **options).json()  # type: ignore[arg-type]
+        answer = http.post("/upload", **options).json()
         assert answer["size"] == 50 * MIB
         assert answer["largest"] <= 2 * MIB
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware import Middleware
 
 from velithon.background import InFlight
-from velithon.concurrency import ThreadPool, use_thread_pool
+from velithon.concurrency import ThreadPool, current_thread_pool, use_thread_pool
 from velithon.datastructures import Default
 from velithon.exception_handlers import (
     http_exception_handler,
@@ -70,7 +70,7 @@ class Velithon(Verbs, Starlette):
         default_response_class: The class of responses made of what endpoints return.
         problem_details: Whether errors are answered as RFC 9457 problem documents.
         thread_pool_size: How many sync endpoints and dependencies run at once, in threads of this application's own;
-            by default 40, which all applications of a process share.
+            by default as many as AnyIO's default limiter says (40), shared by all applications of a process.
         background_grace: How long a shutdown waits for background tasks, in seconds.
         options: What all routes share: see `AppOptions`.
 
@@ -262,8 +262,10 @@ class Velithon(Verbs, Starlette):
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "lifespan":
                 await router.lifespan(scope, receive, send)
-            else:
-                await http(scope, receive, send)
+                return
+            if pool is not None:
+                use_thread_pool(pool)
+            await http(scope, receive, send)
 
         self.middleware_stack = app
         plain = not self.user_middleware and pool is None and not self.root_path
@@ -286,7 +288,7 @@ class Velithon(Verbs, Starlette):
                 stack.push_async_callback(container.close)
             if self._thread_pool is not None:
                 use_thread_pool(self._thread_pool)
-                stack.push_async_callback(self._thread_pool.aclose)
+            stack.push_async_callback(current_thread_pool().aclose)
             stack.push_async_callback(self._app_scope.aclose)
             try:
                 yield

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from anyio import CancelScope
 from anyio.lowlevel import current_token
+from anyio.to_thread import current_default_thread_limiter
 from starlette.concurrency import run_until_first_complete
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ class _Lane:
 
     __slots__ = ("size", "workers")
 
-    def __init__(self, size: float) -> None:
+    def __init__(self, size: float | None) -> None:
         self.size = size
         self.workers: dict[asyncio.AbstractEventLoop, _Workers] = {}
 
@@ -251,7 +252,8 @@ class _Lane:
         if workers is None:
             for other in [known for known in self.workers if known.is_closed()]:
                 self.workers.pop(other).dismiss()
-            workers = self.workers[loop] = _Workers(loop, self.size)
+            size = current_default_thread_limiter().total_tokens if self.size is None else self.size
+            workers = self.workers[loop] = _Workers(loop, size)
         return workers
 
 
@@ -259,7 +261,8 @@ class ThreadPool:
     """Threads for blocking calls, made when they are needed and ended when they idle.
 
     Args:
-        size: How many calls run at once, for each event loop.
+        size: How many calls run at once, for each event loop. With `None` it is what AnyIO's default limiter says when
+            the loop makes its first call: 40, or what the application or the command line set it to.
 
     Raises:
         ValueError: The size is no positive number.
@@ -267,8 +270,8 @@ class ThreadPool:
 
     __slots__ = ("_calls", "_enters", "_exits", "size")
 
-    def __init__(self, size: int = DEFAULT_THREADS) -> None:
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+    def __init__(self, size: int | None = DEFAULT_THREADS) -> None:
+        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
             raise ValueError(f"The size of a thread pool must be a whole number from 1, not {size!r}.")
         self.size = size
         self._calls = _Lane(size)
@@ -349,7 +352,7 @@ class _ThreadedContext(AbstractAsyncContextManager[T]):
         return await self.pool.exit(self.manager, error)
 
 
-_current: ContextVar[ThreadPool] = ContextVar("velithon_thread_pool", default=ThreadPool())  # noqa: B039 - the shared pool
+_current: ContextVar[ThreadPool] = ContextVar("velithon_thread_pool", default=ThreadPool(None))  # noqa: B039 - the shared pool
 
 
 def current_thread_pool() -> ThreadPool:

@@ -19,8 +19,9 @@ from starlette.datastructures import MutableHeaders
 
 from velithon.background import claim
 from velithon.concurrency import iterate_in_threadpool
+from velithon.encoders import has_non_finite
+from velithon_adapters import rsgi
 from velithon_adapters.http import HTTPReceive, HTTPSend, rsgi_headers
-from velithon_adapters.rsgi import ProtocolClosed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
@@ -341,15 +342,31 @@ class JSONResponse(Response):
 
         Raises:
             TypeError: Something in it has no JSON form.
+            ValueError: A number is infinite or not a number, which JSON cannot say.
         """
         try:
-            return orjson.dumps(content)
+            body = orjson.dumps(content)
         except TypeError:
-            return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+            return _plain_json(content)
+        if b"null" in body and has_non_finite(content):
+            return _plain_json(content)
+        return body
+
+
+def _plain_json(content: Any) -> bytes:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 class ORJSONResponse(JSONResponse):
-    """FastAPI's name for what `JSONResponse` does here."""
+    """What orjson makes of the content: a number that JSON cannot say becomes `null`."""
+
+    def render(self, content: Any) -> bytes:
+        """Encode `content`.
+
+        Raises:
+            TypeError: orjson has no JSON form for something in it.
+        """
+        return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
 
 
 class UJSONResponse(JSONResponse):
@@ -439,7 +456,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
                     chunk = chunk.encode(self.charset)
                 try:
                     await transport.send_bytes(chunk if type(chunk) is bytes else bytes(chunk))
-                except ProtocolClosed:  # the client left, which ends the stream and is no failure
+                except rsgi.ProtocolClosed:  # the client left, which ends the stream and is no failure
                     return
         finally:
             await _close(self.body_iterator)

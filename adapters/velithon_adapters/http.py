@@ -13,8 +13,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, overload
 
+from velithon_adapters import rsgi
 from velithon_adapters.protocol import RSGIProtocol, RSGIStreamTransport, check_status, has_body
-from velithon_adapters.rsgi import ProtocolClosed, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -128,7 +128,7 @@ class HTTPReceive:
                 self.over = True
                 return {"type": "http.disconnect"}
             return {"type": "http.request", "body": b"", "more_body": False}
-        except ProtocolClosed:
+        except rsgi.ProtocolClosed:
             self.over = True
             return {"type": "http.disconnect"}
         if left is not None:
@@ -282,7 +282,7 @@ class HTTPSend:
         self.sent = True
         try:
             self._stream = self.protocol.response_stream(self._status, self._headers)
-        except ProtocolError:
+        except rsgi.ProtocolError:
             # Somebody answered past this object, and the first answer stands.
             self._client_gone = True
 
@@ -316,7 +316,7 @@ class HTTPSend:
             return
         try:
             await stream.send_bytes(body if type(body) is bytes else bytes(body))
-        except ProtocolClosed:
+        except rsgi.ProtocolClosed:
             self._client_gone = True
             self._stream = None
 

@@ -13,7 +13,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from velithon_adapters.rsgi import ProtocolClosed, ProtocolError
+from velithon_adapters import rsgi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -137,7 +137,7 @@ class RSGIProtocol:
 
     def _claim(self) -> None:
         if self._claimed:
-            raise ProtocolError("The body was already read.")
+            raise rsgi.ProtocolError("The body was already read.")
         self._claimed = True
 
     async def _chunks(self) -> AsyncIterator[bytes]:
@@ -150,7 +150,7 @@ class RSGIProtocol:
             if self._ended:
                 return
             if self._gone:
-                raise ProtocolClosed("The client is gone.")
+                raise rsgi.ProtocolClosed("The client is gone.")
             await self._pull(past_body=False)
 
     async def _pull(self, *, past_body: bool) -> None:
@@ -220,7 +220,7 @@ class RSGIProtocol:
             ProtocolError: A response was given before.
         """
         if self.responded:
-            raise ProtocolError("A response was already given.")
+            raise rsgi.ProtocolError("A response was already given.")
         self._give(self._send_start, status, headers)
         self._stream = RSGIStreamTransport(self)
         self._watch()
@@ -363,7 +363,7 @@ class RSGIStreamTransport:
             if data and not self.closed and protocol._scope["method"] != "HEAD":
                 await protocol._deliver({"type": "http.response.body", "body": bytes(data), "more_body": True})
         if self.closed or protocol._gone:
-            raise ProtocolClosed("The response is closed.")
+            raise rsgi.ProtocolClosed("The response is closed.")
 
     async def send_str(self, data: str) -> None:
         """Hand over a chunk of text, sent as UTF-8; raises as `send_bytes` does."""

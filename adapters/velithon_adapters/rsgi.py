@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-# Granian's own classes, so that an application's `except` clauses hold on every server. Its stubs do not export them.
-from granian.rsgi import ProtocolClosed, ProtocolError, WebsocketMessageType  # type: ignore[attr-defined]
+if TYPE_CHECKING:
+    from granian.rsgi import ProtocolClosed, ProtocolError, WebsocketMessageType  # type: ignore[attr-defined]
+
 
 __all__ = [
     "HTTPProtocol",
@@ -337,3 +338,15 @@ class RSGILifecycle(Protocol):
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop, /) -> None:
         """Clean the worker up, the loop again not running."""
         ...
+
+
+def __getattr__(name: str) -> Any:
+    """Return Granian's own classes, so that an application's `except` clauses hold on every server.
+
+    Granian is imported when one is first asked for: it brings its whole server along.
+    """
+    if name in ("ProtocolClosed", "ProtocolError", "WebsocketMessageType"):
+        import granian.rsgi
+
+        return getattr(granian.rsgi, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from velithon_adapters.rsgi import ProtocolClosed, ProtocolError, WebsocketMessageType
+from velithon_adapters import rsgi
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -28,9 +28,9 @@ NO_STATUS = 1005
 ABNORMAL_CLOSURE = 1006
 SERVICE_RESTART = 1012
 
-_KIND_CLOSE = int(WebsocketMessageType.close)
-_KIND_BYTES = int(WebsocketMessageType.bytes)
-_KIND_STRING = int(WebsocketMessageType.string)
+_KIND_CLOSE = 0
+_KIND_BYTES = 1
+_KIND_STRING = 2
 
 _told_of_close_codes = False
 
@@ -102,7 +102,7 @@ class ASGIWebsocket:
         self._ahead = None
         try:
             message = ahead.result()
-        except ProtocolClosed:
+        except rsgi.ProtocolClosed:
             self._over(ABNORMAL_CLOSURE)
             return self._disconnect()
         kind = message.kind
@@ -201,7 +201,7 @@ class ASGIWebsocket:
                 )
         try:
             self._transport = await self.protocol.accept()
-        except (ProtocolClosed, ProtocolError) as exc:
+        except (rsgi.ProtocolClosed, rsgi.ProtocolError) as exc:
             self._over(ABNORMAL_CLOSURE)
             raise ClientDisconnected("The client is gone.") from exc
         self._shake()
@@ -214,7 +214,7 @@ class ASGIWebsocket:
                 await transport.send_bytes(data)
             elif (text := message.get("text")) is not None:
                 await transport.send_str(text)
-        except (ProtocolClosed, ProtocolError) as exc:
+        except (rsgi.ProtocolClosed, rsgi.ProtocolError) as exc:
             self._over(ABNORMAL_CLOSURE)
             raise ClientDisconnected("The client is gone.") from exc
 
@@ -291,12 +291,12 @@ class RSGIWebsocketProtocol:
             ProtocolClosed: The client is gone.
         """
         if self.closed or self._transport is not None:
-            raise ProtocolError("The handshake was already answered.")
+            raise rsgi.ProtocolError("The handshake was already answered.")
         transport = self._transport = RSGIWebsocketTransport(self)
         await self._connect()
         await self._deliver({"type": "websocket.accept"})
         if transport.gone:
-            raise ProtocolClosed("The client is gone.")
+            raise rsgi.ProtocolClosed("The client is gone.")
         return transport
 
     def close(self, status: int | None = None) -> None:
@@ -368,7 +368,7 @@ class RSGIWebsocketTransport:
             ProtocolClosed: The close was already received.
         """
         if self._told:
-            raise ProtocolClosed("The connection is closed.")
+            raise rsgi.ProtocolClosed("The connection is closed.")
         message: Message = {} if self.gone else await self._protocol._receive()
         if message.get("type") == "websocket.receive":
             data = message.get("bytes")
@@ -394,7 +394,7 @@ class RSGIWebsocketTransport:
     async def _message(self, message: Message) -> None:
         protocol = self._protocol
         if protocol.closed:
-            raise ProtocolError("The connection was closed by the application.")
+            raise rsgi.ProtocolError("The connection was closed by the application.")
         await protocol._deliver(message)
         if self.gone:
-            raise ProtocolClosed("The client is gone.")
+            raise rsgi.ProtocolClosed("The client is gone.")
