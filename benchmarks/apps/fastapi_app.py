@@ -1,0 +1,169 @@
+"""FastAPI, as its documentation writes applications."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import lru_cache
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request, UploadFile, WebSocket, WebSocketDisconnect
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
+
+from benchmarks.apps import common
+from benchmarks.apps.models import Item
+
+FILE = str(common.file())
+logger = common.access_logger()
+
+
+@lru_cache
+def settings_object() -> common.Settings:
+    return common.Settings()
+
+
+# Asynchronous, so that they don't run in threads.
+async def get_settings() -> common.Settings:
+    return settings_object()
+
+
+async def get_repository(settings: Annotated[common.Settings, Depends(get_settings)]) -> common.Repository:
+    return common.Repository(settings)
+
+
+async def get_service(repository: Annotated[common.Repository, Depends(get_repository)]) -> common.Service:
+    return common.Service(repository)
+
+
+async def settings() -> dict[str, str]:
+    return {"dsn": "memory"}
+
+
+async def session(given: Annotated[dict[str, str], Depends(settings)]) -> AsyncIterator[dict[str, str]]:
+    yield {"session": given["dsn"]}
+
+
+async def user(token: str, opened: Annotated[dict[str, str], Depends(session)]) -> dict[str, str]:
+    return {"user": token, **opened}
+
+
+async def json() -> JSONResponse:
+    return JSONResponse(common.HELLO)
+
+
+async def items(item_id: int, q: str, n: int = 1) -> Any:
+    return {"item_id": item_id, "q": q, "n": n}
+
+
+async def model(item: Item) -> Item:
+    return item
+
+
+async def deps(known: Annotated[dict[str, str], Depends(user)]) -> Any:
+    return known
+
+
+async def chain(service: Annotated[common.Service, Depends(get_service)]) -> Any:
+    return {"total": service.total(2)}
+
+
+def sync() -> Any:
+    return common.HELLO
+
+
+async def text() -> PlainTextResponse:
+    return PlainTextResponse(common.TEXT)
+
+
+async def file() -> FileResponse:
+    return FileResponse(FILE)
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    for _ in range(common.CHUNKS):
+        yield common.CHUNK
+
+
+async def stream() -> StreamingResponse:
+    return StreamingResponse(chunks(), media_type="text/plain")
+
+
+async def upload(file: UploadFile) -> Any:
+    return {"size": len(await file.read())}
+
+
+async def echo(websocket: WebSocket) -> None:
+    await websocket.accept()
+    try:
+        while True:
+            await websocket.send_text(await websocket.receive_text())
+    except WebSocketDisconnect:
+        pass
+
+
+room: set[WebSocket] = set()
+
+
+async def broadcast(websocket: WebSocket) -> None:
+    await websocket.accept()
+    room.add(websocket)
+    try:
+        while True:
+            message = await websocket.receive_text()
+            for member in list(room):
+                await member.send_text(message)
+    except WebSocketDisconnect:
+        pass
+    finally:
+        room.discard(websocket)
+
+
+def numbered(number: int) -> Callable[..., Awaitable[Any]]:
+    async def answer(item_id: int) -> Any:
+        return {"route": number, "item_id": item_id}
+
+    return answer
+
+
+async def add_header(request: Request, call_next: Any) -> Any:
+    response = await call_next(request)
+    response.headers[common.LAYER_HEADER[0]] = common.LAYER_HEADER[1]
+    return response
+
+
+async def log(request: Request, call_next: Any) -> Any:
+    start = time.perf_counter()
+    response = await call_next(request)
+    took = (time.perf_counter() - start) * 1000
+    client = request.client.host if request.client else "-"
+    logger.info('%s "%s %s" %d %.3fms', client, request.method, request.url.path, response.status_code, took)
+    return response
+
+
+def make(setup: str) -> FastAPI:
+    """Return the application for a setup."""
+    app = FastAPI()
+    for number, path in enumerate(common.route_paths(setup)):
+        app.get(path, name=f"route{number}")(numbered(number))
+    app.get("/json")(json)
+    app.get("/items/{item_id}")(items)
+    app.post("/model")(model)
+    app.get("/deps")(deps)
+    app.get("/container")(chain)
+    app.get("/sync")(sync)
+    app.get("/text")(text)
+    app.get("/file")(file)
+    app.get("/stream")(stream)
+    app.post("/upload")(upload)
+    app.websocket("/ws")(echo)
+    app.websocket("/room")(broadcast)
+    if setup in ("cors", "layers"):
+        app.middleware("http")(add_header)
+        app.add_middleware(CORSMiddleware, allow_origins=[common.ORIGIN])
+    if setup == "layers":
+        app.middleware("http")(log)
+    return app
+
+
+app = make(common.SETUP)

@@ -1,0 +1,198 @@
+"""The results as text, as JSON, and as one page with plots that needs nothing else."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.runner import Figures, Results
+from benchmarks.scenarios import Scenario
+from benchmarks.startup import Startup
+
+__all__ = ["Report"]
+
+RAW = "raw RSGI"
+FASTAPI = "FastAPI, Granian ASGI"
+_COLUMNS = ("rate/s", "µs each", "p50 ms", "p99 ms", "idle MiB", "loaded MiB", "× raw", "× FastAPI", "× raw cpu")
+_MIB = 1024 * 1024
+
+
+@dataclass
+class Report:
+    """Everything that one run has to say.
+
+    Args:
+        results: What the scenarios gave.
+        scenarios: In the order of the tables.
+        startup: What came before the requests, by framework; `None` when it was not measured.
+        facts: About the run: when, where, how, and the versions.
+    """
+
+    results: Results
+    scenarios: list[Scenario]
+    startup: dict[str, Startup] | None
+    facts: dict[str, str]
+
+    def text(self) -> str:
+        """Return tables for a terminal."""
+        parts = ["\n".join(f"{name}: {value}" for name, value in self.facts.items())]
+        parts += [self._scenario_text(scenario) for scenario in self.scenarios]
+        if self.startup:
+            parts.append(_startup_text(self.startup))
+        return "\n\n".join(parts)
+
+    def _scenario_text(self, scenario: Scenario) -> str:
+        rows = self._rows(scenario)
+        width = max([len(name) for name, _ in rows] + [24])
+        lines = [f"{scenario.title} ({scenario.name}, {scenario.unit})"]
+        lines.append(" " * width + "".join(f"{column:>12}" for column in _COLUMNS))
+        lines += [name.ljust(width) + "".join(f"{cell:>12}" for cell in cells) for name, cells in rows]
+        lines += [f"not timed: {name}: {why}" for name, why in self.results.notes.get(scenario.name, {}).items()]
+        return "\n".join(lines)
+
+    def _rows(self, scenario: Scenario) -> list[tuple[str, list[str]]]:
+        """Return the peers' cells, the fastest first."""
+        figures = self.results.figures.get(scenario.name, {})
+        raw, fastapi = figures.get(RAW), figures.get(FASTAPI)
+        ordered = sorted(figures.items(), key=lambda item: -item[1].rate)
+        return [(name, _cells(figure, raw, fastapi)) for name, figure in ordered]
+
+    def data(self) -> dict[str, Any]:
+        """Return the figures for JSON."""
+        return {
+            "facts": self.facts,
+            "scenarios": {
+                name: {peer: asdict(figure) for peer, figure in figures.items()}
+                for name, figures in self.results.figures.items()
+            },
+            "notes": self.results.notes,
+            "startup": {name: asdict(figure) for name, figure in (self.startup or {}).items()},
+        }
+
+    def page(self) -> str:
+        """Return the HTML page."""
+        facts = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in self.facts.items())
+        sections = "".join(self._section(scenario) for scenario in self.scenarios)
+        startup = ""
+        if self.startup:
+            startup = f"<section><h2>Start-up</h2><pre>{_text(_startup_text(self.startup))}</pre></section>"
+        return _PAGE.format(facts=f"<dl>{facts}</dl>", overview=self._overview(), sections=sections + startup)
+
+    def _overview(self) -> str:
+        """Return a table of the rate of everyone in every scenario, beside raw RSGI."""
+        peers = list(dict.fromkeys(peer for figures in self.results.figures.values() for peer in figures))
+        head = "".join(f"<th>{_text(peer)}</th>" for peer in peers)
+        rows = []
+        for scenario in self.scenarios:
+            figures = self.results.figures.get(scenario.name, {})
+            raw = figures.get(RAW)
+            cells = "".join(
+                f"<td>{_ratio(figures[peer].rate, raw.rate if raw else None) if peer in figures else '-'}</td>"
+                for peer in peers
+            )
+            rows.append(f'<tr><th><a href="#{scenario.name}">{_text(scenario.title)}</a></th>{cells}</tr>')
+        return f"<table><tr><th>rate × raw RSGI</th>{head}</tr>{''.join(rows)}</table>"
+
+    def _section(self, scenario: Scenario) -> str:
+        figures = self.results.figures.get(scenario.name, {})
+        head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
+        rows = "".join(
+            f"<tr><th>{_text(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+            for name, cells in self._rows(scenario)
+        )
+        notes = "".join(
+            f"<p>Not timed: {_text(name)}: {_text(why)}</p>"
+            for name, why in self.results.notes.get(scenario.name, {}).items()
+        )
+        return (
+            f'<section id="{scenario.name}"><h2>{_text(scenario.title)}</h2>{_bars(figures, scenario.unit)}'
+            f"<table><tr><th></th>{head}</tr>{rows}</table>{notes}</section>"
+        )
+
+
+def _cells(figure: Figures, raw: Figures | None, fastapi: Figures | None) -> list[str]:
+    return [
+        f"{figure.rate:,.0f}",
+        f"{figure.processor * 1e6:,.1f}",
+        f"{figure.p50 * 1e3:,.2f}",
+        f"{figure.p99 * 1e3:,.2f}",
+        f"{figure.idle / _MIB:,.0f}",
+        f"{figure.loaded / _MIB:,.0f}",
+        _ratio(figure.rate, raw.rate if raw else None),
+        _ratio(figure.rate, fastapi.rate if fastapi else None),
+        # Processor time is the lesser the better: the ratio of the speeds it stands for.
+        _ratio(raw.processor if raw else None, figure.processor),
+    ]
+
+
+def _ratio(value: float | None, of: float | None) -> str:
+    return f"{value / of:.2f}" if value and of else "-"
+
+
+def _startup_text(startup: dict[str, Startup]) -> str:
+    ours, theirs = startup["velithon"], startup["fastapi"]
+    rows = [
+        ("import, ms of processor time", ours.imported * 1e3, theirs.imported * 1e3),
+        ("registration of typed routes, ms", ours.registered * 1e3, theirs.registered * 1e3),
+        ("idle worker on Granian, MiB", ours.idle / _MIB, theirs.idle / _MIB),
+        ("first request, ms", ours.first * 1e3, theirs.first * 1e3),
+        ("hundredth request, ms", ours.hundredth * 1e3, theirs.hundredth * 1e3),
+    ]
+    lines = [f"{'Start-up':<36}{'Velithon':>10}{'FastAPI':>10}{'ratio':>8}"]
+    lines += [f"{name:<36}{mine:>10.2f}{other:>10.2f}{mine / other:>8.2f}" for name, mine, other in rows]
+    return "\n".join(lines)
+
+
+def _bars(figures: dict[str, Figures], unit: str) -> str:
+    """Return a bar for each peer's rate as SVG, with a line from its slowest to its fastest turn."""
+    if not figures:
+        return ""
+    most = max(max(figure.rates) for figure in figures.values())
+    left, width, step = 190, 430, 22
+    parts = []
+    for index, (name, figure) in enumerate(sorted(figures.items(), key=lambda item: -item[1].rate)):
+        y = index * step
+        bar = figure.rate / most * width
+        low, high = (left + rate / most * width for rate in (min(figure.rates), max(figure.rates)))
+        kind = "ours" if name.startswith("Velithon") else "raw" if name == RAW else "peer"
+        parts.append(
+            f'<text x="{left - 8}" y="{y + 15}" text-anchor="end">{_text(name)}</text>'
+            f'<rect class="{kind}" x="{left}" y="{y + 3}" width="{bar:.1f}" height="16"/>'
+            f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y + 11}" y2="{y + 11}"/>'
+            f'<text x="{left + max(bar, high - left) + 6:.1f}" y="{y + 15}">{figure.rate:,.0f}</text>'
+        )
+    height = len(figures) * step
+    label = f"{_text(unit)} a second"
+    return f'<svg viewBox="0 0 720 {height}" role="img" aria-label="{label}">{"".join(parts)}</svg><p>{label}</p>'
+
+
+def _text(value: str) -> str:
+    return html.escape(value)
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Velithon's benchmarks</title>
+<style>
+:root {{ color-scheme: light dark; --ours: #2563eb; --raw: #64748b; --peer: #d97706; }}
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}
+section {{ margin-top: 2.5rem; }}
+table {{ border-collapse: collapse; display: block; font-size: 13px; overflow-x: auto; }}
+th, td {{ border-bottom: 1px solid #8884; padding: .2rem .6rem; text-align: right; white-space: nowrap; }}
+th:first-child {{ text-align: left; }}
+dl {{ display: grid; gap: 0 1rem; grid-template-columns: max-content 1fr; }}
+dd {{ margin: 0; }}
+svg {{ max-width: 45rem; width: 100%; }}
+svg text {{ fill: currentColor; font-size: 12px; }}
+svg line {{ stroke: currentColor; stroke-width: 2; }}
+.ours {{ fill: var(--ours); }} .raw {{ fill: var(--raw); }} .peer {{ fill: var(--peer); }}
+</style>
+<h1>Velithon's benchmarks</h1>
+{facts}
+{overview}
+{sections}
+</html>
+"""

@@ -1,0 +1,128 @@
+"""Servers under load: started on one core, watched through /proc, ended by their process group."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.peers import Peer
+
+__all__ = ["Server", "StartError", "serve", "unused_port"]
+
+ROOT = Path(__file__).resolve().parent.parent
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_START_SECONDS = 60.0  # some register 5,000 routes slowly
+_STOP_SECONDS = 10.0
+
+
+class StartError(Exception):
+    """A server did not start; the message has the end of its output."""
+
+
+@dataclass
+class Server:
+    """A running server: the processes of one group."""
+
+    peer: Peer
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def _stats(self) -> list[list[str]]:
+        """Return the fields of /proc/<pid>/stat after the command's name, for each process of the group."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                except OSError:
+                    continue
+                if int(fields[2]) == self.process.pid:
+                    found.append(fields)
+        return found
+
+    def processor_seconds(self) -> float:
+        """Return the processor time, user and system, that all its processes have taken."""
+        return sum(int(fields[11]) + int(fields[12]) for fields in self._stats()) * _TICK
+
+    def resident_bytes(self) -> int:
+        """Return the resident memory of its largest process, which is the worker."""
+        return max((int(fields[21]) * _PAGE for fields in self._stats()), default=0)
+
+
+def unused_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serve(peer: Peer, setup: str, core: int | None) -> Generator[Server, None, None]:
+    """Run a peer's application.
+
+    Args:
+        peer: Whose.
+        setup: See `benchmarks.apps`.
+        core: The only processor that it may use; any by default.
+
+    Raises:
+        StartError: It ended, or did not answer in time.
+    """
+    port = unused_port()
+    pinned = [] if core is None else ["taskset", "-c", str(core)]
+    environment = {**os.environ, "BENCH_SETUP": setup, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+    with tempfile.TemporaryFile() as log:
+        command = [*pinned, *peer.command(port)]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            if not _answers(process, port):
+                log.seek(0)
+                output = log.read().decode(errors="replace")[-1500:]
+                raise StartError(f"{peer.name} did not start with the setup {setup!r}:\n{output}")
+            yield Server(peer, port, process)
+        finally:
+            _end(process)
+
+
+def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait for an answer: some take connections long before they are ready."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=deadline - time.monotonic())
+        try:
+            connection.request("GET", "/json")
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.02)
+            continue
+        finally:
+            connection.close()
+        return True
+    return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    try:
+        # Its own session: workers that outlived it are in its group.
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
