@@ -82,7 +82,7 @@ def serve(
             (directory / "main_under_test.py").write_text(app)
             target = "main_under_test:app"
         log_file = directory / "server.log"
-        path = os.pathsep.join([str(directory), str(_ROOT)])
+        path = os.pathsep.join([str(directory), str(_ROOT), str(_ROOT / "adapters")])
         with (
             log_file.open("wb") as log,
             _process(

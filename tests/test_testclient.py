@@ -19,6 +19,8 @@ from websockets.sync.client import connect
 from tests import strict_rsgi
 from tests.conftest import AsyncClientFactory, ClientFactory
 from tests.servers import Server, serve
+from velithon import Velithon
+from velithon.requests import Request as VelithonRequest
 from velithon.testclient import AsyncTestClient, RSGIMisuseError, TestClient
 
 if TYPE_CHECKING:
@@ -578,3 +580,162 @@ def test_a_closed_websocket_takes_no_messages() -> None:
     with raw(session).websocket_connect("/") as client, pytest.raises(WebSocketDisconnect):
         client.receive_text()
     assert errors == ["RSGIProtocolError", "0", "RSGIProtocolClosed"]
+
+
+def test_an_application_that_ignores_its_client_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endless stream that does not watch for the end is cancelled when the test leaves, and is no error."""
+    monkeypatch.setattr("velithon.testclient.http.GRACE", 0.01)
+
+    async def endless(scope: Any, protocol: Any) -> None:
+        transport = protocol.response_stream(200, [])
+        await transport.send_bytes(b"first\n")
+        await asyncio.Event().wait()
+
+    with raw(endless).stream("GET", "/") as response:
+        assert next(response.iter_lines()) == "first"
+
+
+def test_awaiting_the_end_of_a_client_that_stays_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that answers and then awaits client_disconnect() would hang until the connection ends."""
+    monkeypatch.setattr("velithon.testclient.http.GRACE", 0.01)
+
+    async def waits(scope: Any, protocol: Any) -> None:
+        protocol.response_str(200, [], "x")
+        await protocol.client_disconnect()
+
+    with pytest.raises(RSGIMisuseError, match="client_disconnect"):
+        raw(waits).get("/")
+
+
+def test_the_end_of_a_client_is_seen_late_too() -> None:
+    """client_disconnect() resolves at once when the client is gone already; what was cancelled before stays so."""
+    seen: list[object] = []
+
+    async def late(scope: Any, protocol: Any) -> None:
+        cancelled = protocol.client_disconnect()
+        cancelled.cancel()
+        transport = protocol.response_stream(200, [])
+        await transport.send_bytes(b"first\n")
+        await protocol.client_disconnect()
+        await transport.send_bytes(b"lost")
+        seen.append(await protocol.client_disconnect())
+
+    with raw(late).stream("GET", "/") as response:
+        next(response.iter_lines())
+    assert seen == [None]
+
+
+@pytest.mark.parametrize("sent", [b"ab", b"abcd"])
+def test_a_stream_of_the_wrong_length_is_an_error(sent: bytes) -> None:
+    """The content-length of a stream or a file is what is sent."""
+
+    async def wrong(scope: Any, protocol: Any) -> None:
+        await protocol.response_stream(200, [("content-length", "3")]).send_bytes(sent)
+
+    with pytest.raises(RSGIMisuseError, match=f"content-length was 3, the body has {len(sent)} bytes"):
+        raw(wrong).get("/")
+
+
+def test_accepting_after_refusing_is_an_error() -> None:
+    """The handshake has one answer."""
+    errors: list[str] = []
+
+    async def both(scope: Any, protocol: Any) -> None:
+        protocol.close(403)
+        protocol.close(403)
+        errors.append(await strict_rsgi.attempt_async(protocol.accept))
+
+    with pytest.raises(WebSocketDenialResponse), raw(both).websocket_connect("/"):
+        pass
+    assert errors == ["RSGIProtocolError"]
+
+
+def test_an_application_without_hooks_is_started() -> None:
+    """__rsgi_init__ and __rsgi_del__ are optional."""
+    with raw(strict_rsgi.app) as client:
+        assert client.get("/text").text == "héllo"
+
+
+@pytest.mark.anyio
+async def test_the_async_client_cleans_up_after_a_failing_exchange() -> None:
+    """An exception out of the request's content ends the exchange and is raised."""
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise ValueError("content")
+
+    async def reads(scope: Any, protocol: Any) -> None:
+        protocol.response_bytes(200, [], await protocol())
+
+    async with AsyncTestClient(reads, protocol="rsgi") as client:
+        with pytest.raises(ValueError, match="content"):
+            await client.post("/", content=content())
+
+
+@pytest.mark.anyio
+async def test_the_state_of_the_lifespan_reaches_requests(async_client: AsyncClientFactory) -> None:
+    """What the lifespan yields is the state of each request, on both protocols."""
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[dict[str, str]]:
+        yield {"given": "by the lifespan"}
+
+    app = Velithon(lifespan=lifespan)
+
+    @app.get("/")
+    async def show(request: VelithonRequest) -> str:
+        return str(request.state.given)
+
+    async with async_client(app) as client:
+        assert (await client.get("/")).json() == "by the lifespan"
+
+
+@pytest.mark.anyio
+async def test_an_application_that_ends_its_lifespan_early_is_an_error() -> None:
+    """An application that returns from the lifespan without an answer does not start."""
+
+    async def silent(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+
+    with pytest.raises(RuntimeError, match="lifespan.startup"):
+        async with AsyncTestClient(silent):
+            pass
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_request_ends_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the test gives up on a request, its client is gone for the application."""
+    monkeypatch.setattr("velithon.testclient.http.GRACE", 0.01)
+    ended: list[str] = []
+
+    async def hangs(scope: Any, protocol: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(scope.path)
+
+    async with AsyncTestClient(hangs, protocol="rsgi") as client:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.get("/x"), 0.05)
+    assert ended == ["/x"]
+
+
+def test_the_lifespan_runs_on_both_protocols(client: ClientFactory) -> None:
+    """`with` starts and ends the application, whose state its requests see."""
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[dict[str, str]]:
+        events.append("start")
+        yield {"given": "by the lifespan"}
+        events.append("end")
+
+    app = Velithon(lifespan=lifespan)
+
+    @app.get("/")
+    async def show(request: VelithonRequest) -> str:
+        return str(request.state.given)
+
+    with client(app) as api:
+        assert api.get("/").json() == "by the lifespan"
+    assert events == ["start", "end"]

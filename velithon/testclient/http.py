@@ -29,6 +29,7 @@ else:
 # how long an application may take to notice that its client went away, in seconds
 GRACE = 2.0
 _CHUNK = 64 * 1024
+_WATCHED = "client_disconnect() is still awaited after the response; cancel it"
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 RSGIApp = Callable[[Any, Any], Awaitable[None]]
@@ -111,12 +112,14 @@ class Exchange:
         while not self._task.done():
             await asyncio.wait({self._task}, timeout=GRACE)
             if not self._task.done() and (not self._complete or self._protocol.watched):
+                if self._complete:
+                    self.misuse.append(_WATCHED)
                 self._abandoned = True
                 self._task.cancel()
                 await asyncio.wait({self._task})
         await asyncio.sleep(0)  # cancelled watchers end in the loop's next turn
         if self._protocol.watched:
-            self.misuse.append("client_disconnect() is still awaited after the response; cancel it")
+            self.misuse.append(_WATCHED)
             self._protocol.disconnect()
 
     def raise_error(self) -> None:
