@@ -1,0 +1,56 @@
+"""WebSocket endpoints: parameters, dependencies and refusals under FastAPI and Velithon alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocketDisconnect
+
+from tests.signature.sidebyside import Pair
+
+
+def talk(client: TestClient, path: str, headers: dict[str, str]) -> list[Any]:
+    """Connect, collect what comes, and how it ends."""
+    seen: list[Any] = []
+    try:
+        with client.websocket_connect(path, headers=headers) as websocket:
+            while True:
+                seen.append(websocket.receive_json())
+    except WebSocketDenialResponse as refusal:
+        seen.append((refusal.status_code, refusal.content))
+    except WebSocketDisconnect as end:
+        seen.append((end.code, end.reason))
+    except Exception as error:  # noqa: BLE001 - whatever it is, both must raise it
+        seen.append(type(error).__name__)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def websockets() -> Pair:
+    return Pair("websockets")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/echo/1",
+        "/echo/x?q=1&l=1&l=y",
+        "/echo/3?q=a%20b&l=1&l=2",
+        "/deps",
+        "/deps?q=5",
+        "/deps?q=x",
+        "/refuse",
+        "/refuse?token=ok",
+        "/boom",
+        "/http",
+        "/model?limit=4&tags=a&tags=b",
+        "/model?limit=x",
+        "/conn",
+    ],
+)
+def test_websockets(websockets: Pair, path: str) -> None:
+    for headers in ({}, {"h": "header", "cookie": "c=cookie"}):
+        assert talk(websockets.ours, path, headers) == talk(websockets.theirs, path, headers)
+        websockets.same("GET", "/log")
