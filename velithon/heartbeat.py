@@ -31,8 +31,8 @@ class Heartbeat:
         message: Text or bytes; the client sees it as any other message.
         answer: What the client answers; the endpoint does not see it. `None` expects no answer: then only a connection
             that is known to be broken ends.
-        timeout: How long an answer, or anything else from the client, may take, in seconds; `interval` by default. After
-            that the connection is closed with 1011 and the endpoint gets a disconnect with 1006.
+        timeout: How long an answer, or anything else from the client, may take, in seconds; `interval` by default.
+            After that the connection is closed with 1011 and the endpoint gets a disconnect with 1006.
 
     Raises:
         ValueError: A time is not positive.

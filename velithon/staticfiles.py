@@ -33,8 +33,8 @@ class StaticFiles(StarletteStaticFiles):
         html: Whether a directory answers with its `index.html`, and what is missing with `404.html`.
         check_dir: Whether a missing directory is an error now, and not at the first request.
         follow_symlink: Whether links may lead out of the directory.
-        fallback: A file, such as `index.html`, that answers with 200 when a browser asks for a page that is no file: the
-            page's own script knows the path. Requests that don't accept HTML get their 404.
+        fallback: A file, such as `index.html`, that answers with 200 when a browser asks for a page that is no file:
+            the page's own script knows the path. Requests that don't accept HTML get their 404.
 
     Raises:
         RuntimeError: The directory or the fallback does not exist.
@@ -61,7 +61,7 @@ class StaticFiles(StarletteStaticFiles):
         """Return the response for a path below the directory.
 
         Raises:
-            HTTPException: 404 for what is missing, 405 for methods other than GET and HEAD, 401 for what may not be read.
+            HTTPException: 404 for what is missing, 405 for other methods than GET and HEAD, 401 for what is private.
         """
         if self.fallback is None:
             return await super().get_response(path, scope)

@@ -39,9 +39,9 @@ class WebSocket(StarletteWebSocket[Any]):
 class WebSocketEndpoint(StarletteWebSocketEndpoint):
     """Base of class endpoints for WebSockets: override `on_connect`, `on_receive` and `on_disconnect` as needed.
 
-    `encoding` is `"text"`, `"bytes"`, `"json"` or `None`, which takes what comes. `on_disconnect` may take the close code
-    or leave it out. After these arguments each method may have what a function endpoint has: path and query parameters,
-    headers, dependencies. They are found anew at each call; those of `on_connect` before the handshake is answered.
+    `encoding` is `"text"`, `"bytes"`, `"json"` or `None`, which takes what comes. `on_disconnect` may take the close
+    code or leave it out. After these arguments each method may have what a function endpoint has: path and query
+    parameters, headers, dependencies. They are found anew at each call.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:

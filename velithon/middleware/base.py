@@ -21,13 +21,21 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    class Base:
+        """Says of Starlette's class only what `dispatch` methods may differ in: theirs take our requests."""
+
+        app: ASGIApp
+        dispatch_func: Any
+
     RequestResponseEndpoint = Callable[[Request], Awaitable[Any]]
     DispatchFunction = Callable[[Request, RequestResponseEndpoint], Awaitable[Any]]
+else:
+    Base = StarletteBaseHTTPMiddleware
 
 __all__ = ["BaseHTTPMiddleware", "Request", "Response"]
 
 
-class BaseHTTPMiddleware(StarletteBaseHTTPMiddleware):
+class BaseHTTPMiddleware(Base):
     """A layer that sees the request before and the response after the rest of the application.
 
     Args:
@@ -39,7 +47,7 @@ class BaseHTTPMiddleware(StarletteBaseHTTPMiddleware):
         self.app = app
         self.dispatch_func: Any = self.dispatch if dispatch is None else dispatch
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Any:
         """Answer the request, with or without `await call_next(request)`.
 
         What `call_next` returns is a `velithon.responses.Response` of which nothing was sent yet.

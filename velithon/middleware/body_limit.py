@@ -44,7 +44,7 @@ class BodyLimitMiddleware(BaseHTTPMiddleware):
         return await call_next(request)
 
     def _watch(self, request: Any) -> None:
-        receive = LimitedReceive(request.receive, self.max_body_size)
+        receive: Any = LimitedReceive(request.receive, self.max_body_size)
         if isinstance(request, RSGIRequest):
             request._asgi_receive = receive
         else:

@@ -25,8 +25,8 @@ __all__ = ["DEFAULT_EXCLUDED_CONTENT_TYPES", "GZipMiddleware"]
 class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
     """Compresses responses for clients that accept gzip.
 
-    Partial responses, event streams and what is compressed already stay as they are. A stream goes on chunk by chunk, and
-    each chunk can be read as soon as it arrives.
+    Partial responses, event streams and what is compressed already stay as they are. A stream goes on chunk by chunk,
+    and each chunk can be read as soon as it arrives.
 
     Args:
         app: The next layer.

@@ -31,7 +31,7 @@ class ForwardedScope:
         return getattr(self._inner, name)
 
 
-class ProxyHeadersMiddleware(BaseHTTPMiddleware, UvicornProxyHeadersMiddleware):
+class ProxyHeadersMiddleware(BaseHTTPMiddleware):
     """Reads `X-Forwarded-For` and `X-Forwarded-Proto`, by Uvicorn's rules.
 
     Only what trusted hops say counts: the headers are read when the connection comes from a trusted address, and the
@@ -40,12 +40,13 @@ class ProxyHeadersMiddleware(BaseHTTPMiddleware, UvicornProxyHeadersMiddleware):
 
     Args:
         app: The next layer.
-        trusted_hosts: Addresses and networks (`"10.0.0.0/8"`), in a list or separated by commas; `"*"` trusts everybody.
+        trusted_hosts: Addresses and networks (`"10.0.0.0/8"`), in a list or separated by commas; `"*"` trusts all.
     """
 
     def __init__(self, app: ASGIApp, trusted_hosts: list[str] | str = "127.0.0.1") -> None:
-        UvicornProxyHeadersMiddleware.__init__(self, app, trusted_hosts)  # type: ignore[arg-type]
-        BaseHTTPMiddleware.__init__(self, app)
+        super().__init__(app)
+        self.inner: Any = UvicornProxyHeadersMiddleware(app, trusted_hosts)  # type: ignore[arg-type]
+        self.trusted_hosts = self.inner.trusted_hosts
 
     async def dispatch(self, request: Any, call_next: Any) -> Any:
         """Put the values into the request."""
@@ -69,7 +70,7 @@ class ProxyHeadersMiddleware(BaseHTTPMiddleware, UvicornProxyHeadersMiddleware):
         if isinstance(request, RSGIRequest) and request._scope is None:
             inner = request._rsgi
             client = inner.client if address is None else _joined(*address)
-            request._rsgi = ForwardedScope(inner, client, scheme or inner.scheme)  # type: ignore[assignment]
+            request._rsgi = ForwardedScope(inner, client, scheme or inner.scheme)
             return
         if address is not None:
             request.scope["client"] = address
@@ -78,7 +79,7 @@ class ProxyHeadersMiddleware(BaseHTTPMiddleware, UvicornProxyHeadersMiddleware):
 
     async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Put the values into the scope."""
-        await UvicornProxyHeadersMiddleware.__call__(self, scope, receive, send)  # type: ignore[arg-type]
+        await self.inner(scope, receive, send)
 
 
 def _joined(host: str, port: int) -> str:

@@ -16,7 +16,7 @@ __all__ = ["ServerScope"]
 
 
 def _shown(name: str) -> Any:
-    """Return a property that reads the server's scope, or the dictionary once there is one: it may have been changed."""
+    """Return a property that reads the server's scope, or the dictionary once there is one, which may be changed."""
     over_dictionary = getattr(RSGIScope, name).fget
 
     def read(self: ServerScope) -> Any:

@@ -32,13 +32,13 @@ EXPIRED = "expires=Thu, 01 Jan 1970 00:00:00 GMT; "
 class SessionMiddleware(BaseHTTPMiddleware, StarletteSessionMiddleware):
     """Keeps `request.session`, a dictionary that JSON can carry, in a cookie.
 
-    The cookie is signed, not encrypted: a visitor can read it, and cannot change it. It is `HttpOnly`. It is sent when the
-    session was changed, and removed when it was emptied.
+    The cookie is signed, not encrypted: a visitor can read it, and cannot change it. It is `HttpOnly`. It is sent when
+    the session was changed, and removed when it was emptied.
 
     Args:
         app: The next layer.
-        secret_key: Signs the cookies. Of several the first one signs, and all are accepted: to rotate, put the new key in
-            front and remove the old one after `max_age`.
+        secret_key: Signs the cookies. Of several the first one signs, and all are accepted: to rotate, put the new key
+            in front and remove the old one after `max_age`.
         session_cookie: The cookie's name.
         max_age: How long a session lasts after its last change, in seconds; `None` until the browser is closed.
         path: The cookie's path.
