@@ -25,18 +25,13 @@ _FUNCTIONS = frozenset({"function-before", "function-after", "function-wrap", "f
 
 def fast_validator(field: Field) -> Callable[[bytes], Any] | None:
     """Return what validates a field from a body's bytes, or none where the long way may give something else."""
-    if field.info.metadata and field.is_json:
+    if field.is_json:
         return None
-    from pydantic import TypeAdapter
-
-    annotation = field.annotation
-    schema = getattr(annotation, "__pydantic_core_schema__", None)
-    if schema is None or type(schema).__name__ == "MockCoreSchema" or field.info.metadata:
-        schema = field.core_schema
-    _ = TypeAdapter
-    if not isinstance(schema, Mapping) or not _is_same(schema, _SAME):
+    validator, schema = field.validator, field.validation_schema
+    # A model that refers to itself is built with its first use, and until then has no schema to look at.
+    if not isinstance(schema, Mapping) or "type" not in schema or not _is_same(schema, _SAME):
         return None
-    return field.validator.validate_json
+    return validator.validate_json
 
 
 def _children(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -45,7 +45,8 @@ _ATTRIBUTES = (
     "kw_only",
 )
 _IMMUTABLE = (str, int, float, bool, bytes, type(None), frozenset)
-_validators: dict[Any, SchemaValidator] = {}
+Tools = tuple[SchemaValidator, CoreSchema]
+_tools: dict[Any, Tools] = {}
 
 
 @dataclass(slots=True, eq=False)
@@ -127,8 +128,13 @@ class Field:
         """The validator, shared among fields with the same type and constraints."""
         validator = self._validator
         if validator is None:
-            validator = self._validator = _shared_validator(self)
+            validator = self._validator = _shared_tools(self)[0]
         return validator
+
+    @property
+    def validation_schema(self) -> CoreSchema:
+        """The core schema of `validator`, which says nothing of defaults and documentation."""
+        return _shared_tools(self)[1]
 
     @property
     def adapter(self) -> TypeAdapter[Any]:
@@ -211,23 +217,21 @@ def _key(field: Field) -> Any:
     return (*key, repr(info.annotation), repr(info.metadata))
 
 
-def _shared_validator(field: Field) -> SchemaValidator:
+def _shared_tools(field: Field) -> Tools:
     annotation = field.annotation
-    info = field.info
-    plain = not info.metadata and info.discriminator is None
+    plain = not field.info.metadata and field.info.discriminator is None
     if plain and is_subclass(annotation, BaseModel) and annotation.__pydantic_complete__:
-        validator: SchemaValidator = annotation.__pydantic_validator__
-        return validator
+        return annotation.__pydantic_validator__, annotation.__pydantic_core_schema__
     key = _key(field)
-    found = _validators.get(key) if key is not None else None
+    found = _tools.get(key) if key is not None else None
     if found is None:
         found = _build(field)
         if key is not None:
-            _validators[key] = found
+            _tools[key] = found
     return found
 
 
-def _build(field: Field) -> SchemaValidator:
+def _build(field: Field) -> Tools:
     info = field.info
     metadata: tuple[Any, ...] = tuple(info.metadata)
     if info.discriminator is not None:
@@ -236,7 +240,7 @@ def _build(field: Field) -> SchemaValidator:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=field.config)
-    return adapter.validator  # type: ignore[return-value]
+    return adapter.validator, adapter.core_schema  # type: ignore[return-value]
 
 
 def merged_info(info: FieldInfo, annotation: Any) -> FieldInfo:
