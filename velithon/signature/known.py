@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -48,10 +48,10 @@ _NUMBERS = frozenset({int, float, bool, Decimal})
 
 def misfit(field: Field) -> str | None:
     """Return a constraint that no value of a plain type can satisfy; pydantic would only find out at a request."""
-    kinds = set(members(field.annotation))
-    if kinds <= _TEXT:
+    kinds = members(field.annotation)
+    if _all_among(kinds, _TEXT):
         wrong = _NUMERIC
-    elif kinds <= _NUMBERS:
+    elif _all_among(kinds, _NUMBERS):
         wrong = _LENGTHS
     else:
         return None
@@ -59,9 +59,14 @@ def misfit(field: Field) -> str | None:
         for name, cls in wrong.items():
             if isinstance(item, cls):
                 return name
-        if kinds <= _NUMBERS and getattr(item, "pattern", None) is not None:
+        if wrong is _LENGTHS and getattr(item, "pattern", None) is not None:
             return "pattern"
     return None
+
+
+def _all_among(kinds: Iterable[Any], types: Iterable[type]) -> bool:
+    # By identity: metadata inside a type may have no hash.
+    return all(any(kind is one for one in types) for kind in kinds)
 
 
 def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
