@@ -49,7 +49,7 @@ class Definitions:
             separate: Whether input and output may have two schemas.
         """
         self._separate = separate
-        shown = {field.annotation for field in fields if isinstance(field.annotation, type)}
+        shown = {field.annotation for field in fields if is_subclass(field.annotation, (BaseModel, Enum))}
         nested = [
             Field(model.__name__, FieldInfo(annotation=model), mode=mode)
             for mode in ("validation", "serialization")
