@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import warnings
 from copy import copy, deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Json, TypeAdapter
 from pydantic import Field as PydanticField
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticUndefined, SchemaValidator, ValidationError
-from starlette.datastructures import UploadFile as StarletteUploadFile
 
 from velithon import params
-from velithon.signature.annotations import is_optional, is_sequence, is_subclass, is_union, members, model_of, unalias
+from velithon.signature.annotations import bare, is_sequence, is_subclass, is_union, members, model_of, unalias
 
 Place = Literal["path", "query", "header", "cookie", "body", "form", "file"]
 Undefined: Any = PydanticUndefined
@@ -275,8 +274,6 @@ def model_fields(model: type[BaseModel]) -> list[Field]:
 
 
 def _field_config(model: type[BaseModel], info: FieldInfo) -> ConfigDict | None:
-    from dataclasses import is_dataclass
-
     annotation = info.annotation
     if is_subclass(annotation, (BaseModel, dict)) or is_dataclass(annotation):
         return None
@@ -328,21 +325,5 @@ def union_models(annotation: Any) -> list[type[BaseModel]]:
     """Return the models of a union of several models and nothing else but None."""
     if not is_union(annotation):
         return []
-    models = [_bare_model(arg) for arg in members(annotation)]
+    models = [bare(unalias(arg)) for arg in members(annotation)]
     return models if len(models) > 1 and all(is_subclass(model, BaseModel) for model in models) else []
-
-
-def _bare_model(annotation: Any) -> Any:
-    from velithon.signature.annotations import bare
-
-    return bare(unalias(annotation))
-
-
-def accepts_none(field: Field) -> bool:
-    """Tell whether None is one of the choices."""
-    return is_optional(field.annotation)
-
-
-def is_upload(annotation: Any) -> bool:
-    """Tell whether a choice of the annotation is an uploaded file."""
-    return any(is_subclass(arg, StarletteUploadFile) for arg in members(annotation))

@@ -295,12 +295,9 @@ class PlanWriter:
         constant = out.constant(node, f"{name}_dependency")
         key = out.constant(key_of(node), f"{name}_key")
         scope = "request.app._app_scope"
-        out.line(f"{name} = {scope}.values.get({key}, {self.use_object(Undefined, 'Undefined')})")
-        with out.block(f"if {name} is {self.use_object(Undefined, 'Undefined')}:"):
+        out.line(f"{name} = {scope}.values.get({key}, {out.constant(Undefined, 'Undefined')})")
+        with out.block(f"if {name} is {out.constant(Undefined, 'Undefined')}:"):
             out.line(f"{name} = await {self.use(app_value)}({scope}, {constant}, request.app)")
-
-    def use_object(self, value: Any, name: str) -> str:
-        return self.out.constant(value, name)
 
     def can_fail(self, node: DependencyModel) -> bool:
         """Tell whether a request can lack what the callable, or something below it, needs."""
