@@ -347,7 +347,9 @@ class Router(Verbs, starlette.Router):
                 problem = f"The path of a route starts with '/': got {route.path!r}."
                 raise RegistrationError(problem, endpoint=route.endpoint)
             route._provider = self.provider
+            # What was built was built for nobody.
             route.__dict__.pop("respond", None)
+            route.__dict__.pop("bare", None)
         elif isinstance(route, starlette.Mount | starlette.Host) and isinstance(route.app, Router):
             route.app.belong_to(self.provider)
 

@@ -77,7 +77,8 @@ class HTTPPlan(PlanWriter):
         """Write and compile."""
         out = self.out
         model_name = out.constant(self.model, "model")
-        respond = out.constant(result_function(self.model, self.options), "to_response")
+        finish = result_function(self.model, self.options)
+        respond = out.constant(finish, "to_response")
         if self.needs_request_stack:
             self.write_request_stack(model_name, respond)
         else:
@@ -85,7 +86,18 @@ class HTTPPlan(PlanWriter):
             if self.needs_function_stack:
                 out.line("return response_made")
         self.insert_prelude()
-        return out.function("plan", "request")
+        plan = out.function("plan", "request")
+        if self.takes_nothing:
+            # What a face may call instead, without a request.
+            plan.__velithon_bare__ = (called(self.model), finish)  # type: ignore[attr-defined]
+        return plan
+
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether the plan is no more than a call of an asynchronous function without arguments."""
+        model = self.model
+        needs = model.order or model.dependencies or model.all_body_params or self.needs_response
+        return model.is_coroutine and not (needs or self.needs_background)
 
     def write_request_stack(self, model_name: str, respond: str) -> None:
         out = self.out
