@@ -1,0 +1,335 @@
+"""`velithon explain METHOD /path`: which route answers, what runs in what order, where each value comes from."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from velithon.cli import app, fail
+from velithon.cli.openapi import AppOption, FactoryOption, load
+
+if TYPE_CHECKING:
+    from starlette.middleware import Middleware
+    from starlette.routing import BaseRoute
+
+    from velithon.application import Velithon
+    from velithon.di import Provider
+    from velithon.routing import Router
+    from velithon.signature import DependencyModel, EndpointModel, Field
+
+__all__ = ["explain"]
+
+_EXITS = {
+    "function": "its exit runs before the response is sent",
+    "request": "its exit runs after the response was sent",
+    "app": "made once, its exit runs at shutdown",
+}
+_PLACES = {"path": "path", "query": "query", "header": "header", "cookie": "cookie", "form": "form", "file": "form"}
+
+
+@app.command()
+def explain(
+    method: Annotated[str, typer.Argument(help="The HTTP method, or WS for a WebSocket.")],
+    path: Annotated[str, typer.Argument(help="The path, such as /items/3.")],
+    target: AppOption,
+    factory: FactoryOption = False,
+) -> None:
+    """Show the plan of a route: who answers a request, by which way, and what runs in what order."""
+    if not path.startswith("/"):
+        raise fail(f"a path starts with '/': got {path!r}")
+    application = load(target, factory=factory)
+    asked = Asked(method.upper(), path.partition("?")[0])
+    typer.echo(f"{asked.method} {asked.path}\n")
+    for line in asked.websocket(application) if asked.method in ("WS", "WEBSOCKET") else asked.http(application):
+        typer.echo(line)
+
+
+@dataclass
+class Asked:
+    """A request to be explained, on its way through routers that may hold one another."""
+
+    method: str
+    path: str
+    mounts: list[str] = field(default_factory=list)
+
+    def scope(self, kind: str, application: Velithon) -> dict[str, Any]:
+        """Return an ASGI scope for routes that decide for themselves."""
+        return {
+            "type": kind,
+            "method": self.method,
+            "path": application.root_path + self.path,
+            "root_path": application.root_path,
+            "headers": [(b"host", b"localhost")],
+            "query_string": b"",
+            "app": application,
+        }
+
+    def http(self, application: Velithon) -> Iterator[str]:
+        """Yield the lines for an HTTP request."""
+        scope = self.scope("http", application)
+        lines, way = self.found(application.router, scope)
+        yield from lines
+        yield ""
+        yield from _faces(application, way if self.mounts == [] else "mounted")
+        route = scope.get("answers")
+        if route is not None:
+            yield from _route_layers(route, application)
+            yield from _plan(route, self.method)
+
+    def found(self, router: Router, scope: dict[str, Any]) -> tuple[list[str], str]:
+        """Return what the router's table finds, and how; the route is left in the scope as `answers`."""
+        from starlette._utils import get_route_path
+        from starlette.requests import Request
+
+        from velithon.routes import Route
+
+        path = get_route_path(scope)
+        table = router.table
+        found = table.resolve(self.method, path, Request(scope))
+        if found is None:
+            other = path.rstrip("/") if path.endswith("/") else f"{path}/"
+            if path != "/" and router.redirect_slashes and table.resolve(self.method, other, Request(scope)):
+                return [f"route     none; redirected to {other} (307)"], "walk"
+            return ["route     none: 404"], "walk"
+        if not found.allowed:
+            allowed = router._allowed(_Path(path), found)  # type: ignore[arg-type]
+            return [f"route     none: 405, allowed are {', '.join(sorted(allowed))}"], "walk"
+        if not isinstance(found.route, Route):
+            return self._inner(found.route, dict(found.child_scope or {}), scope)
+        scope["answers"] = found.route
+        exact = path in table.exact
+        way = "exact" if exact else "tree" if table.direct(self.method, path) else "patterns"
+        how = {
+            "exact": "the dictionary of paths without parameters",
+            "tree": "the segments of its path; no pattern is tried",
+            "patterns": f"trying the patterns of {len(table.candidates(path))} of {len(router.routes)} routes",
+        }[way]
+        lines = [f"route     {_route(found.route)}", f"found by  {how}"]
+        if found.path_params:
+            lines.append(f"path      {', '.join(f'{name} = {value!r}' for name, value in found.path_params.items())}")
+        later = [other.route for other in table.matching(path) if other.route is not found.route]
+        lines += [f"also      {_route(route)} has this path, too" for route in later]
+        return lines, way
+
+    def _inner(self, route: BaseRoute, child: dict[str, Any], scope: dict[str, Any]) -> tuple[list[str], str]:
+        from velithon.routing import Router
+
+        where = getattr(route, "path", getattr(route, "host", "")) or "/"
+        self.mounts.append(where)
+        inner = getattr(route, "app", None)
+        scope.update(child)
+        head = [f"inside    {type(route).__name__} {where}: {type(inner or route).__name__}"]
+        if isinstance(inner, Router):
+            lines, way = self.found(inner, scope)
+            return head + lines, way
+        return [*head, "          What it does with the request is its own; it is called over ASGI."], "mounted"
+
+    def websocket(self, application: Velithon) -> Iterator[str]:
+        """Yield the lines for a WebSocket."""
+        from starlette.routing import Match
+
+        from velithon.routes import WebSocketRoute
+        from velithon.signature import compile_websocket
+        from velithon.signature import explain as source_of
+
+        scope = self.scope("websocket", application)
+        found = next((route for route in application.routes if route.matches(scope)[0] is Match.FULL), None)
+        if found is None:
+            yield "route     none: the handshake is refused with 403"
+            return
+        yield f"route     {_route(found)}"
+        yield ""
+        yield "WebSockets run in their ASGI form; on Granian's RSGI an adapter carries the messages."
+        yield from _layers(application.user_middleware, application)
+        if isinstance(found, WebSocketRoute):
+            yield from _layers(found.middleware, application, "of the route: ")
+            if found.model is not None:
+                yield from _steps(found.model)
+                yield from _source(source_of(compile_websocket(found.model)))
+
+
+@dataclass
+class _Path:
+    """What a router asks of a request for its `Allow` header."""
+
+    _route_path: str
+
+
+def _faces(application: Velithon, way: str) -> Iterator[str]:
+    """Yield which way the request takes on each face, and why."""
+    reasons = []
+    if application.user_middleware:
+        reasons.append(f"{len(application.user_middleware)} layers")
+    if application._thread_pool is not None:
+        reasons.append("thread_pool_size: each request is told its pool")
+    if application.root_path:
+        reasons.append(f"root_path={application.root_path!r}: paths are cut first")
+    if way == "mounted":
+        yield "RSGI      over ASGI: what is mounted is an ASGI application, behind an adapter"
+    elif reasons:
+        yield f"RSGI      through layers: {'; '.join(reasons)}"
+    elif way in ("exact", "tree"):
+        yield "RSGI      direct: one function from the server's call to the response, nothing of ASGI in it"
+    else:
+        yield "RSGI      direct, and the router tries patterns"
+    yield "ASGI      the same layers, router and plan, on a request that reads the ASGI scope"
+    yield from _layers(application.user_middleware, application)
+
+
+def _layers(layers: Sequence[Middleware], application: Velithon, whose: str = "") -> Iterator[str]:
+    from velithon.middleware.stack import Next
+
+    for number, (cls, args, kwargs) in enumerate(layers, 1):
+        name = getattr(cls, "__name__", repr(cls))
+        dispatch = kwargs.get("dispatch")
+        if dispatch is not None:
+            name = f"{name}({_named(dispatch)})"
+        yield f"layer {number}   {whose}{name}: {_form(cls(Next(_nothing, _nothing), *args, **kwargs), application)}"
+
+
+async def _nothing(*arguments: Any) -> None:
+    """Stand where the next layer would; nothing is sent through."""
+
+
+def _form(layer: Any, application: Velithon) -> str:
+    from velithon.middleware.base import dispatch_of
+    from velithon.middleware.stack import forms
+
+    if dispatch_of(layer) is not None:
+        return "a dispatch function, the same on both protocols"
+    asgi, _ = forms(layer, application)
+    if getattr(layer, "__rsgi__", None) is not None:
+        return "has a form for each protocol"
+    if asgi is layer:
+        return "ASGI; on RSGI an adapter makes the ASGI scope for it"
+    return "RSGI; on ASGI an adapter stands before it"
+
+
+def _route_layers(route: Any, application: Velithon) -> Iterator[str]:
+    limit = route.max_body_size if route.max_body_size is not None else application.max_body_size
+    if limit is not None:
+        yield f"limit     a body of more than {limit:,} bytes is answered with 413"
+    yield from _layers(route.middleware, application, "of the route: ")
+
+
+def _plan(route: Any, method: str) -> Iterator[str]:
+    """Yield the steps of a route's plan and its source."""
+    from velithon.routes import Route, _value
+    from velithon.signature import compile_http
+    from velithon.signature import explain as source_of
+
+    model = route.model or route.models.get(method) or (route.models.get("GET") if method == "HEAD" else None)
+    if model is None:
+        yield "endpoint  an ASGI application: it is called over ASGI, on RSGI behind an adapter"
+        return
+    if type(route).get_route_handler is not Route.get_route_handler:
+        yield f"handler   {type(route).__name__}.get_route_handler may wrap the plan"
+    yield from _steps(model)
+    yield f"response  {_outcome(model, route)}"
+    plan = compile_http(
+        model,
+        route.response_options,
+        strict_content_type=_value(route.strict_content_type),
+        form_limits=route.form_limits,
+    )
+    yield from _source(source_of(plan))
+
+
+def _source(text: str) -> Iterator[str]:
+    yield ""
+    yield from text.rstrip().splitlines()
+
+
+def _steps(model: EndpointModel) -> Iterator[str]:
+    yield ""
+    if model.all_body_params:
+        kind = "a form" if model.is_form else "JSON"
+        yield f"body      read first, as {kind}"
+    done: dict[tuple[Any, ...], int] = {}
+    yield from _node(model, done)
+
+
+def _node(node: DependencyModel, done: dict[tuple[Any, ...], int]) -> Iterator[str]:
+    """Yield what runs before a callable, then the callable with the places of its arguments."""
+    from velithon.signature import EndpointModel
+
+    values: dict[str, str] = {}
+    for dependency in node.dependencies:
+        number = done.get(dependency.cache_key) if dependency.use_cache else None
+        if number is None:
+            yield from _node(dependency, done)
+            number = done[dependency.cache_key]
+        if dependency.name is not None:
+            values[dependency.name] = f"step {number}, {_named(dependency.call)}"
+    values.update({item.name: _field(item) for item in node.fields})
+    values.update({name: f"injected: {what.replace('_', ' ')}" for name, what in node.injected.items()})
+    values.update({name: f"container: {_chain(marker.provider)}" for name, marker in node.provided.items()})
+    number = len(done) + 1
+    done[node.cache_key] = number
+    role = "  the endpoint" if isinstance(node, EndpointModel) else ""
+    place = _where(node.call)
+    yield f"step {number}    {_named(node.call)} ({_kind(node)}){f'  {place}' if place else ''}{role}"
+    yield from (f"            {name} <- {values[name]}" for name in node.order or values if name in values)
+
+
+def _kind(node: DependencyModel) -> str:
+    if node.is_generator or node.is_async_generator:
+        kind = "async generator" if node.is_async_generator else "generator, in threads"
+        exit_ = _EXITS.get(node.effective_scope or "")
+        return f"{kind}, {exit_}" if exit_ and not hasattr(node, "all_body_params") else kind
+    kind = "async" if node.is_coroutine else "in a thread"
+    return f"{kind}, {_EXITS['app']}" if node.scope == "app" else kind
+
+
+def _field(item: Field) -> str:
+    place = _PLACES.get(item.place)
+    where = f"{place} {item.validation_alias or item.alias!r}" if place else "body"
+    default = "required" if item.required else f"default {item.default!r}"
+    return f"{where}: {_type(item.annotation)}, {default}"
+
+
+def _chain(provider: Provider[Any]) -> str:
+    inner = ", ".join(_chain(dependency) for dependency in provider.dependencies())
+    return f"{provider} ({inner})" if inner else str(provider)
+
+
+def _outcome(model: EndpointModel, route: Any) -> str:
+    from velithon.signature.outcome import read_outcome
+
+    outcome = read_outcome(model, route.response_options)
+    if outcome.is_sse_stream or outcome.is_json_stream:
+        return "a stream of " + ("server-sent events" if outcome.is_sse_stream else "JSON lines")
+    name = outcome.response_class.__name__
+    checked = ""
+    if outcome.field is not None and outcome.field.annotation is not Any:
+        checked = f", validated as {_type(outcome.field.annotation)}"
+    return f"{name} of what it returns{checked}; a response of its own is sent as it is"
+
+
+def _type(annotation: Any) -> str:
+    return annotation.__name__ if inspect.isclass(annotation) else str(annotation).replace("typing.", "")
+
+
+def _named(call: Any) -> str:
+    return getattr(call, "__qualname__", None) or type(call).__qualname__
+
+
+def _route(route: BaseRoute) -> str:
+    methods = getattr(route, "methods", None)
+    endpoint = getattr(route, "endpoint", None)
+    head = f"{','.join(sorted(methods))} " if methods else ""
+    path = getattr(route, "path", None) or getattr(route, "host", "")
+    place = _where(endpoint) if endpoint is not None else ""
+    return f"{head}{path}" + (f"  {_named(endpoint)}" if endpoint is not None else "") + (f"  {place}" if place else "")
+
+
+def _where(endpoint: Any) -> str:
+    from velithon.openapi.routes import source_of
+
+    place = source_of(endpoint)
+    return f"{os.path.relpath(place[0])}:{place[1]}" if place else ""
