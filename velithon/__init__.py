@@ -18,6 +18,7 @@ from velithon.websocket import WebSocket, WebSocketDisconnect, WebSocketEndpoint
 
 if TYPE_CHECKING:
     from starlette import status
+
     from velithon.middleware import Middleware
 
 __version__ = "0.1.0"

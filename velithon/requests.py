@@ -57,6 +57,10 @@ class Request(StarletteRequest[Any]):
     def _path(self) -> str:
         return cast("str", self.scope["path"])
 
+    def _header(self, name: str) -> str | None:
+        """Return a header's first value; `name` is in lower case, and neither `cookie` nor `host`."""
+        return self.headers.get(name)
+
     @property
     def _scheme(self) -> str:
         return cast("str", self.scope.get("scheme", "http"))
@@ -189,6 +193,11 @@ class RSGIRequest(Request):
     @property
     def method(self) -> str:
         return self._rsgi.method if self._scope is None else cast("str", self._scope["method"])
+
+    def _header(self, name: str) -> str | None:
+        if self._scope is None:
+            return cast("str | None", self._rsgi.headers.get(name))
+        return self.headers.get(name)
 
     @property
     def _path(self) -> str:

@@ -66,17 +66,27 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NO_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 
+@lru_cache(maxsize=512)
+def header_name(name: str) -> str:
+    """Return a header's name in lower case.
+
+    Raises:
+        ValueError: It is no token.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"A header's name is a token of RFC 9110, not {name!r}.")
+    return name.lower()
+
+
 def checked(name: str, value: str) -> tuple[str, str]:
     """Return a header as it is sent, its name in lower case.
 
     Raises:
         ValueError: The name is no token, or the value holds a control character or one outside Latin-1.
     """
-    if _NAME.fullmatch(name) is None:
-        raise ValueError(f"A header's name is a token of RFC 9110, not {name!r}.")
-    if _NO_VALUE.search(value) is not None:
+    if not (value.isascii() and value.isprintable()) and _NO_VALUE.search(value) is not None:
         raise ValueError(f"The value of header {name!r} holds a control character or one outside Latin-1: {value!r}.")
-    return name.lower(), value
+    return header_name(name), value
 
 
 JSON_PAIRS = content_type_pairs("application/json", "utf-8")
@@ -265,11 +275,12 @@ class ResponseHeaders(MutableHeaders):
         return None if self._response._raw is not None or key == "content-length" else key
 
     def __setitem__(self, key: str, value: str) -> None:
-        name = self._paired(key)
-        if name is None:
+        response = self._response
+        name = key.lower()
+        if response._raw is not None or name == "content-length":
             super().__setitem__(key, value)
         else:
-            self._response.set_header(*checked(name, value))
+            response.set_header(*checked(name, value))
 
     def __getitem__(self, key: str) -> str:
         name = self._paired(key)

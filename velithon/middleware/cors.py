@@ -85,10 +85,11 @@ class CORSMiddleware(BaseHTTPMiddleware, StarletteCORSMiddleware):
 
     async def dispatch(self, request: Any, call_next: Any) -> Any:
         """Answer a preflight request, or add the headers to the answer of what is inside."""
-        headers = request.headers
-        origin = headers.get("origin")
-        if origin is not None and request.method == "OPTIONS" and "access-control-request-method" in headers:
-            return self.preflight_response(headers)
+        origin = request._header("origin")
+        if origin is not None and request.method == "OPTIONS":
+            headers = request.headers
+            if "access-control-request-method" in headers:
+                return self.preflight_response(headers)
         try:
             response = await call_next(request)
         except Exception:
@@ -117,9 +118,13 @@ class CORSMiddleware(BaseHTTPMiddleware, StarletteCORSMiddleware):
     @staticmethod
     def _add(response: Response, pairs: list[tuple[str, str]]) -> None:
         present = response._pairs
-        if present is not None and response._raw is None and not any(name in _SET_HERE for name, _ in present):
-            response._pairs = present + pairs
-            return
+        if present is not None and response._raw is None:
+            for name, _ in present:
+                if name in _SET_HERE:
+                    break
+            else:
+                response._pairs = present + pairs
+                return
         for name, value in pairs[:-1]:
             response.set_header(name, value)
         response.add_vary("Origin")
