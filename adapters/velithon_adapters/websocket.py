@@ -163,6 +163,9 @@ class ASGIWebsocket:
                 self._close(NORMAL_CLOSURE)
         if self._ahead is not None:
             self._ahead.cancel()
+            self._ahead = None
+        # Granian ends the connection when its transport is freed; the frames of an exception may keep this object.
+        self._transport = None
 
     async def _wait(self, ahead: asyncio.Future[WebsocketMessage]) -> None:
         if self._waiter is not None:

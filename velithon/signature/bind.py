@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import lru_cache
+from tokenize import TokenError
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -169,7 +170,8 @@ def _place(call: Callable[..., Any]) -> EndpointContext:
             place["file"] = source
         place["line"] = inspect.getsourcelines(call)[1]
         place["function"] = call.__name__
-    except (OSError, TypeError, AttributeError):
+    except (OSError, TypeError, AttributeError, SyntaxError, TokenError):
+        # Among others, a source that changed under the running server.
         place = EndpointContext()
     _places[id(call)] = (call, place)
     return place
