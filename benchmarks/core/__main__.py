@@ -45,6 +45,24 @@ async def nanoseconds(cases: list[Case], seconds: float) -> Results:
     return _finished(results)
 
 
+async def features(seconds: float) -> str:
+    """Measure every feature on both faces; return the table of what each adds to the plainest request."""
+    from benchmarks.core.features import FEATURES, PLAIN
+
+    base: tuple[float, ...] = ()
+    rows = []
+    for feature in (PLAIN, *FEATURES):
+        application, case = feature.application(), feature.request()
+        faces = (await rsgi_thunk(application, case, "RSGI"), await asgi_thunk(application, case, "ASGI"))
+        cost = tuple([await best_nanoseconds(face, seconds) for face in faces])
+        base = base or cost
+        rows.append((feature.name, *cost, *(own - plain for own, plain in zip(cost, base, strict=True))))
+    width = max(len(row[0]) for row in rows)
+    head = f"{'µs':<{width}}" + "".join(f"{name:>9}" for name in ("RSGI", "ASGI", "+ RSGI", "+ ASGI"))
+    lines = [name.ljust(width) + "".join(f"{value / 1000:>9.2f}" for value in values) for name, *values in rows]
+    return "\n".join([head, *lines])
+
+
 async def instructions(cases: list[Case]) -> Results:
     """Count the instructions of the cases."""
     plan = [(name, what) async for name, what, _ in thunks(cases)]
@@ -57,7 +75,9 @@ async def instructions(cases: list[Case]) -> Results:
 
 def _finished(results: Results) -> Results:
     for name, measured in results.items():
-        whole = {what: measured.pop(what) for what in ("total", "raw RSGI", "ASGI", "Starlette") if what in measured}
+        whole: dict[str, float] = {
+            what: measured.pop(what) for what in ("total", "raw RSGI", "ASGI", "Starlette") if what in measured
+        }
         results[name] = {**whole, **(finish(measured, whole["total"]) if measured else {})}
     return results
 
@@ -121,6 +141,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", metavar="CASE", help="part of a case's name; may be repeated")
     parser.add_argument("--seconds", type=float, default=0.2, help="for each figure (default: 0.2)")
     parser.add_argument("--instructions", action="store_true", help="count instructions with valgrind, not time")
+    parser.add_argument("--features", action="store_true", help="what each feature adds, instead of the stages")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the results as JSON")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="compare with results that were saved")
     parser.add_argument("--tolerance", type=float, default=5.0, help="percent that a case may lose (default: 5)")
@@ -137,14 +158,22 @@ async def main(options: argparse.Namespace) -> int:
     if options.count:
         await count([thunk async for _, _, thunk in thunks(cases)])
         return 0
+    if options.features:
+        print(await features(options.seconds))
+        return 0
     unit = "instructions" if options.instructions else "ns"
+    try:
+        baseline = None if options.baseline is None else json.loads(options.baseline.read_text())
+    except (OSError, ValueError) as exc:
+        print(f"--baseline: {exc}", file=sys.stderr)
+        return 2
     results = await (instructions(cases) if options.instructions else nanoseconds(cases, options.seconds))
     print(table(results, unit))
     if options.save is not None:
         meta = {"python": platform.python_version(), "machine": platform.machine(), "unit": unit}
         options.save.write_text(json.dumps({**meta, "results": results}, indent=1) + "\n")
-    if options.baseline is not None:
-        text, good = compare(results, json.loads(options.baseline.read_text()), unit, options.tolerance)
+    if baseline is not None:
+        text, good = compare(results, baseline, unit, options.tolerance)
         print(f"\nBeside {options.baseline}:\n{text}")
         return 0 if good else 1
     return 0

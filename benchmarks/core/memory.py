@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote
@@ -96,6 +97,30 @@ class Protocol:
     def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
         self.sent = (status, headers, b"")
 
+    def response_stream(self, status: int, headers: list[tuple[str, str]]) -> Transport:
+        self.sent = (status, headers, b"")
+        return Transport(self)
+
+    async def client_disconnect(self) -> None:
+        # The client stays; who waits for this is cancelled.
+        await asyncio.get_running_loop().create_future()
+
+
+class Transport:
+    """What the chunks of a stream go to."""
+
+    __slots__ = ("_protocol",)
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+
+    async def send_bytes(self, data: bytes) -> None:
+        status, headers, body = self._protocol.sent
+        self._protocol.sent = (status, headers, body + data)
+
+    async def send_str(self, data: str) -> None:
+        await self.send_bytes(data.encode())
+
 
 class ASGIExchange:
     """An ASGI request that can be sent again and again, and keeps the last response's status and body."""
@@ -105,7 +130,7 @@ class ASGIExchange:
         pairs = [(name.encode(), value.encode()) for name, value in {"host": "127.0.0.1:8000", **headers}.items()]
         self.scope = {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": "1.1",
             "server": ("127.0.0.1", 8000),
             "client": ("127.0.0.1", 50000),

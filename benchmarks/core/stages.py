@@ -74,8 +74,9 @@ def stage_thunks(app: Any, case: Case) -> dict[str, Thunk]:
     `plan` includes `prepared`, `call` and `encode`. A request that finds no route is resolved and made, and no more.
     """
     table = app.router.table
-    scope = Scope(case.method, case.target, case.headers)
-    protocol = Protocol(case.body)
+    # Any: these have what a request reads of Granian's objects, not all that the contract names.
+    scope: Any = Scope(case.method, case.target, case.headers)
+    protocol: Any = Protocol(case.body)
     method, path = scope.method, scope.path
 
     def nothing() -> None:
