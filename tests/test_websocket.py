@@ -11,6 +11,7 @@ from velithon import Depends, HTTPException, Query, Router, Velithon, WebSocket,
 from velithon.di import Provide, ServiceContainer, SingletonProvider, inject
 from velithon.exceptions import RegistrationError
 from velithon.heartbeat import beating
+from velithon.lookahead import is_silent
 from velithon.websocket import Heartbeat, WebSocketEndpoint
 
 
@@ -468,3 +469,53 @@ def test_http_exceptions_before_accept_close_the_handshake(client: ClientFactory
         raise HTTPException(401)
 
     assert refused(client(app), "/") in (401, 403)
+
+
+@pytest.mark.parametrize(
+    ("version", "silent"), [(None, False), ("2.0", True), ("2.3", True), ("2.4", False), ("3.0", False)]
+)
+def test_which_servers_are_silent_about_clients_that_left(version: str | None, silent: bool) -> None:
+    assert is_silent({"asgi": {"spec_version": version}} if version else {}) is silent
+
+
+def test_a_sender_notices_on_a_server_whose_send_is_silent() -> None:
+    """One message is read ahead, and none is lost by that."""
+    incoming = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "first"}]
+    left = asyncio.Event()
+    seen: list[Any] = []
+
+    async def receive() -> Any:
+        if incoming:
+            return incoming.pop(0)
+        await left.wait()
+        return {"type": "websocket.disconnect", "code": 1001}
+
+    async def send(message: Any) -> None:
+        seen.append(message["type"])
+
+    app = Velithon()
+
+    @app.websocket("/")
+    async def sends(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("a")
+        await asyncio.sleep(0)
+        await websocket.send_text("b")
+        seen.append(await websocket.receive_text())
+        await websocket.send_text("c")
+        left.set()
+        await asyncio.sleep(0.001)
+        with pytest.raises(WebSocketDisconnect):
+            await websocket.send_text("d")
+        seen.append(await websocket.receive())
+
+    scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "asgi": {"spec_version": "2.3"}}
+    asyncio.run(app(scope, receive, send))
+    assert seen == [
+        "websocket.accept",
+        "websocket.send",
+        "websocket.send",
+        "first",
+        "websocket.send",
+        {"type": "websocket.disconnect", "code": 1001},
+    ]

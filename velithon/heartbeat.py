@@ -95,8 +95,12 @@ class Beating:
         kind = message["type"]
         if self._over is not None and kind != "websocket.close":
             raise OSError("The client is gone.")
+        if kind == "websocket.close" and self._tasks:
+            await self._stop_reading()
         if self._over is None:
             await self._send(message)
+            if kind == "websocket.close":
+                self._end({"type": "websocket.disconnect", "code": message.get("code", 1000), "reason": ""})
         if kind == "websocket.accept":
             loop = asyncio.get_running_loop()
             self._heard = loop.time()
@@ -116,14 +120,18 @@ class Beating:
                 # Whoever waits for a message gets this one; a full queue has nobody waiting.
                 self._messages.put_nowait(message)
 
+    async def _stop_reading(self) -> None:
+        # Granian's ASGI mode closes no connection that somebody reads from.
+        self._tasks[0].cancel()
+        await asyncio.wait(self._tasks[:1])
+
     async def _leave(self) -> None:
-        """Close the connection, then tell the endpoint, whose end would end this task."""
-        self._over = lost = _lost()
+        """Tell the endpoint and close the connection."""
+        await self._stop_reading()
         self._closing = True
+        self._end(_lost())
         with suppress(OSError):
             await self._send({"type": "websocket.close", "code": 1011, "reason": "no heartbeat"})
-        if not self._messages.full():
-            self._messages.put_nowait(lost)
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()

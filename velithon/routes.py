@@ -19,6 +19,7 @@ from velithon.endpoint import endpoint_methods, is_asgi, method_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces import asgi_face
 from velithon.heartbeat import Heartbeat, allow_origins, beating
+from velithon.lookahead import LookAhead, is_silent
 from velithon.requests import Request
 from velithon.resolver import PREDICTABLE
 from velithon.responses import AppResponse, JSONResponse
@@ -505,6 +506,16 @@ class WebSocketRoute(starlette.WebSocketRoute):
         return app
 
     async def _session(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not is_silent(scope):
+            await self._run(scope, receive, send)
+            return
+        ahead = LookAhead(receive, send)
+        try:
+            await self._run(scope, ahead.receive, ahead.send)
+        finally:
+            ahead.stop()
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         from velithon.websocket import WebSocket as OurWebSocket
 
         websocket = OurWebSocket(scope, receive=receive, send=send)
