@@ -104,3 +104,5 @@ def test_missing_directories_and_fallbacks_are_told_at_once(directory: Path) -> 
         StaticFiles(directory=directory, fallback="app.html")
     with pytest.raises(RuntimeError, match="fallback file"):
         StaticFiles(directory=directory, fallback="\0")
+    with pytest.raises(RuntimeError, match="fallback file"):
+        StaticFiles(directory=directory, fallback="x" * 300)

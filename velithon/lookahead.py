@@ -1,7 +1,7 @@
 """Noticing that a WebSocket's client left while the application only sends.
 
-From version 2.4 on, ASGI servers raise from `send` then. Older ones drop the message and say so to `receive` alone, so one
-message is read ahead while nobody else reads.
+From version 2.4 on, ASGI servers raise from `send` then. Older ones drop the message and say so to `receive` alone, so
+one message is read ahead while nobody else reads.
 """
 
 from __future__ import annotations

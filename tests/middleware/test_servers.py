@@ -1,18 +1,20 @@
 """Layers and WebSockets on real servers."""
 
 import json
-from typing import Any
-
 import time
+from typing import Any
 
 import httpx2 as httpx
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync import client as websocket_client
 
 from tests.servers import SERVERS, ServerName, serve
 
 pytestmark = pytest.mark.server
+
+# Its origin is a type of its own, and a plain text does.
+connect: Any = websocket_client.connect
 
 APP = """
 import asyncio
@@ -189,13 +191,13 @@ def test_mixed_layers_hold_on_a_real_server(server: ServerName) -> None:
 def websockets(port: int, http: httpx.Client) -> None:
     url = f"ws://127.0.0.1:{port}"
     headers: Any = {"x-request-id": "socket"}
-    with connect(f"{url}/ws/3", origin="https://a.example", additional_headers=headers) as websocket:  # type: ignore[arg-type]
+    with connect(f"{url}/ws/3", origin="https://a.example", additional_headers=headers) as websocket:
         assert json.loads(websocket.recv()) == {"room": 3, "id": "socket"}
         websocket.send("hi")
         assert websocket.recv() == "got hi"
     wait_for(http, "left")
     for path, origin in (("/ws/3", "https://evil.test"), ("/ws/three", "https://a.example"), ("/nowhere", None)):
-        with pytest.raises(InvalidStatus) as refused, connect(url + path, origin=origin):  # type: ignore[arg-type]
+        with pytest.raises(InvalidStatus) as refused, connect(url + path, origin=origin):
             pass
         assert refused.value.response.status_code == 403
     with connect(f"{url}/ticks") as websocket:

@@ -561,3 +561,36 @@ def test_function_layers_need_the_type_http() -> None:
 
 
 Handler = Callable[..., Awaitable[Any]]
+
+
+def test_an_rsgi_layer_may_replace_the_protocol_of_a_websocket(client: ClientFactory) -> None:
+    """What goes through the layer's own object is carried as RSGI carries it."""
+
+    class Same:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+    class Layer:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, protocol: Protocol) -> None:
+            await self.app(scope, Same(protocol) if scope.proto == "ws" else protocol)
+
+    app = application([])
+    app.add_middleware(Layer)
+
+    @app.websocket("/fails")
+    async def fails(websocket: WebSocket) -> None:
+        await websocket.accept()
+        raise ZeroDivisionError
+
+    with client(app).websocket_connect("/ws/5") as websocket:
+        websocket.send_text("hi")
+        assert websocket.receive_json() == {"text": "hi", "room": 5, "order": []}
+    with pytest.raises(ZeroDivisionError), client(app).websocket_connect("/fails") as websocket:
+        websocket.receive_text()
+    assert client(app).post("/items/1", json=2).json()["item"] == 1
