@@ -25,8 +25,8 @@ from velithon.faces import asgi_face, layered, rsgi_entry, rsgi_face
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import Errors
 from velithon.middleware.stack import build_stack
+from velithon.options import AppOptions, check_options
 from velithon.responses import JSONResponse
-from velithon.routes import AppOptions, check_options
 from velithon.routing import Router, Verbs
 from velithon.signature import AppScope
 from velithon_adapters import RSGIAdapter
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 
     from velithon.di import ServiceContainer
     from velithon.faces import RSGIApp
+    from velithon.options import RouteOptions, SharedOptions, WebSocketOptions
     from velithon.requests import Request
-    from velithon.routes import F, Handlers, RouteOptions, SharedOptions, WebSocketOptions
+    from velithon.routes import F, Handlers
 
 __all__ = ["Velithon"]
 

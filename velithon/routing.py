@@ -12,6 +12,14 @@ from starlette.routing import BaseRoute, Match, NoMatchFound
 from velithon.datastructures import Default
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces import asgi_face
+from velithon.options import (
+    RouteOptions,
+    SharedOptions,
+    WebSocketOptions,
+    check_options,
+    join_options,
+    join_websocket_options,
+)
 from velithon.requests import Request
 from velithon.resolver import Found, Table
 from velithon.responses import AppResponse, JSONResponse, RedirectResponse
@@ -24,14 +32,8 @@ from velithon.routes import (
     Mount,
     Route,
     RouteList,
-    RouteOptions,
-    SharedOptions,
-    WebSocketOptions,
     WebSocketRoute,
-    check_options,
     generate_unique_id,
-    join_options,
-    join_websocket_options,
 )
 
 if TYPE_CHECKING:
