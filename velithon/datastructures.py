@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from starlette.datastructures import (
@@ -25,6 +27,7 @@ from velithon_adapters.scope import RSGIScope as Scope
 from velithon_adapters.scope import asgi_headers
 
 if TYPE_CHECKING:
+    from velithon.responses import Response
     from velithon_adapters.rsgi import HTTPScope
 
 __all__ = [
@@ -139,3 +142,91 @@ class RSGIHeaders(Headers):
 
     def __contains__(self, key: Any) -> bool:
         return self.get(key) is not None
+
+
+# RFC 9110 5.1 and 5.5; a value is Latin-1. What is outside of these RSGI servers leave out without a word, and some
+# ASGI servers let it split the response.
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NO_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+
+
+@lru_cache(maxsize=512)
+def header_name(name: str) -> str:
+    """Return a header's name in lower case.
+
+    Raises:
+        ValueError: It is no token.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"A header's name is a token of RFC 9110, not {name!r}.")
+    return name.lower()
+
+
+def checked_header(name: str, value: str) -> tuple[str, str]:
+    """Return a header as it is sent, its name in lower case.
+
+    Raises:
+        ValueError: The name is no token, or the value holds a control character or one outside Latin-1.
+    """
+    if not (value.isascii() and value.isprintable()) and _NO_VALUE.search(value) is not None:
+        raise ValueError(f"The value of header {name!r} holds a control character or one outside Latin-1: {value!r}.")
+    return header_name(name), value
+
+
+class ResponseHeaders(MutableHeaders):
+    """Starlette's `MutableHeaders` over a response: the common calls work on its pairs of `str`, any other on bytes.
+
+    Once somebody asked for bytes these are the truth. The length of the body is not among the pairs.
+    """
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    @property
+    def _list(self) -> list[tuple[bytes, bytes]]:
+        return self._response.raw_headers
+
+    @_list.setter
+    def _list(self, value: list[tuple[bytes, bytes]]) -> None:
+        self._response.raw_headers = value
+
+    def _paired(self, key: str) -> str | None:
+        """Return the name in lower case, or `None` where only the bytes will do."""
+        key = key.lower()
+        return None if self._response._raw is not None or key == "content-length" else key
+
+    def __setitem__(self, key: str, value: str) -> None:
+        response = self._response
+        name = key.lower()
+        if response._raw is not None or name == "content-length":
+            super().__setitem__(key, value)
+        else:
+            response.set_header(*checked_header(name, value))
+
+    def __getitem__(self, key: str) -> str:
+        name = self._paired(key)
+        if name is None:
+            return super().__getitem__(key)
+        value = self._response.get_header(name)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __contains__(self, key: Any) -> bool:
+        name = self._paired(key)
+        return super().__contains__(key) if name is None else self._response.get_header(name) is not None
+
+    def append(self, key: str, value: str) -> None:
+        """Add a header beside those of the same name."""
+        name = self._paired(key)
+        if name is None:
+            super().append(key, value)
+        else:
+            self._response.append_header(*checked_header(name, value))
+
+    def setdefault(self, key: str, value: str) -> str:
+        """Set a header unless it is there; return what is there then."""
+        if key in self:
+            return self[key]
+        self[key] = value
+        return value

@@ -104,7 +104,8 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
     """Return what a server calls: it composes the layers at the first request, and without any it answers by itself.
 
     The direct way says again, in one function, what `rsgi_face`, the exception layer and the router say in three: each
-    call less saves about 0.1 µs of a request that costs ten. An endpoint that takes nothing is called without a request.
+    call less saves about 0.1 µs of a request that costs ten. An endpoint that takes nothing is called without a
+    request.
     """
     errors: Errors
     layers: RSGIApp | None
@@ -117,7 +118,7 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
 
     layers = first
 
-    async def serve(scope: Any, protocol: Any) -> None:  # noqa: C901
+    async def serve(scope: Any, protocol: Any) -> None:
         if scope.proto == "ws":
             await app._websocket(scope, protocol)
             return
