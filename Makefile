@@ -5,6 +5,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Without warnings, which say nothing that a reader could change; errors are shown.
+QUIET = --quiet --quiet --disable-pip-version-check
+PIP = $(BIN)/python -m pip install $(QUIET)
 PYTEST = $(BIN)/python -m pytest -n auto
 
 APP ?= examples/quickstart.py:app
@@ -19,14 +22,16 @@ $(VENV)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with PYTHON=..." >&2; exit 1; }
 	@echo "Setting up $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable .
+	@$(PIP) --upgrade "pip>=25.1"
+	@$(PIP) --editable .
 	@touch $@
 
 # What developing needs besides: the dependency group `dev`, which pip knows since 25.1.
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing the tools for development into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@$(PIP) --editable . --group dev
+	@$(PYTHON) -m venv --without-pip $(VENV)/tools
+	@$(BIN)/python -m pip --python $(VENV)/tools/bin/python install $(QUIET) --group tools
 	@touch $@
 
 install: $(VENV)/.installed-dev

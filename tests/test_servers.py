@@ -17,7 +17,7 @@ pytestmark = pytest.mark.server
 
 MIB = 1024 * 1024
 
-SOURCE = '''
+SOURCE = """
 import asyncio
 import os
 import resource
@@ -178,7 +178,7 @@ async def echo(websocket: WebSocket, name: str):
 @app.websocket("/refused")
 async def refused(websocket: WebSocket):
     await websocket.close()
-'''
+"""
 
 
 @pytest.fixture(scope="module", params=SERVERS)

@@ -50,16 +50,16 @@ async def features(seconds: float) -> str:
     from benchmarks.core.features import FEATURES, PLAIN
 
     base: tuple[float, ...] = ()
-    rows = []
+    rows: list[tuple[str, tuple[float, ...]]] = []
     for feature in (PLAIN, *FEATURES):
         application, case = feature.application(), feature.request()
         faces = (await rsgi_thunk(application, case, "RSGI"), await asgi_thunk(application, case, "ASGI"))
         cost = tuple([await best_nanoseconds(face, seconds) for face in faces])
         base = base or cost
-        rows.append((feature.name, *cost, *(own - plain for own, plain in zip(cost, base, strict=True))))
-    width = max(len(row[0]) for row in rows)
+        rows.append((feature.name, (*cost, *(own - plain for own, plain in zip(cost, base, strict=True)))))
+    width = max(len(name) for name, _ in rows)
     head = f"{'µs':<{width}}" + "".join(f"{name:>9}" for name in ("RSGI", "ASGI", "+ RSGI", "+ ASGI"))
-    lines = [name.ljust(width) + "".join(f"{value / 1000:>9.2f}" for value in values) for name, *values in rows]
+    lines = [name.ljust(width) + "".join(f"{value / 1000:>9.2f}" for value in values) for name, values in rows]
     return "\n".join([head, *lines])
 
 

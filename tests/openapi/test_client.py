@@ -1,7 +1,6 @@
 """A client that a well-known generator makes of the document talks to the application."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +9,9 @@ import httpx
 import pytest
 
 from tests.servers import serve
+from tests.tools import find
 
-GENERATOR = shutil.which("openapi-python-client")
+GENERATOR = find("openapi-python-client")
 SOURCE = """
 from enum import Enum
 from typing import Annotated
@@ -77,7 +77,7 @@ assert me.sync(client=AuthenticatedClient(base_url=sys.argv[1], token="t0k")) ==
 
 
 @pytest.mark.server
-@pytest.mark.skipif(GENERATOR is None, reason="there is no openapi-python-client: pipx install openapi-python-client")
+@pytest.mark.skipif(GENERATOR is None, reason="there is no openapi-python-client: make install")
 def test_a_generated_client_talks_to_the_application(tmp_path: Path) -> None:
     """Parameters, models, errors, forms and tokens go through types that the document gave."""
     pytest.importorskip("attrs")

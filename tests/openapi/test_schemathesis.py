@@ -1,14 +1,14 @@
 """Requests made of the document, thousands of shapes, get answers that the document knows."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.servers import SERVERS, ServerName, serve
+from tests.tools import find
 
-SCHEMATHESIS = shutil.which("schemathesis")
+SCHEMATHESIS = find("schemathesis")
 SOURCE = '''
 import datetime, uuid
 from enum import Enum
@@ -95,7 +95,7 @@ CHECKS = (
 
 
 @pytest.mark.server
-@pytest.mark.skipif(SCHEMATHESIS is None, reason="there is no schemathesis: pipx install schemathesis")
+@pytest.mark.skipif(SCHEMATHESIS is None, reason="there is no schemathesis: make install")
 @pytest.mark.parametrize("server", SERVERS)
 def test_every_answer_is_one_that_the_document_knows(server: ServerName, tmp_path: Path) -> None:
     """No server error, no status, media type or body that is not declared."""
