@@ -13,6 +13,8 @@ from typing import Any
 
 from starlette.testclient import TestClient as StarletteTestClient
 
+from velithon.testclient import TestClient
+
 _numbers = itertools.count()
 
 
@@ -35,7 +37,7 @@ def _module(name: str) -> dict[str, Any]:
 
 
 class Pair:
-    """Two applications made of one text, and a client for each.
+    """Two applications made of one text, ours on both protocols, and a client for each.
 
     Args:
         name: The name of a text in `apps`.
@@ -44,20 +46,33 @@ class Pair:
     def __init__(self, name: str) -> None:
         source = (Path(__file__).parent / "apps" / f"{name}.txt").read_text()
         theirs, ours = namespaces(source)
+        # Of its own, because applications remember what they were asked.
+        _, over_rsgi = namespaces(source)
         self.theirs = StarletteTestClient(theirs["app"], raise_server_exceptions=False)
         self.ours = StarletteTestClient(ours["app"], raise_server_exceptions=False)
-        self.logs = (theirs.get("log"), ours.get("log"))
+        self.over_rsgi = TestClient(over_rsgi["app"], raise_server_exceptions=False, protocol="rsgi")
+        self.logs = (theirs.get("log"), ours.get("log"), over_rsgi.get("log"))
 
     def same(self, method: str, path: str, **options: Any) -> Any:
-        """Send one request to both and compare status, body and headers."""
+        """Send one request to all and compare status, body and headers; return the answer over ASGI."""
         expected = self.theirs.request(method, path, **options)
-        found = self.ours.request(method, path, **options)
-        self.theirs.cookies.clear()
-        self.ours.cookies.clear()
-        assert described(found) == described(expected), f"{method} {path} {options}"
+        answers = {"asgi": self.ours.request(method, path, **options)}
+        if not _has_headers_that_rsgi_hides(options):
+            answers["rsgi"] = self.over_rsgi.request(method, path, **options)
+        for client in (self.theirs, self.ours, self.over_rsgi):
+            client.cookies.clear()
+        for protocol, found in answers.items():
+            assert described(found) == described(expected), f"{method} {path} {options} over {protocol}"
         if self.logs[0] is not None:
-            assert self.logs[0] == self.logs[1], f"{method} {path} {options}"
-        return found
+            assert self.logs[0] == self.logs[1] == self.logs[2], f"{method} {path} {options}"
+        return answers["asgi"]
+
+
+def _has_headers_that_rsgi_hides(options: dict[str, Any]) -> bool:
+    sent = options.get("headers") or ()
+    values = [value for _, value in sent] if isinstance(sent, list) else dict(sent).values()
+    texts = [value.decode("latin-1") if isinstance(value, bytes) else value for value in values]
+    return any(not re.fullmatch(r"[\t\x20-\x7e]*", text) for text in texts)
 
 
 def described(response: Any) -> tuple[Any, ...]:
