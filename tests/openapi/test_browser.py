@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.openapi.browser import Page, browser, executable
+from tests.browser import Page, browser, executable
 from tests.servers import Server, serve
 from velithon.openapi import assets
 

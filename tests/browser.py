@@ -97,6 +97,27 @@ class Page:
                 raise AssertionError(f"never true: {condition}\nconsole: {self.errors}\npage: {text}")
             self.run("new Promise((resolve) => setTimeout(resolve, 20))")
 
+    @contextmanager
+    def window(self) -> Generator["Page", None, None]:
+        """Open another window of the same browser, and close it."""
+        target = self.call("Target.createTarget", url="about:blank", newWindow=True)["targetId"]
+        host, port = self._socket.remote_address[:2]
+        with connect(f"ws://{host}:{port}/devtools/page/{target}", max_size=None, compression=None) as socket:
+            yield Page(socket)
+        self.call("Target.closeTarget", targetId=target)
+
+    def choose(self, selector: str, *files: Path) -> None:
+        """Choose files in a file input, as the dialog does."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+
+    def press_enter(self) -> None:
+        """Press the enter key where the focus is."""
+        for kind, text in (("keyDown", {"text": "\r"}), ("keyUp", {})):
+            key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+            self.call("Input.dispatchKeyEvent", type=kind, **key, **text)
+
     def click(self, selector: str, text: str = "") -> None:
         """Press what a selector finds, the first that says `text`, when it is there."""
         find = (
