@@ -58,6 +58,18 @@ def test_a_text_line_has_time_level_logger_and_message() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", match[1])
 
 
+def test_a_text_line_names_the_request_once() -> None:
+    """After the logger, unless the message has it at its end; and it cannot forge a line either."""
+    made = record("sold")
+    made.request_id = "r1"
+    assert TextFormatter().format(made).endswith(" shop [r1]: sold")
+    access = record("GET / 200 r1")
+    access.request_id = "r1"
+    assert TextFormatter().format(access).endswith(" shop: GET / 200 r1")
+    made.request_id = "a\nb"
+    assert TextFormatter().format(made).endswith(" shop [a\\nb]: sold")
+
+
 def test_a_json_line_is_one_object_with_the_extras() -> None:
     """Timestamp, level, logger and message have fixed names; extras keep theirs and their types."""
     line = JSONFormatter().format(record("sold %d", 3, order=7, items=["a"], name_="x"))

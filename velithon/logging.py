@@ -80,7 +80,11 @@ def _timestamp(record: logging.LogRecord) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """One line a record: time (RFC 3339, UTC), level, logger, message. Tracebacks follow, indented by four spaces."""
+    """One line a record: time (RFC 3339, UTC), level, logger, message. Tracebacks follow, indented by four spaces.
+
+    A record that was made while a request with an identifier was answered has it after the logger: `shop [3f2a]: sold`.
+    An access line has it at its end.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line, and below it the lines of its traceback."""
@@ -89,7 +93,10 @@ class TextFormatter(logging.Formatter):
         block = message if message.startswith("Traceback ") and name in ("granian", "uvicorn.error") else None
         if block is not None:
             message = "Traceback"
-        lines = [f"{_timestamp(record)} {record.levelname:<8} {name}: {escape_controls(message)}"]
+        request_id = getattr(record, "request_id", None)
+        if request_id is not None and not message.endswith(str(request_id)):
+            name += f" [{request_id}]"
+        lines = [escape_controls(f"{_timestamp(record)} {record.levelname:<8} {name}: {message}")]
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         for text in (block, record.exc_text, record.stack_info):
