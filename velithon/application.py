@@ -230,6 +230,8 @@ class Velithon(Verbs, Starlette):
         Raises:
             LifespanError: The lifespan or a startup function raised; the worker ends.
         """
+        # A process may run one application several times, as tests do; each time has a lifespan of its own.
+        self._bridge = RSGIAdapter(self, "on")
         lifespan = self._bridge.lifespan
         loop.run_until_complete(lifespan.startup())
         self._lifespan_state = lifespan.state
@@ -289,7 +291,8 @@ class Velithon(Verbs, Starlette):
                 stack.push_async_callback(container.close)
             if self._thread_pool is not None:
                 use_thread_pool(self._thread_pool)
-            stack.push_async_callback(current_thread_pool().aclose)
+            # Idle threads end at once; a busy one may take longer than the server has.
+            stack.push_async_callback(current_thread_pool().aclose, 0.2)
             stack.push_async_callback(self._app_scope.aclose)
             try:
                 yield
