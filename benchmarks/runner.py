@@ -48,7 +48,7 @@ class Figures:
         p99: Seconds.
         idle: Resident bytes of the worker before its first load.
         loaded: Resident bytes after the scenario.
-        rates: Of each turn.
+        turns: The processor seconds of each turn.
         errors: Failed connections and time-outs of all turns.
     """
 
@@ -58,7 +58,7 @@ class Figures:
     p99: float
     idle: int
     loaded: int
-    rates: list[float]
+    turns: list[float]
     errors: int
 
 
@@ -91,15 +91,14 @@ class _Turns:
         self.processor.append((self.server.processor_seconds() - before) / load.count)
 
     def figures(self) -> Figures:
-        rates = [load.count / load.seconds for load in self.loads]
         return Figures(
-            statistics.median(rates),
+            statistics.median(load.count / load.seconds for load in self.loads),
             statistics.median(self.processor),
             statistics.median(load.p50 for load in self.loads),
             statistics.median(load.p99 for load in self.loads),
             self.idle,
             self.server.resident_bytes(),
-            rates,
+            self.processor,
             sum(load.errors for load in self.loads),
         )
 
@@ -128,7 +127,7 @@ def _start(
         except StartError as exc:
             _say(str(exc))
             for scenario in asked:
-                results.notes.setdefault(scenario.name, {})[peer.name] = str(exc).splitlines()[0]
+                results.notes.setdefault(scenario.name, {})[peer.name] = f"it did not start with the setup {setup!r}"
     return servers
 
 

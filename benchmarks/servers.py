@@ -21,7 +21,7 @@ __all__ = ["Server", "StartError", "serve", "unused_port"]
 ROOT = Path(__file__).resolve().parent.parent
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_START_SECONDS = 60.0  # some register 5,000 routes slowly
+_START_SECONDS = 180.0  # some register 5,000 routes slowly
 _STOP_SECONDS = 10.0
 
 
