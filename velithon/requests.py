@@ -118,6 +118,7 @@ class RSGIRequest(Request):
     """
 
     # Starlette's constructor would build what this class exists to avoid; its per-request defaults live here instead.
+    # Nothing below asks for `__dict__`, which Python would have to make first.
     _stream_consumed = False
     _is_disconnected = False
     _form = None
@@ -127,6 +128,10 @@ class RSGIRequest(Request):
     _asgi_receive: HTTPReceive | None = None
     _asgi_send: Send | None = None
     _exits: AsyncExitStack | None = None
+    _headers: Headers | None = None
+    _query_params: QueryParams | None = None
+    # The state, while there is no scope to keep it.
+    _early_state: State | None = None
     # Whether the face has anything to close once the response was given to the server.
     _opened = False
 
@@ -147,12 +152,12 @@ class RSGIRequest(Request):
                 scope = asgi_scope(self._rsgi, state=dict(app._lifespan_state), root_path=app.root_path)
             scope["app"] = app
             scope["router"] = app.router
-            if self._params is not None:
-                scope["path_params"] = self._params
+            if self._route is not None:
+                scope["path_params"] = self._params if self._params is not None else {}
                 scope["route"] = self._route
                 scope["endpoint"] = getattr(self._route, "endpoint", None)
-            if "_state" in self.__dict__:
-                scope["state"] = self._state._state
+            if self._early_state is not None:
+                scope["state"] = self._early_state._state
             self._scope = scope
             self._opened = True
         return scope
@@ -221,22 +226,19 @@ class RSGIRequest(Request):
 
     @property
     def headers(self) -> Headers:
-        headers = self.__dict__.get("_headers")
+        headers = self._headers
         if headers is None:
-            if self._scope is None:
-                headers = RSGIHeaders(self._rsgi)
-            else:
-                headers = Headers(scope=self._scope)
+            headers = RSGIHeaders(self._rsgi) if self._scope is None else Headers(scope=self._scope)
             self._headers = headers
-        return cast("Headers", headers)
+        return headers
 
     @property
     def query_params(self) -> QueryParams:
-        query_params = self.__dict__.get("_query_params")
+        query_params = self._query_params
         if query_params is None:
             raw = self._rsgi.query_string if self._scope is None else self._scope["query_string"]
             query_params = self._query_params = QueryParams(raw)
-        return cast("QueryParams", query_params)
+        return query_params
 
     @property
     def client(self) -> Address | None:
@@ -249,9 +251,9 @@ class RSGIRequest(Request):
     def state(self) -> Any:
         if self._scope is not None:
             return super().state
-        state = self.__dict__.get("_state")
+        state = self._early_state
         if state is None:
-            state = self._state = State(dict(self._app._lifespan_state))
+            state = self._early_state = State(dict(self._app._lifespan_state))
         return state
 
     @property
@@ -262,6 +264,8 @@ class RSGIRequest(Request):
         receive = self._asgi_receive
         if receive is None:
             receive = self._asgi_receive = HTTPReceive(self._protocol, body_length(self._rsgi))
+            if self._stream_consumed:
+                receive.skip_body()
             self._opened = True
         return receive
 
@@ -287,9 +291,8 @@ class RSGIRequest(Request):
         Raises:
             HTTPException: 413, when the body grew over its limit.
         """
-        if "_body" not in self.__dict__:
-            if self._max_body_size is not None or self._asgi_receive is not None or self._stream_consumed:
-                return await super().body()
-            self._stream_consumed = True
-            self._body = await self._protocol()
-        return self._body
+        if self._stream_consumed or self._max_body_size is not None or self._asgi_receive is not None:
+            return await super().body()
+        self._stream_consumed = True
+        body = self._body = await self._protocol()
+        return body

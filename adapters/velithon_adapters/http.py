@@ -103,6 +103,10 @@ class HTTPReceive:
             await self._disconnected()
         return {"type": "http.disconnect"}
 
+    def skip_body(self) -> None:
+        """Go on where the body ends: it was read past this object."""
+        self._ended = True
+
     def close(self) -> None:
         """Say that the response is done: whoever waits is told ``http.disconnect``."""
         self.over = True
