@@ -189,6 +189,27 @@ class Table:
         self.root.settle()
         # Where the direct way begins; there is none past routes that may be anywhere.
         self.start = None if self.opaque or self.root.below else self.root
+        # The shortest direct way, for what most paths with parameters look like: `/literal/parts/{last}`.
+        self.tails: dict[str, dict[str, tuple[Any, str]]] = {}
+        if self.start is not None:
+            self._find_tails(self.start, [])
+
+    def _find_tails(self, node: Node, prefix: list[str]) -> None:
+        """Note every literal prefix behind which one parameter is all that can come, where no fork leads elsewhere."""
+        if node.below:
+            return
+        last = node.wildcard
+        if last is not None and prefix:
+            if last.answers and not last.below:
+                self.tails["/".join(prefix)] = {
+                    method: (route, positions[0][0])
+                    for method, (route, positions) in last.answers.items()
+                    if len(positions) == 1
+                }
+            # Below a parameter, or beside one, a path may fork.
+            return
+        for literal, child in node.literals.items():
+            self._find_tails(child, [*prefix, literal])
 
     def candidates(self, path: str) -> list[Entry]:
         """Return the routes that may match, in order of declaration."""
@@ -259,6 +280,11 @@ class Table:
         exact = self.exact.get(path)
         if exact is not None:
             return exact.answers.get(method)
+        prefix, _, last = path.rpartition("/")
+        tail = self.tails.get(prefix)
+        if tail is not None:
+            found = tail.get(method)
+            return None if found is None or not last or last[-1] == "\n" else (found[0], {found[1]: last})
         segments = path.split("/")
         node = self.start
         if node is None or segments[-1][-1:] == "\n":
@@ -279,6 +305,10 @@ class Table:
             return None
         route, positions = answer
         return route, {name: segments[index] for name, index in positions}
+
+    def may_match(self, path: str) -> bool:
+        """Tell whether any route can have this path."""
+        return path in self.exact or bool(self.candidates(path))
 
     def _walk(self, method: str, path: str, connection: HTTPConnection[Any] | None) -> Found | None:
         partial: Found | None = None

@@ -428,11 +428,12 @@ class Router(Verbs, starlette.Router):
     def _unmatched(self, request: Request) -> Any:
         path = request._route_path
         if self.redirect_slashes and path != "/":
-            scope = dict(request.scope)
-            scope["path"] = scope["path"].rstrip("/") if path.endswith("/") else scope["path"] + "/"
             other = path.rstrip("/") if path.endswith("/") else path + "/"
-            if self.table.resolve(request.method, other, Request(scope)):
-                return RedirectResponse(str(URL(scope=scope)))
+            if self.table.may_match(other):
+                scope = dict(request.scope)
+                scope["path"] = scope["path"].rstrip("/") if path.endswith("/") else scope["path"] + "/"
+                if self.table.resolve(request.method, other, Request(scope)):
+                    return RedirectResponse(str(URL(scope=scope)))
         if self.default != self.not_found:
             _share_handlers(request.scope)
             return AppResponse(self.default, request)
