@@ -100,11 +100,12 @@ class ASGIWebsocket:
             if self._code is not None:
                 return self._disconnect()
         self._ahead = None
-        try:
-            message = ahead.result()
-        except rsgi.ProtocolClosed:
+        # Asked for, not raised: the traceback would tie the transport into a cycle with this frame, and a client that
+        # broke the protocol waits until Granian's transport is freed.
+        if isinstance(ahead.exception(), rsgi.ProtocolClosed):
             self._over(ABNORMAL_CLOSURE)
             return self._disconnect()
+        message = ahead.result()
         kind = message.kind
         if kind == _KIND_STRING:
             return {"type": "websocket.receive", "text": message.data}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,6 +77,28 @@ async def test_broken_connection_is_1006() -> None:
     """There was no close frame."""
     asgi = await connected(Websocket(ProtocolClosed("closed")))
     assert (await asgi.receive())["code"] == 1006
+
+
+async def test_transport_of_a_broken_connection_is_let_go_of() -> None:
+    """Granian ends the connection when its transport is freed; no garbage collection has to run for that."""
+
+    class Broken(Websocket):
+        def receive(self) -> asyncio.Future[Any]:  # type: ignore[override]
+            failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            failed.set_exception(ProtocolClosed("closed"))
+            return failed
+
+    protocol = Broken()
+    asgi = await connected(protocol)
+    transport = weakref.ref(protocol)
+    gc.disable()
+    try:
+        assert (await asgi.receive())["code"] == 1006
+        asgi.finish()
+        del protocol, asgi
+        assert transport() is None
+    finally:
+        gc.enable()
 
 
 async def test_who_only_sends_learns_that_the_client_left() -> None:
