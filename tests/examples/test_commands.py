@@ -1,0 +1,117 @@
+"""The examples are the guide's, and each starts with one command."""
+
+import ast
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.processes import until
+from tests.spec.documents import GUIDE
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCKS = {
+    "rest_api": "Complete REST API Example",
+    "chat": "WebSocket Chat Example",
+    "uploads": "File Upload and Processing Service",
+}
+# what an example changes in the guide's code: the chat's page speaks to the address that served it
+REPLACED = {
+    'new WebSocket("ws://localhost:8000/ws/chat")': (
+        'new WebSocket(location.origin.replace(/^http/, "ws") + "/ws/chat")'
+    )
+}
+PATHS = {"rest_api": "/health", "chat": "/", "uploads": "/"}
+SAYS = {"rest_api": "healthy", "chat": "Velithon Chat", "uploads": "File Upload Service"}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_an_example_is_the_guides_code(name: str) -> None:
+    """After a heading of its own, each line is the guide's."""
+    code = GUIDE.blocks[f"Examples / {BLOCKS[name]}"].code
+    for old, new in REPLACED.items():
+        code = code.replace(old, new)
+    guides = [line.rstrip() for line in code.strip().splitlines()]
+    lines = (ROOT / "examples" / f"{name}.py").read_text().splitlines()
+    heading, rest = lines[: -len(guides)], lines[-len(guides) :]
+    assert rest == guides
+    assert len(ast.parse("\n".join(heading)).body) == 1, "the heading is more than a docstring and comments"
+
+
+@contextmanager
+def started(command: list[str], directory: Path, output: Path) -> Generator[str, None, None]:
+    """Run a command that serves on a free port, in a group of its own.
+
+    Yields:
+        The address that it says it serves on, once it takes requests.
+    """
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            command,
+            stdout=file,
+            stderr=file,
+            cwd=directory,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            start_new_session=True,
+        )
+    try:
+        ready = re.compile("Started worker-1 runtime-1|Application startup complete")
+        until(lambda: process.poll() is not None or ready.search(output.read_text()), "the server is ready")
+        assert process.poll() is None, "it ended"
+        yield re.findall(r"https?://[^\s\"]+?:\d+", output.read_text())[0]
+    except BaseException as error:
+        error.add_note(output.read_text())
+        raise
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(15)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A directory with what `make run` reads, and an environment that is set up: this one."""
+    directory = tmp_path / "checkout"
+    (directory / ".venv").mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml", "examples"):
+        (directory / name).symlink_to(ROOT / name)
+    (directory / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    (directory / ".venv" / ".installed").touch()
+    return directory
+
+
+@pytest.mark.server
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make: apt-get install make")
+@pytest.mark.parametrize("name", BLOCKS)
+def test_an_example_starts_by_make(name: str, checkout: Path, tmp_path: Path) -> None:
+    """`make run` with the example's file."""
+    command = ["make", "run", f"APP=examples/{name}.py:app", "PORT=0"]
+    with started(command, checkout, tmp_path / "output.txt") as url:
+        answer = httpx.get(url + PATHS[name], trust_env=False)
+        assert answer.status_code == 200
+        assert SAYS[name] in answer.text
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("server", ["granian", "uvicorn"])
+def test_an_example_starts_by_its_module(server: str, checkout: Path, tmp_path: Path) -> None:
+    """`velithon run` with the example's module."""
+    velithon = Path(sys.executable).parent / "velithon"
+    if not velithon.exists():
+        pytest.skip("the command is not installed: pip install --editable .")
+    options = ["--server", server, "--host", "127.0.0.1", "--port", "0"]
+    command = [str(velithon), "run", "--app", "examples.chat:app", *options]
+    with started(command, checkout, tmp_path / "output.txt") as url:
+        assert SAYS["chat"] in httpx.get(url, trust_env=False).text
