@@ -128,8 +128,8 @@ class RSGIRequest(Request):
     _asgi_receive: HTTPReceive | None = None
     _asgi_send: Send | None = None
     _exits: AsyncExitStack | None = None
-    _headers: Headers | None = None
-    _query_params: QueryParams | None = None
+    _headers: Headers | None = None  # type: ignore[assignment]
+    _query_params: QueryParams | None = None  # type: ignore[assignment]
     # The state, while there is no scope to keep it.
     _early_state: State | None = None
     # Whether the face has anything to close once the response was given to the server.

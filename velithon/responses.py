@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import stat
 from functools import lru_cache
+from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -19,6 +22,7 @@ from starlette.datastructures import MutableHeaders
 from velithon.background import claim
 from velithon.concurrency import iterate_in_threadpool
 from velithon.datastructures import ResponseHeaders, checked_header
+from velithon.departure import Departure
 from velithon.encoders import has_non_finite
 from velithon_adapters import rsgi
 from velithon_adapters.http import HTTPReceive, HTTPSend, rsgi_headers
@@ -80,7 +84,7 @@ class Response(starlette.Response):
     inside = True
     _pairs: Pairs | None = None
     _raw: list[tuple[bytes, bytes]] | None = None
-    _headers: MutableHeaders
+    _headers: ResponseHeaders | None = None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -363,18 +367,14 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         if scope.method == "HEAD":
             await _close(self.body_iterator)
             return
-        # The generator runs in a task of its own so that it ends with its client even while it waits.
-        pump = asyncio.ensure_future(self._pump(transport))
-        gone = asyncio.ensure_future(protocol.client_disconnect())
+        departure = Departure(protocol)
         try:
-            await asyncio.wait((pump, gone), return_when=asyncio.FIRST_COMPLETED)
-            if pump.done():
-                await pump
+            await self._pump(transport)
+        except asyncio.CancelledError:
+            if not departure.caused:
+                raise
         finally:
-            gone.cancel()
-            if not pump.done():
-                pump.cancel()
-                await asyncio.wait((pump,))
+            departure.forget()
 
     async def _pump(self, transport: Any) -> None:
         try:
@@ -396,6 +396,24 @@ async def _close(iterator: Any) -> None:
         await aclose()
 
 
+_OF_A_FILE = frozenset({"content-length", "etag", "last-modified"})
+
+
+@lru_cache(maxsize=1024)
+def _file_kind(path: str) -> tuple[str, Pairs]:
+    """Return a file's media type, by its name, and the headers that follow from it."""
+    media_type = guess_type(path)[0] or "application/octet-stream"
+    return media_type, [*content_type_pairs(media_type, "utf-8"), ("accept-ranges", "bytes")]
+
+
+@lru_cache(maxsize=1024)
+def _file_state(size: int, modified: float) -> Pairs:
+    """Return the headers of a file's state, as Starlette makes them."""
+    response = starlette.FileResponse("", media_type="text/plain")
+    response.set_stat_headers(os.stat_result((0, 0, 0, 0, 0, 0, size, 0, modified, 0)))
+    return [(name, response.headers[name]) for name in ("content-length", "last-modified", "etag")]
+
+
 class FileResponse(Response, starlette.FileResponse):
     """A file, with `ETag`, `Last-Modified` and ranges; on Granian the server reads it.
 
@@ -404,13 +422,44 @@ class FileResponse(Response, starlette.FileResponse):
 
     def __init__(self, path: Any, status_code: int = 200, *args: Any, **kwargs: Any) -> None:
         self.started = False
+        if not args and not kwargs:
+            # What most endpoints return; Starlette's constructor makes each of these headers anew.
+            self.path = path
+            self.status_code = status_code
+            self.filename = None
+            self.stat_result = None
+            self.background = None
+            self.media_type, self._pairs = _file_kind(os.fspath(path))
+            return
         starlette.FileResponse.__init__(self, path, status_code, *args, **kwargs)
         if self.background is not None:
             claim(self.background)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
-        """Look at the file, then let the server send it."""
-        return self._file_rsgi(scope, protocol)
+        """Look at the file and let the server send it; what takes longer is returned to be awaited.
+
+        Raises:
+            RuntimeError: There is no such file.
+        """
+        if self.stat_result is not None or self._raw is not None or self.status_code != 200:
+            return self._file_rsgi(scope, protocol)
+        if scope.method != "GET" or scope.headers.get("range") is not None:
+            return self._file_rsgi(scope, protocol)
+        pairs = self._pairs or []
+        for name, _ in pairs:
+            if name in _OF_A_FILE:
+                return self._file_rsgi(scope, protocol)
+        path = os.fspath(self.path)
+        try:
+            # Cheaper than a thread by far, and the server is about to read the file anyway.
+            found = os.stat(path)
+        except FileNotFoundError as exc:
+            raise RuntimeError(f"File at path {self.path} does not exist.") from exc
+        if not stat.S_ISREG(found.st_mode):
+            raise RuntimeError(f"File at path {self.path} is not a file.")
+        self.started = True
+        protocol.response_file(200, [*pairs, *_file_state(found.st_size, found.st_mtime)], path)
+        return None
 
     async def _file_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
         headers = [
@@ -510,7 +559,7 @@ class AppResponse(Response):
     @staticmethod
     def receive_of(request: Request) -> Receive:
         """Return the request's receive callable, with a body that was read already put back in front of it."""
-        body = request.__dict__.get("_body")
+        body = getattr(request, "_body", None)
         if body is None:
             return request.receive
         replayed = False

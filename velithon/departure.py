@@ -1,0 +1,49 @@
+"""Noticing, over RSGI, that the client of a stream has left."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from velithon_adapters.rsgi import HTTPProtocol
+
+__all__ = ["Departure"]
+
+_PATIENCE = 0.05
+"""Seconds after which a stream asks whether its client is still there."""
+
+
+class Departure:
+    """Ends what the current task waits for when its client leaves.
+
+    The server is asked only once a stream has lasted for a while: asking costs more than a short stream does, and a
+    stream that sends is told by its next chunk.
+    """
+
+    __slots__ = ("_gone", "_protocol", "_task", "_timer", "caused")
+
+    def __init__(self, protocol: HTTPProtocol) -> None:
+        self.caused = False
+        self._protocol = protocol
+        self._task: Any = asyncio.current_task()
+        self._gone: asyncio.Future[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._ask)
+
+    def _ask(self) -> None:
+        self._gone = asyncio.ensure_future(self._protocol.client_disconnect())
+        self._gone.add_done_callback(self._left)
+
+    def _left(self, gone: asyncio.Future[None]) -> None:
+        if not gone.cancelled() and self._task is not None:
+            # Granian's own tasks, under `--task-impl rust`, cannot be cancelled, and say so.
+            self.caused = self._task.cancel()
+
+    def forget(self) -> None:
+        """Stop watching; take back the cancellation, if there was one."""
+        self._timer.cancel()
+        task, self._task = self._task, None
+        if self._gone is not None:
+            self._gone.cancel()
+        if self.caused:
+            task.uncancel()
