@@ -155,8 +155,8 @@ class Route(starlette.Route):
 
     @property
     def allowed_methods(self) -> set[str]:
-        """The methods that are answered: those declared, and `HEAD` where there is `GET`."""
-        methods = set(self.methods or ())
+        """The methods that are answered: those declared and, in a class, defined; and `HEAD` where there is `GET`."""
+        methods = set(self.models or self.methods or ())
         if "GET" in methods:
             methods.add("HEAD")
         return methods
