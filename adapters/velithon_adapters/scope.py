@@ -10,11 +10,14 @@ if TYPE_CHECKING:
 
     from velithon_adapters.rsgi import Headers, Scope
 
-__all__ = ["RSGIHeaders", "RSGIScope", "asgi_headers", "asgi_scope", "body_length", "parse_address"]
+__all__ = ["HANDSHAKE_STATUS", "RSGIHeaders", "RSGIScope", "asgi_headers", "asgi_scope", "body_length", "parse_address"]
 
 # RFC 3986 3.3: what may stand in a path unquoted, besides what `quote` never touches.
 _PATH_SAFE = "/:@!$&'()*+,;="
 _HTTP_VERSIONS = {"1": "1.0"}
+
+# Our own ASGI extension: a refused handshake's status is sent, as with ``websocket.http.response``, but nothing else.
+HANDSHAKE_STATUS = "velithon.handshake_status"
 
 
 def parse_address(address: str) -> tuple[str, int] | None:
@@ -107,7 +110,8 @@ def asgi_scope(scope: Scope, *, state: dict[str, Any] | None = None, root_path: 
             for part in value.split(",")
             if (name := part.strip())
         ]
-        asgi["extensions"] = {}
+        # Not `websocket.http.response`: of a refusal RSGI carries the status, and neither headers nor body.
+        asgi["extensions"] = {HANDSHAKE_STATUS: {}}
     if state is not None:
         asgi["state"] = state
     return asgi

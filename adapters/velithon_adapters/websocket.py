@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from velithon_adapters import rsgi
+from velithon_adapters.scope import HANDSHAKE_STATUS
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -306,7 +307,8 @@ class RSGIWebsocketProtocol:
     def close(self, status: int | None = None) -> None:
         """Refuse the handshake with an HTTP status (403 when ``None``), or close the accepted connection.
 
-        A status other than 403 takes a server with the ``websocket.http.response`` extension; elsewhere it is 403, too.
+        A status other than 403 takes a server with the ``websocket.http.response`` extension, or an RSGI server below
+        (`HANDSHAKE_STATUS`); elsewhere it is 403, too.
 
         Raises:
             ValueError: The status is outside 200 to 599.
@@ -315,7 +317,9 @@ class RSGIWebsocketProtocol:
             return
         if self._transport is not None:
             self._pending = [] if self._transport.gone else [{"type": "websocket.close", "code": NORMAL_CLOSURE}]
-        elif status in (None, 403) or "websocket.http.response" not in (self._scope.get("extensions") or ()):
+        elif status in (None, 403) or not {"websocket.http.response", HANDSHAKE_STATUS} & set(
+            self._scope.get("extensions") or ()
+        ):
             self._pending = [{"type": "websocket.close"}]
         else:
             if not 200 <= status <= 599:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.adapters.memory import Headers, Scope
-from velithon_adapters.scope import RSGIHeaders, RSGIScope, asgi_headers, asgi_scope, body_length, parse_address
+from velithon_adapters.scope import (
+    HANDSHAKE_STATUS,
+    RSGIHeaders,
+    RSGIScope,
+    asgi_headers,
+    asgi_scope,
+    body_length,
+    parse_address,
+)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +101,7 @@ def test_websocket_scope(scheme: str, expected: str) -> None:
     assert scope["type"] == "websocket"
     assert scope["scheme"] == expected
     assert scope["subprotocols"] == ["a", "b", "c"]
-    assert scope["extensions"] == {}
+    assert scope["extensions"] == {HANDSHAKE_STATUS: {}}
     assert "method" not in scope
 
 

@@ -199,7 +199,7 @@ def test_an_rsgi_layer_refuses_a_websocket_with_a_response(client: ClientFactory
     with pytest.raises(WebSocketDenialResponse) as denied:
         with client(app).websocket_connect("/ws/4", headers={"x-stop": "rsgi"}):
             pass
-    assert denied.value.status_code in (401, 403)  # RSGI servers: ours is a bridge that knows 403 alone
+    assert denied.value.status_code == 401
 
 
 def test_two_layers_of_one_class_both_run(client: ClientFactory) -> None:
