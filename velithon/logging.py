@@ -16,6 +16,7 @@ import logging
 import logging.config
 import os
 import re
+import warnings
 from datetime import UTC, datetime
 from logging.handlers import BaseRotatingHandler
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -25,6 +26,7 @@ import orjson
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
+    from typing import TextIO
 
 try:
     import fcntl
@@ -42,6 +44,7 @@ __all__ = [
     "TextFormatter",
     "configure_logging",
     "escape_controls",
+    "log_warnings",
 ]
 
 LogFormat = Literal["text", "json"]
@@ -255,6 +258,22 @@ class RotatingFile(BaseRotatingHandler):
     def _unlock_file(self) -> None:
         if fcntl is not None and self.stream is not None:
             fcntl.flock(self.stream, fcntl.LOCK_UN)
+
+
+def log_warnings() -> None:
+    """Let what Python warns of be lines of the log, of the logger `py.warnings`, rather than text on standard error."""
+    warnings.showwarning = _log_warning
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    logging.getLogger("py.warnings").warning("%s:%d: %s: %s", filename, lineno, category.__name__, message)
 
 
 def configure_logging(

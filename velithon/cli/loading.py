@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from velithon.logging import log_warnings
 from velithon_adapters.servers.interface import spoken_by
 
 __all__ = ["AppTarget", "LoadError"]
@@ -29,11 +30,13 @@ class AppTarget:
             the path of a Python file.
         factory: The attribute is a function without parameters that returns the application.
         directory: Where modules are looked for first; the working directory when it is `None`.
+        log_warnings: Whether the process that loads it logs what Python warns of, from the import on.
     """
 
     target: str
     factory: bool = False
     directory: Path | None = None
+    log_warnings: bool = False
     _loaded: Any = field(default=None, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -51,6 +54,8 @@ class AppTarget:
         return self._loaded
 
     def _load(self) -> Any:
+        if self.log_warnings:
+            log_warnings()
         module_name, _, path = self.target.partition(":")
         path = path or "app"
         module = self._import(module_name)

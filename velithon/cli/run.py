@@ -194,7 +194,7 @@ def _serve(name: str, params: dict[str, Any]) -> None:
     from velithon_adapters.servers import ServerConfig, ServerError, runner
 
     module = runner(params["server"])
-    load = AppTarget(name, factory=params["factory"])
+    load = AppTarget(name, factory=params["factory"], log_warnings=True)
     fields = {key: params[key] for key in ServerConfig.__dataclass_fields__ if key in params}
     config = ServerConfig(load=load, name=name, **fields)
     try:
