@@ -24,14 +24,16 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from velithon.application import Velithon
-    from velithon.middleware.errors import Errors
+    from velithon.middleware.errors import Errors, InnerErrors
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
     Responder = Callable[[Request], Awaitable[Any]]
     RSGIApp = Callable[[HTTPScope, HTTPProtocol], Awaitable[None]]
 
 
-def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: Errors | None = None) -> ASGIApp:
+def asgi_face(
+    respond: Responder, otherwise: ASGIApp | None = None, errors: Errors | InnerErrors | None = None
+) -> ASGIApp:
     """Return the ASGI application of a responder.
 
     Args:
@@ -70,7 +72,7 @@ def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: Erro
 def rsgi_face(
     respond: Responder,
     app: Velithon,
-    errors: Errors | None = None,
+    errors: Errors | InnerErrors | None = None,
     make: Callable[[Any, Any, Velithon], RSGIRequest] = RSGIRequest,
 ) -> RSGIApp:
     """Return the RSGI application of a responder, for HTTP.
@@ -159,7 +161,7 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
     return serve
 
 
-async def _failed(request: Request, response: Any, exc: BaseException, errors: Errors | None) -> None:
+async def _failed(request: Request, response: Any, exc: BaseException, errors: Errors | InnerErrors | None) -> None:
     """Unwind what was opened for a request; answer what was raised, or let it go on to the caller."""
     raised = await _unwind(request._stack, exc)
     if errors is None or not isinstance(raised, Exception):
@@ -287,7 +289,7 @@ def request_of(scope: Any, protocol: Any, app: Velithon) -> RSGIRequest:
             return outside
         request = RSGIRequest(scope, protocol, app)
         request.scope = outside.scope
-        if "_body" in outside.__dict__:
+        if hasattr(outside, "_body"):
             request._body = outside._body
         return request
     request = RSGIRequest(scope, protocol, app)

@@ -53,6 +53,7 @@ class Errors:
         self.layer = ExceptionMiddleware(_nothing, handlers=inner, debug=debug)
         self.tables = (self.layer._exception_handlers, self.layer._status_handlers)
         self.pages = ServerErrorMiddleware(_nothing, debug=debug)
+        self.inside = InnerErrors(self)
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """Return `app` behind Starlette's exception layer, with these handlers."""
@@ -97,16 +98,12 @@ class Errors:
             Exception: `exc`, unless a handler answered it.
             RuntimeError: Somebody handles `exc`, but the response was on its way.
         """
-        handled = response is not None and response.inside and self._find(exc) is not None
-        if response is None or not response.started:
-            # A file that is missing, a mounted application: some responses fail only when they are sent.
-            if handled:
-                await send(request, await self.respond(request, exc))
-                return
-            await send(request, await self.server_error(request, exc))
-        elif handled:
-            raise RuntimeError("Caught handled exception, but response already started.") from exc
-        raise exc
+        try:
+            await self.inside.answer(request, exc, response)
+        except Exception as raised:
+            if raised is exc and (response is None or not response.started):
+                await send(request, await self.server_error(request, exc))
+            raise
 
     async def server_error(self, request: Request, exc: Exception) -> Response:
         """Make the 500 response: the traceback in debug mode, else the user's handler's, else plain text."""
@@ -122,6 +119,31 @@ class Errors:
         for hook in request.scope.get(ERROR_HOOKS, ()):
             hook(request, response)
         return response  # type: ignore[no-any-return]
+
+
+class InnerErrors:
+    """What the users' handlers have to say inside a layer, which sees what is sent: an answer, and never the 500."""
+
+    def __init__(self, errors: Errors) -> None:
+        self.errors = errors
+
+    async def answer(self, request: Request, exc: Exception, response: Response | None) -> None:
+        """Send a handler's answer to what was raised while a response was sent: a file may be missing.
+
+        Args:
+            request: What was asked.
+            exc: What was raised.
+            response: The response that failed while it was sent; `None` when there was none yet.
+
+        Raises:
+            Exception: `exc`, unless a handler answered it.
+            RuntimeError: Somebody handles `exc`, but the response was on its way.
+        """
+        if response is None or not response.inside or self.errors._find(exc) is None:
+            raise exc
+        if response.started:
+            raise RuntimeError("Caught handled exception, but response already started.") from exc
+        await send(request, await self.errors.respond(request, exc))
 
 
 async def send(request: Request, response: Response) -> None:

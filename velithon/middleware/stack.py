@@ -51,7 +51,7 @@ class Stack:
         return self.rsgi is None
 
     def rsgi_form(self, app: Velithon) -> RSGIApp:
-        return self.rsgi or rsgi_face(self.respond, app, make=request_of)
+        return self.rsgi or rsgi_face(self.respond, app, app._errors.inside, make=request_of)
 
 
 class Next:
@@ -106,7 +106,7 @@ def build_stack(respond: Responder, otherwise: ASGIApp | None, layers: Iterable[
     Raises:
         RegistrationError: A layer has no form that is known.
     """
-    stack = Stack(respond, asgi_face(respond, otherwise))
+    stack = Stack(respond, asgi_face(respond, otherwise, app._errors.inside))
     for cls, args, kwargs in reversed(list(layers)):
         layer = cls(Next(stack.asgi, stack.rsgi_form(app)), *args, **kwargs)
         stack = _extend(stack, layer, app)
@@ -121,7 +121,8 @@ def _extend(stack: Stack, layer: Any, app: Velithon) -> Stack:
         def respond(request: Request) -> Awaitable[Any]:
             return dispatch(request, call_next)
 
-        return Stack(respond, asgi_face(respond, otherwise=getattr(layer, "dispatch_websocket", stack.asgi)))
+        otherwise = getattr(layer, "dispatch_websocket", stack.asgi)
+        return Stack(respond, asgi_face(respond, otherwise, app._errors.inside))
     asgi, rsgi = forms(layer, app)
     return Stack(capture(asgi), asgi, rsgi)
 
