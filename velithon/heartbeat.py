@@ -112,6 +112,8 @@ class Beating:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        # A task that was cancelled keeps the frames in which it waited, and they the server's end of the connection.
+        self._tasks = []
 
     def _end(self, message: Message) -> None:
         if self._over is None:
