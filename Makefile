@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 # Without warnings, which say nothing that a reader could change; errors are shown.
 QUIET = --quiet --quiet --disable-pip-version-check
 PIP = $(BIN)/python -m pip install $(QUIET)
-PYTEST = $(BIN)/python -m pytest -n auto
+PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
 
 APP ?= examples/quickstart.py:app
 SERVER ?= granian

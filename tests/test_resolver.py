@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Match, Mount, Route
 
+from tests.effort import examples
 from velithon.resolver import Table
 from velithon.routes import Route as OurRoute
 
@@ -74,7 +75,7 @@ def by_walking(table: list[BaseRoute], scope: dict[str, Any]) -> tuple[BaseRoute
     return partial
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(300, 10_000), deadline=None)
 @given(
     table=st.lists(routes(), max_size=12),
     asked=st.lists(

@@ -16,6 +16,7 @@ from benchmarks.core.stages import STAGES, finish
 from benchmarks.report import Report
 from benchmarks.runner import Figures, Results
 from benchmarks.scenarios import SCENARIOS, Scenario
+from tests.effort import FULL
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,12 +65,14 @@ def test_every_stage_is_measured(tmp_path: Path) -> None:
 
 @needs_valgrind
 def test_instructions_are_counted(tmp_path: Path) -> None:
-    """Two counts of the same code differ by less than a regression that is to be seen."""
+    """And two counts of the same code differ by less than a regression that is to be seen: half a minute each."""
     saved = tmp_path / "saved.json"
     arguments = ["--instructions", "--only", "dict"]
-    assert run("benchmarks.core", *arguments, "--save", str(saved)).returncode == 0
-    done = run("benchmarks.core", *arguments, "--baseline", str(saved))
+    done = run("benchmarks.core", *arguments, "--save", str(saved))
     assert done.returncode == 0, done.stdout + done.stderr
+    if FULL:
+        done = run("benchmarks.core", *arguments, "--baseline", str(saved))
+        assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(saved.read_text())["results"]["dict"]["total"] > 1000
 
 
