@@ -149,7 +149,7 @@ class Route(starlette.Route):
             self.model = self._model(endpoint)
 
     def _model(self, call: Callable[..., Any]) -> EndpointModel:
-        model = read_endpoint(call, path=self.path_format, kind="http", dependencies=self.dependencies, name=self.name)
+        model = read_endpoint(call, path=self.path, kind="http", dependencies=self.dependencies, name=self.name)
         read_outcome(model, self.response_options)  # a wrong response model is told here, not by the first request
         return model
 
@@ -334,7 +334,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
 
             if endpoint.dispatch is StarletteWebSocketEndpoint.dispatch:
                 self._class = EndpointClass(
-                    endpoint, path=self.path_format, dependencies=self.dependencies, name=self.name
+                    endpoint, path=self.path, dependencies=self.dependencies, name=self.name
                 )
                 return self._session
         if inspect.isclass(endpoint) or is_asgi(endpoint):
@@ -345,7 +345,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
                 raise RegistrationError(problem, endpoint=endpoint)
             return endpoint  # type: ignore[no-any-return]
         self.model = read_endpoint(
-            endpoint, path=self.path_format, kind="websocket", dependencies=self.dependencies, name=self.name
+            endpoint, path=self.path, kind="websocket", dependencies=self.dependencies, name=self.name
         )
         return self._session
 

@@ -40,11 +40,13 @@ class Pair:
     """Two applications made of one text, ours on both protocols, and a client for each.
 
     Args:
-        name: The name of a text in `apps`.
+        text: A text, or the name of one in `apps`.
     """
 
-    def __init__(self, name: str) -> None:
-        source = (Path(__file__).parent / "apps" / f"{name}.txt").read_text()
+    def __init__(self, text: str | Path) -> None:
+        if isinstance(text, str):
+            text = Path(__file__).parent / "apps" / f"{text}.txt"
+        source = text.read_text()
         theirs, ours = namespaces(source)
         # Of its own, because applications remember what they were asked.
         _, over_rsgi = namespaces(source)
@@ -52,6 +54,7 @@ class Pair:
         self.ours = StarletteTestClient(ours["app"], raise_server_exceptions=False)
         self.over_rsgi = TestClient(over_rsgi["app"], raise_server_exceptions=False, protocol="rsgi")
         self.logs = (theirs.get("log"), ours.get("log"), over_rsgi.get("log"))
+        self.requests: list[Any] = theirs.get("REQUESTS", [])
 
     def same(self, method: str, path: str, **options: Any) -> Any:
         """Send one request to all and compare status, body and headers; return the answer over ASGI."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import lru_cache
@@ -155,7 +156,8 @@ def context(model: EndpointModel, connection: Any) -> EndpointContext:
     place = _place(model.call).copy()
     if model.path:
         method = "WS" if model.kind == "websocket" else connection.method
-        place["path"] = f"{method} {connection.scope.get('root_path', '').rstrip('/')}{model.path}"
+        root_path = connection.scope.get("root_path", "").rstrip("/")
+        place["path"] = f"{method} {root_path}{re.sub(':[^}]*', '', model.path)}"
     return place
 
 
