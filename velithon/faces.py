@@ -146,7 +146,8 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
                     request = RSGIRequest(scope, protocol, app)
                     response = await router.respond(request)
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
-                request = request or RSGIRequest(scope, protocol, app)
+                # Its truth is that of its scope, which would be built for it.
+                request = RSGIRequest(scope, protocol, app) if request is None else request
                 response = await errors.respond(request, exc)
             if not isinstance(response, Response):
                 response = adopt(response, request)
@@ -156,7 +157,8 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
             if response.background is not None or (request is not None and request._opened):
                 await _after(app, request, response)
         except BaseException as exc:  # noqa: BLE001 - answered or raised again there
-            await _failed(request or RSGIRequest(scope, protocol, app), response, exc, errors)
+            request = RSGIRequest(scope, protocol, app) if request is None else request
+            await _failed(request, response, exc, errors)
 
     return serve
 

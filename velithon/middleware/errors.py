@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from starlette._utils import is_async_callable
@@ -154,8 +155,12 @@ async def send(request: Request, response: Response) -> None:
         await response(request.scope, request._receive, request._send)
 
 
+# Looking at a function takes longer than answering a 404 does.
+_is_async = lru_cache(maxsize=1024)(is_async_callable)
+
+
 async def _call(handler: Any, request: Request, exc: Exception) -> Any:
-    if is_async_callable(handler):
+    if _is_async(handler):
         return await handler(request, exc)
     return await run_in_threadpool(handler, request, exc)
 
