@@ -103,7 +103,7 @@ def test_a_shutdown_waits_for_tasks_that_end(name: ServerName, notes: Path) -> N
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_shutdown_abandons_and_names_tasks_that_do_not_end(name: ServerName, notes: Path) -> None:
-    with serve(APP, name, "--workers-kill-timeout", "4", env={"NOTES": str(notes)}) as server:
+    with serve(APP, name, "--workers-kill-timeout", "6", env={"NOTES": str(notes)}) as server:
         with get(server, "/endless"):
             wait_for("started", notes)
         stop(server)
