@@ -7,6 +7,8 @@ application is no faster than its reader. A response that nobody sends lets its 
 from __future__ import annotations
 
 import asyncio
+import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,9 +17,10 @@ from velithon.exceptions import VelithonError
 from velithon.faces import adopt
 from velithon.requests import RSGIRequest
 from velithon.responses import AppResponse, Response, StreamingResponse
+from velithon_adapters.scope import FILE_RANGE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from starlette.types import ASGIApp, Message
 
@@ -49,7 +52,7 @@ class Run:
         if kind == "http.response.start":
             if not self.started.done():
                 self.started.set_result(message)
-        elif kind in ("http.response.body", "http.response.pathsend"):
+        elif kind in ("http.response.body", "http.response.pathsend", FILE_RANGE):
             if self.reading:
                 await self.messages.put(message)
         elif kind == "http.response.debug" and not isinstance(self.request, RSGIRequest):
@@ -86,9 +89,9 @@ class Run:
         """Yield the chunks of the body."""
         try:
             while (message := await self.messages.get()) is not None:
-                if message["type"] == "http.response.pathsend":
-                    async with await anyio.open_file(message["path"], "rb") as file:
-                        while chunk := await file.read(FILE_CHUNK):
+                if message["type"] in ("http.response.pathsend", FILE_RANGE):
+                    async with aclosing(_file(message["path"], message.get("start", 0), message.get("end"))) as chunks:
+                        async for chunk in chunks:
                             yield chunk
                     return
                 if chunk := message.get("body", b""):
@@ -105,6 +108,22 @@ class Run:
         self.reading = False
         while not self.messages.empty():
             self.messages.get_nowait()
+
+
+async def _file(path: str, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
+    """Yield a file from `start` to `end`, the end excluded, or to its own end."""
+    with anyio.CancelScope(shield=True):
+        # Who is cancelled while a thread opens the file would leave it open.
+        file = await anyio.open_file(path, "rb")
+    try:
+        await file.seek(start)
+        left = sys.maxsize if end is None else end - start
+        while left and (chunk := await file.read(min(FILE_CHUNK, left))):
+            left -= len(chunk)
+            yield chunk
+    finally:
+        with anyio.CancelScope(shield=True):
+            await file.aclose()
 
 
 class CapturedResponse(StreamingResponse):

@@ -26,6 +26,7 @@ from velithon.departure import Departure
 from velithon.encoders import has_non_finite
 from velithon_adapters import rsgi
 from velithon_adapters.http import HTTPReceive, HTTPSend, rsgi_headers
+from velithon_adapters.scope import FILE_RANGE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
@@ -420,6 +421,9 @@ class FileResponse(Response, starlette.FileResponse):
     Takes Starlette's arguments.
     """
 
+    # Whether who sends takes a part of a file by its name.
+    sends_ranges = False
+
     def __init__(self, path: Any, status_code: int = 200, *args: Any, **kwargs: Any) -> None:
         self.started = False
         if not args and not kwargs:
@@ -434,6 +438,12 @@ class FileResponse(Response, starlette.FileResponse):
         starlette.FileResponse.__init__(self, path, status_code, *args, **kwargs)
         if self.background is not None:
             claim(self.background)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
+        if send is not None:
+            self.sends_ranges = FILE_RANGE in (scope.get("extensions") or ())
+        await super().__call__(scope, receive, send)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Look at the file and let the server send it; what takes longer is returned to be awaited.
@@ -474,6 +484,7 @@ class FileResponse(Response, starlette.FileResponse):
             "asgi": {"spec_version": "2.4"},
             "extensions": {"http.response.pathsend": {}},
         }
+        self.sends_ranges = True
         background, self.background = self.background, None
         try:
             await starlette.FileResponse.__call__(
@@ -490,13 +501,14 @@ class FileResponse(Response, starlette.FileResponse):
         self, send: Send, start: int, end: int, file_size: int, send_header_only: bool
     ) -> None:
         self.started = True
-        if not isinstance(send, HTTPSend) or send_header_only:
+        if not self.sends_ranges or send_header_only:
             await super()._handle_single_range(send, start, end, file_size, send_header_only)
             return
         headers = MutableHeaders(raw=list(self.raw_headers))
         headers["content-range"] = f"bytes {start}-{end - 1}/{file_size}"
         headers["content-length"] = str(end - start)
-        send.protocol.response_file_range(206, rsgi_headers(headers.raw), str(self.path), start, end)
+        await send({"type": "http.response.start", "status": 206, "headers": headers.raw})
+        await send({"type": FILE_RANGE, "path": str(self.path), "start": start, "end": end})
 
     async def _handle_multiple_ranges(
         self, send: Send, ranges: list[tuple[int, int]], file_size: int, send_header_only: bool

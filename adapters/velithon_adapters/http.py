@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from velithon_adapters import rsgi
 from velithon_adapters.protocol import RSGIProtocol, RSGIStreamTransport, check_status, has_body
+from velithon_adapters.scope import FILE_RANGE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -234,6 +235,8 @@ class HTTPSend:
             await self._body(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.pathsend" and not self.sent:
             self._file(message["path"])
+        elif kind == FILE_RANGE and not self.sent:
+            self._file(message["path"], (message["start"], message["end"]))
         else:
             raise RuntimeError(f"Expected ASGI message 'http.response.body', but got '{kind}'.")
 
@@ -342,13 +345,15 @@ class HTTPSend:
         if not more_body:
             self._done()
 
-    def _file(self, path: Any) -> None:
+    def _file(self, path: Any, part: tuple[int, int] | None = None) -> None:
         self.close()
         self.sent = True
         if self._method == "HEAD" or not has_body(self._status):
             self.protocol.response_empty(self._status, self._headers)
-        else:
+        elif part is None:
             self.protocol.response_file(self._status, self._headers, os.fspath(path))
+        else:
+            self.protocol.response_file_range(self._status, self._headers, os.fspath(path), *part)
         self._done()
 
     def _done(self) -> None:

@@ -10,7 +10,16 @@ if TYPE_CHECKING:
 
     from velithon_adapters.rsgi import Headers, Scope
 
-__all__ = ["HANDSHAKE_STATUS", "RSGIHeaders", "RSGIScope", "asgi_headers", "asgi_scope", "body_length", "parse_address"]
+__all__ = [
+    "FILE_RANGE",
+    "HANDSHAKE_STATUS",
+    "RSGIHeaders",
+    "RSGIScope",
+    "asgi_headers",
+    "asgi_scope",
+    "body_length",
+    "parse_address",
+]
 
 # RFC 3986 3.3: what may stand in a path unquoted, besides what `quote` never touches.
 _PATH_SAFE = "/:@!$&'()*+,;="
@@ -18,6 +27,10 @@ _HTTP_VERSIONS = {"1": "1.0"}
 
 # Our own ASGI extension: a refused handshake's status is sent, as with ``websocket.http.response``, but nothing else.
 HANDSHAKE_STATUS = "velithon.handshake_status"
+
+# Our own ASGI extension: instead of a body, one message of this type has the server send a part of the file ``path``,
+# from ``start`` to ``end``, which is excluded. ``http.response.pathsend`` only knows whole files.
+FILE_RANGE = "velithon.response.file_range"
 
 
 def parse_address(address: str) -> tuple[str, int] | None:
@@ -78,9 +91,11 @@ def asgi_scope(scope: Scope, *, state: dict[str, Any] | None = None, root_path: 
     Args:
         scope: The scope that the server gave.
         state: The lifespan's state, which is used as it is given: hand over a copy. Left out when ``None``.
-        root_path: What a proxy took off the front of the path. It is put back, as Uvicorn does.
+        root_path: What a proxy took off the front of the path. It is put back, as Uvicorn does, where it is not there.
     """
-    path = root_path + scope.path
+    path = scope.path
+    if root_path and path != root_path and not path.startswith(root_path + "/"):
+        path = root_path + path
     server = scope.server
     asgi: dict[str, Any] = {
         "type": "http",
@@ -99,7 +114,7 @@ def asgi_scope(scope: Scope, *, state: dict[str, Any] | None = None, root_path: 
     }
     if scope.proto == "http":
         asgi["method"] = scope.method
-        asgi["extensions"] = {"http.response.pathsend": {}}
+        asgi["extensions"] = {"http.response.pathsend": {}, FILE_RANGE: {}}
     else:
         asgi["type"] = "websocket"
         asgi["asgi"]["spec_version"] = "2.4"

@@ -6,6 +6,7 @@ import pytest
 
 from tests.adapters.memory import Headers, Scope
 from velithon_adapters.scope import (
+    FILE_RANGE,
     HANDSHAKE_STATUS,
     RSGIHeaders,
     RSGIScope,
@@ -54,7 +55,7 @@ def test_http_scope_has_every_key_of_the_asgi_specification() -> None:
         "headers": [(b"host", b"example.org"), (b"x-a", b"1"), (b"x-a", b"2")],
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 8000),
-        "extensions": {"http.response.pathsend": {}},
+        "extensions": {"http.response.pathsend": {}, FILE_RANGE: {}},
         "state": state,
     }
     assert asgi_scope(scope, state=state)["state"] is state

@@ -1,5 +1,6 @@
 """Files as they are sent behind layers of every form."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from velithon import Middleware, Velithon
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests import Request
 from velithon.responses import FileResponse, PlainTextResponse, Response
+from velithon.staticfiles import StaticFiles
 
 
 class Passes(BaseHTTPMiddleware):
@@ -51,3 +53,29 @@ def test_a_file_that_fails_while_it_is_sent_reaches_its_handler(
 
     answer = client(app, raise_server_exceptions=False).get("/file")
     assert (answer.status_code, answer.text) == (410, "gone")
+
+
+@pytest.mark.parametrize("layers", [[], [Passes], [Plain], [Guides], [Guides, Plain, Passes], [Plain, Passes, Guides]])
+@pytest.mark.parametrize("path", ["/static/a.bin", "/file"])
+def test_ranges_are_whole_behind_every_kind_of_layer(
+    client: ClientFactory, layers: list[Any], path: str, tmp_path: Path
+) -> None:
+    content = bytes(range(256)) * 4000
+    (tmp_path / "a.bin").write_bytes(content)
+    app = Velithon(middleware=[Middleware(layer) for layer in layers])
+    app.mount("/static", StaticFiles(directory=tmp_path))
+
+    @app.get("/file")
+    async def file() -> Response:
+        return FileResponse(tmp_path / "a.bin")
+
+    c = client(app)
+    for first, last in ((3, 5), (0, 0), (700_001, 1_023_999), (0, 1_023_999)):
+        part = c.get(path, headers={"range": f"bytes={first}-{last}"})
+        assert (part.status_code, part.content == content[first : last + 1]) == (206, True)
+        assert part.headers["content-range"] == f"bytes {first}-{last}/{len(content)}"
+        assert part.headers["content-length"] == str(last - first + 1)
+        assert c.head(path, headers={"range": f"bytes={first}-{last}"}).status_code == 206
+    several = c.get(path, headers={"range": "bytes=0-1,5-6"})
+    assert several.headers["content-type"].startswith("multipart/byteranges")
+    assert c.get(path).content == content
