@@ -395,7 +395,15 @@ class Velithon(Verbs, Starlette):
         """Add a WebSocket route; see `WebSocketRoute` for the arguments and `WebSocketOptions` for the options."""
         self.router.add_api_websocket_route(path, endpoint, name, **options)
 
-    add_websocket_route = add_api_websocket_route
+    def add_websocket_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        name: str | None = None,
+        **options: Unpack[WebSocketOptions],
+    ) -> None:
+        """Add a WebSocket route for a function, a `WebSocketEndpoint` class or an ASGI application."""
+        self.router.add_websocket_route(path, endpoint, name, **options)
 
     def include_router(
         self,

@@ -84,3 +84,44 @@ def is_asgi(endpoint: Any) -> bool:
         return list(inspect.signature(endpoint).parameters)[:3] == ["scope", "receive", "send"]
     except (TypeError, ValueError):
         return False
+
+
+def of_connection(endpoint: Callable[..., Any], path: str, annotation: type) -> Callable[..., Any]:
+    """Return an endpoint in Starlette's form, `async endpoint(anything)`, with its parameter annotated.
+
+    Args:
+        endpoint: Returned as it is when it has another form: several parameters, or one that says what it wants.
+        path: The route's path, whose parameters are no connections.
+        annotation: What Starlette calls it with.
+    """
+    if not inspect.isroutine(endpoint):
+        return endpoint
+    parameters = [*inspect.signature(endpoint).parameters.values()]
+    if len(parameters) != 1:
+        return endpoint
+    (parameter,) = parameters
+    if (
+        parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        or parameter.default is not parameter.empty
+        or parameter.annotation is not parameter.empty
+        or "{" + parameter.name in path
+    ):
+        return endpoint
+    call: Callable[..., Any]
+    if inspect.iscoroutinefunction(endpoint):
+
+        @functools.wraps(endpoint)
+        async def call(connection: Any) -> Any:
+            return await endpoint(connection)
+
+    else:
+
+        @functools.wraps(endpoint)
+        def call(connection: Any) -> Any:
+            return endpoint(connection)
+
+    kind = parameter.POSITIONAL_OR_KEYWORD
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter("connection", kind, annotation=annotation)]
+    )
+    return call

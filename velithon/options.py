@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = [
     "AppOptions",
     "RouteOptions",
+    "Shared",
+    "SharedList",
+    "SharedMapping",
     "SharedOptions",
     "WebSocketOptions",
     "check_options",
@@ -141,7 +144,8 @@ def join_options(outer: RouteOptions, inner: RouteOptions) -> RouteOptions:
     given: dict[str, Any] = dict(outer)
     for name, value in given.items():
         if name not in joined:
-            joined[name] = value
+            # A copy, because the router's own may grow.
+            joined[name] = value.copy() if isinstance(value, list | dict) else value
         elif name in _JOINED:
             joined[name] = _JOINED[name](value, joined[name])
         elif name in _FALLBACK and isinstance(joined[name], DefaultPlaceholder):
@@ -163,3 +167,44 @@ def check_options(where: str, options: Any, known: type) -> None:
     unknown = options.keys() - known.__optional_keys__  # type: ignore[attr-defined]
     if unknown:
         raise TypeError(f"{where}() got unknown options: {', '.join(sorted(unknown))}.")
+
+
+class Shared:
+    """What the routes of a router share, as an attribute of it.
+
+    Args:
+        name: The option.
+        default: Its value where nobody chose one.
+    """
+
+    def __init__(self, name: str, default: Any = None) -> None:
+        self.name = name
+        self.default = default
+
+    def __get__(self, router: Any, owner: type) -> Any:
+        if router is None:
+            return self
+        return router.shared.get(self.name, self.default)
+
+    def __set__(self, router: Any, value: Any) -> None:
+        router.shared[self.name] = value
+
+
+class SharedList(Shared):
+    """A list that may be added to."""
+
+    make: Callable[[], Any] = list
+
+    def __get__(self, router: Any, owner: type) -> Any:
+        if router is None:
+            return self
+        shared: dict[str, Any] = router.shared
+        if shared.get(self.name) is None:
+            shared[self.name] = self.make()
+        return shared[self.name]
+
+
+class SharedMapping(SharedList):
+    """A mapping that may be added to."""
+
+    make = dict

@@ -10,10 +10,14 @@ from starlette.datastructures import URL
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from velithon.datastructures import Default
+from velithon.endpoint import of_connection
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces import asgi_face
 from velithon.options import (
     RouteOptions,
+    Shared,
+    SharedList,
+    SharedMapping,
     SharedOptions,
     WebSocketOptions,
     check_options,
@@ -35,10 +39,10 @@ from velithon.routes import (
     WebSocketRoute,
     generate_unique_id,
 )
+from velithon.websocket import WebSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-    from enum import Enum
 
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
@@ -90,7 +94,12 @@ class Verbs:
         self, path: str, methods: Collection[str] | None = None, **options: Unpack[RouteOptions]
     ) -> Callable[[F], F]:
         """Return the decorator that adds a route for `methods` (`GET` by default)."""
-        return self.api_route(path, methods=methods, **options)
+
+        def decorator(endpoint: F) -> F:
+            self.add_route(path, endpoint, methods, **options)
+            return endpoint
+
+        return decorator
 
     def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Add a `GET` route, which answers `HEAD` too."""
@@ -124,6 +133,16 @@ class Verbs:
         """Add a `TRACE` route."""
         return self.api_route(path, methods=["TRACE"], **options)
 
+    def add_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        methods: Collection[str] | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
+        raise NotImplementedError
+
     def add_api_websocket_route(
         self,
         path: str,
@@ -132,6 +151,16 @@ class Verbs:
         **options: Unpack[WebSocketOptions],
     ) -> None:
         """Add a WebSocket route; see `WebSocketRoute` for the arguments and `WebSocketOptions` for the options."""
+        raise NotImplementedError
+
+    def add_websocket_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        name: str | None = None,
+        **options: Unpack[WebSocketOptions],
+    ) -> None:
+        """Add a WebSocket route for a function, a `WebSocketEndpoint` class or an ASGI application."""
         raise NotImplementedError
 
     def websocket(
@@ -148,7 +177,19 @@ class Verbs:
 
         return decorator
 
-    websocket_route = websocket
+    def websocket_route(
+        self,
+        path: str,
+        name: str | None = None,
+        **options: Unpack[WebSocketOptions],
+    ) -> Callable[[F], F]:
+        """Return the decorator that adds a WebSocket route; see `WebSocketOptions` for the options."""
+
+        def decorator(endpoint: F) -> F:
+            self.add_websocket_route(path, endpoint, name, **options)
+            return endpoint
+
+        return decorator
 
 
 class Router(Verbs, starlette.Router):
@@ -187,19 +228,12 @@ class Router(Verbs, starlette.Router):
             raise RegistrationError(f"A router's prefix starts with '/' and does not end with it: got {prefix!r}.")
         check_options("Router", options, SharedOptions)
         self._table: Table | None = None
-        self.provider = dependency_overrides_provider
+        self.dependency_overrides_provider = dependency_overrides_provider
         super().__init__(redirect_slashes=redirect_slashes, default=default, lifespan=lifespan)
         self.prefix = prefix
         self.shared = cast("RouteOptions", dict(options))
         if default_response_class is not None:
             self.shared["response_class"] = default_response_class
-        self.default_response_class = self.shared.get("response_class", Default(JSONResponse))
-        self.tags: list[str | Enum] = list(options.get("tags") or ())
-        self.dependencies = list(options.get("dependencies") or ())
-        self.responses = options.get("responses") or {}
-        self.callbacks = options.get("callbacks") or []
-        self.deprecated = options.get("deprecated")
-        self.include_in_schema = options.get("include_in_schema", True)
         self.route_class = route_class
         self.on_startup = Handlers(on_startup or ())
         self.on_shutdown = Handlers(on_shutdown or ())
@@ -213,6 +247,20 @@ class Router(Verbs, starlette.Router):
         for route in routes or ():
             self.add_existing(route)
 
+    # -- what the routes share: a change counts for the routes that are added or included after it -----------------
+
+    tags = SharedList("tags")
+    dependencies = SharedList("dependencies")
+    callbacks = SharedList("callbacks")
+    responses = SharedMapping("responses")
+    deprecated = Shared("deprecated")
+    include_in_schema = Shared("include_in_schema", True)
+    default_response_class = Shared("response_class", Default(JSONResponse))
+    generate_unique_id_function = Shared("generate_unique_id_function", Default(generate_unique_id))
+    strict_content_type = Shared("strict_content_type", Default(True))
+    max_body_size = Shared("max_body_size")
+    form_limits = Shared("form_limits")
+
     # -- adding ---------------------------------------------------------------------------------------------------
 
     def add_api_route(
@@ -221,11 +269,13 @@ class Router(Verbs, starlette.Router):
         endpoint: Callable[..., Any],
         *,
         methods: Collection[str] | None = None,
+        route_class_override: type[Route] | None = None,
         **options: Unpack[RouteOptions],
     ) -> None:
-        """Add a route; see `Route` for the arguments and `RouteOptions` for the options."""
+        """Add a route, of another class if one is given; see `Route` and `RouteOptions` for the other arguments."""
         joined = join_options(self.shared, options)
-        self._add(self.route_class(self.prefix + path, endpoint, methods=methods, **joined))
+        route_class = route_class_override or self.route_class
+        self._add(route_class(self.prefix + path, endpoint, methods=methods, **joined))
 
     def add_route(  # type: ignore[override]  # name and include_in_schema are among the options
         self,
@@ -234,8 +284,11 @@ class Router(Verbs, starlette.Router):
         methods: Collection[str] | None = None,
         **options: Unpack[RouteOptions],
     ) -> None:
-        """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
-        self.add_api_route(path, endpoint, methods=methods, **options)
+        """Add a route for a function, an `HTTPEndpoint` class or an ASGI application.
+
+        A function whose only parameter says nothing of itself gets the request, whatever the parameter's name is.
+        """
+        self.add_api_route(path, of_connection(endpoint, path, Request), methods=methods, **options)
 
     def add_api_websocket_route(
         self,
@@ -253,7 +306,18 @@ class Router(Verbs, starlette.Router):
         )
         self._add(route)
 
-    add_websocket_route = add_api_websocket_route
+    def add_websocket_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        name: str | None = None,
+        **options: Unpack[WebSocketOptions],
+    ) -> None:
+        """Add a WebSocket route for a function, a `WebSocketEndpoint` class or an ASGI application.
+
+        A function whose only parameter says nothing of itself gets the WebSocket, whatever the parameter's name is.
+        """
+        self.add_api_websocket_route(path, of_connection(endpoint, path, WebSocket), name, **options)
 
     def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
         """Serve an ASGI application under a path."""
@@ -321,10 +385,12 @@ class Router(Verbs, starlette.Router):
         elif isinstance(route, starlette.Mount):
             added = type(route)(prefix + route.path, app=route.app, name=route.name)
         elif isinstance(route, starlette.WebSocketRoute):
-            added = WebSocketRoute(prefix + route.path, route.endpoint, name=route.name)
+            endpoint = of_connection(route.endpoint, route.path, WebSocket)
+            added = WebSocketRoute(prefix + route.path, endpoint, name=route.name)
         elif isinstance(route, starlette.Route):
             joined = join_options(context, {"name": route.name, "include_in_schema": route.include_in_schema})
-            added = Route(prefix + route.path, route.endpoint, methods=route.methods, **joined)
+            endpoint = of_connection(route.endpoint, route.path, Request)
+            added = Route(prefix + route.path, endpoint, methods=route.methods, **joined)
         else:
             added = route
         self._add(added)
@@ -341,23 +407,23 @@ class Router(Verbs, starlette.Router):
 
     def _adopt(self, route: BaseRoute) -> None:
         """Tell a route the application that it belongs to, once that is known."""
-        if self.provider is None:
+        if self.dependency_overrides_provider is None:
             return
         if isinstance(route, Route | WebSocketRoute):
             # Not before a route belongs to an application: webhooks have names for paths, callbacks expressions.
             if not route.path.startswith("/"):
                 problem = f"The path of a route starts with '/': got {route.path!r}."
                 raise RegistrationError(problem, endpoint=route.endpoint)
-            route._provider = self.provider
+            route._provider = self.dependency_overrides_provider
             # What was built was built for nobody.
             route.__dict__.pop("respond", None)
             route.__dict__.pop("bare", None)
         elif isinstance(route, starlette.Mount | starlette.Host) and isinstance(route.app, Router):
-            route.app.belong_to(self.provider)
+            route.app.belong_to(self.dependency_overrides_provider)
 
     def belong_to(self, app: Velithon) -> None:
         """Make `app` the application of this router and of the routers mounted in it."""
-        self.provider = app
+        self.dependency_overrides_provider = app
         for route in self.routes:
             self._adopt(route)
 

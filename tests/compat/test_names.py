@@ -1,0 +1,187 @@
+"""What FastAPI has can be imported here and called with the same arguments; what is missing is listed, and why."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import fastapi
+import pytest
+
+import velithon
+from velithon import options as velithon_options
+from velithon import params as velithon_params
+from velithon import routing
+
+NO_NAMESAKE = {
+    "_body_limit": "private",
+    "_compat": "private",
+    "_form_limits": "private",
+    "__main__": "`python -m velithon` is there",
+    "cli": "the `velithon` command is another one",
+    "dependencies": "how FastAPI resolves dependencies; the model of a route is `route.model`",
+    "telemetry": "an application that is given `telemetry` raises TypeError: layers report to what observes it",
+    "middleware.asyncexitstack": "how FastAPI closes its resources",
+}
+
+
+def modules() -> list[str]:
+    """Return the names of FastAPI's modules below the package."""
+    found = [module.name.removeprefix("fastapi.") for module in pkgutil.walk_packages(fastapi.__path__, "fastapi.")]
+    return [name for name in found if not any(name == no or name.startswith(f"{no}.") for no in NO_NAMESAKE)]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_modules(name: str) -> None:
+    """Every public module has its namesake."""
+    importlib.import_module(f"velithon.{name}")
+
+
+PUBLIC = [
+    ("", "BackgroundTasks Depends Body Cookie File Form Header HTTPException Path Query Request Response Security"),
+    ("", "UploadFile WebSocket WebSocketDisconnect WebSocketException APIRouter status"),
+    ("types", "DecoratedCallable IncEx UnionType ModelNameMap DependencyCacheKey"),
+    ("utils", "generate_unique_id is_body_allowed_for_status_code get_value_or_default deep_dict_update"),
+    ("utils", "get_path_param_names"),
+    ("logger", "logger"),
+    ("openapi.utils", "get_openapi"),
+    ("routing", "APIRoute APIRouter APIWebSocketRoute Mount"),
+    ("applications", "FastAPI"),
+]
+
+
+@pytest.mark.parametrize(("module", "names"), PUBLIC)
+def test_names(module: str, names: str) -> None:
+    """What is imported by name is there under that name; the application has its own."""
+    ours = importlib.import_module(f"velithon.{module}".rstrip("."))
+    theirs = importlib.import_module(f"fastapi.{module}".rstrip("."))
+    for name in names.split():
+        assert hasattr(theirs, name)
+        assert hasattr(ours, name.replace("FastAPI", "Velithon"))
+
+
+def accepted(function: Callable[..., Any]) -> set[str]:
+    """Return the names of the arguments, those of `**options: Unpack[...]` among them."""
+    names: set[str] = set()
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not parameter.VAR_KEYWORD:
+            names.add(name)
+        elif "Unpack" in str(parameter.annotation):
+            options = str(parameter.annotation).rpartition("Unpack[")[2].rstrip("]").rpartition(".")[2]
+            holder: Any = next(place for place in (velithon_options, velithon_params) if hasattr(place, options))
+            names |= set(get_type_hints_of(getattr(holder, options)))
+    return names
+
+
+def get_type_hints_of(options: Any) -> frozenset[str]:
+    """Return the keys of a TypedDict."""
+    return frozenset(options.__optional_keys__ | options.__required_keys__)
+
+
+NOT_TAKEN = {
+    "Velithon.__init__": {"telemetry"},
+    "Velithon.add_route": {"route"},
+    "APIRoute": {"dependency_overrides_provider"},
+    "APIWebSocketRoute": {"dependency_overrides_provider"},
+    "APIRouter.add_event_handler": {"func"},
+    "UJSONResponse": {"args", "kwargs"},
+    "ORJSONResponse": {"args", "kwargs"},
+}
+"""Positional everywhere, or the framework's own business."""
+INTERNAL = {"Velithon": {"frontend"}, "APIRouter": {"frontend", "matches", "handle"}}
+
+
+def methods(cls: type, kind: str) -> list[tuple[str, str]]:
+    return [(kind, name) for name in dir(cls) if not name.startswith("_") and callable(getattr(cls, name))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("Velithon", "__init__"), ("APIRouter", "__init__")]
+    + methods(fastapi.FastAPI, "Velithon")
+    + methods(fastapi.APIRouter, "APIRouter"),
+)
+def test_methods_take_the_same_arguments(kind: str, name: str) -> None:
+    """Of applications and routers."""
+    theirs = fastapi.FastAPI if kind == "Velithon" else fastapi.APIRouter
+    ours = getattr(velithon, kind)
+    if name in INTERNAL[kind]:
+        assert not hasattr(ours, name)
+        return
+    missing = accepted(getattr(theirs, name)) - accepted(getattr(ours, name))
+    assert missing <= NOT_TAKEN.get(f"{kind}.{name}", set()) | {"args", "kwargs"}
+
+
+FUNCTIONS = [
+    (module, name)
+    for module, names in {
+        "": "Body Cookie Depends File Form Header Path Query Security HTTPException WebSocketException UploadFile",
+        "routing": "APIRoute APIWebSocketRoute",
+        "encoders": "jsonable_encoder",
+        "sse": "EventSourceResponse ServerSentEvent format_sse_event",
+        "openapi.utils": "get_openapi",
+        "openapi.docs": "get_swagger_ui_html get_redoc_html get_swagger_ui_oauth2_redirect_html",
+        "security": "APIKeyCookie APIKeyHeader APIKeyQuery HTTPBasic HTTPBearer HTTPDigest OAuth2 SecurityScopes"
+        " OAuth2AuthorizationCodeBearer OAuth2PasswordBearer OAuth2PasswordRequestForm OpenIdConnect"
+        " OAuth2PasswordRequestFormStrict",
+        "exceptions": "RequestValidationError ResponseValidationError WebSocketRequestValidationError",
+        "responses": "UJSONResponse ORJSONResponse",
+    }.items()
+    for name in names.split()
+]
+
+
+@pytest.mark.parametrize(("module", "name"), FUNCTIONS)
+def test_functions_and_classes_take_the_same_arguments(module: str, name: str) -> None:
+    """By keyword, and by position as far as FastAPI takes them by position."""
+    ours = getattr(importlib.import_module(f"velithon.{module}".rstrip(".")), name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = getattr(importlib.import_module(f"fastapi.{module}".rstrip(".")), name)
+    assert accepted(theirs) - accepted(ours) <= NOT_TAKEN.get(name, set())
+    expected, found = positional(theirs), positional(ours)
+    assert found[: len(expected)] == expected
+
+
+def positional(function: Callable[..., Any]) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+
+
+def test_what_applications_routers_and_routes_know() -> None:
+    """Attributes that packages read."""
+    theirs, ours = fastapi.FastAPI(), velithon.Velithon()
+    for app in (theirs, ours):
+        app.get("/")(lambda: 1)
+        app.websocket("/ws")(lambda websocket: None)
+    assert public(theirs) - public(ours) <= {"frontend", "telemetry"}
+    assert public(theirs.router) - public(ours.router) <= {"frontend", "handle", "matches"}
+    fields = {"response_field", "response_fields", "body_field", "dependant", "dependency_overrides_provider"}
+    streams = {"is_json_stream", "is_sse_stream", "stream_item_field", "stream_item_type"}
+    assert public(theirs.routes[-2]) - public(ours.routes[-2]) <= fields | streams
+    assert public(theirs.routes[-1]) - public(ours.routes[-1]) <= fields
+
+
+def public(item: object) -> set[str]:
+    return {name for name in dir(item) if not name.startswith("_")}
+
+
+def test_telemetry_is_refused() -> None:
+    """Nothing is accepted and ignored."""
+    with pytest.raises(TypeError, match="telemetry"):
+        velithon.Velithon(telemetry=True)  # type: ignore[call-arg]
+
+
+def test_the_overriding_route_class() -> None:
+    """One route of a router may have a class of its own."""
+
+    class Own(routing.APIRoute):
+        pass
+
+    router = velithon.APIRouter()
+    router.add_api_route("/", lambda: 1, route_class_override=Own)
+    assert type(router.routes[0]) is Own
