@@ -225,6 +225,7 @@ def test_a_changed_file_is_served_after_a_reload(directory: Path, options: list[
     log = ["--log-to-file", "--log-level", "DEBUG"]
     with velithon_run(directory, "shop:app", "--reload", *log, *options, workers=number) as run:
         assert int(get(run)) > 0
+        until(lambda: _watches(run.process.pid), "the files are watched")
         shop.write_text(SHOP.replace("return os.getpid()", "return 'changed'"))
         until(lambda: get(run) == '"changed"', "the change is served")
         shop.write_text("this is no Python")
@@ -245,6 +246,12 @@ def test_workers_do_not_outlive_their_parent(directory: Path, options: list[str]
         run.wait()
         until(lambda: _gone(worker), "the worker is gone")
         until(lambda: _free(run.port), "the port is free")
+
+
+def _watches(process: int) -> bool:
+    """Whether a process has begun to watch files, where the system tells; workers may be ready before."""
+    descriptors = Path(f"/proc/{process}/fdinfo")
+    return not descriptors.parent.exists() or any("inotify wd" in file.read_text() for file in descriptors.iterdir())
 
 
 def _free(port: int) -> bool:

@@ -46,6 +46,22 @@ def test_an_example_is_the_guides_code(name: str) -> None:
     assert len(ast.parse("\n".join(heading)).body) == 1, "the heading is more than a docstring and comments"
 
 
+# What `make test` was given is not for the `make run` in here.
+OF_MAKE = {
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MAKEOVERRIDES",
+    "MFLAGS",
+    "APP",
+    "ARGS",
+    "HOST",
+    "PORT",
+    "PYTHON",
+    "SERVER",
+    "VENV",
+}
+
+
 @contextmanager
 def started(command: list[str], directory: Path, output: Path) -> Generator[str, None, None]:
     """Run a command that serves on a free port, in a group of its own.
@@ -59,7 +75,11 @@ def started(command: list[str], directory: Path, output: Path) -> Generator[str,
             stdout=file,
             stderr=file,
             cwd=directory,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                **{name: value for name, value in os.environ.items() if name not in OF_MAKE},
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             start_new_session=True,
         )
     try:
