@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import partial
 from types import UnionType
-from typing import Annotated, Any, ForwardRef, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
@@ -163,9 +163,13 @@ def signature_of(call: Any) -> inspect.Signature:
         call: A function, class, instance with `__call__`, partial, or wrapped callable.
     """
     try:
-        return inspect.signature(call, eval_str=True)
+        signature = inspect.signature(call, eval_str=True)
     except NameError:
         signature = inspect.signature(call)
+    # Where all annotations are text, a quoted one is still text after one evaluation; others hold text inside.
+    found = [parameter.annotation for parameter in signature.parameters.values()]
+    if not any(map(_is_open, found)) and not _is_open(signature.return_annotation):
+        return signature
     names = _Names(call)
     parameters = [
         parameter.replace(annotation=_evaluate(parameter.annotation, names))
@@ -197,13 +201,38 @@ class _Names(dict[str, Any]):
             frame = frame.f_back  # type: ignore[assignment]
 
 
+def _is_open(annotation: Any) -> bool:
+    """Tell whether an annotation is, or holds, text that names a type."""
+    if isinstance(annotation, str | ForwardRef):
+        return True
+    args = get_args(annotation)
+    if not args or get_origin(annotation) is Literal:
+        return False
+    if get_origin(annotation) is Annotated:
+        return _is_open(args[0])
+    return any(_is_open(item) for arg in args for item in (arg if isinstance(arg, list) else (arg,)))
+
+
 def _evaluate(annotation: Any, names: dict[str, Any]) -> Any:
-    if not isinstance(annotation, str):
+    while isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, names)  # the same evaluation that `inspect.signature(eval_str=True)` does
+        except NameError:
+            return ForwardRef(annotation)
+    if not _is_open(annotation):
         return annotation
     try:
-        return eval(annotation, names)  # the same evaluation that `inspect.signature(eval_str=True)` does
+        # What stands inside other annotations; pydantic would look for the names elsewhere.
+        return get_type_hints(_Holder(annotation), names, include_extras=True)["held"]
     except NameError:
-        return ForwardRef(annotation)
+        return annotation
+
+
+class _Holder:
+    """Something annotated, as `typing.get_type_hints` takes it."""
+
+    def __init__(self, annotation: Any) -> None:
+        self.__annotations__ = {"held": annotation}
 
 
 def unpartial(call: Any) -> Any:
