@@ -8,7 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import AfterValidator, BaseModel, WithJsonSchema
 from starlette.routing import Route as StarletteRoute
 
-from velithon import Depends, HTTPException, Query, Velithon
+from velithon import Depends, HTTPException, Path, Query, Request, Velithon
 from velithon.endpoint import HTTPEndpoint
 from velithon.exceptions import RegistrationError
 from velithon.openapi.models import OpenAPI
@@ -147,6 +147,40 @@ def test_each_method_of_a_class_is_an_operation() -> None:
     assert delete["description"] == "Things, all of them."
     assert delete["operationId"] == "Thing_things__thing_id__delete"
     assert "_request" not in str(app.openapi())
+
+
+def test_a_class_need_not_declare_what_its_path_holds() -> None:
+    """A method may read `request.path_params`: OpenAPI asks that every parameter of a path is declared."""
+
+    class Shelf(HTTPEndpoint):
+        async def get(self, request: Request) -> str:
+            return str(request.path_params["shelf_id"])
+
+        async def put(self, shelf_id: int, hidden: Annotated[str, Path(alias="key")]) -> str:
+            return f"{shelf_id}{hidden}"
+
+    app = Velithon()
+    app.add_route("/shelves/{shelf_id}/{key}", Shelf)
+    app.add_route("/more/{a:int}/{b:uuid}/{c:float}/{d:path}", Shelf, methods=["GET"])
+
+    get = operation(app, "/shelves/{shelf_id}/{key}")
+    assert get["parameters"] == [
+        {"name": "shelf_id", "in": "path", "required": True, "schema": {"type": "string", "title": "Shelf Id"}},
+        {"name": "key", "in": "path", "required": True, "schema": {"type": "string", "title": "Key"}},
+    ]
+    assert list(get["responses"]) == ["200"]
+    put = operation(app, "/shelves/{shelf_id}/{key}", "put")
+    assert [(one["name"], one["schema"]["type"]) for one in put["parameters"]] == [
+        ("shelf_id", "integer"),
+        ("key", "string"),
+    ]
+    path = next(path for path in app.openapi()["paths"] if path.startswith("/more"))
+    assert [one["schema"]["type"] for one in operation(app, path)["parameters"]] == [
+        "integer",
+        "string",
+        "number",
+        "string",
+    ]
 
 
 def test_metadata_of_add_route_stands_above_docstrings() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from starlette.convertors import Convertor, FloatConvertor, IntegerConvertor, UUIDConvertor
 
 from velithon.encoders import jsonable_encoder
 from velithon.signature.annotations import unwrapped
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
     from velithon.openapi.definitions import Definitions
     from velithon.signature.model import DependencyModel
 
+_TEXT = {"type": "string"}
+_CONVERTED: dict[type[Convertor[Any]], dict[str, Any]] = {
+    IntegerConvertor: {"type": "integer", "minimum": 0},
+    FloatConvertor: {"type": "number", "minimum": 0},
+    UUIDConvertor: {"type": "string", "format": "uuid"},
+}
 _PLACES = ("path", "query", "header", "cookie")
 
 
@@ -92,6 +100,28 @@ def parameters_of(found: Survey, definitions: Definitions) -> list[dict[str, Any
                 if parameter["required"]:
                     required[key] = parameter
     return list({**described, **required}.values())
+
+
+def template_parameters(found: Survey, convertors: Mapping[str, Convertor[Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the parameters of a path that no signature declares: the endpoint reads them from the request.
+
+    Args:
+        found: What signatures declare.
+        convertors: Name -> what the path converts it with.
+    """
+    declared = {
+        aliases(parameter, convert_underscores=False)[0][0]
+        for group in found.groups["path"]
+        for parameter in _flat(group)
+    }
+    for name, convertor in convertors.items():
+        if name not in declared:
+            schema = next((found for kind, found in _CONVERTED.items() if isinstance(convertor, kind)), _TEXT)
+            yield {"name": name, "in": "path", "required": True, "schema": dict(schema, title=_title(name))}
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").title()
 
 
 def _described(place: str, parent: Field, definitions: Definitions) -> Iterator[dict[str, Any]]:

@@ -70,6 +70,11 @@ class DocumentedRoute:
         return [item for item in found if item is not None]
 
     @property
+    def is_class(self) -> bool:
+        """Whether the endpoint is a class."""
+        return self.route.model is None
+
+    @property
     def endpoint_name(self) -> str:
         """The endpoint's name, for messages."""
         return getattr(self.route.endpoint, "__name__", "<unnamed_endpoint>")

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from velithon.encoders import jsonable_encoder
 from velithon.openapi.constants import METHODS_WITH_BODY, REF_PREFIX
 from velithon.openapi.definitions import Definitions
-from velithon.openapi.parameters import flat_fields, parameters_of, security_of, survey
+from velithon.openapi.parameters import flat_fields, parameters_of, security_of, survey, template_parameters
 from velithon.openapi.responses import add_responses
 from velithon.openapi.routes import DocumentedRoute, documented_routes
 
@@ -140,6 +140,9 @@ class _Writer:
         schemes, security = security_of(found)
         self.security_schemes.update(schemes)
         parameters = parameters_of(found, self.definitions)
+        if route.is_class:
+            # FastAPI, which has no class endpoints, leaves those of functions out.
+            parameters.extend(template_parameters(found, route.param_convertors))
         path = {}
         for method in route.methods:
             operation = self._metadata(route)
