@@ -24,6 +24,7 @@ from velithon.concurrency import iterate_in_threadpool
 from velithon.datastructures import ResponseHeaders, checked_header
 from velithon.departure import Departure
 from velithon.encoders import has_non_finite
+from velithon.overrides import keep_overrides
 from velithon_adapters import rsgi
 from velithon_adapters.http import HTTPReceive, HTTPSend, rsgi_headers
 from velithon_adapters.scope import FILE_RANGE
@@ -87,6 +88,9 @@ class Response(starlette.Response):
     _raw: list[tuple[bytes, bytes]] | None = None
     _headers: ResponseHeaders | None = None  # type: ignore[assignment]
 
+    def __init_subclass__(cls) -> None:
+        keep_overrides(cls)
+
     def __init__(
         self,
         content: Any = None,
@@ -117,6 +121,9 @@ class Response(starlette.Response):
         if shared and not any(name == "content-type" for name, _ in pairs):
             pairs += shared
         self._pairs = pairs
+        if any(name == "content-length" for name, _ in pairs):
+            # A length that somebody else worked out is compared with the body, which the direct way does not do.
+            self._raw = self.raw_headers
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
@@ -193,6 +200,8 @@ class Response(starlette.Response):
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
         if send is not None:
+            if scope["type"] == "http":
+                self._check(scope["method"])
             await super().__call__(scope, receive, send)
             return
         if scope.proto != "http":
@@ -209,23 +218,61 @@ class Response(starlette.Response):
         """Send over RSGI; what needs more than one call is returned to be awaited. The background task is the caller's.
 
         Raises:
-            ValueError: The status is outside 200 to 599, which would end a Granian worker.
+            ValueError: The status is outside 200 to 599, or the body has not the length that its headers say.
+            RuntimeError: A header is not allowed in HTTP.
         """
         status = self.status_code
         body = self.body
-        if status == 200 and type(body) is bytes and self._raw is None:
+        if status == 200 and body and type(body) is bytes and self._raw is None:
             protocol.response_bytes(200, self._pairs or [], body)
             return None
-        if not 200 <= status <= 599:
-            raise ValueError(f"A response's status must be from 200 to 599, not {status}.")
+        headers = self._checked_headers(scope.method)
         if body and status != 204 and status != 304:
-            protocol.response_bytes(status, self.rsgi_headers(), body if type(body) is bytes else bytes(body))
+            protocol.response_bytes(status, headers, body if type(body) is bytes else bytes(body))
         elif self._has_length():
+            if scope.method == "HEAD" and self.get_header("content-length") is None:
+                headers = [*headers, ("content-length", "0")]
             # An empty body still says so: `content-length: 0`, which response_empty would leave out on HTTP/2.
-            protocol.response_bytes(status, self.rsgi_headers(), b"")
+            protocol.response_bytes(status, headers, b"")
         else:
-            protocol.response_empty(status, self.rsgi_headers())
+            protocol.response_empty(status, headers)
         return None
+
+    def _checked_headers(self, method: str) -> Pairs:
+        """Return the headers for RSGI, where nothing is wrong with this response; what is wrong is answered with 500.
+
+        Raises:
+            ValueError: See `_check`.
+            RuntimeError: A header is not allowed in HTTP.
+        """
+        self._check(method)
+        self.started = False
+        headers = self.rsgi_headers()
+        self.started = True
+        return headers
+
+    def _check(self, method: str) -> None:
+        """Refuse what servers would send as it is, or die of.
+
+        Granian ends its worker for a status below 100; and where the body is longer than its declared length, the
+        client takes the rest for the next response on the connection.
+
+        Raises:
+            ValueError: The status is outside 200 to 599, or the body has not the length that its headers say.
+        """
+        problem = None
+        if not 200 <= self.status_code <= 599:
+            problem = f"A response's status must be from 200 to 599, not {self.status_code}."
+        elif self._raw is not None and method != "HEAD" and self.status_code not in (204, 304):
+            body = self.__dict__.get("body")
+            if body is not None:
+                length = b"%d" % len(body)
+                for name, value in self._raw:
+                    if name.lower() == b"content-length" and value != length:
+                        problem = f"The body has {len(body)} bytes, but the header content-length says {value!r}."
+        if problem is not None:
+            self.started = False
+            raise ValueError(problem)
 
 
 class HTMLResponse(Response):
@@ -364,13 +411,14 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         return self._stream_rsgi(scope, protocol)
 
     async def _stream_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
-        transport = protocol.response_stream(self.status_code, self.rsgi_headers())
+        headers = self._checked_headers(scope.method)
         if scope.method == "HEAD":
+            protocol.response_stream(self.status_code, headers)
             await _close(self.body_iterator)
             return
         departure = Departure(protocol)
         try:
-            await self._pump(transport)
+            await self._pump(protocol.response_stream(self.status_code, headers))
         except asyncio.CancelledError:
             if not departure.caused:
                 raise
@@ -382,11 +430,16 @@ class StreamingResponse(Response, starlette.StreamingResponse):
             async for chunk in self.body_iterator:
                 if isinstance(chunk, str):
                     chunk = chunk.encode(self.charset)
+                elif type(chunk) is not bytes:
+                    # Through a view: of a number `bytes` would make as many zeros.
+                    chunk = bytes(memoryview(chunk))
                 try:
-                    await transport.send_bytes(chunk if type(chunk) is bytes else bytes(chunk))
+                    await transport.send_bytes(chunk)
                 except rsgi.ProtocolClosed:  # the client left, which ends the stream and is no failure
                     return
         finally:
+            # The server ends the body when nobody holds this any more, which the traceback of an exception would.
+            del transport
             await _close(self.body_iterator)
 
 
@@ -452,6 +505,7 @@ class FileResponse(Response, starlette.FileResponse):
             RuntimeError: There is no such file.
         """
         if self.stat_result is not None or self._raw is not None or self.status_code != 200:
+            self._check(scope.method)
             return self._file_rsgi(scope, protocol)
         if scope.method != "GET" or scope.headers.get("range") is not None:
             return self._file_rsgi(scope, protocol)
