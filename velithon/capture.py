@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import deque
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from velithon_adapters.scope import FILE_RANGE
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from starlette.types import ASGIApp, Message
+    from starlette.types import ASGIApp, Message, Receive
 
     from velithon.faces import Responder
     from velithon.requests import Request
@@ -35,6 +36,67 @@ FILE_CHUNK = 256 * 1024
 _running: set[asyncio.Task[None]] = set()
 
 
+class Incoming:
+    """What a request brings, for two readers: the application, and who sends its answer and waits for the client's end.
+
+    A server is asked once at a time, and never told to forget that it was asked: Granian takes the second of two
+    questions, or the one after a question that was cancelled, for one about the end, and answers it with that.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._unread: deque[Message] = deque()
+        self._over = False
+        self._asked: asyncio.Task[Message] | None = None
+        self._taken = asyncio.Event()
+
+    async def receive(self) -> Message:
+        """Return the application's next message."""
+        while not self._unread:
+            if self._over:
+                return {"type": "http.disconnect"}
+            await self._ask()
+        self._taken.set()
+        return self._unread.popleft()
+
+    async def ended(self) -> Message:
+        """Wait for the client's end; what comes before it is left to the application, one part of a body at a time."""
+        while not self._over:
+            if self._unread and self._unread[-1].get("more_body", False):
+                self._taken.clear()
+                await self._taken.wait()
+            else:
+                await self._ask()
+        return {"type": "http.disconnect"}
+
+    async def _ask(self) -> None:
+        asked = self._asked
+        if asked is None:
+            # What Granian returns looks like a future, and does not call two of those who wait for it.
+            asked = self._asked = asyncio.get_running_loop().create_task(self._message())
+            asked.add_done_callback(self._answered)
+        await asyncio.wait((asked,))
+        if not asked.cancelled():
+            asked.result()
+
+    async def _message(self) -> Message:
+        return await self._receive()
+
+    def _answered(self, asked: asyncio.Task[Message]) -> None:
+        self._asked = None
+        if asked.cancelled() or asked.exception() is not None or asked.result()["type"] == "http.disconnect":
+            self._over = True
+        else:
+            self._unread.append(asked.result())
+
+    def close(self) -> None:
+        """Say that nobody sends the answer any more: to the application the client is gone."""
+        self._over = True
+        self._taken.set()
+        if self._asked is not None:
+            self._asked.cancel()
+
+
 class Run:
     """One run of an ASGI application whose messages are taken, not sent."""
 
@@ -45,6 +107,7 @@ class Run:
         self.messages: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=1)
         self.reading = True
         self.task: asyncio.Task[None] | None = None
+        self.incoming = Incoming(AppResponse.receive_of(request))
 
     async def send(self, message: Message) -> None:
         """Take a message."""
@@ -61,7 +124,7 @@ class Run:
     async def run(self) -> None:
         """Run the application."""
         try:
-            await self.app(self.request.scope, AppResponse.receive_of(self.request), self.send)
+            await self.app(self.request.scope, self.incoming.receive, self.send)
         finally:
             if self.reading and self.started.done():
                 await self.messages.put(None)
@@ -106,6 +169,7 @@ class Run:
     def abandon(self) -> None:
         """Stop reading: an application that waits to hand over a chunk nobody will read comes free."""
         self.reading = False
+        self.incoming.close()
         while not self.messages.empty():
             self.messages.get_nowait()
 
@@ -136,6 +200,10 @@ class CapturedResponse(StreamingResponse):
         self.body_iterator = run.body()
         self.background = None
         self._run = run
+
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        """Send over either face; on ASGI the server's messages are shared with the application."""
+        await super().__call__(scope, receive if send is None else self._run.incoming.ended, send)
 
     def __del__(self) -> None:
         # Dropped, perhaps for another response: the generator of the body may never have begun, nor then ends.

@@ -69,13 +69,15 @@ def test_ranges_are_whole_behind_every_kind_of_layer(
     async def file() -> Response:
         return FileResponse(tmp_path / "a.bin")
 
-    c = client(app)
-    for first, last in ((3, 5), (0, 0), (700_001, 1_023_999), (0, 1_023_999)):
-        part = c.get(path, headers={"range": f"bytes={first}-{last}"})
-        assert (part.status_code, part.content == content[first : last + 1]) == (206, True)
-        assert part.headers["content-range"] == f"bytes {first}-{last}/{len(content)}"
-        assert part.headers["content-length"] == str(last - first + 1)
-        assert c.head(path, headers={"range": f"bytes={first}-{last}"}).status_code == 206
-    several = c.get(path, headers={"range": "bytes=0-1,5-6"})
-    assert several.headers["content-type"].startswith("multipart/byteranges")
-    assert c.get(path).content == content
+    with client(app) as c:
+        for first, last in ((3, 5), (0, 0), (700_001, 1_023_999), (0, 1_023_999)):
+            part = c.get(path, headers={"range": f"bytes={first}-{last}"})
+            assert (part.status_code, part.content == content[first : last + 1]) == (206, True)
+            assert part.headers["content-range"] == f"bytes {first}-{last}/{len(content)}"
+            assert part.headers["content-length"] == str(last - first + 1)
+            assert c.head(path, headers={"range": f"bytes={first}-{last}"}).status_code == 206
+        several = c.get(path, headers={"range": "bytes=0-1,5-6"})
+        assert several.headers["content-type"].startswith("multipart/byteranges")
+        assert c.get(path).content == content
+        # The file is closed after the response; until then the loop has to last.
+        assert c.get("/nothing").status_code == 404

@@ -128,3 +128,31 @@ def test_every_line_is_json_whatever_is_asked_for(server: ServerName) -> None:
         (line["method"], line["status"]) for line in access
     }
     assert f"/{HOSTILE}".lower() in {line["path"].lower() for line in access}
+
+
+MANY = """
+from pathlib import Path
+from velithon import Velithon
+from velithon.staticfiles import StaticFiles
+
+Path("static").mkdir()
+Path("static/a.bin").write_bytes(bytes(256_000))
+app = Velithon()
+
+@app.middleware("http")
+async def passes(request, call_next):
+    return await call_next(request)
+
+app.mount("/static", StaticFiles(directory="static"))
+"""
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_files_behind_a_layer_arrive_every_time(server: ServerName) -> None:
+    """Granian takes a question for the next message that was asked too early for one about the client's end."""
+    with serve(MANY, server) as running, httpx.Client(base_url=running.url, timeout=20) as http:
+        for _ in range(100):
+            whole = http.get("/static/a.bin")
+            assert (whole.status_code, len(whole.content)) == (200, 256_000)
+            part = http.get("/static/a.bin", headers={"range": "bytes=5-6"})
+            assert (part.status_code, part.content) == (206, b"\0\0")
