@@ -428,11 +428,9 @@ class StreamingResponse(Response, starlette.StreamingResponse):
     async def _pump(self, transport: Any) -> None:
         try:
             async for chunk in self.body_iterator:
-                if isinstance(chunk, str):
-                    chunk = chunk.encode(self.charset)
-                elif type(chunk) is not bytes:
-                    # Through a view: of a number `bytes` would make as many zeros.
-                    chunk = bytes(memoryview(chunk))
+                if type(chunk) is not bytes:
+                    # As Starlette reads it. Of a number `bytes` would make as many zeros.
+                    chunk = bytes(chunk) if isinstance(chunk, bytes | memoryview) else chunk.encode(self.charset)
                 try:
                     await transport.send_bytes(chunk)
                 except rsgi.ProtocolClosed:  # the client left, which ends the stream and is no failure
