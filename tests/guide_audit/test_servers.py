@@ -135,7 +135,7 @@ from pathlib import Path
 from velithon import Velithon
 from velithon.staticfiles import StaticFiles
 
-Path("static").mkdir()
+Path("static").mkdir(exist_ok=True)
 Path("static/a.bin").write_bytes(bytes(256_000))
 app = Velithon()
 
