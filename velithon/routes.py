@@ -333,9 +333,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
             from velithon.websocket import EndpointClass
 
             if endpoint.dispatch is StarletteWebSocketEndpoint.dispatch:
-                self._class = EndpointClass(
-                    endpoint, path=self.path, dependencies=self.dependencies, name=self.name
-                )
+                self._class = EndpointClass(endpoint, path=self.path, dependencies=self.dependencies, name=self.name)
                 return self._session
         if inspect.isclass(endpoint) or is_asgi(endpoint):
             if self.dependencies:
