@@ -21,12 +21,13 @@ from velithon.responses import AppResponse, Response, StreamingResponse
 from velithon_adapters.scope import FILE_RANGE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 
     from starlette.types import ASGIApp, Message, Receive
 
     from velithon.faces import Responder
     from velithon.requests import Request
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
 __all__ = ["CapturedResponse", "begun", "capture"]
 
@@ -106,6 +107,8 @@ class Run:
         self.started: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self.messages: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=1)
         self.reading = True
+        # Whether the whole body was handed over.
+        self.complete = False
         self.task: asyncio.Task[None] | None = None
         self.incoming = Incoming(AppResponse.receive_of(request))
 
@@ -156,15 +159,26 @@ class Run:
                     async with aclosing(_file(message["path"], message.get("start", 0), message.get("end"))) as chunks:
                         async for chunk in chunks:
                             yield chunk
+                    self.complete = True
                     return
                 if chunk := message.get("body", b""):
                     yield chunk
                 if not message.get("more_body", False):
+                    self.complete = True
                     return
             if self.task is not None:
                 await self.task
         finally:
             self.abandon()
+
+    async def ended(self) -> None:
+        """Wait for what the application does after its answer.
+
+        Raises:
+            Exception: What it raised then, such as the error that its answer was about.
+        """
+        if self.complete and self.task is not None:
+            await asyncio.shield(self.task)
 
     def abandon(self) -> None:
         """Stop reading: an application that waits to hand over a chunk nobody will read comes free."""
@@ -204,6 +218,17 @@ class CapturedResponse(StreamingResponse):
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Send over either face; on ASGI the server's messages are shared with the application."""
         await super().__call__(scope, receive if send is None else self._run.incoming.ended, send)
+        if send is not None:
+            await self._run.ended()
+
+    def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
+        """Start the stream; the rest is returned to be awaited."""
+        return self._send_all(super().send_rsgi(scope, protocol))
+
+    async def _send_all(self, pending: Awaitable[None] | None) -> None:
+        if pending is not None:
+            await pending
+        await self._run.ended()
 
     def __del__(self) -> None:
         # Dropped, perhaps for another response: the generator of the body may never have begun, nor then ends.

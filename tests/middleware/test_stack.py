@@ -6,9 +6,12 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware as StarletteBaseHTTPMiddleware
+from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse as StarletteJSONResponse
 from starlette.responses import StreamingResponse as StarletteStreamingResponse
+from starlette.routing import Route as StarletteRoute
 
 from tests.conftest import ClientFactory
 from velithon import BackgroundTask, HTTPException, Middleware, Request, Router, Velithon, WebSocket
@@ -594,3 +597,24 @@ def test_an_rsgi_layer_may_replace_the_protocol_of_a_websocket(client: ClientFac
     with pytest.raises(ZeroDivisionError), client(app).websocket_connect("/fails") as websocket:
         websocket.receive_text()
     assert client(app).post("/items/1", json=2).json()["item"] == 1
+
+
+def test_what_a_mounted_application_raises_reaches_the_server(client: ClientFactory) -> None:
+    """Behind a layer too, an application's own 500 is the answer, and its error goes on to who logs it."""
+
+    async def bug(request: StarletteRequest) -> None:
+        raise ZeroDivisionError("inside")
+
+    app = Velithon()
+    app.mount("/inner", Starlette(routes=[StarletteRoute("/bug", bug)]))
+
+    @app.middleware("http")
+    async def layer(request: Request, call_next: Any) -> Any:
+        response = await call_next(request)
+        response.headers["x-layer"] = "1"
+        return response
+
+    answer = client(app, raise_server_exceptions=False).get("/inner/bug")
+    assert (answer.status_code, answer.text, answer.headers["x-layer"]) == (500, "Internal Server Error", "1")
+    with pytest.raises(ZeroDivisionError, match="inside"):
+        client(app).get("/inner/bug")
