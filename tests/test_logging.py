@@ -291,3 +291,12 @@ def test_mistakes_are_named(options: dict[str, Any], message: str) -> None:
     """What is not accepted is raised, with what is."""
     with pytest.raises(ValueError, match=message):
         configure_logging(**options, apply=False)
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JSONFormatter()])
+def test_a_newline_at_the_end_of_a_message_is_no_part_of_it(formatter: logging.Formatter) -> None:
+    """Uvicorn ends a message with one."""
+    record = logging.LogRecord("uvicorn.error", logging.ERROR, __file__, 1, "Exception in ASGI application\n", (), None)
+    line = formatter.format(record)
+    assert "application" in line
+    assert "\\n" not in line

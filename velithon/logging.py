@@ -91,7 +91,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line, and below it the lines of its traceback."""
-        name, message = record.name.lstrip("_"), record.getMessage()
+        name, message = record.name.lstrip("_"), record.getMessage().rstrip("\n")
         # servers log a failed start of the application as a message; it is to be read like any other traceback
         block = message if message.startswith("Traceback ") and name in ("granian", "uvicorn.error") else None
         if block is not None:
@@ -121,7 +121,7 @@ class JSONFormatter(logging.Formatter):
             "timestamp": _timestamp(record),
             "level": record.levelname,
             "logger": record.name.lstrip("_"),
-            "message": record.getMessage(),
+            "message": record.getMessage().rstrip("\n"),
         }
         for key, value in record.__dict__.items():
             if key not in _STANDARD:
