@@ -1,20 +1,37 @@
 """What the document says beyond FastAPI's: declared exceptions, class endpoints, and when it is built."""
 
+import inspect
+import re
 import warnings
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from pydantic import AfterValidator, BaseModel, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from starlette.routing import Route as StarletteRoute
 
-from velithon import Depends, HTTPException, Path, Query, Request, Velithon
+from velithon import (
+    Body,
+    Cookie,
+    Depends,
+    Form,
+    Header,
+    HTTPException,
+    Path,
+    Query,
+    Request,
+    Security,
+    UploadFile,
+    Velithon,
+)
 from velithon.endpoint import HTTPEndpoint
 from velithon.exceptions import RegistrationError
 from velithon.openapi.models import OpenAPI
 from velithon.openapi.utils import get_openapi
-from velithon.responses import JSONResponse, Response
+from velithon.responses import HTMLResponse, JSONResponse, Response
 from velithon.routing import Route, Router
+from velithon.security import APIKeyHeader, OAuth2PasswordBearer
+from velithon.testclient import TestClient
 
 
 class NotFoundError(HTTPException):
@@ -333,3 +350,122 @@ def test_schemas_that_cannot_be_compared_stay_apart() -> None:
     assert a["schema"]["items"] == {"type": "integer", "x-a": [1]}
     assert b["schema"]["type"] == "integer"
     assert c["schema"]["items"] == {"type": "integer"}
+
+
+def test_a_method_of_a_class_is_documented_like_a_function() -> None:
+    """Bodies, forms, files, security, examples, responses: the same source text means the same in a class."""
+
+    class Thing(BaseModel):
+        name: Annotated[str, Field(max_length=5)]
+        secret: Annotated[str, Field(exclude=True)] = ""
+
+    key = APIKeyHeader(name="x-key")
+    oauth2 = OAuth2PasswordBearer(tokenUrl="token", scopes={"write": "Change things."})
+
+    def page(
+        limit: Annotated[int, Query(le=9, examples=[3])] = 5, trace: Annotated[str | None, Header()] = None
+    ) -> int:
+        return limit
+
+    async def get(
+        thing_id: Annotated[int, Path(gt=0)], size: Annotated[int, Depends(page)], session: Annotated[str, Cookie()]
+    ) -> list[Thing]:
+        """Read things"""
+        return []
+
+    async def post(
+        thing_id: int,
+        first: Thing,
+        second: Annotated[Thing | None, Body(openapi_examples={"none": {"value": None}})],
+        _key: Annotated[str, Security(key)],
+    ) -> Thing:
+        """Make a thing"""
+        return first
+
+    async def put(
+        thing_id: int,
+        note: Annotated[str, Form()],
+        file: UploadFile,
+        _token: Annotated[str, Security(oauth2, scopes=["write"])],
+    ) -> HTMLResponse:
+        """Change a thing"""
+        return HTMLResponse(note)
+
+    def method(function: Any) -> Any:
+        async def bound(self: Any, **given: Any) -> Any:
+            return await function(**given)
+
+        signature = inspect.signature(function)
+        me = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        bound.__signature__ = signature.replace(parameters=[me, *signature.parameters.values()])  # type: ignore[attr-defined]
+        bound.__doc__ = function.__doc__
+        return bound
+
+    functions: dict[str, Any] = {"get": get, "post": post, "put": put}
+    endpoint = type("Things", (HTTPEndpoint,), {name: method(function) for name, function in functions.items()})
+    of_class = Velithon(generate_unique_id_function=lambda route: next(iter(route.methods)).lower())
+    of_class.add_route("/things/{thing_id}", endpoint, tags=["t"], responses={409: {"model": Thing}}, deprecated=True)
+    of_functions = Velithon(generate_unique_id_function=lambda route: next(iter(route.methods)).lower())
+    for name, function in functions.items():
+        of_functions.add_api_route(
+            "/things/{thing_id}",
+            function,
+            methods=[name.upper()],
+            summary=function.__doc__,
+            description="",
+            tags=["t"],
+            responses={409: {"model": Thing}},
+            deprecated=True,
+        )
+    expected = of_functions.openapi()
+    for each in expected["paths"]["/things/{thing_id}"].values():
+        each.pop("description", None)
+    assert of_class.openapi() == expected
+
+
+def test_a_mounted_application_documents_itself() -> None:
+    """It is left out of the outer document; its own is below its path, and so are its pages and their files."""
+    inner = Velithon(title="Inner")
+
+    @inner.get("/x")
+    def read() -> None:
+        """Read."""
+
+    outer = Velithon(title="Outer")
+    outer.mount("/inner", inner)
+    with TestClient(outer) as http:
+        assert http.get("/openapi.json").json()["paths"] == {}
+        document = http.get("/inner/openapi.json").json()
+        assert (list(document["paths"]), document["servers"]) == (["/x"], [{"url": "/inner"}])
+        for path in ("/inner/docs", "/inner/redoc"):
+            html = http.get(path).text
+            assert "/inner/openapi.json" in html
+            files = re.findall(r'(?:src|href)="(/[^"]+)"', html)
+            assert files
+            assert {http.get(file).status_code for file in files} == {200}
+
+
+def test_constraints_beside_a_default_object_are_kept() -> None:
+    """FastAPI drops what `Annotated` says next to `= Query(...)`; here it is checked, so it is told."""
+
+    class Cat(BaseModel):
+        kind: Literal["cat"]
+
+    class Dog(BaseModel):
+        kind: Literal["dog"]
+
+    app = Velithon()
+
+    @app.post("/")
+    def read(
+        pet: Annotated[Cat | Dog, Field(discriminator="kind")] = Body(), a: Annotated[int, Field(gt=1)] = Query(3)
+    ) -> None:
+        """Read."""
+
+    told = operation(app, "/", "post")
+    assert told["parameters"][0]["schema"] == {"type": "integer", "exclusiveMinimum": 1, "default": 3, "title": "A"}
+    body = told["requestBody"]["content"]["application/json"]["schema"]
+    assert body["discriminator"]["propertyName"] == "kind"
+    with TestClient(app) as http:
+        assert http.post("/?a=1", json={"kind": "cat"}).status_code == 422
+        assert http.post("/?a=2", json={"kind": "cat"}).status_code == 200
