@@ -253,6 +253,10 @@ class RSGIProtocol:
         async with self._delivery:
             await self._run_pending()
 
+    def take_back(self) -> None:
+        """Answer for the request again, after who `velithon_adapters.unwrap` handed it over to sent nothing."""
+        self._handed_over = False
+
     def abandon(self) -> None:
         """Let go of everything that runs for this request."""
         if self._handle is not None:

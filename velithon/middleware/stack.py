@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
     from starlette.middleware import Middleware
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message, Receive, Send
 
     from velithon.application import Velithon
     from velithon.faces import Responder, RSGIApp
@@ -73,8 +73,25 @@ class Next:
             # An RSGI layer on an ASGI server that let everything through.
             original = unwrap(protocol)
             if original is not None:
-                return self._asgi(scope.asgi, *original)
+                return _straight(self._asgi, scope, protocol, *original)
         return self._rsgi(scope, protocol)
+
+
+async def _straight(asgi: ASGIApp, scope: Any, protocol: RSGIProtocol, receive: Receive, send: Send) -> None:
+    """Run what is inside an RSGI layer on what its protocol stands on; the layer may still answer what that raises."""
+    begun = False
+
+    async def watched(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
+    try:
+        await asgi(scope.asgi, receive, watched)
+    except BaseException:
+        if not begun:
+            protocol.take_back()
+        raise
 
 
 async def websocket_over(asgi: ASGIApp, scope: Any, protocol: Any) -> None:
