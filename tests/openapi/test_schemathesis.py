@@ -196,7 +196,7 @@ def _declare(document: dict[str, Any], example: str) -> None:
 def test_every_answer_is_one_that_the_document_knows(server: ServerName, tmp_path: Path) -> None:
     """No server error, no status, media type or body that is not declared."""
     with serve(SOURCE, server) as running:
-        _check(f"{running.url}/openapi.json", running.url, tmp_path, "--max-examples", "40")
+        _check(f"{running.url}/openapi.json", running.url, tmp_path, "--max-examples", "30")
 
 
 @pytest.mark.server
@@ -215,7 +215,7 @@ def test_the_examples_answer_what_they_declare(example: str, server: ServerName,
     with serve(source, server) as running:
         document = httpx.get(f"{running.url}/openapi.json", trust_env=False).json()
         _declare(document, example)
-        options = ["--max-examples", "12"]
+        options = ["--max-examples", "8"]
         if example == "rest_api":
             for path in document["paths"].values():
                 for operation in path.values():
