@@ -18,12 +18,36 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, MutableMapping
     from contextlib import AsyncExitStack
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from velithon.application import Velithon
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
 __all__ = ["ClientDisconnect", "HTTPConnection", "Request"]
+
+
+class LimitedReceive:
+    """A receive callable that raises as soon as more than `left` bytes came."""
+
+    def __init__(self, inner: Any, left: int) -> None:
+        self.inner = inner
+        self.left = left
+
+    async def __call__(self) -> Message:
+        """Return the next message.
+
+        Raises:
+            HTTPException: 413, when the body grew over the limit.
+        """
+        message: Message = await self.inner()
+        if message["type"] == "http.request":
+            self.left -= len(message.get("body", b""))
+            if self.left < 0:
+                raise HTTPException(413, "Content Too Large")
+        return message
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
 
 
 class Request(StarletteRequest[Any]):
@@ -86,9 +110,24 @@ class Request(StarletteRequest[Any]):
             HTTPException: 413, when the announced length is over the limit.
         """
         self._max_body_size = size
+        read = self.__dict__.get("_body")
+        if read is not None and len(read) > size:
+            # By a layer, before it was known which route answers.
+            raise HTTPException(413, "Content Too Large")
         announced = self.headers.get("content-length")
         if announced is not None and announced.isdecimal() and int(announced) > size:
             raise HTTPException(413, "Content Too Large")
+
+    @property
+    def receive(self) -> Receive:
+        """The ASGI receive callable; it keeps to the limit of the body as `stream` does."""
+        return self._receive if self._max_body_size is None else self._limited(self._receive)
+
+    def _limited(self, receive: Receive) -> Receive:
+        limited: Receive | None = self.__dict__.get("_limited_receive")
+        if limited is None:
+            limited = self._limited_receive = LimitedReceive(receive, cast("int", self._max_body_size))
+        return limited
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Yield the body's chunks as they arrive, then `b""`.
@@ -258,7 +297,8 @@ class RSGIRequest(Request):
 
     @property
     def receive(self) -> Receive:
-        return self._body_receive()
+        receive = self._body_receive()
+        return receive if self._max_body_size is None else self._limited(receive)
 
     def _body_receive(self) -> HTTPReceive:
         receive = self._asgi_receive
@@ -276,7 +316,7 @@ class RSGIRequest(Request):
 
     @property
     def _receive(self) -> Receive:  # type: ignore[override]
-        return self.receive
+        return self._body_receive()
 
     @property
     def _send(self) -> Send:  # type: ignore[override]

@@ -475,6 +475,12 @@ class Router(Verbs, starlette.Router):
             return self._unmatched(request)
         if not found.allowed:
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self._allowed(request, found)))})
+        owner = self.dependency_overrides_provider
+        if owner is not None and owner.max_body_size is not None:
+            inner = getattr(found.route, "app", None)
+            if not (isinstance(inner, Router) and inner.dependency_overrides_provider is owner):
+                # Our own routes see to their limits, which may be others.
+                request.limit_body(owner.max_body_size)
         scope = request.scope
         scope.setdefault("router", self)
         scope["route"] = found.route

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from velithon.exceptions import HTTPException
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.requests import RSGIRequest
+from velithon.requests import LimitedReceive, RSGIRequest
 from velithon.responses import PlainTextResponse
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message
+    from starlette.types import ASGIApp
 
 __all__ = ["BodyLimitMiddleware", "RequestBodyLimitMiddleware"]
 
@@ -52,27 +51,3 @@ class BodyLimitMiddleware(BaseHTTPMiddleware):
 
 
 RequestBodyLimitMiddleware = BodyLimitMiddleware
-
-
-class LimitedReceive:
-    """A receive callable that raises as soon as more than `left` bytes came."""
-
-    def __init__(self, inner: Any, left: int) -> None:
-        self.inner = inner
-        self.left = left
-
-    async def __call__(self) -> Message:
-        """Return the next message.
-
-        Raises:
-            HTTPException: 413, when the body grew over the limit.
-        """
-        message: Message = await self.inner()
-        if message["type"] == "http.request":
-            self.left -= len(message.get("body", b""))
-            if self.left < 0:
-                raise HTTPException(413, "Content Too Large")
-        return message
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
