@@ -166,9 +166,13 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
 async def _failed(request: Request, response: Any, exc: BaseException, errors: Errors | InnerErrors | None) -> None:
     """Unwind what was opened for a request; answer what was raised, or let it go on to the caller."""
     raised = await _unwind(request._stack, exc)
-    if errors is None or not isinstance(raised, Exception):
-        raise raised from raised.__cause__
-    await errors.answer(request, raised, response)
+    try:
+        if errors is None or not isinstance(raised, Exception):
+            raise raised from raised.__cause__
+        await errors.answer(request, raised, response)
+    finally:
+        if errors is not None and isinstance(request, RSGIRequest):
+            request._close_receive()
 
 
 async def _after(app: Velithon, request: RSGIRequest | None, response: Response) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request as StarletteRequest
 
 from velithon.datastructures import RSGIHeaders
 from velithon.exceptions import HTTPException
+from velithon_adapters import rsgi
 from velithon_adapters.http import HTTPReceive, HTTPSend
 from velithon_adapters.scope import RSGIScope, asgi_scope, body_length, parse_address
 
@@ -329,10 +330,14 @@ class RSGIRequest(Request):
         """Return the whole body.
 
         Raises:
+            ClientDisconnect: The client went away before the body was complete.
             HTTPException: 413, when the body grew over its limit.
         """
         if self._stream_consumed or self._max_body_size is not None or self._asgi_receive is not None:
             return await super().body()
         self._stream_consumed = True
-        body = self._body = await self._protocol()
+        try:
+            body = self._body = await self._protocol()
+        except rsgi.ProtocolClosed:
+            raise ClientDisconnect from None
         return body

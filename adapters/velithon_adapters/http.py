@@ -80,7 +80,7 @@ class HTTPReceive:
             is complete is marked so at once, and one that the client broke off is told from a complete one.
     """
 
-    __slots__ = ("_chunks", "_ended", "_event", "_gone", "_left", "_waiting", "over", "protocol")
+    __slots__ = ("_chunks", "_ended", "_event", "_gone", "_left", "over", "protocol")
 
     def __init__(self, protocol: HTTPProtocol, length: int | None = None) -> None:
         self.protocol = protocol
@@ -90,7 +90,6 @@ class HTTPReceive:
         self._chunks: AsyncIterator[bytes] | None = None
         self._gone: asyncio.Future[None] | None = None
         self._event: asyncio.Event | None = None
-        self._waiting = 0
 
     async def __call__(self) -> Message:
         """Return the next message.
@@ -148,14 +147,8 @@ class HTTPReceive:
         if self._gone is None:
             self._gone = asyncio.ensure_future(self.protocol.client_disconnect())
             self._gone.add_done_callback(self._left_by_client)
-        self._waiting += 1
-        try:
-            await event.wait()
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                # The server's future lives on until it is cancelled, so it is not kept for a wait that may never come.
-                self._release()
+        # Who gives up waiting may ask again: the server goes on watching until `close`, for it tells some turns late.
+        await event.wait()
 
     def _left_by_client(self, gone: asyncio.Future[None]) -> None:
         if gone is self._gone and self._event is not None:

@@ -136,8 +136,8 @@ async def test_done_response_is_a_disconnect() -> None:
     assert await waiting == DISCONNECT
 
 
-async def test_cancelled_wait_cancels_the_servers_future() -> None:
-    """It would live as long as the connection; a later wait asks for a new one."""
+async def test_cancelled_waits_share_the_servers_future_until_the_end() -> None:
+    """Who polls cancels each wait, and the server tells some turns after the client left."""
     protocol = Protocol()
     receive = HTTPReceive(protocol, 0)
     await receive()
@@ -147,12 +147,23 @@ async def test_cancelled_wait_cancels_the_servers_future() -> None:
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert protocol.gone[-1].cancelled()
-    assert len(protocol.gone) == 2
+        assert not protocol.gone[-1].cancelled()
+    assert len(protocol.gone) == 1
     waiting = asyncio.ensure_future(receive())
     await turn()
     protocol.leave()
     assert await waiting == DISCONNECT
+
+
+async def test_closing_cancels_the_servers_future() -> None:
+    protocol = Protocol()
+    receive = HTTPReceive(protocol, 0)
+    await receive()
+    waiting = asyncio.ensure_future(receive())
+    await turn()
+    waiting.cancel()
+    receive.close()
+    assert protocol.gone[-1].cancelled()
 
 
 async def test_one_cancelled_wait_leaves_the_other() -> None:
