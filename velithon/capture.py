@@ -249,6 +249,8 @@ def begun(respond: Responder) -> Responder:
     """Return a responder whose responses are Velithon's, with a status and headers, as dispatch layers expect."""
 
     async def call_next(request: Request) -> Any:
+        if request._stream_consumed:
+            request.put_back()
         response = await respond(request)
         if not isinstance(response, Response):
             response = adopt(response, request)

@@ -61,6 +61,7 @@ class Request(StarletteRequest[Any]):
     """
 
     _max_body_size: int | None = None
+    _put_back: Receive | None = None
 
     @property
     def _stack(self) -> AsyncExitStack | None:
@@ -122,7 +123,26 @@ class Request(StarletteRequest[Any]):
     @property
     def receive(self) -> Receive:
         """The ASGI receive callable; it keeps to the limit of the body as `stream` does."""
+        return self._put_back or self._channel()
+
+    def _channel(self) -> Receive:
         return self._receive if self._max_body_size is None else self._limited(self._receive)
+
+    def put_back(self) -> None:
+        """Give a body that was read to whoever calls `receive` next, such as another request for the same scope."""
+        body: bytes | None = getattr(self, "_body", None)
+        if body is None and not self._stream_consumed:
+            return
+        given = False
+
+        async def receive() -> Message:
+            nonlocal given
+            if given:
+                return await self._channel()()
+            given = True
+            return {"type": "http.request", "body": body or b"", "more_body": False}
+
+        self._put_back = receive
 
     def _limited(self, receive: Receive) -> Receive:
         limited: Receive | None = self.__dict__.get("_limited_receive")
@@ -296,8 +316,7 @@ class RSGIRequest(Request):
             state = self._early_state = State(dict(self._app._lifespan_state))
         return state
 
-    @property
-    def receive(self) -> Receive:
+    def _channel(self) -> Receive:
         receive = self._body_receive()
         return receive if self._max_body_size is None else self._limited(receive)
 

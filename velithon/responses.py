@@ -623,19 +623,9 @@ class AppResponse(Response):
     @staticmethod
     def receive_of(request: Request) -> Receive:
         """Return the request's receive callable, with a body that was read already put back in front of it."""
-        body = getattr(request, "_body", None)
-        if body is None:
-            return request.receive
-        replayed = False
-
-        async def receive() -> Message:
-            nonlocal replayed
-            if replayed:
-                return await request.receive()
-            replayed = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        return receive
+        if getattr(request, "_body", None) is not None:
+            request.put_back()
+        return request.receive
 
 
 def __getattr__(name: str) -> Any:
