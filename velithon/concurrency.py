@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from contextvars import Context, ContextVar, copy_context
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, TypeVar
 
 from anyio import CancelScope
 from anyio.lowlevel import current_token
@@ -102,6 +102,11 @@ class _Job:
             self.waiter.set_result(None)
 
 
+# Tells a worker to wait anew. Up to Python 3.12 a timed `SimpleQueue.get` waits without a limit when another thread
+# took what woke it and its time was over meanwhile: the worker would not notice that it idles.
+_AGAIN: Final = True
+
+
 class _Workers:
     """The threads of one lane that serve one event loop."""
 
@@ -123,7 +128,7 @@ class _Workers:
         self.loop = loop
         self.size = size
         self.token = current_token()
-        self.queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self.queue: SimpleQueue[_Job | Literal[True] | None] = SimpleQueue()
         self.done: deque[_Job] = deque()
         self.scheduled = False
         self.retiring = False
@@ -177,6 +182,8 @@ class _Workers:
                     if not self._retire():
                         return
                     continue
+                if job is _AGAIN:
+                    continue
                 if job is None:
                     self._tell(self._left, threading.current_thread())
                     return
@@ -220,6 +227,8 @@ class _Workers:
     def _left(self, thread: threading.Thread) -> None:
         thread.join()
         self.threads.discard(thread)
+        if self.count and not self.in_flight:
+            self.queue.put(_AGAIN)
         if self.gone is not None and not self.threads and not self.gone.done():
             self.gone.set_result(None)
 
