@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ROOT", "Run", "until", "velithon_run"]
+__all__ = ["ROOT", "Run", "listening", "until", "velithon_run"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +57,12 @@ def until(condition: Callable[[], object], what: str, seconds: float = 30) -> No
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+def listening(port: int) -> bool:
+    """Whether somebody takes connections on a port of this machine; an `OSError` says no."""
+    socket.create_connection(("localhost", port), timeout=5).close()
+    return True
+
+
 @contextmanager
 def velithon_run(
     directory: Path, *arguments: str, workers: int = 1, wait: bool = True, env: Mapping[str, str] | None = None
@@ -89,6 +96,9 @@ def velithon_run(
             ready = re.compile(r"Started worker-\d+(?! runtime)|Application startup complete")
             until(lambda: process.poll() is not None or len(ready.findall(run.text)) >= workers, "the server is ready")
             assert process.poll() is None, run.text
+            if "--uds" not in arguments:
+                # Uvicorn says that it is ready a moment before it listens.
+                until(lambda: listening(run.port), "the port is open")
         yield run
     except BaseException as exc:
         exc.add_note(run.text)

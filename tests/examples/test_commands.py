@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.processes import until
+from tests.cli.processes import listening, until
 from tests.spec.documents import GUIDE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,9 @@ def started(command: list[str], directory: Path, output: Path) -> Generator[str,
         ready = re.compile("Started worker-1 runtime-1|Application startup complete")
         until(lambda: process.poll() is not None or ready.search(output.read_text()), "the server is ready")
         assert process.poll() is None, "it ended"
-        yield re.findall(r"https?://[^\s\"]+?:\d+", output.read_text())[0]
+        url = re.findall(r"https?://[^\s\"]+?:\d+", output.read_text())[0]
+        until(lambda: listening(int(url.rpartition(":")[2])), "the port is open")
+        yield url
     except BaseException as error:
         error.add_note(output.read_text())
         raise
