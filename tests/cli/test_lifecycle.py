@@ -224,7 +224,7 @@ def test_a_changed_file_is_served_after_a_reload(directory: Path, options: list[
     number = 2 if "--workers" in options else 1
     log = ["--log-to-file", "--log-level", "DEBUG"]
     with velithon_run(directory, "shop:app", "--reload", *log, *options, workers=number) as run:
-        assert int(get(run)) > 0
+        until(lambda: int(get(run)) > 0, "the first version is served")
         until(lambda: _watches(run.process.pid), "the files are watched")
         shop.write_text(SHOP.replace("return os.getpid()", "return 'changed'"))
         until(lambda: get(run) == '"changed"', "the change is served")
