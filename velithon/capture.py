@@ -48,6 +48,7 @@ class Incoming:
         self._receive = receive
         self._unread: deque[Message] = deque()
         self._over = False
+        self._closed = False
         self._asked: asyncio.Task[Message] | None = None
         self._taken = asyncio.Event()
 
@@ -68,6 +69,9 @@ class Incoming:
                 await self._taken.wait()
             else:
                 await self._ask()
+        if self._closed:
+            # The application is done, not the client: a layer may have more to send than the application had.
+            await asyncio.get_running_loop().create_future()
         return {"type": "http.disconnect"}
 
     async def _ask(self) -> None:
@@ -92,6 +96,7 @@ class Incoming:
 
     def close(self) -> None:
         """Say that nobody sends the answer any more: to the application the client is gone."""
+        self._closed = self._closed or not self._over
         self._over = True
         self._taken.set()
         if self._asked is not None:
