@@ -488,7 +488,6 @@ class Router(Verbs, starlette.Router):
             scope.update(found.child_scope)
         else:
             request._matched(found.route, found.path_params)
-        _share_handlers(scope)
         return AppResponse(found.route.handle, request)
 
     def _allowed(self, request: Request, found: Found) -> set[str]:
@@ -507,7 +506,6 @@ class Router(Verbs, starlette.Router):
                 if self.table.resolve(request.method, other, Request(scope)):
                     return RedirectResponse(str(URL(scope=scope)))
         if self.default != self.not_found:
-            _share_handlers(request.scope)
             return AppResponse(self.default, request)
         raise HTTPException(404)
 
@@ -579,10 +577,3 @@ def starlette_application() -> type[Any]:
     from starlette.applications import Starlette
 
     return Starlette
-
-
-def _share_handlers(scope: Scope) -> None:
-    """Let the exception handlers of the application serve what is mounted in it, as Starlette's layer does."""
-    errors = getattr(scope.get("app"), "_errors", None)
-    if errors is not None:
-        scope.setdefault("starlette.exception_handlers", errors.tables)
