@@ -56,7 +56,7 @@ T = TypeVar("T")
 class UploadFile(StarletteUploadFile):
     """A file uploaded in a form; pydantic models and parameters may be annotated with it.
 
-    What arrives is Starlette's `UploadFile`, which this class adds nothing to but its schemas.
+    Starlette's, with schemas; where one of Starlette's own comes from elsewhere it is as good.
     """
 
     @classmethod

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette._utils import get_route_path
-from starlette.datastructures import Address, Headers, QueryParams, State
+from starlette.datastructures import Address, FormData, Headers, QueryParams, State
+from starlette.formparsers import FormParser, MultiPartException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.requests import Request as StarletteRequest
 
 from velithon.datastructures import RSGIHeaders
 from velithon.exceptions import HTTPException
+from velithon.formparsers import CHUNK_SIZE, WHOLE_SIZE, MultiPartParser, joined
 from velithon_adapters import rsgi
 from velithon_adapters.http import HTTPReceive, HTTPSend
 from velithon_adapters.scope import RSGIScope, asgi_scope, body_length, parse_address
@@ -168,6 +171,39 @@ class Request(StarletteRequest[Any]):
             if size > limit:
                 raise HTTPException(413, "Content Too Large")
             yield chunk
+
+    async def _get_form(
+        self, *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024
+    ) -> FormData:
+        if self._form is None:
+            try:
+                self._form = await self._parsed_form(max_files, max_fields, max_part_size)
+            except MultiPartException as exc:
+                if "app" in self.scope:
+                    raise HTTPException(400, exc.message) from exc
+                raise
+        return self._form
+
+    async def _parsed_form(self, max_files: float, max_fields: float, max_part_size: int) -> FormData:
+        headers = self.headers
+        kind = headers.get("content-type", "").partition(";")[0].strip(" \t").lower()
+        parser: MultiPartParser | FormParser
+        async with aclosing(self._form_chunks()) as chunks:
+            if kind == "multipart/form-data":
+                parser = MultiPartParser(
+                    headers, chunks, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size
+                )
+            elif kind == "application/x-www-form-urlencoded":
+                parser = FormParser(headers, chunks, max_fields=max_fields, max_part_size=max_part_size)
+            else:
+                return FormData()
+            return await parser.parse()
+
+    async def _form_chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body for a parser of forms, for which few large chunks are cheaper than many small ones."""
+        async with aclosing(self.stream()) as stream, aclosing(joined(stream, CHUNK_SIZE)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 class RSGIRequest(Request):
@@ -352,11 +388,34 @@ class RSGIRequest(Request):
             ClientDisconnect: The client went away before the body was complete.
             HTTPException: 413, when the body grew over its limit.
         """
-        if self._stream_consumed or self._max_body_size is not None or self._asgi_receive is not None:
+        if (
+            self._stream_consumed
+            or self._asgi_receive is not None
+            or (self._max_body_size is not None and body_length(self._rsgi) is None)
+        ):
             return await super().body()
+        body = self._body = await self._whole()
+        return body
+
+    async def _whole(self) -> bytes:
+        """Read the whole body in one go; `limit_body` has looked at its announced length."""
         self._stream_consumed = True
         try:
-            body = self._body = await self._protocol()
+            body = await self._protocol()
         except rsgi.ProtocolClosed:
+            self._is_disconnected = True
             raise ClientDisconnect from None
+        if self._max_body_size is not None and len(body) > self._max_body_size:
+            # A layer may give more than came, such as what it unpacked.
+            raise HTTPException(413, "Content Too Large")
         return body
+
+    async def _form_chunks(self) -> AsyncGenerator[bytes, None]:
+        if not self._stream_consumed and self._asgi_receive is None and not hasattr(self, "_body"):
+            length = body_length(self._rsgi)
+            if length is not None and length <= WHOLE_SIZE:
+                yield await self._whole()
+                return
+        async with aclosing(super()._form_chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk

@@ -14,7 +14,7 @@ from velithon.signature import bind, values
 from velithon.signature.exits import close_form
 from velithon.signature.fastjson import fast_validator
 from velithon.signature.fields import Field, Undefined
-from velithon.signature.forms import form_arguments
+from velithon.signature.forms import FormReader
 from velithon.signature.limits import DEFAULT_LIMITS
 from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
 from velithon.signature.overrides import overridden
@@ -196,10 +196,10 @@ class HTTPPlan(PlanWriter):
 
     def write_form(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
         out = self.out
-        fields = out.constant(node.body_params, "form_fields")
+        reader = out.constant(FormReader(node.body_params, self.model.embed), "read_form_fields")
         arguments = {field.name: out.fresh(field.name) for field in node.body_params}
         values_name = out.fresh("form_values")
-        out.line(f"{values_name}, found = await {self.use(form_arguments)}({fields}, form, {self.model.embed})")
+        out.line(f"{values_name}, found = await {reader}(form)")
         self.write_found(errors)
         for field in node.body_params:
             out.line(f"{arguments[field.name]} = {values_name}[{field.name!r}]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -37,66 +37,102 @@ async def _bytes_of(file: UploadFile) -> bytes:
         await file.seek(position)
 
 
-async def _as_bytes(field: Field, value: Any) -> Any:
-    annotation = field.annotation
-    if holds(annotation, bytes):
+class _Input:
+    """A field as a form carries it: what its declaration says is read once, not with every form."""
+
+    __slots__ = ("as_bytes", "field", "many", "names")
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self.names = [alias for alias, _ in aliases(field)]
+        self.many = field.is_sequence
+        self.as_bytes: Callable[[Any], Awaitable[Any]] | None = None
+        if isinstance(field.info, params.File):
+            if holds(field.annotation, bytes):
+                self.as_bytes = self._one
+            elif holds_many(field.annotation, bytes):
+                self.as_bytes = self._all
+
+    async def _one(self, value: Any) -> Any:
         return await _bytes_of(value) if isinstance(value, UploadFile) else value
-    if holds_many(annotation, bytes) and isinstance(value, list | tuple | set | frozenset):
+
+    async def _all(self, value: Any) -> Any:
+        if not isinstance(value, list | tuple | set | frozenset):
+            return value
         read = [await _bytes_of(item) if isinstance(item, UploadFile) else item for item in value]
-        return sequence_of(annotation)(read)
-    return value
+        return sequence_of(self.field.annotation)(read)
+
+    async def take(self, form: FormData, known: set[str]) -> tuple[str, Any]:
+        """Return the name and the value that the form has for it, or `PydanticUndefined`; note the names looked for."""
+        for name in self.names:
+            known.add(name)
+            value = multi_value(self.field, form, name, self.many)
+            if value is not Undefined:
+                return name, value if self.as_bytes is None else await self.as_bytes(value)
+        return self.names[0], Undefined
 
 
-async def _form_values(fields: Sequence[Field], form: FormData) -> list[tuple[str, Any, Field | None]]:
-    found = []
-    for alias, value, field in form_items(fields, form):
-        if field is not None and isinstance(field.info, params.File):
-            value = await _as_bytes(field, value)
-        found.append((alias, value, field))
-    return found
+async def _whole(inputs: Sequence[_Input], form: FormData) -> dict[str, Any]:
+    """Return everything in a form by name, what no field asked for last."""
+    known: set[str] = set()
+    found = [await item.take(form, known) for item in inputs]
+    values = {name: value for name, value in found if value is not Undefined}
+    values.update(extras(form, known))
+    return values
 
 
-def _supplied(model: type[BaseModel], form: FormData) -> bool:
-    names = {alias for item in model_fields(model) for alias, _ in aliases(item)}
-    return bool(names.intersection(form) or (model.model_config.get("extra") in ("allow", "forbid") and form))
+class _Models:
+    """A field that stands for a model, or for a union of models, whose fields are those of the form."""
+
+    __slots__ = ("field", "inputs", "is_optional", "keeps_extras", "names")
+
+    def __init__(self, field: Field, models: list[type[BaseModel]]) -> None:
+        self.field = field
+        self.is_optional = is_optional(field.annotation)
+        self.names = {alias for model in models for item in model_fields(model) for alias, _ in aliases(item)}
+        self.keeps_extras = any(model.model_config.get("extra") in ("allow", "forbid") for model in models)
+        # A union's choices read the raw values each in its own way, in their validators.
+        self.inputs = [_Input(item) for item in model_fields(models[0])] if len(models) == 1 else []
+
+    async def take(self, form: FormData) -> Any:
+        """Return what the models are validated from; `PydanticUndefined` when nothing came for an optional one."""
+        if self.is_optional and not self.names.intersection(form) and not (self.keeps_extras and form):
+            return Undefined
+        return await _whole(self.inputs, form)
 
 
-async def _model_value(field: Field, models: list[type[BaseModel]], form: FormData) -> Any:
-    if is_optional(field.annotation) and not any(_supplied(model, form) for model in models):
-        return Undefined
-    # A union's choices read the raw values each in its own way, in their validators.
-    fields = model_fields(models[0]) if len(models) == 1 else []
-    return {alias: value for alias, value, _ in await _form_values(fields, form)}
-
-
-async def form_arguments(fields: Sequence[Field], form: FormData, embed: bool) -> tuple[dict[str, Any], Errors]:
-    """Take the values of one callable's fields out of a form.
+class FormReader:
+    """Takes the values of one callable's fields out of forms.
 
     Args:
         fields: The callable's body fields.
-        form: The form.
         embed: Whether fields stand under keys of their own.
-
-    Returns:
-        The values by parameter name, and the errors.
     """
-    plain = [item for item in fields if not form_models(item)]
-    found = await _form_values(plain, form) if plain else []
-    if len(fields) == 1 and plain and not embed:
-        field = fields[0]
-        value, errors = validated(field, {alias: item for alias, item, _ in found}, ("body",))
-        return {field.name: value}, errors
-    by_name = {item.name: (alias, value) for alias, value, item in found if item is not None}
-    values: dict[str, Any] = {}
-    all_errors: Errors = []
-    for field in fields:
-        models = form_models(field)
-        if models:
+
+    def __init__(self, fields: Sequence[Field], embed: bool) -> None:
+        self._items: list[_Input | _Models] = []
+        for field in fields:
+            models = form_models(field)
+            self._items.append(_Models(field, models) if models else _Input(field))
+        first = self._items[0] if len(self._items) == 1 and not embed else None
+        self._only = first if isinstance(first, _Input) else None
+
+    async def __call__(self, form: FormData) -> tuple[dict[str, Any], Errors]:
+        """Return the values by parameter name, and the errors."""
+        if self._only is not None:
+            field = self._only.field
+            value, errors = validated(field, await _whole([self._only], form), ("body",))
+            return {field.name: value}, errors
+        values: dict[str, Any] = {}
+        all_errors: Errors = []
+        known: set[str] = set()
+        for item in self._items:
             location: tuple[str, ...] = ("body",)
-            value = await _model_value(field, models, form)
-        else:
-            alias, value = by_name.get(field.name, (aliases(field)[0][0], Undefined))
-            location = ("body", alias)
-        values[field.name], errors = validated(field, value, location)
-        all_errors += errors
-    return values, all_errors
+            if isinstance(item, _Models):
+                value = await item.take(form)
+            else:
+                name, value = await item.take(form, known)
+                location = ("body", name)
+            values[item.field.name], errors = validated(item.field, value, location)
+            all_errors += errors
+        return values, all_errors

@@ -22,10 +22,18 @@ def _no_file(value: Any) -> bool:
     return isinstance(value, UploadFile) and value.filename == "" and value.size == 0
 
 
-def multi_value(field: Field, received: Mapping[str, Any], name: str) -> Any:
-    """Return the value or values under a name; `PydanticUndefined` when there is nothing."""
+def multi_value(field: Field, received: Mapping[str, Any], name: str, many: bool | None = None) -> Any:
+    """Return the value or values under a name; `PydanticUndefined` when there is nothing.
+
+    Args:
+        field: The parameter.
+        received: Where it is looked for.
+        name: Under which name.
+        many: Whether it is a sequence, for those who have looked already.
+    """
     is_form = isinstance(received, FormData)
-    many = field.is_sequence
+    if many is None:
+        many = field.is_sequence
     value: Any
     if many and not field.is_json and isinstance(received, ImmutableMultiDict | Headers):
         value = received.getlist(name)
