@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from velithon.di import ServiceContainer
     from velithon.faces import RSGIApp
+    from velithon.frontend import FrontendFiles
     from velithon.options import RouteOptions, SharedOptions, WebSocketOptions
     from velithon.requests import Request
     from velithon.routes import F, Handlers
@@ -118,6 +119,11 @@ class Velithon(Verbs, Starlette):
         background_grace: float | None = 10.0,
         **options: Unpack[AppOptions],
     ) -> None:
+        if "telemetry" in options:
+            raise TypeError(
+                "Velithon() has no option telemetry: nothing is traced unless a layer does it. Leave the option out and"
+                " add one, such as app.add_middleware(opentelemetry.instrumentation.asgi.OpenTelemetryMiddleware)."
+            )
         check_options("Velithon", options, AppOptions)
         self.debug = debug
         self.title = title
@@ -404,6 +410,10 @@ class Velithon(Verbs, Starlette):
     ) -> None:
         """Add a WebSocket route for a function, a `WebSocketEndpoint` class or an ASGI application."""
         self.router.add_websocket_route(path, endpoint, name, **options)
+
+    def add_frontend(self, path: str, files: FrontendFiles) -> None:
+        """Serve files for what no route has; see `frontend`."""
+        self.router.add_frontend(path, files)
 
     def include_router(
         self,

@@ -75,6 +75,8 @@ class Route(starlette.Route):
     # The endpoint and what makes a response of its value, where it takes nothing and nothing stands around it. Known
     # from the first request on.
     bare: tuple[Callable[[], Awaitable[Any]], Callable[..., Any]] | None = None
+    # Whether routers keep it apart, for what none of their routes has.
+    is_frontend = False
 
     def __init__(
         self,
@@ -370,9 +372,9 @@ class WebSocketRoute(starlette.WebSocketRoute):
             ahead.stop()
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from velithon.websocket import WebSocket as OurWebSocket
+        from velithon.websocket import websocket_over
 
-        websocket = OurWebSocket(scope, receive=receive, send=send)
+        websocket = websocket_over(scope, receive, send)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             overrides = {} if self._provider is None else self._provider.dependency_overrides

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 from starlette import routing as starlette
 from starlette.datastructures import URL
@@ -42,11 +42,13 @@ from velithon.routes import (
 from velithon.websocket import WebSocket
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
     from velithon.application import Velithon
+    from velithon.frontend import Frontend, FrontendFiles
 
 __all__ = [
     "APIRoute",
@@ -143,6 +145,40 @@ class Verbs:
         """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
         raise NotImplementedError
 
+    def frontend(
+        self,
+        path: str,
+        *,
+        directory: str | os.PathLike[str],
+        fallback: Literal["auto", "index.html", "404.html"] | None = "auto",
+        check_dir: bool | Literal["auto"] = "auto",
+    ) -> None:
+        """Serve the build of a browser application for what no route has; of several, the longest path does.
+
+        Args:
+            path: Where it is served; `"/"` for everything that is left.
+            directory: Where the build is.
+            fallback: What answers for a path that is no file. `"index.html"` does with 200, where a browser goes to a
+                page; `"404.html"` does with 404, whoever asks; `"auto"` takes `404.html` if there is one, else
+                `index.html` if there is one; `None` leaves it a plain 404.
+            check_dir: Whether a missing directory or fallback is an error now. `"auto"`: it is, unless the environment
+                variable `VELITHON_ENV` is `development`, as `velithon run --reload` sets it; then a missing directory
+                is a warning.
+
+        Raises:
+            RegistrationError: The path does not start with `/`, has parameters, or there is no such fallback.
+            RuntimeError: The directory or the fallback does not exist.
+        """
+        from velithon.frontend import FrontendFiles
+
+        if not path.startswith("/"):
+            raise RegistrationError(f"The path of a frontend starts with '/': got {path!r}; '/' serves everywhere.")
+        self.add_frontend(path, FrontendFiles(directory=directory, fallback=fallback, check_dir=check_dir))
+
+    def add_frontend(self, path: str, files: FrontendFiles) -> None:
+        """Serve files for what no route has; see `frontend`."""
+        raise NotImplementedError
+
     def add_api_websocket_route(
         self,
         path: str,
@@ -228,6 +264,7 @@ class Router(Verbs, starlette.Router):
             raise RegistrationError(f"A router's prefix starts with '/' and does not end with it: got {prefix!r}.")
         check_options("Router", options, SharedOptions)
         self._table: Table | None = None
+        self.frontends: list[Frontend] = []
         self.dependency_overrides_provider = dependency_overrides_provider
         super().__init__(redirect_slashes=redirect_slashes, default=default, lifespan=lifespan)
         self.prefix = prefix
@@ -319,6 +356,12 @@ class Router(Verbs, starlette.Router):
         """
         self.add_api_websocket_route(path, of_connection(endpoint, path, WebSocket), name, **options)
 
+    def add_frontend(self, path: str, files: FrontendFiles) -> None:
+        """Serve files for what no route has; see `frontend`."""
+        from velithon.frontend import Frontend
+
+        self._add(Frontend(self.prefix + path, files, **join_options(self.shared, {})))
+
     def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
         """Serve an ASGI application under a path."""
         self._add(Mount(self.prefix + path, app=app, name=name))
@@ -363,7 +406,7 @@ class Router(Verbs, starlette.Router):
         context = join_options(self.shared, given)
         self._included.append(router)
         router._includes.append((self, context, self.prefix + prefix))
-        for route in router.routes:
+        for route in [*router.routes, *router.frontends]:
             self._include(route, context, self.prefix + prefix)
 
     def add_router(self, router: Router, *, prefix: str = "", **options: Unpack[SharedOptions]) -> None:
@@ -400,7 +443,8 @@ class Router(Verbs, starlette.Router):
         self._add(route)
 
     def _add(self, route: BaseRoute) -> None:
-        self.routes.append(route)
+        routes = cast("list[BaseRoute]", self.frontends) if getattr(route, "is_frontend", False) else self.routes
+        routes.append(route)
         self._adopt(route)
         for parent, context, prefix in self._includes:
             parent._include(route, context, prefix)
@@ -424,7 +468,7 @@ class Router(Verbs, starlette.Router):
     def belong_to(self, app: Velithon) -> None:
         """Make `app` the application of this router and of the routers mounted in it."""
         self.dependency_overrides_provider = app
-        for route in self.routes:
+        for route in [*self.routes, *self.frontends]:
             self._adopt(route)
 
     # -- answering ------------------------------------------------------------------------------------------------
@@ -472,7 +516,7 @@ class Router(Verbs, starlette.Router):
 
     async def _otherwise(self, request: Request, found: Found | None) -> Any:
         if found is None:
-            return self._unmatched(request)
+            return await self._unmatched(request)
         if not found.allowed:
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self._allowed(request, found)))})
         owner = self.dependency_overrides_provider
@@ -496,7 +540,7 @@ class Router(Verbs, starlette.Router):
             allowed |= getattr(other.route, "allowed_methods", None) or getattr(other.route, "methods", None) or set()
         return allowed or set(getattr(found.route, "methods", None) or ())
 
-    def _unmatched(self, request: Request) -> Any:
+    async def _unmatched(self, request: Request) -> Any:
         path = request._route_path
         if self.redirect_slashes and path != "/":
             other = path.rstrip("/") if path.endswith("/") else path + "/"
@@ -505,6 +549,13 @@ class Router(Verbs, starlette.Router):
                 scope["path"] = scope["path"].rstrip("/") if path.endswith("/") else scope["path"] + "/"
                 if self.table.resolve(request.method, other, Request(scope)):
                     return RedirectResponse(str(URL(scope=scope)))
+        if self.frontends:
+            from velithon.frontend import most_specific
+
+            frontend = most_specific(self.frontends, path)
+            if frontend is not None:
+                request._matched(frontend, {})
+                return await frontend.respond(request)
         if self.default != self.not_found:
             return AppResponse(self.default, request)
         raise HTTPException(404)

@@ -131,6 +131,7 @@ def fill(app: Velithon) -> Velithon:
     app.add_route("/asgi", PlainTextResponse("an ASGI application"))
     app.router.mount("/inner", inner)
     app.router.mount("/foreign", PlainTextResponse("foreign"))
+    app.frontend("/pages", directory=".")
     return app
 
 app = fill(Velithon())
@@ -238,6 +239,7 @@ def test_layers_of_the_application() -> None:
         ("GET", "/inner/deep", "inside Mount /inner: Router\nroute GET /deep"),
         ("GET", "/foreign/x", "inside Mount /foreign: PlainTextResponse"),
         ("GET", "/foreign/x", "RSGI over ASGI"),
+        ("GET", "/pages/a.js", "route none; GET,HEAD /pages FrontendFiles serves files for what no route has"),
         ("WS", "/ws/lobby", "room <- path 'room': str, required"),
         ("WS", "/ws/lobby", "websocket <- injected: websocket"),
         ("GET", "/special", "handler Timed.get_route_handler may wrap the plan"),

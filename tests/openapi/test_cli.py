@@ -57,6 +57,8 @@ def inner(): ...
 
 app.mount("/sub", sub)
 app.mount("/static", lambda scope, receive, send: None)
+app.frontend("/", directory=".")
+sub.frontend("/pages", directory=".")
 
 def make():
     return app
@@ -178,6 +180,8 @@ def test_routes_lists_every_route(run: Runner) -> None:
     assert by_path["/ws"][0] == "WS"
     assert by_path["/sub/inner"][:3] == ["GET", "/sub/inner", "inner"]
     assert by_path["/static"][0] == "MOUNT"
+    assert by_path["/"][:4] == ["GET,HEAD", "/", "FrontendFiles", "velithon.frontend.FrontendFiles"]
+    assert by_path["/sub/pages"][3] == "velithon.frontend.FrontendFiles"
     assert by_path["/things"][3] == "shop.Things"
     assert "/openapi.json" in by_path
     assert by_path["/plain"][3] == "functools.partial"

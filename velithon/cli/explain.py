@@ -95,6 +95,10 @@ class Asked:
             other = path.rstrip("/") if path.endswith("/") else f"{path}/"
             if path != "/" and router.redirect_slashes and table.resolve(self.method, other, Request(scope)):
                 return [f"route     none; redirected to {other} (307)"], "walk"
+            frontend = self._frontend(router, path)
+            if frontend is not None:
+                scope["answers"] = frontend
+                return [f"route     none; {_route(frontend)} serves files for what no route has"], "walk"
             return ["route     none: 404"], "walk"
         if not found.allowed:
             allowed = router._allowed(_Path(path), found)  # type: ignore[arg-type]
@@ -115,6 +119,12 @@ class Asked:
         later = [other.route for other in table.matching(path) if other.route is not found.route]
         lines += [f"also      {_route(route)} has this path, too" for route in later]
         return lines, way
+
+    @staticmethod
+    def _frontend(router: Router, path: str) -> Frontend | None:
+        from velithon.frontend import most_specific
+
+        return most_specific(router.frontends, path)
 
     def _inner(self, route: BaseRoute, child: dict[str, Any], scope: dict[str, Any]) -> tuple[list[str], str]:
         from velithon.routing import Router

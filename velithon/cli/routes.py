@@ -34,7 +34,8 @@ _HEAD = Row("METHODS", "PATH", "NAME", "ENDPOINT", "DEPENDENCIES", "SOURCE")
 @app.command()
 def routes(target: AppOption, factory: FactoryOption = False) -> None:
     """List the routes of an application, in the order in which they are tried."""
-    rows = [_HEAD, *_rows(load(target, factory=factory).routes, "")]
+    application = load(target, factory=factory)
+    rows = [_HEAD, *_rows([*application.routes, *application.router.frontends], "")]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -42,7 +43,8 @@ def routes(target: AppOption, factory: FactoryOption = False) -> None:
 
 def _rows(found: Sequence[BaseRoute], prefix: str) -> Iterator[Row]:
     for route in found:
-        inner = getattr(route, "routes", None)
+        router = getattr(getattr(route, "app", None), "router", getattr(route, "app", None))
+        inner = [*(getattr(route, "routes", None) or ()), *getattr(router, "frontends", ())]
         path = prefix + getattr(route, "path", getattr(route, "host", ""))
         if inner:
             yield from _rows(inner, path)
