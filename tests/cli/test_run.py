@@ -1,11 +1,12 @@
 """What `velithon run` accepts, refuses, and hands to a server."""
 
+import json
 import logging
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def busy() -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
-def run(*arguments: str, env: dict[str, str] | None = None) -> Result:
+def run(*arguments: str, env: Mapping[str, str | None] | None = None) -> Result:
     """Run the command in this process; the tests give it reasons to end before a server starts."""
     return CliRunner().invoke(cli, ["run", *arguments], env=env)
 
@@ -229,3 +230,35 @@ def test_errors_can_be_caught_by_their_kind() -> None:
 def test_a_password_is_not_shown() -> None:
     """A configuration may be logged."""
     assert "secret" not in repr(ServerConfig(load=lambda: None, ssl_keyfile_password="secret"))
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "raised"),
+    [
+        ("import json\njson.loads('{')\n", "importing 'shop' failed", "JSONDecodeError"),
+        ("other = 1\n", "cannot load 'shop:app': module 'shop' has no attribute 'app'", None),
+        ("raise SystemExit('100%s\\n')", "importing 'shop' failed", "SystemExit: 100%s"),
+    ],
+)
+def test_where_the_log_is_json_a_failure_is_one_record(
+    directory: Path, code: str, said: str, raised: str | None
+) -> None:
+    """On the standard error and with the status that it has as text."""
+    (directory / "shop.py").write_text(code)
+    result = run("shop:app", "--log-format", "json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    record = json.loads(result.stderr)
+    assert result.stderr.count("\n") == 1
+    assert (record["level"], record["logger"], record["message"]) == ("ERROR", "velithon", said)
+    assert ("exception" in record) is (raised is not None)
+    if raised is not None:
+        assert record["exception"].startswith("Traceback (most recent call last):")
+        assert raised in record["exception"]
+
+
+@pytest.mark.parametrize(("options", "said"), [(["--reload"], "development"), ([], "None")])
+def test_who_reloads_is_developing(directory: Path, options: list[str], said: str) -> None:
+    """`VELITHON_ENV` says so to the application, unless it is set."""
+    (directory / "shop.py").write_text("import os\nraise RuntimeError(f'in {os.environ.get(\"VELITHON_ENV\")}')\n")
+    assert f"RuntimeError: in {said}" in run("shop:app", *options, env={"VELITHON_ENV": None}).stderr
+    assert "RuntimeError: in test" in run("shop:app", *options, env={"VELITHON_ENV": "test"}).stderr

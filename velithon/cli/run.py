@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -194,6 +195,9 @@ def _serve(name: str, params: dict[str, Any]) -> None:
     from velithon_adapters.servers import ServerConfig, ServerError, runner
 
     module = runner(params["server"])
+    if params["reload"]:
+        # Who reloads is developing; applications may read it, and frontends need not be built yet.
+        os.environ.setdefault("VELITHON_ENV", "development")
     load = AppTarget(name, factory=params["factory"], log_warnings=True)
     fields = {key: params[key] for key in ServerConfig.__dataclass_fields__ if key in params}
     config = ServerConfig(load=load, name=name, **fields)
@@ -203,7 +207,23 @@ def _serve(name: str, params: dict[str, Any]) -> None:
         application = load()
         module.serve(config, lambda: _announce(config, params, application, module.protocol(config)))
     except (LoadError, ServerError) as exc:
+        if params["log_format"] == "json":
+            raise _fail_in_json(str(exc)) from exc
         raise fail(str(exc)) from exc
+
+
+def _fail_in_json(message: str) -> typer.Exit:
+    """Write a message, with the traceback that may follow its first line, as `fail` does, but as a line of the log."""
+    import logging
+
+    from velithon.logging import JSONFormatter
+
+    message, _, trace = message.partition("\n")
+    record = logging.makeLogRecord(
+        {"name": "velithon", "levelname": "ERROR", "msg": message.removesuffix(":"), "exc_text": trace or None}
+    )
+    typer.echo(JSONFormatter().format(record), err=True)
+    return typer.Exit(1)
 
 
 def _configure_logging(params: dict[str, Any]) -> dict[str, Any]:
