@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from velithon.application import Velithon
     from velithon.di import Provider
+    from velithon.frontend import Frontend
     from velithon.routing import Router
     from velithon.signature import DependencyModel, EndpointModel, Field
 
