@@ -16,19 +16,23 @@ from velithon.exceptions import RegistrationError
 from velithon.faces import asgi_face, bridged, layered, request_of, rsgi_face
 from velithon.middleware.base import dispatch_of
 from velithon_adapters import ASGIAdapter, ASGIWebsocket, RSGIProtocol, RSGIScope, asgi_scope, unwrap
+from velithon_adapters.scope import FILE_RANGE
 from velithon_adapters.websocket import RSGIWebsocketProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
     from starlette.middleware import Middleware
-    from starlette.types import ASGIApp, Message, Receive, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from velithon.application import Velithon
     from velithon.faces import Responder, RSGIApp
     from velithon.requests import Request
 
 __all__ = ["Stack", "build_stack", "route_stack", "websocket_stack"]
+
+# The extensions of ASGI by which a file is sent as its name.
+FILES = frozenset({"http.response.pathsend", FILE_RANGE})
 
 
 @dataclass(slots=True)
@@ -154,8 +158,22 @@ def forms(layer: Any, app: Velithon) -> tuple[ASGIApp, RSGIApp]:
     if rsgi is not None:
         return layer, rsgi
     if _asgi_form(layer):
-        return layer, bridged(layer, app)
+        asgi = _sees_files(layer)
+        return asgi, bridged(asgi, app)
     return ASGIAdapter(layer), layer
+
+
+def _sees_files(layer: ASGIApp) -> ASGIApp:
+    """Return a layer that files pass through as bytes, which it may want to read or to change, on every server."""
+
+    def asgi(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        extensions = scope.get("extensions")
+        if extensions:
+            # A server may show every request the same dictionary.
+            scope["extensions"] = {name: extensions[name] for name in extensions if name not in FILES}
+        return layer(scope, receive, send)
+
+    return asgi
 
 
 def _asgi_form(layer: Any) -> bool:
