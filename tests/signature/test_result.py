@@ -701,3 +701,24 @@ def test_an_item_that_does_not_fit_is_the_servers_fault(client: ClientFactory) -
         client(app).get("/")
     assert caught.value.endpoint_path == "GET /"
     assert caught.value.body == {"price": 1}
+
+
+def test_a_status_that_is_set_later_decides_on_the_body(client: ClientFactory) -> None:
+    app = velithon.Velithon()
+
+    @app.delete("/json", status_code=204, response_model=None)
+    @app.delete("/text", status_code=204, response_model=None, response_class=velithon.responses.PlainTextResponse)
+    async def delete(response: velithon.responses.Response, status: int | None = None) -> Any:
+        if status is not None:
+            response.status_code = status
+        return "kept"
+
+    with client(app) as c:
+        for path, body in (("/json", '"kept"'), ("/text", "kept")):
+            answers = [c.delete(path), *(c.delete(path, params={"status": status}) for status in (201, 304, 200))]
+            assert [(answer.status_code, answer.text) for answer in answers] == [
+                (204, ""),
+                (201, body),
+                (304, ""),
+                (200, body),
+            ]

@@ -25,6 +25,7 @@ from velithon.signature.outcome import (
     read_outcome,
     response_arguments,
     tools,
+    valid_kind,
 )
 from velithon.signature.stream import compile_stream
 
@@ -42,6 +43,7 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
     """Return `encode(result, request)` for a response model: validated, filtered, as JSON bytes or Python data."""
     validator, serializer = tools(field)
     check = validator.validate_python
+    valid = valid_kind(field)
     given = dump_options(options)
     write, by_alias = serializer.to_json, options.by_alias
 
@@ -55,13 +57,18 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
         dump = write_json if len(given) == 1 else partial(write, **given)
 
     def encode(result: Any, request: Any) -> Any:
+        if type(result) is valid:
+            return dump(result)
         try:
             value = check(result, from_attributes=True)
         except ValidationError as error:
             raise invalid_result(error, result, model, request) from error
         return dump(value)
 
-    return encode
+    def encode_any(result: Any, request: Any) -> Any:
+        return dump(result)
+
+    return encode_any if field.annotation is Any and not field.info.metadata else encode
 
 
 def compile_result(model: EndpointModel, options: ResponseOptions) -> Finish:
@@ -124,7 +131,7 @@ def _finish_json(encode: Encode | None, status_code: int | None) -> Finish:
         made.body = body if has_body else b""
         made._pairs = shared
         if response is not None:
-            _merge(made, response)
+            _merge(made, response, body)
         return made
 
     return finish
@@ -158,12 +165,11 @@ def _returned(
     return result
 
 
-def _merge(made: Response, injected: StarletteResponse) -> None:
+def _merge(made: Response, injected: StarletteResponse, body: bytes) -> None:
     status = injected.status_code
     if status:
         made.status_code = status
-        if not is_body_allowed_for_status_code(status):
-            made.body = b""
+        made.body = body if is_body_allowed_for_status_code(status) else b""
     merge_headers(made, injected)
 
 
