@@ -156,7 +156,7 @@ def test_on_disconnect_with_and_without_the_close_code(client: ClientFactory) ->
             seen.append(close_code)
 
     class Without(WebSocketEndpoint):
-        async def on_disconnect(self, websocket: Any) -> None:  # type: ignore[override]
+        async def on_disconnect(self, websocket: Any) -> None:
             seen.append("left")
 
     class Room(WebSocketEndpoint):
@@ -164,7 +164,7 @@ def test_on_disconnect_with_and_without_the_close_code(client: ClientFactory) ->
             seen.append(room + 1)
 
     class Both(WebSocketEndpoint):
-        async def on_disconnect(self, websocket: Any, close_code: int, room: int) -> None:  # type: ignore[override]
+        async def on_disconnect(self, websocket: Any, close_code: int, room: int) -> None:
             seen.append((close_code, room + 1))
 
     class Neither(WebSocketEndpoint):
@@ -201,14 +201,14 @@ def test_class_methods_have_parameters_dependencies_and_services(client: ClientF
         closed.append(token)
 
     class Endpoint(WebSocketEndpoint):
-        async def on_connect(  # type: ignore[override]
+        async def on_connect(
             self, websocket: WebSocket, room: int, who: Annotated[str, Depends(user)], limit: int = 5
         ) -> None:
             await websocket.accept()
             await websocket.send_json([room, who, limit])
 
         @inject
-        async def on_receive(  # type: ignore[override]
+        async def on_receive(
             self, websocket: WebSocket, data: str, room: int, greeter: Greeter = Provide[container.greeter]
         ) -> None:
             await websocket.send_text(f"{greeter.greet(data)} in {room + 1}")
@@ -235,7 +235,7 @@ def test_overrides_and_route_dependencies_reach_class_endpoints(client: ClientFa
             raise WebSocketException(1008)
 
     class Endpoint(WebSocketEndpoint):
-        async def on_connect(self, websocket: WebSocket, who: str = Depends(user)) -> None:  # type: ignore[override]
+        async def on_connect(self, websocket: WebSocket, who: str = Depends(user)) -> None:
             await websocket.accept()
             await websocket.send_text(who)
 
@@ -302,7 +302,7 @@ def test_a_class_endpoint_works_under_starlette() -> None:
     seen: list[str] = []
 
     class Endpoint(WebSocketEndpoint):
-        async def on_disconnect(self, websocket: Any) -> None:  # type: ignore[override]
+        async def on_disconnect(self, websocket: Any) -> None:
             seen.append("left")
 
     with TestClient(Starlette(routes=[WebSocketRoute("/", Endpoint)])) as c, c.websocket_connect("/"):

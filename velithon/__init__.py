@@ -11,7 +11,6 @@ from velithon.datastructures import UploadFile
 from velithon.endpoint import HTTPEndpoint
 from velithon.exceptions import HTTPException, WebSocketException
 from velithon.param_functions import Body, Cookie, Depends, File, Form, Header, Path, Query, Security
-from velithon.requests import Request
 from velithon.responses import Response
 from velithon.routing import APIRouter, Router
 from velithon.websocket import WebSocket, WebSocketDisconnect, WebSocketEndpoint
@@ -19,7 +18,12 @@ from velithon.websocket import WebSocket, WebSocketDisconnect, WebSocketEndpoint
 if TYPE_CHECKING:
     from starlette import status
 
+    # To a type checker it is Starlette's, whose middleware and functions FastAPI's users hand it to and override.
+    from starlette.requests import Request
+
     from velithon.middleware import Middleware
+else:
+    from velithon.requests import Request
 
 __version__ = "0.1.0"
 

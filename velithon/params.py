@@ -87,14 +87,14 @@ _OPTIONS = frozenset(ParamOptions.__annotations__)
 _OURS = frozenset({"example", "openapi_examples", "include_in_schema", "regex"})
 
 
-class _Info(FieldInfo):  # type: ignore[misc]
+class _Field(FieldInfo):  # type: ignore[misc]
     """A pydantic field with what the HTTP world adds to it."""
 
     example: Any
     openapi_examples: Mapping[str, Any] | None
     include_in_schema: bool
 
-    def __init__(self, default: Any = Undefined, **options: Unpack[ParamOptions]) -> None:
+    def __init__(self, default: Any = Undefined, **options: Any) -> None:
         unknown = options.keys() - _OPTIONS
         if unknown:
             names = ", ".join(sorted(unknown))
@@ -118,6 +118,14 @@ class _Info(FieldInfo):  # type: ignore[misc]
         return f"{type(self).__name__}({self.default})"
 
 
+class _Info(_Field):  # type: ignore[misc]
+    """What may stand in a default: to a type checker calling it makes whatever the parameter is to be."""
+
+    if TYPE_CHECKING:
+
+        def __new__(cls, default: Any = ..., **options: Unpack[ParamOptions]) -> Any: ...
+
+
 class Param(_Info):  # type: ignore[misc]
     """A parameter outside the body."""
 
@@ -129,15 +137,17 @@ class Path(Param):  # type: ignore[misc]
 
     in_ = ParamTypes.path
 
-    def __init__(self, default: Any = ..., **options: Unpack[ParamOptions]) -> None:
-        """Take the options of `ParamOptions`.
+    if not TYPE_CHECKING:
 
-        Raises:
-            TypeError: A default was given: a path without its parameter is another path.
-        """
-        if default is not ... and default is not Undefined:
-            raise TypeError(f"Path() takes no default value, {default!r} was given: write Path() or Path(...)")
-        super().__init__(..., **options)
+        def __init__(self, default: Any = ..., **options: Unpack[ParamOptions]) -> None:
+            """Take the options of `ParamOptions`.
+
+            Raises:
+                TypeError: A default was given: a path without its parameter is another path.
+            """
+            if default is not ... and default is not Undefined:
+                raise TypeError(f"Path() takes no default value, {default!r} was given: write Path() or Path(...)")
+            super().__init__(..., **options)
 
 
 class Query(Param):  # type: ignore[misc]
@@ -152,18 +162,26 @@ class Header(Param):  # type: ignore[misc]
     in_ = ParamTypes.header
     convert_underscores: bool
 
-    def __init__(
-        self, default: Any = Undefined, *, convert_underscores: bool = True, **options: Unpack[ParamOptions]
-    ) -> None:
-        """Take the options of `ParamOptions`.
+    if TYPE_CHECKING:
 
-        Args:
-            default: The value when the header is absent; none makes it required.
-            convert_underscores: Whether `user_agent` reads `user-agent`.
-            **options: See `ParamOptions`.
-        """
-        self.convert_underscores = convert_underscores
-        super().__init__(default, **options)
+        def __new__(
+            cls, default: Any = ..., *, convert_underscores: bool = ..., **options: Unpack[ParamOptions]
+        ) -> Any: ...
+
+    else:
+
+        def __init__(
+            self, default: Any = Undefined, *, convert_underscores: bool = True, **options: Unpack[ParamOptions]
+        ) -> None:
+            """Take the options of `ParamOptions`.
+
+            Args:
+                default: The value when the header is absent; none makes it required.
+                convert_underscores: Whether `user_agent` reads `user-agent`.
+                **options: See `ParamOptions`.
+            """
+            self.convert_underscores = convert_underscores
+            super().__init__(default, **options)
 
 
 class Cookie(Param):  # type: ignore[misc]
@@ -178,61 +196,81 @@ class Body(_Info):  # type: ignore[misc]
     embed: bool | None
     media_type: str
 
-    def __init__(
-        self,
-        default: Any = Undefined,
-        *,
-        embed: bool | None = None,
-        media_type: str = "application/json",
-        **options: Unpack[ParamOptions],
-    ) -> None:
-        """Take the options of `ParamOptions`.
+    if TYPE_CHECKING:
 
-        Args:
-            default: The value when the body, or this key of it, is absent; none makes it required.
-            embed: Whether a single body stands under its name: `{"item": {...}}`.
-            media_type: The media type that the OpenAPI document names.
-            **options: See `ParamOptions`.
-        """
-        self.embed = embed
-        self.media_type = media_type
-        super().__init__(default, **options)
+        def __new__(
+            cls, default: Any = ..., *, embed: bool | None = ..., media_type: str = ..., **options: Unpack[ParamOptions]
+        ) -> Any: ...
+
+    else:
+
+        def __init__(
+            self,
+            default: Any = Undefined,
+            *,
+            embed: bool | None = None,
+            media_type: str = "application/json",
+            **options: Unpack[ParamOptions],
+        ) -> None:
+            """Take the options of `ParamOptions`.
+
+            Args:
+                default: The value when the body, or this key of it, is absent; none makes it required.
+                embed: Whether a single body stands under its name: `{"item": {...}}`.
+                media_type: The media type that the OpenAPI document names.
+                **options: See `ParamOptions`.
+            """
+            self.embed = embed
+            self.media_type = media_type
+            super().__init__(default, **options)
 
 
 class Form(Body):  # type: ignore[misc]
     """A field of a form, URL-encoded or multipart."""
 
-    def __init__(
-        self,
-        default: Any = Undefined,
-        *,
-        media_type: str = "application/x-www-form-urlencoded",
-        **options: Unpack[ParamOptions],
-    ) -> None:
-        """Take the options of `ParamOptions`.
+    if TYPE_CHECKING:
 
-        Args:
-            default: The value when the field is absent or empty; none makes it required.
-            media_type: The media type that the OpenAPI document names.
-            **options: See `ParamOptions`.
-        """
-        super().__init__(default, media_type=media_type, **options)
+        def __new__(cls, default: Any = ..., *, media_type: str = ..., **options: Unpack[ParamOptions]) -> Any: ...
+
+    else:
+
+        def __init__(
+            self,
+            default: Any = Undefined,
+            *,
+            media_type: str = "application/x-www-form-urlencoded",
+            **options: Unpack[ParamOptions],
+        ) -> None:
+            """Take the options of `ParamOptions`.
+
+            Args:
+                default: The value when the field is absent or empty; none makes it required.
+                media_type: The media type that the OpenAPI document names.
+                **options: See `ParamOptions`.
+            """
+            super().__init__(default, media_type=media_type, **options)
 
 
 class File(Form):  # type: ignore[misc]
     """An uploaded file, as `UploadFile` or as its `bytes`."""
 
-    def __init__(
-        self, default: Any = Undefined, *, media_type: str = "multipart/form-data", **options: Unpack[ParamOptions]
-    ) -> None:
-        """Take the options of `ParamOptions`.
+    if TYPE_CHECKING:
 
-        Args:
-            default: The value when no file was chosen; none makes it required.
-            media_type: The media type that the OpenAPI document names.
-            **options: See `ParamOptions`.
-        """
-        super().__init__(default, media_type=media_type, **options)
+        def __new__(cls, default: Any = ..., *, media_type: str = ..., **options: Unpack[ParamOptions]) -> Any: ...
+
+    else:
+
+        def __init__(
+            self, default: Any = Undefined, *, media_type: str = "multipart/form-data", **options: Unpack[ParamOptions]
+        ) -> None:
+            """Take the options of `ParamOptions`.
+
+            Args:
+                default: The value when no file was chosen; none makes it required.
+                media_type: The media type that the OpenAPI document names.
+                **options: See `ParamOptions`.
+            """
+            super().__init__(default, media_type=media_type, **options)
 
 
 Scope = Literal["function", "request", "app"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
 from starlette.websockets import WebSocket as StarletteWebSocket
@@ -16,12 +16,34 @@ from velithon.signature import compile_websocket, read_endpoint
 from velithon.signature.annotations import signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from velithon.params import Depends
     from velithon.signature import EndpointModel
+
+    class Base:
+        """Says of Starlette's class only what its subclasses may not change: each method takes what it needs."""
+
+        encoding: Literal["text", "bytes", "json"] | None
+        scope: Scope
+        receive: Receive
+        send: Send
+
+        def __init__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+        def __await__(self) -> Generator[Any, None, None]: ...
+
+        async def decode(self, websocket: Any, message: Message) -> Any: ...
+
+        async def on_connect(self, *args: Any, **kwargs: Any) -> None: ...
+
+        async def on_receive(self, *args: Any, **kwargs: Any) -> None: ...
+
+        async def on_disconnect(self, *args: Any, **kwargs: Any) -> None: ...
+else:
+    Base = StarletteWebSocketEndpoint
 
 __all__ = ["Heartbeat", "WebSocket", "WebSocketClose", "WebSocketDisconnect", "WebSocketEndpoint", "WebSocketState"]
 
@@ -36,7 +58,7 @@ class WebSocket(StarletteWebSocket[Any]):
     _call: tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]
 
 
-class WebSocketEndpoint(StarletteWebSocketEndpoint):
+class WebSocketEndpoint(Base):
     """Base of class endpoints for WebSockets: override `on_connect`, `on_receive` and `on_disconnect` as needed.
 
     `encoding` is `"text"`, `"bytes"`, `"json"` or `None`, which takes what comes. `on_disconnect` may take the close

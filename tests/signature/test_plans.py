@@ -21,7 +21,6 @@ from velithon import (
     Form,
     Header,
     Query,
-    Request,
     Response,
     UploadFile,
     Velithon,
@@ -31,6 +30,7 @@ from velithon.concurrency import ThreadPool, use_thread_pool
 from velithon.datastructures import URL, Address, Headers, QueryParams, State
 from velithon.di import FactoryProvider, Provide, ServiceContainer, SingletonProvider, inject
 from velithon.exceptions import RequestValidationError
+from velithon.requests import Request
 from velithon.signature import compile_http, read_endpoint
 
 

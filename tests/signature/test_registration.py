@@ -49,7 +49,7 @@ def test_places_that_cannot_be() -> None:
 
 
 def test_declarations_that_contradict() -> None:
-    def twice(a: Annotated[int, Query()] = Query(3)) -> None: ...  # type: ignore[assignment]
+    def twice(a: Annotated[int, Query()] = Query(3)) -> None: ...
     def default_inside(a: Annotated[int, Query(3)]) -> None: ...
     def depends_twice(a: Annotated[int, Depends(len)] = Depends(len)) -> None: ...  # type: ignore[assignment]
     def no_callable(a: Any = Depends("x")) -> None: ...  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         app: ASGIApp
         dispatch_func: Any
 
-    RequestResponseEndpoint = Callable[[Request], Awaitable[Any]]
+    RequestResponseEndpoint = Callable[[Any], Awaitable[Any]]
     DispatchFunction = Callable[[Request, RequestResponseEndpoint], Awaitable[Any]]
 else:
     Base = StarletteBaseHTTPMiddleware

@@ -98,4 +98,5 @@ def _whole_info(fields: Sequence[Field], whole: type[BaseModel]) -> params.Body:
             options["media_type"] = "multipart/form-data"
         elif len(media_types) == 1:
             options["media_type"] = media_types.pop()
-    return kind(**options)
+    info: params.Body = kind(**options)
+    return info

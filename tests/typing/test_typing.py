@@ -1,0 +1,70 @@
+"""A user's strict type checker accepts what users write, and still finds their mistakes."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ClientFactory
+from tests.typing.shop import app, use
+
+SHOP = Path(__file__).parent / "shop.py"
+MISTAKES = """
+from velithon import Query, Velithon
+from velithon.params import Form
+from velithon.websocket import WebSocketEndpoint
+
+app = Velithon()
+Form(embd=True)
+Query(minlength=3)
+app.get("/", respons_model=int)
+app.frontend("/", directory="dist", fallback="app.html")
+
+class Room(WebSocketEndpoint):
+    encoding = "xml"
+"""
+
+
+def mypy(file: Path) -> list[str]:
+    """Return what `mypy --strict` says of a file, without this project's configuration."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary", file.name]
+    found = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, timeout=300)
+    assert found.stderr == ""
+    return found.stdout.splitlines()
+
+
+def test_mypy_accepts_what_users_write(tmp_path: Path) -> None:
+    assert mypy(Path(shutil.copy(SHOP, tmp_path))) == []
+
+
+def test_mypy_finds_mistakes(tmp_path: Path) -> None:
+    file = tmp_path / "mistakes.py"
+    file.write_text(MISTAKES)
+    lines = {int(line.split(":")[1]) for line in mypy(file) if ": error: " in line}
+    assert lines == {7, 8, 9, 10, 13}
+
+
+@pytest.mark.skipif(shutil.which("pyright") is None, reason="pyright is not installed")
+def test_pyright_accepts_what_users_write(tmp_path: Path) -> None:
+    file = Path(shutil.copy(SHOP, tmp_path))
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}')
+    command = ["pyright", "--pythonpath", sys.executable, file.name]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert (found.returncode, found.stdout.splitlines()[-1]) == (0, "0 errors, 0 warnings, 0 informations ")
+
+
+def test_what_the_checkers_see_runs(client: ClientFactory) -> None:
+    assert use() == [200, 201]
+    with client(app) as caller:
+        assert caller.get("/items/3?q=x").json() == {"name": "x", "price": 10}
+        assert caller.get("/items/13").headers["x"] == "y"
+        sent = caller.post("/upload", data={"title": "t"}, files={"file": ("a.txt", b"abc")})
+        assert sent.json() == {"title": "t", "name": "a.txt", "size": 3, "more": 0}
+        assert caller.get("/services").json() == "now"
+        assert caller.get("/loud").json() == "X"
+        assert caller.get("/things").json() == {"limit": 10}
+        with caller.websocket_connect("/rooms/a") as websocket:
+            websocket.send_json([1])
+            assert websocket.receive_json() == [1]
