@@ -39,7 +39,8 @@ class AppOptions(TypedDict, total=False):
         form_limits: `max_files`, `max_fields` (counts), `max_part_size` (bytes of one field that is no file).
         strict_content_type: Whether a JSON body needs a JSON `Content-Type`.
         raises: `HTTPException` subclasses, or instances, that belong in the document.
-        max_body_size: In bytes; a larger body is answered with 413.
+        max_body_size: In bytes; a larger body is answered with 413. It counts from the route on: what a layer reads
+            before is in memory already, unless `BodyLimitMiddleware` stands around that layer.
         tags: Likewise for the document: `responses`, `deprecated`, `include_in_schema`, `callbacks`,
             `generate_unique_id_function`.
     """
