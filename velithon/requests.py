@@ -64,6 +64,7 @@ class Request(StarletteRequest[Any]):
     """
 
     _max_body_size: int | None = None
+    _is_unread = False
     _put_back: Receive | None = None
 
     @property
@@ -115,6 +116,7 @@ class Request(StarletteRequest[Any]):
             HTTPException: 413, when the announced length is over the limit.
         """
         self._max_body_size = size
+        self._is_unread = False
         read = self.__dict__.get("_body")
         if read is not None and len(read) > size:
             # By a layer, before it was known which route answers.
@@ -218,7 +220,6 @@ class RSGIRequest(Request):
     _stream_consumed = False
     _is_disconnected = False
     _form = None
-    _scope: MutableMapping[str, Any] | None = None
     _route: Any = None
     _params: dict[str, Any] | None = None
     _asgi_receive: HTTPReceive | None = None
@@ -235,6 +236,10 @@ class RSGIRequest(Request):
         self._rsgi = scope
         self._protocol = protocol
         self._app = app
+        # Read by nearly every plan; a default of the class takes four times as long to find.
+        self._scope: MutableMapping[str, Any] | None = None
+        # Whether the server's own call may read the body: nobody has begun, nothing bounds it.
+        self._is_unread = True
 
     @property
     def scope(self) -> Scope:
@@ -359,6 +364,7 @@ class RSGIRequest(Request):
     def _body_receive(self) -> HTTPReceive:
         receive = self._asgi_receive
         if receive is None:
+            self._is_unread = False
             receive = self._asgi_receive = HTTPReceive(self._protocol, body_length(self._rsgi))
             if self._stream_consumed:
                 receive.skip_body()
@@ -399,6 +405,7 @@ class RSGIRequest(Request):
 
     async def _whole(self) -> bytes:
         """Read the whole body in one go; `limit_body` has looked at its announced length."""
+        self._is_unread = False
         self._stream_consumed = True
         try:
             body = await self._protocol()

@@ -75,6 +75,8 @@ class Route(starlette.Route):
     # The endpoint and what makes a response of its value, where it takes nothing and nothing stands around it. Known
     # from the first request on.
     bare: tuple[Callable[[], Awaitable[Any]], Callable[..., Any]] | None = None
+    # Likewise the plan over an RSGI scope and the values in the path, where it reads no more: `lean(scope, path)`.
+    lean: Callable[..., Awaitable[Any]] | None = None
     # Whether routers keep it apart, for what none of their routes has.
     is_frontend = False
 
@@ -255,17 +257,18 @@ class Route(starlette.Route):
     def _build(self) -> Responder:
         respond: Any = self.get_route_handler()
         self.bare = getattr(respond, "__velithon_bare__", None)
+        self.lean = getattr(respond, "__velithon_lean__", None)
         limit = self.max_body_size
         if limit is None and self._provider is not None:
             limit = self._provider.max_body_size
         if limit is not None:
             respond = _limited(respond, limit)
-            self.bare = None
+            self.bare = self.lean = None
         if self.middleware and self._provider is not None:
             from velithon.middleware.stack import route_stack
 
             respond = route_stack(respond, self.middleware, self._provider)
-            self.bare = None
+            self.bare = self.lean = None
         return respond  # type: ignore[no-any-return]
 
     def __eq__(self, other: object) -> bool:

@@ -460,8 +460,8 @@ class Router(Verbs, starlette.Router):
                 raise RegistrationError(problem, endpoint=route.endpoint)
             route._provider = self.dependency_overrides_provider
             # What was built was built for nobody.
-            route.__dict__.pop("respond", None)
-            route.__dict__.pop("bare", None)
+            for built in ("respond", "bare", "lean"):
+                route.__dict__.pop(built, None)
         elif isinstance(route, starlette.Mount | starlette.Host) and isinstance(route.app, Router):
             route.app.belong_to(self.dependency_overrides_provider)
 

@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, cast, get_args, get_origin, overload
 
 from velithon.di.callables import describe, is_async_callable, makes_async_context
-from velithon.di.compile import Cell, Compiled, ProviderError, generate, once, once_async
+from velithon.di.compile import Cell, Compiled, ProviderError, Recipe, generate, once, once_async
 from velithon.di.resources import Scope
 
 T = TypeVar("T")
@@ -137,12 +137,11 @@ class Provider(Generic[T]):
         args = [_compiled(value) for value in self.args]
         kwargs = {name: _compiled(value) for name, value in self.kwargs.items()}
         below = [value.overrides for value in (*args, *kwargs.values()) if isinstance(value, Compiled)]
-        awaits = is_async_callable(self.factory)
-        is_async, call = generate(str(self), self.factory, args, kwargs, awaits=awaits)
-        return self._finish(is_async, call, frozenset[object]().union(*below))
+        recipe = Recipe(self.factory, args, kwargs, awaits=is_async_callable(self.factory))
+        return self._finish(recipe, generate(str(self), recipe), frozenset[object]().union(*below))
 
-    def _finish(self, is_async: bool, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
-        return Compiled(is_async, call, None, overrides)
+    def _finish(self, recipe: Recipe, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
+        return Compiled(recipe.is_async, call, None, overrides, recipe)
 
 
 class FactoryProvider(Provider[T]):
@@ -230,10 +229,10 @@ class SingletonProvider(Provider[T]):
         twin._cells = {}
         return twin
 
-    def _finish(self, is_async: bool, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
+    def _finish(self, recipe: Recipe, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
         cell = self._cells.setdefault(overrides, Cell())
-        if is_async or self.is_async_resource:
-            call = once_async(str(self), cell, call, self._scope.settle_async, awaits=is_async)
+        if recipe.is_async or self.is_async_resource:
+            call = once_async(str(self), cell, call, self._scope.settle_async, awaits=recipe.is_async)
             return Compiled(True, call, cell, overrides)
         return Compiled(False, once(str(self), cell, call, self._scope.settle), cell, overrides)
 
@@ -248,7 +247,7 @@ class ValueProvider(Provider[T]):
     def __str__(self) -> str:
         return f"the value {self._value!r}"
 
-    def _finish(self, is_async: bool, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
+    def _finish(self, recipe: Recipe, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
         return Compiled(False, call, Cell(self._value), overrides)
 
 

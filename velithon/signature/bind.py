@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import lru_cache
 from tokenize import TokenError
@@ -28,20 +28,16 @@ from velithon.requests import RSGIRequest
 from velithon.signature.fields import Errors, Field, Location, Undefined, located
 from velithon.signature.model import EndpointModel
 
-_NOTHING: dict[str, str] = {}
-
 
 def query_map(request: Any) -> dict[str, str]:
     """Return the query string as a dictionary; the last of repeated keys wins."""
     if type(request) is RSGIRequest and request._scope is None:
-        raw: str = request._rsgi.query_string
-        if not raw:
-            return _NOTHING
-    else:
-        encoded = request.scope["query_string"]
-        if not encoded:
-            return _NOTHING
-        raw = encoded.decode("latin-1")
+        return parse_query(request._rsgi.query_string)
+    return parse_query(request.scope["query_string"].decode("latin-1"))
+
+
+def parse_query(raw: str) -> dict[str, str]:
+    """Return a query string as a dictionary; the last of repeated keys wins."""
     if "%" in raw or "+" in raw:
         return dict(parse_qsl(raw, keep_blank_values=True))
     result = {}
@@ -61,6 +57,15 @@ def is_json(content_type: str) -> bool:
     message["content-type"] = content_type
     subtype = message.get_content_subtype()
     return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
+
+
+def whole_body(request: Any) -> Awaitable[bytes]:
+    """Return the reading of the whole body: the server's own where nobody has begun and nothing bounds it."""
+    if type(request) is RSGIRequest and request._is_unread:
+        request._is_unread = False
+        request._stream_consumed = True
+        return request._protocol()
+    return request.body()  # type: ignore[no-any-return]
 
 
 def carries_json(request: Any, strict: bool) -> bool:
@@ -152,11 +157,17 @@ _places: dict[int, tuple[Any, EndpointContext]] = {}
 
 
 def context(model: EndpointModel, connection: Any) -> EndpointContext:
-    """Return where the endpoint is written, for the message of a validation error."""
+    """Return where the endpoint is written, for the message of a validation error.
+
+    Args:
+        model: The endpoint.
+        connection: What was asked: a request or WebSocket, or an RSGI scope of an application without a root path.
+    """
     place = _place(model.call).copy()
     if model.path:
         method = "WS" if model.kind == "websocket" else connection.method
-        root_path = connection.scope.get("root_path", "").rstrip("/")
+        scope = getattr(connection, "scope", {})
+        root_path = scope.get("root_path", "").rstrip("/")
         place["path"] = f"{method} {root_path}{re.sub(':[^}]*', '', model.path)}"
     return place
 

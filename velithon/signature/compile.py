@@ -87,9 +87,11 @@ class HTTPPlan(PlanWriter):
                 out.line("return response_made")
         self.insert_prelude()
         plan = out.function("plan", "request")
+        # What a face may call instead, without a request.
         if self.takes_nothing:
-            # What a face may call instead, without a request.
             plan.__velithon_bare__ = (called(self.model), finish)  # type: ignore[attr-defined]
+        elif self.takes_little:
+            plan.__velithon_lean__ = LeanPlan(self, finish).build()  # type: ignore[attr-defined]
         return plan
 
     @property
@@ -98,6 +100,15 @@ class HTTPPlan(PlanWriter):
         model = self.model
         needs = model.order or model.dependencies or model.all_body_params or self.needs_response
         return model.is_coroutine and not (needs or self.needs_background)
+
+    @property
+    def takes_little(self) -> bool:
+        """Whether the path, the query string and providers are all that the plan reads."""
+        model = self.model
+        apart = model.dependencies or model.injected or model.header_params or model.cookie_params
+        return not (
+            apart or model.all_body_params or self.query_is_multi or model.is_generator or model.is_async_generator
+        )
 
     def write_request_stack(self, model_name: str, respond: str) -> None:
         out = self.out
@@ -140,11 +151,11 @@ class HTTPPlan(PlanWriter):
                     text = f"{self.use(bind.invalid_whole)}({model_name}, request, errors, body, {self.strict})"
                 else:
                     body = ", form" if self.is_form else ", body" if self.model.all_body_params else ""
-                    text = f"{self.use(bind.invalid)}({model_name}, request, errors{body})"
+                    text = f"{self.use(bind.invalid)}({model_name}, {self.asked}, errors{body})"
                 out.line(f"raise {text}")
         response = "response" if self.needs_response else "None"
         background = "background" if self.needs_background else "None"
-        out.line(f"{target}{respond}({self.endpoint_call(arguments)}, request, {response}, {background})")
+        out.line(f"{target}{respond}({self.endpoint_call(arguments)}, {self.asked}, {response}, {background})")
 
     def insert_prelude(self) -> None:
         index, depth = self.prelude_at
@@ -175,7 +186,7 @@ class HTTPPlan(PlanWriter):
             out.line(f"body = await {self.use(bind.read_json)}({model_name}, request, {self.strict})")
         else:
             with out.block("try:"):
-                out.line("body = await request.body()")
+                out.line(f"body = request._body = await {self.use(bind.whole_body)}(request)")
             with out.block("except Exception as error:"):
                 out.line(f"raise {self.use(bind.unreadable)}(error) from error")
 
@@ -225,6 +236,33 @@ class HTTPPlan(PlanWriter):
             out.line(f"{name}, found = {self.use(bind.body_value)}({constant}, body)")
             self.write_found(errors)
         return name
+
+
+class LeanPlan(HTTPPlan):
+    """Writes the plan of an HTTP endpoint over an RSGI scope and the values in the path: `plan(scope, path)`.
+
+    A request object takes longer to make than what such an endpoint reads of it.
+    """
+
+    asked = "scope"
+
+    def __init__(self, plan: HTTPPlan, finish: Callable[..., Any]) -> None:
+        super().__init__(plan.model, plan.options, plan.strict, plan.limits)
+        self.finish = finish
+
+    def build(self) -> Callable[..., Awaitable[Any]]:
+        """Write and compile."""
+        out = self.out
+        self.write_core(out.constant(self.model, "model"), out.constant(self.finish, "to_response"), "return ")
+        self.insert_prelude()
+        return self.out.function("plan", "scope, path")
+
+    def source(self, place: str, many: bool) -> str:
+        """Return the variable that holds a place's values, writing it at its first use."""
+        if place == "query" and place not in self.sources:
+            self.sources[place] = "query"
+            self.prelude.append(("query", f"{self.use(bind.parse_query)}(scope.query_string)"))
+        return place
 
 
 class WebSocketPlan(PlanWriter):

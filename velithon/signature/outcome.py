@@ -167,6 +167,22 @@ def tools(field: Field) -> tuple[Any, Any]:
     return field.adapter.validator, field.adapter.serializer
 
 
+def valid_kind(field: Field) -> type[BaseModel] | None:
+    """Return the class whose own instances pass a field's validator as they are, where there is one.
+
+    pydantic looks at no model again unless `revalidate_instances` asks for it; a validator of the whole model, which
+    would run again, stands around the model in its schema.
+    """
+    annotation = field.annotation
+    if field.info.metadata or not is_subclass(annotation, BaseModel) or not annotation.__pydantic_complete__:
+        return None
+    schema = annotation.__pydantic_core_schema__
+    config = schema.get("config") or {}
+    if schema["type"] != "model" or config.get("revalidate_instances", "never") != "never":
+        return None
+    return annotation  # type: ignore[no-any-return]
+
+
 def invalid_result(error: ValidationError, result: Any, model: EndpointModel, request: Any) -> ResponseValidationError:
     """Return the exception for a result that does not fit its response model."""
     return ResponseValidationError(located(error, ("response",)), body=result, endpoint_ctx=context(model, request))

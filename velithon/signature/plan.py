@@ -57,6 +57,9 @@ class Solved:
 class PlanWriter:
     """Writes what HTTP and WebSocket plans share: parameters, dependencies, exits."""
 
+    # The variable of what was asked, for messages about it.
+    asked = "request"
+
     def __init__(self, model: EndpointModel) -> None:
         self.model = model
         self.out = Writer()
@@ -75,8 +78,8 @@ class PlanWriter:
         self.needs_background = "background_tasks" in injected
         self.needs_response = "response" in injected
         for name in (
-            "request", "errors", "error", "body", "response", "background", "raw", "found", "form", "result", "stack",
-            "inner", "plan", "path", "query", "headers", "cookies", "endpoint", "invalid", "more", "value",
+            "request", "scope", "errors", "error", "body", "response", "background", "raw", "found", "form", "result",
+            "stack", "inner", "plan", "path", "query", "headers", "cookies", "endpoint", "invalid", "more", "value",
         ):  # fmt: skip
             self.out.fresh(name)
 
@@ -138,7 +141,10 @@ class PlanWriter:
         if as_it_is and field.constant_default and field.info.default is not None:
             out.line(f"{name} = {received}.get({key!r}, {out.constant(field.info.default, f'{field.name}_default')})")
             return
-        out.line(f"{name} = {received}.get({key!r})")
+        if certain:
+            out.line(f"{name} = {received}[{key!r}]")
+        else:
+            out.line(f"{name} = {received}.get({key!r})")
         if as_it_is and not field.required and field.constant_default:
             return
         if not certain:

@@ -197,6 +197,8 @@ def _named(call: Any) -> Any:
 def _positional(call: Any, signature: inspect.Signature) -> int:
     """Count the parameters that may be passed by position: a wrapper may look for them in `kwargs`."""
     count = 0
+    if hasattr(call, "__velithon_inject__"):
+        call = call.__wrapped__  # what a plan calls instead
     function = inspect.isfunction(call) or inspect.ismethod(call)
     plain = function and not hasattr(call, "__wrapped__")
     for parameter in signature.parameters.values():
