@@ -226,6 +226,11 @@ class CapturedResponse(StreamingResponse):
         if send is not None:
             await self._run.ended()
 
+    async def _make_none(self) -> None:
+        """Let the application make its answer to `HEAD` as it would without a reader in between."""
+        async for _ in self.body_iterator:
+            pass
+
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Start the stream; the rest is returned to be awaited."""
         return self._send_all(super().send_rsgi(scope, protocol))

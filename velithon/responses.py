@@ -84,6 +84,8 @@ class Response(starlette.Response):
     started = True
     # Whether it comes from inside the layers, where the users' exception handlers are.
     inside = True
+    # Whether a class of a user says how it is sent.
+    overridden = False
     _pairs: Pairs | None = None
     _raw: list[tuple[bytes, bytes]] | None = None
     _headers: ResponseHeaders | None = None  # type: ignore[assignment]
@@ -404,6 +406,25 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         if background is not None:
             claim(background)
 
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        """Send as any response; the answer to `HEAD` has no body, so that none is made."""
+        if send is None or scope["type"] != "http" or scope["method"] != "HEAD" or self._streams_itself():
+            await super().__call__(scope, receive, send)
+            return
+        self._check("HEAD")
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._make_none()
+        if self.background is not None:
+            await self.background()
+
+    def _streams_itself(self) -> bool:
+        return type(self).stream_response is not StreamingResponse.stream_response
+
+    async def _make_none(self) -> None:
+        """Leave the body, which has no reader."""
+        await _close(self.body_iterator)
+
     async def stream_response(self, send: Send) -> None:
         """Send over ASGI and close the generator, whatever ended the stream."""
         try:
@@ -419,7 +440,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         headers = self._checked_headers(scope.method)
         if scope.method == "HEAD":
             protocol.response_stream(self.status_code, headers)
-            await _close(self.body_iterator)
+            await self._make_none()
             return
         departure = Departure(protocol)
         try:
@@ -552,7 +573,13 @@ class FileResponse(Response, starlette.FileResponse):
 
     async def _handle_simple(self, send: Send, send_header_only: bool, send_pathsend: bool) -> None:
         self.started = True
-        await super()._handle_simple(send, send_header_only, send_pathsend)
+        if self._has_length():
+            await super()._handle_simple(send, send_header_only, send_pathsend)
+            return
+        # 204 and 304 have no body, and the first no length either (RFC 9110 8.6).
+        headers = [(name, value) for name, value in self.raw_headers if name.lower() != b"content-length"]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _handle_single_range(
         self, send: Send, start: int, end: int, file_size: int, send_header_only: bool

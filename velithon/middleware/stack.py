@@ -15,8 +15,8 @@ from velithon.capture import begun, capture
 from velithon.exceptions import RegistrationError
 from velithon.faces import asgi_face, bridged, layered, request_of, rsgi_face
 from velithon.middleware.base import dispatch_of
+from velithon.overrides import show_files
 from velithon_adapters import ASGIAdapter, ASGIWebsocket, RSGIProtocol, RSGIScope, asgi_scope, unwrap
-from velithon_adapters.scope import FILE_RANGE
 from velithon_adapters.websocket import RSGIWebsocketProtocol
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from velithon.requests import Request
 
 __all__ = ["Stack", "build_stack", "route_stack", "websocket_stack"]
-
-# The extensions of ASGI by which a file is sent as its name.
-FILES = frozenset({"http.response.pathsend", FILE_RANGE})
 
 
 @dataclass(slots=True)
@@ -167,10 +164,7 @@ def _sees_files(layer: ASGIApp) -> ASGIApp:
     """Return a layer that files pass through as bytes, which it may want to read or to change, on every server."""
 
     def asgi(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        extensions = scope.get("extensions")
-        if extensions:
-            # A server may show every request the same dictionary.
-            scope["extensions"] = {name: extensions[name] for name in extensions if name not in FILES}
+        show_files(scope)
         return layer(scope, receive, send)
 
     return asgi

@@ -1,0 +1,236 @@
+"""Responses that say themselves how they are sent, and responses without a body, are the same on all servers."""
+
+import socket
+from typing import Any
+
+import pytest
+from starlette.responses import Response as StarletteResponse
+
+from tests.conftest import ClientFactory
+from tests.servers import SERVERS, ServerName, serve
+from velithon import Velithon
+from velithon.middleware.gzip import GZipMiddleware
+from velithon.requests import Request
+from velithon.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+
+
+class Fails(Response):
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        raise self.error_of(scope)
+
+    @staticmethod
+    def error_of(scope: Any) -> Exception:
+        return KeyError() if scope["path"] == "/handled" else ValueError()
+
+
+class FailsLate(Response):
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        raise KeyError
+
+
+class FailingStream(StreamingResponse):
+    async def stream_response(self, send: Any) -> None:
+        raise ValueError
+
+
+class StarletteFails(StarletteResponse):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        raise Fails.error_of(scope)
+
+
+class OwnBoth(Fails):
+    def send_rsgi(self, scope: Any, protocol: Any) -> None:
+        self.started = False
+        raise KeyError if scope.path == "/handled" else ValueError
+
+
+FAILING: dict[str, Any] = {
+    "ours": Fails,
+    "starlette's": StarletteFails,
+    "both faces": OwnBoth,
+}
+
+
+def failing(make: Any, **options: Any) -> Velithon:
+    app = Velithon(**options)
+
+    @app.get("/handled", response_model=None)
+    @app.get("/unhandled", response_model=None)
+    async def endpoint(request: Request) -> Any:
+        return make()
+
+    @app.exception_handler(KeyError)
+    async def handle(request: Request, exc: KeyError) -> Response:
+        return PlainTextResponse("handled", 418)
+
+    return app
+
+
+@pytest.mark.parametrize("layer", [False, True])
+@pytest.mark.parametrize("kind", list(FAILING))
+def test_a_response_that_fails_before_it_began(client: ClientFactory, kind: str, layer: bool) -> None:
+    app = failing(FAILING[kind])
+    if layer:
+        app.add_middleware(GZipMiddleware)
+    with client(app, raise_server_exceptions=False) as c:
+        assert (c.get("/handled").status_code, c.get("/handled").text) == (418, "handled")
+        assert (c.get("/unhandled").status_code, c.get("/unhandled").text) == (500, "Internal Server Error")
+    with client(failing(FAILING[kind], debug=True), raise_server_exceptions=False) as c:
+        response = c.get("/unhandled", headers={"accept": "text/html"})
+        assert response.status_code == 500
+        assert "ValueError" in response.text
+
+
+def test_a_stream_of_a_user_that_fails_before_it_began(client: ClientFactory) -> None:
+    with client(failing(lambda: FailingStream(iter([]))), raise_server_exceptions=False) as c:
+        assert (c.get("/unhandled").status_code, c.get("/unhandled").text) == (500, "Internal Server Error")
+
+
+def test_a_response_that_fails_late_is_not_answered_twice(client: ClientFactory) -> None:
+    with client(failing(FailsLate)) as c, pytest.raises(RuntimeError, match="response already started"):
+        c.get("/handled")
+
+
+class Tells(Response):
+    """Answers with what it sees of its request."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        request = Request(scope, receive, send)
+        route, body = scope["route"], (await receive()).get("body") if scope["method"] == "POST" else None
+        seen = f"{request.app.title} {request.state._state} {scope['path_params']} {route.path} {body!r}"
+        await PlainTextResponse(seen)(scope, receive, send)
+
+
+def test_a_response_of_a_user_sees_its_request(client: ClientFactory) -> None:
+    app = Velithon(title="app")
+
+    @app.get("/items/{item}")
+    @app.post("/items/{item}")
+    async def item(item: int, request: Request) -> Response:
+        request.state.known = item
+        return Tells()
+
+    @app.get("/bare")
+    async def bare() -> Response:
+        return Tells()
+
+    with client(app) as c:
+        seen = "app {'known': 5} {'item': '5'} /items/{item}"
+        assert c.get("/items/5").text == f"{seen} None"
+        assert c.post("/items/5", content=b"body").text == f"{seen} b'body'"
+        assert c.get("/bare").text == "app {} {} /bare None"
+
+
+class Upper(FileResponse):
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        async def upper(message: Any) -> None:
+            if "body" in message:
+                message["body"] = message["body"].upper()
+            await send(message)
+
+        await super().__call__(scope, receive, upper)
+
+
+def test_a_file_of_a_user_sees_its_bytes(client: ClientFactory, tmp_path: Any) -> None:
+    app = Velithon()
+    (tmp_path / "file").write_bytes(b"abcdef")
+
+    @app.get("/")
+    async def root() -> Response:
+        return Upper(tmp_path / "file")
+
+    with client(app) as c:
+        assert c.get("/").content == b"ABCDEF"
+        assert c.get("/", headers={"range": "bytes=1-2"}).content == b"BC"
+
+
+APP = """
+from pathlib import Path
+from typing import Any
+from velithon import Velithon
+from velithon.middleware import Middleware
+from velithon.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+
+Path("file").write_bytes(b"file")
+
+class Through:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+async def through(request: Any, call_next: Any) -> Any:
+    return await call_next(request)
+
+RAN: list[str] = []
+
+def make(*layers: Any) -> Velithon:
+    made = Velithon(middleware=[Middleware(layer) for layer in layers])
+
+    @made.api_route("/file/{code}", methods=["GET", "HEAD"])
+    async def file(code: int) -> Response:
+        return FileResponse("file", code)
+
+    @made.api_route("/empty/{code}", methods=["GET", "HEAD"])
+    async def empty(code: int) -> Response:
+        return Response(status_code=code)
+
+    @made.api_route("/full/{code}", methods=["GET", "HEAD"])
+    async def full(code: int) -> Response:
+        return Response(b"full", code)
+
+    @made.api_route("/stream/{code}", methods=["GET", "HEAD"])
+    async def stream(code: int) -> Response:
+        async def chunks() -> Any:
+            RAN.append("ran")
+            yield b"stream"
+        return StreamingResponse(chunks(), code)
+
+    return made
+
+app = make()
+app.mount("/asgi", make(Through))
+app.mount("/dispatch", dispatched := make())
+dispatched.middleware("http")(through)
+app.mount("/both", both := make(Through))
+both.middleware("http")(through)
+
+@app.get("/ran")
+async def ran() -> int:
+    found = len(RAN)
+    RAN.clear()
+    return found
+"""
+
+
+def ask(port: int, method: str, path: str) -> tuple[int, str | None, bytes]:
+    """Return the status, the announced length and every byte after the headers, whatever they announced."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+    lines = head.decode().lower().split("\r\n")
+    lengths = [line.partition(": ")[2] for line in lines if line.startswith("content-length")]
+    return int(lines[0].split()[1]), lengths[0] if lengths else None, body
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_responses_without_a_body(server: ServerName) -> None:
+    with serve(APP, server) as running:
+        for prefix in ("", "/asgi", "/dispatch", "/both"):
+            for method in ("GET", "HEAD"):
+                for code in (204, 304):
+                    for kind in ("file", "empty", "full", "stream"):
+                        path = f"{prefix}/{kind}/{code}"
+                        assert ask(running.port, method, path) == (code, None, b""), (method, path)
+                assert ask(running.port, method, f"{prefix}/empty/200") == (200, "0", b""), (method, prefix)
+            for kind in ("file", "full"):
+                assert ask(running.port, "GET", f"{prefix}/{kind}/200") == (200, "4", kind.encode()), prefix
+                assert ask(running.port, "HEAD", f"{prefix}/{kind}/200") == (200, "4", b""), (kind, prefix)
+            ask(running.port, "GET", "/ran")
+            assert ask(running.port, "HEAD", f"{prefix}/stream/200") == (200, None, b""), prefix
+            assert ask(running.port, "GET", "/ran")[2] == b"0", prefix
+            ask(running.port, "GET", f"{prefix}/stream/200")
+            assert ask(running.port, "GET", "/ran")[2] == b"1", prefix
