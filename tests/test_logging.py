@@ -80,6 +80,24 @@ def test_a_json_line_is_one_object_with_the_extras() -> None:
     assert fields == expected
 
 
+@pytest.mark.parametrize("name", ["_granian.utils", "granian", "uvicorn.error"])
+@pytest.mark.parametrize("head", ["Application callable raised an exception\n", ""])
+def test_tracebacks_in_the_messages_of_servers_are_tracebacks(name: str, head: str) -> None:
+    """Granian logs what an endpoint raised as text; nothing in it begins a line, and other loggers stay as they are."""
+    trace = "Traceback (most recent call last):\n  File x\nValueError: a\n2026 ERROR forged: \x1b[31m"
+    made = record(head + trace)
+    made.name = name
+    first, *below = TextFormatter().format(made).split("\n")
+    said = head.rstrip() or "Traceback"
+    assert first.endswith(f": {said}")
+    assert [line[4:] for line in below] == trace.replace("\x1b", "\\x1b").split("\n")
+    assert all(line.startswith("    ") for line in below)
+    fields = json.loads(JSONFormatter().format(made))
+    assert (fields["message"], fields["exception"]) == (said, trace)
+    made.name = "shop"
+    assert "\n" not in TextFormatter().format(made)
+
+
 def test_an_extra_cannot_hide_a_field() -> None:
     """An extra named like a field of the line gets an underscore."""
     fields = json.loads(JSONFormatter().format(record("m", level="fake", logger="fake", timestamp="fake")))

@@ -62,6 +62,8 @@ _SHORT = {"\n": "\\n", "\r": "\\r"}
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 _KEYS = frozenset({"timestamp", "level", "logger", "message", "exception", "stack"})
 
+_TRACEBACK = "Traceback (most recent call last):"
+
 # What may stand in a path and query (RFC 3986 3.3, 3.4); not the quotation mark, which ends the request line.
 _PATH_SAFE = "/:@!$&'()*+,;=~%?"
 
@@ -82,6 +84,15 @@ def _timestamp(record: logging.LogRecord) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _parted(name: str, message: str) -> tuple[str, str | None]:
+    """Return a message and the traceback in it: servers log what an application raised as text of one message."""
+    if name == "uvicorn.error" or name.partition(".")[0] == "granian":
+        head, mark, rest = message.partition(_TRACEBACK)
+        if mark and (not head or head.endswith("\n")):
+            return head.rstrip("\n") or "Traceback", mark + rest
+    return message, None
+
+
 class TextFormatter(logging.Formatter):
     """One line a record: time (RFC 3339, UTC), level, logger, message. Tracebacks follow, indented by four spaces.
 
@@ -91,11 +102,8 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line, and below it the lines of its traceback."""
-        name, message = record.name.lstrip("_"), record.getMessage().rstrip("\n")
-        # servers log a failed start of the application as a message; it is to be read like any other traceback
-        block = message if message.startswith("Traceback ") and name in ("granian", "uvicorn.error") else None
-        if block is not None:
-            message = "Traceback"
+        name = record.name.lstrip("_")
+        message, block = _parted(name, record.getMessage().rstrip("\n"))
         request_id = getattr(record, "request_id", None)
         if request_id is not None and not message.endswith(str(request_id)):
             name += f" [{request_id}]"
@@ -117,19 +125,21 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of JSON."""
+        name = record.name.lstrip("_")
+        message, block = _parted(name, record.getMessage().rstrip("\n"))
         fields: dict[str, Any] = {
             "timestamp": _timestamp(record),
             "level": record.levelname,
-            "logger": record.name.lstrip("_"),
-            "message": record.getMessage().rstrip("\n"),
+            "logger": name,
+            "message": message,
         }
         for key, value in record.__dict__.items():
             if key not in _STANDARD:
                 fields[f"{key}_" if key in _KEYS else key] = value
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
-        if record.exc_text:
-            fields["exception"] = record.exc_text
+        if record.exc_text or block:
+            fields["exception"] = record.exc_text or block
         if record.stack_info:
             fields["stack"] = record.stack_info
         return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", _dump(fields))

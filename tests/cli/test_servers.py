@@ -53,6 +53,10 @@ async def log(text: str):
     logger.warning("said %s", text, extra={"length": len(text)})
     return text
 
+@app.get("/raise")
+async def fail():
+    raise ValueError("wrong\\nforged")
+
 def make():
     return app
 """
@@ -329,3 +333,18 @@ def test_keep_alive_is_the_default(directory: Path, mode: tuple[str, ...]) -> No
             assert connection.getresponse().read() == b'{"message":"hello"}'
             assert connection.sock is sock
         connection.close()
+
+
+def test_what_an_endpoint_raised_is_read_line_by_line(directory: Path, mode: tuple[str, ...]) -> None:
+    """Its traceback is indented below the server's line, in every mode."""
+    with velithon_run(directory, "shop:app", *mode) as run:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            get(run, "/raise")
+        caught.value.close()
+        until(lambda: "ValueError" in run.text, "the exception is logged")
+        run.process.terminate()
+        assert run.wait() == 0
+        lines = run.text.splitlines()
+    assert "    ValueError: wrong" in lines
+    assert "    forged" in lines
+    assert any(line.startswith("      File ") and line.endswith("in fail") for line in lines)
