@@ -1,6 +1,7 @@
 """The commands that write the document, the documentation and the table of routes."""
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -183,9 +184,21 @@ def test_routes_lists_every_route(run: Runner) -> None:
     assert by_path["/"][:4] == ["GET,HEAD", "/", "FrontendFiles", "velithon.frontend.FrontendFiles"]
     assert by_path["/sub/pages"][3] == "velithon.frontend.FrontendFiles"
     assert by_path["/things"][3] == "shop.Things"
-    assert "/openapi.json" in by_path
+    assert by_path["/openapi.json"][5].startswith(os.path.join("velithon", "openapi", "serve.py:"))
     assert by_path["/plain"][3] == "functools.partial"
     assert "h.example/inner" in by_path
+
+
+@pytest.mark.parametrize("command", ["routes", "openapi", "export-docs", "explain GET /items"])
+def test_applications_are_named_by_argument_or_option(run: Runner, command: str) -> None:
+    """As `velithon run` takes them; neither, or two different ones, is a mistake."""
+    words = command.split()
+    assert run.text(*words, "shop:app") == run.text(*words, "--app", "shop:app")
+    run.text(*words, "shop:app", "--app", "shop:app")
+    missing, two = run(*words), run(*words, "shop:app", "--app", "shop:other")
+    assert (missing.exit_code, two.exit_code) == (1, 1)
+    assert "no application was given" in missing.stderr
+    assert "two applications were given, 'shop:app' and --app 'shop:other'" in two.stderr
 
 
 def test_markdown_says_what_a_document_says() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from velithon.cli import app, fail
-from velithon.cli.openapi import AppOption, FactoryOption, load
+from velithon.cli.openapi import AppOption, FactoryOption, Target, load
+from velithon.cli.routes import place_of
 
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
@@ -37,13 +37,17 @@ _PLACES = {"path": "path", "query": "query", "header": "header", "cookie": "cook
 def explain(
     method: Annotated[str, typer.Argument(help="The HTTP method, or WS for a WebSocket.")],
     path: Annotated[str, typer.Argument(help="The path, such as /items/3.")],
-    target: AppOption,
+    target: Target = None,
+    app_option: AppOption = None,
     factory: FactoryOption = False,
 ) -> None:
-    """Show the plan of a route: who answers a request, by which way, and what runs in what order."""
+    """Show what happens to a request.
+
+    Who answers, by which way, and what runs in what order.
+    """
     if not path.startswith("/"):
         raise fail(f"a path starts with '/': got {path!r}")
-    application = load(target, factory=factory)
+    application = load(target, app_option, factory=factory)
     asked = Asked(method.upper(), path.partition("?")[0])
     typer.echo(f"{asked.method} {asked.path}\n")
     for line in asked.websocket(application) if asked.method in ("WS", "WEBSOCKET") else asked.http(application):
@@ -175,7 +179,8 @@ def _faces(application: Velithon, way: str) -> Iterator[str]:
     """Yield which way the request takes on each face, and why."""
     reasons = []
     if application.user_middleware:
-        reasons.append(f"{len(application.user_middleware)} layers")
+        number = len(application.user_middleware)
+        reasons.append(f"{number} layer{'s' * (number > 1)}")
     if application._thread_pool is not None:
         reasons.append("thread_pool_size: each request is told its pool")
     if application.root_path:
@@ -213,12 +218,12 @@ def _form(layer: Any, application: Velithon) -> str:
 
     if dispatch_of(layer) is not None:
         return "a dispatch function, the same on both protocols"
-    asgi, _ = forms(layer, application)
+    _, rsgi = forms(layer, application)
     if getattr(layer, "__rsgi__", None) is not None:
         return "has a form for each protocol"
-    if asgi is layer:
-        return "ASGI; on RSGI an adapter makes the ASGI scope for it"
-    return "RSGI; on ASGI an adapter stands before it"
+    if rsgi is layer:
+        return "RSGI; on ASGI an adapter stands before it"
+    return "ASGI; on RSGI an adapter makes the ASGI scope for it"
 
 
 def _route_layers(route: Any, application: Velithon) -> Iterator[str]:
@@ -283,7 +288,7 @@ def _node(node: DependencyModel, done: dict[tuple[Any, ...], int]) -> Iterator[s
     number = len(done) + 1
     done[node.cache_key] = number
     role = "  the endpoint" if isinstance(node, EndpointModel) else ""
-    place = _where(node.call)
+    place = place_of(node.call)
     yield f"step {number}    {_named(node.call)} ({_kind(node)}){f'  {place}' if place else ''}{role}"
     yield from (f"            {name} <- {values[name]}" for name in node.order or values if name in values)
 
@@ -335,12 +340,5 @@ def _route(route: BaseRoute) -> str:
     endpoint = getattr(route, "endpoint", None)
     head = f"{','.join(sorted(methods))} " if methods else ""
     path = getattr(route, "path", None) or getattr(route, "host", "")
-    place = _where(endpoint) if endpoint is not None else ""
+    place = place_of(endpoint) if endpoint is not None else ""
     return f"{head}{path}" + (f"  {_named(endpoint)}" if endpoint is not None else "") + (f"  {place}" if place else "")
-
-
-def _where(endpoint: Any) -> str:
-    from velithon.openapi.routes import source_of
-
-    place = source_of(endpoint)
-    return f"{os.path.relpath(place[0])}:{place[1]}" if place else ""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from velithon.cli import app, fail
-from velithon.cli.openapi import AppOption, FactoryOption, load, write
+from velithon.cli.openapi import AppOption, FactoryOption, Target, load, write
 
 __all__ = ["export_docs"]
 
@@ -17,7 +17,8 @@ _FORMATS: dict[str, Literal["markdown", "html"]] = {".md": "markdown", ".markdow
 
 @app.command(name="export-docs")
 def export_docs(
-    target: AppOption,
+    target: Target = None,
+    app_option: AppOption = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to write; by default the standard output.")
     ] = None,
@@ -38,11 +39,14 @@ def export_docs(
     ] = None,
     factory: FactoryOption = False,
 ) -> None:
-    """Write the documentation of an application: Markdown, or one self-contained HTML file."""
+    """Write the documentation of an application.
+
+    It is Markdown, or one HTML file that needs nothing else.
+    """
     from velithon.openapi.docs import own_document_page
     from velithon.openapi.export import as_markdown, selected
 
-    document = load(target, factory=factory).openapi()
+    document = load(target, app_option, factory=factory).openapi()
     info = {"title": title, "version": version, "description": description}
     document = {**document, "info": {**document["info"], **{name: text for name, text in info.items() if text}}}
     document = selected(document, include=include_tags or [], exclude=exclude_tags or [])

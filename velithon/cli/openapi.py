@@ -12,13 +12,20 @@ from velithon.cli import app, fail
 
 __all__ = ["openapi"]
 
-AppOption = Annotated[str, typer.Option("--app", help="The application, such as main:app.", show_default=False)]
+Target = Annotated[
+    str | None,
+    typer.Argument(metavar="[MODULE:ATTRIBUTE]", help="The application, such as main:app.", show_default=False),
+]
+AppOption = Annotated[
+    str | None, typer.Option("--app", help="The application; the same as the argument.", show_default=False)
+]
 FactoryOption = Annotated[bool, typer.Option("--factory", help="The attribute is a function that returns it.")]
 
 
 @app.command()
 def openapi(
-    target: AppOption,
+    target: Target = None,
+    app_option: AppOption = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to write; by default the standard output.")
     ] = None,
@@ -29,24 +36,35 @@ def openapi(
     factory: FactoryOption = False,
 ) -> None:
     """Write the OpenAPI document of an application."""
-    document = load(target, factory=factory).openapi()
+    document = load(target, app_option, factory=factory).openapi()
     if form is None:
         form = "yaml" if output is not None and output.suffix in {".yaml", ".yml"} else "json"
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n" if form == "json" else _yaml(document)
     write(text, output)
 
 
-def load(target: str, *, factory: bool) -> Any:
-    """Return the Velithon application that an option names, or end the command with the reason why not."""
+def load(target: str | None, option: str | None, *, factory: bool) -> Any:
+    """Return the Velithon application that an argument or an option names, or end the command with the reason why not.
+
+    Args:
+        target: The argument.
+        option: What `--app` says.
+        factory: Whether it is a function that returns the application.
+    """
     from velithon.application import Velithon
     from velithon.cli.loading import AppTarget, LoadError
 
+    name = target or option
+    if not name:
+        raise fail("no application was given; name it as module:attribute, such as main:app")
+    if option not in (None, name):
+        raise fail(f"two applications were given, {target!r} and --app {option!r}")
     try:
-        found = AppTarget(target, factory=factory)()
+        found = AppTarget(name, factory=factory)()
     except LoadError as exc:
         raise fail(str(exc)) from exc
     if not isinstance(found, Velithon):
-        raise fail(f"{target!r} is a {type(found).__name__}, not a Velithon application")
+        raise fail(f"{name!r} is a {type(found).__name__}, not a Velithon application")
     return found
 
 

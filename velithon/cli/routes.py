@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
 from velithon.cli import app
-from velithon.cli.openapi import AppOption, FactoryOption, load
+from velithon.cli.openapi import AppOption, FactoryOption, Target, load
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-__all__ = ["routes"]
+__all__ = ["place_of", "routes"]
 
 
 class Row(NamedTuple):
@@ -32,9 +33,12 @@ _HEAD = Row("METHODS", "PATH", "NAME", "ENDPOINT", "DEPENDENCIES", "SOURCE")
 
 
 @app.command()
-def routes(target: AppOption, factory: FactoryOption = False) -> None:
-    """List the routes of an application, in the order in which they are tried."""
-    application = load(target, factory=factory)
+def routes(target: Target = None, app_option: AppOption = None, factory: FactoryOption = False) -> None:
+    """List the routes of an application.
+
+    They stand in the order in which they are tried.
+    """
+    application = load(target, app_option, factory=factory)
     rows = [_HEAD, *_rows([*application.routes, *application.router.frontends], "")]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -53,7 +57,7 @@ def _rows(found: Sequence[BaseRoute], prefix: str) -> Iterator[Row]:
 
 
 def _row(route: Any, path: str) -> Row:
-    from velithon.openapi.routes import flat_dependencies, source_of
+    from velithon.openapi.routes import flat_dependencies
     from velithon.routes import Route, WebSocketRoute
 
     endpoint = getattr(route, "endpoint", None) or getattr(route, "app", None)
@@ -62,15 +66,26 @@ def _row(route: Any, path: str) -> Row:
         models = [route.model] if route.model is not None else list(route.models.values())
     elif isinstance(route, WebSocketRoute) and route.model is not None:
         models = [route.model]
-    place = source_of(endpoint)
     return Row(
         _methods(route),
         path,
         getattr(route, "name", None) or "-",
         _name(endpoint),
         ", ".join(flat_dependencies(models)) or "-",
-        f"{os.path.relpath(place[0])}:{place[1]}" if place else "-",
+        place_of(endpoint) or "-",
     )
+
+
+def place_of(endpoint: Any) -> str:
+    """Return `file:line` of an endpoint, the file from the working directory or from where Python found it."""
+    from velithon.openapi.routes import source_of
+
+    found = source_of(endpoint)
+    if found is None:
+        return ""
+    file, line = found
+    above = (place for place in (os.getcwd(), *sys.path) if place and file.startswith(os.path.join(place, "")))
+    return f"{os.path.relpath(file, next(above, None))}:{line}"
 
 
 def _methods(route: Any) -> str:
