@@ -14,6 +14,7 @@ from starlette.requests import Request as StarletteRequest
 from velithon.datastructures import RSGIHeaders
 from velithon.exceptions import HTTPException
 from velithon.formparsers import CHUNK_SIZE, WHOLE_SIZE, MultiPartParser, joined
+from velithon.unread import Unread
 from velithon_adapters import rsgi
 from velithon_adapters.http import HTTPReceive, HTTPSend
 from velithon_adapters.scope import RSGIScope, asgi_scope, body_length, parse_address
@@ -66,6 +67,7 @@ class Request(StarletteRequest[Any]):
     _max_body_size: int | None = None
     _is_unread = False
     _put_back: Receive | None = None
+    _unread: Unread | None = None
 
     @property
     def _stack(self) -> AsyncExitStack | None:
@@ -132,6 +134,24 @@ class Request(StarletteRequest[Any]):
 
     def _channel(self) -> Receive:
         return self._receive if self._max_body_size is None else self._limited(self._receive)
+
+    async def is_disconnected(self) -> bool:
+        """Tell whether the client is known to be gone; a body that was not read stays to be read."""
+        unread = self._unread
+        if unread is None:
+            if self._is_disconnected or self._stream_consumed or hasattr(self, "_body"):
+                return await super().is_disconnected()
+            unread = self._unread = self._look_ahead()
+            limited: LimitedReceive | None = self.__dict__.get("_limited_receive")
+            if limited is not None:
+                limited.inner = unread
+        if not self._is_disconnected:
+            self._is_disconnected = await unread.left()
+        return self._is_disconnected
+
+    def _look_ahead(self) -> Unread:
+        unread = self._receive = Unread(self._receive)
+        return unread
 
     def put_back(self) -> None:
         """Give a body that was read to whoever calls `receive` next, such as another request for the same scope."""
@@ -358,7 +378,7 @@ class RSGIRequest(Request):
         return state
 
     def _channel(self) -> Receive:
-        receive = self._body_receive()
+        receive = self._receive
         return receive if self._max_body_size is None else self._limited(receive)
 
     def _body_receive(self) -> HTTPReceive:
@@ -375,10 +395,15 @@ class RSGIRequest(Request):
         """Tell those who wait for the client to leave that the response is done, as ASGI servers do."""
         if self._asgi_receive is not None:
             self._asgi_receive.close()
+        if self._unread is not None:
+            self._unread.close()
 
     @property
     def _receive(self) -> Receive:  # type: ignore[override]
-        return self._body_receive()
+        return self._unread or self._body_receive()
+
+    def _look_ahead(self) -> Unread:
+        return Unread(self._body_receive())
 
     @property
     def _send(self) -> Send:  # type: ignore[override]
