@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -586,3 +588,11 @@ def test_the_lifespan_runs_on_both_protocols(client: ClientFactory) -> None:
     with client(app) as api:
         assert api.get("/").json() == "by the lifespan"
     assert events == ["start", "end"]
+
+
+def test_what_is_missing_is_named() -> None:
+    """With what installs it, as for every extra."""
+    code = "import sys\nsys.modules.update(httpx=None, httpx2=None)\nimport velithon.testclient"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    last = done.stderr.splitlines()[-1]
+    assert last == "ImportError: velithon.testclient needs httpx2: pip install 'velithon[test]'"

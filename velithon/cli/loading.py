@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from dataclasses import dataclass, field
+from inspect import isfunction, signature
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -117,7 +118,14 @@ def _kind(value: Any) -> str:
 
 
 def _hint(module: Any) -> str:
-    names = (name for name, value in vars(module).items() if not name.startswith("_") and spoken_by(value))
+    names = (
+        name
+        for name, value in vars(module).items()
+        # An endpoint may have as many parameters as an application written as a function.
+        if not name.startswith("_")
+        and spoken_by(value)
+        and (not isfunction(value) or "scope" in signature(value).parameters)
+    )
     applications = ", ".join(sorted(names))
     return f"; applications there: {applications}" if applications else ""
 

@@ -1,6 +1,9 @@
 """Test clients that speak to an application in process, over ASGI or over RSGI."""
 
-from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
+try:
+    from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
+except RuntimeError as exc:
+    raise ImportError("velithon.testclient needs httpx2: pip install 'velithon[test]'") from exc
 
 from velithon.testclient.client import AsyncTestClient, ProtocolName, TestClient
 from velithon.testclient.memory import RSGIMisuseError
