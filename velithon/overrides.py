@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from velithon.requests import RSGIRequest
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
-__all__ = ["Overridden", "keep_overrides", "show_files", "watched"]
+__all__ = ["Overridden", "keep_overrides", "send_overridden", "show_files", "watched"]
 
 # The extensions of ASGI by which a file is sent as its name.
 _BY_NAME = frozenset({"http.response.pathsend", FILE_RANGE})
@@ -55,6 +55,17 @@ def watched(response: Any, send: Send) -> Send:
         await send(message)
 
     return watch
+
+
+async def send_overridden(response: Any, request: RSGIRequest) -> None:
+    """Send such a response over RSGI, then run its background task."""
+    pending = response.send_rsgi(request._rsgi, request._protocol)
+    if pending is not None:
+        if type(pending) is Overridden:
+            pending.request = request
+        await pending
+    if response.background is not None:
+        await response.background()
 
 
 class Overridden:

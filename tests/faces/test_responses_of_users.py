@@ -123,6 +123,40 @@ def test_a_response_of_a_user_sees_its_request(client: ClientFactory) -> None:
         assert c.get("/bare").text == "app {} {} /bare None"
 
 
+class Itself(Response):
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        await PlainTextResponse(f"itself {scope['app'].title}", 500)(scope, receive, send)
+
+
+class ItselfOverRsgi(Itself):
+    def send_rsgi(self, scope: Any, protocol: Any) -> None:
+        protocol.response_str(500, [], "itself app")
+
+
+@pytest.mark.parametrize("handled", [Exception, KeyError])
+@pytest.mark.parametrize("kind", [Itself, ItselfOverRsgi])
+def test_a_response_of_a_user_answers_an_exception(
+    client: ClientFactory, handled: type[Exception], kind: type[Response]
+) -> None:
+    app = Velithon(title="app")
+
+    @app.exception_handler(handled)
+    async def handle(request: Request, exc: Exception) -> Response:
+        return kind(status_code=500)
+
+    @app.get("/before")
+    async def before() -> None:
+        raise KeyError
+
+    @app.get("/handled")
+    async def sending() -> Response:
+        return Fails()
+
+    with client(app, raise_server_exceptions=False) as c:
+        for path in ("/before", "/handled"):
+            assert (c.get(path).status_code, c.get(path).text) == (500, "itself app")
+
+
 class Upper(FileResponse):
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         async def upper(message: Any) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette._utils import is_async_callable
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.websockets import WebSocket
 
 from velithon.concurrency import run_in_threadpool
 from velithon.faces import adopt
+from velithon.overrides import send_overridden
 from velithon.requests import RSGIRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from velithon.requests import Request
     from velithon.responses import Response
@@ -150,7 +153,9 @@ class InnerErrors:
 async def send(request: Request, response: Response) -> None:
     """Send a response over the face that the request came in by."""
     if isinstance(request, RSGIRequest):
-        await response(request._rsgi, request._protocol)
+        await (
+            send_overridden(response, request) if response.overridden else response(request._rsgi, request._protocol)
+        )
     else:
         await response(request.scope, request._receive, request._send)
 
