@@ -22,13 +22,15 @@ from velithon.exception_handlers import (
 )
 from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
 from velithon.faces import asgi_face, layered, rsgi_entry, rsgi_face
+from velithon.handover import run_outermost
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import Errors
 from velithon.middleware.stack import build_stack
 from velithon.options import AppOptions, check_options
 from velithon.responses import JSONResponse
-from velithon.routing import Router, Verbs
+from velithon.routing import Router
 from velithon.signature import AppScope
+from velithon.verbs import Verbs
 from velithon_adapters import RSGIAdapter
 
 if TYPE_CHECKING:
@@ -214,6 +216,9 @@ class Velithon(Verbs, Starlette):
         app = self.middleware_stack
         if app is None:
             app = self._build()
+        if scope["type"] == "websocket":
+            await run_outermost(scope, app(scope, receive, send))  # type: ignore[arg-type] # `_build` made it
+            return
         await app(scope, receive, send)
 
     @property

@@ -18,6 +18,7 @@ from velithon.datastructures import Default, DefaultPlaceholder
 from velithon.endpoint import endpoint_methods, is_asgi, method_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces import asgi_face
+from velithon.handover import outermost
 from velithon.heartbeat import allow_origins, beating
 from velithon.lookahead import LookAhead, is_silent
 from velithon.options import RouteOptions, WebSocketOptions, check_options
@@ -382,9 +383,9 @@ class WebSocketRoute(starlette.WebSocketRoute):
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             overrides = {} if self._provider is None else self._provider.dependency_overrides
             if self._class is not None:
-                await self._class.run(websocket, dict(overrides))
+                await outermost(scope, self._class.run(websocket, dict(overrides)))
             else:
-                await self._plan(overrides)(websocket)
+                await outermost(scope, self._plan(overrides)(websocket))  # type: ignore[arg-type] # an `async def`
 
         await wrap_app_handling_exceptions(app, websocket)(scope, receive, send)
 

@@ -87,16 +87,13 @@ class RSGIAdapter:
         except LifespanError as exc:
             logger.error("%s", exc, exc_info=exc.__cause__)
 
-    async def __rsgi__(self, scope: Scope, protocol: Any) -> None:
+    def __rsgi__(self, scope: Scope, protocol: Any) -> Coroutine[Any, Any, None]:
         """Answer one request or run one WebSocket.
 
         Raises:
             BaseException: What the application raised, for Granian to log, after a 500 where nothing had been sent.
         """
-        if scope.proto == "http":
-            await self._http(scope, protocol)
-        else:
-            await self._websocket(scope, protocol)
+        return self._http(scope, protocol) if scope.proto == "http" else self._websocket(scope, protocol)
 
     async def _http(self, scope: Scope, protocol: HTTPProtocol | RSGIProtocol) -> None:
         if isinstance(protocol, RSGIProtocol) and isinstance(scope, RSGIScope):

@@ -1,8 +1,7 @@
 """WebSockets carried both ways.
 
 RSGI's ``accept`` takes neither a subprotocol nor headers, its close frames carry no code, and it tells neither of a
-client's code nor, to who only sends, of a client's leaving. `ASGIWebsocket` says so where it matters and looks one
-message ahead while the application sends.
+client's code nor, to who only sends, of a client's leaving. `ASGIWebsocket` says so where it matters.
 """
 
 from __future__ import annotations
@@ -12,21 +11,21 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from velithon_adapters import rsgi
+from velithon_adapters.connection import ABNORMAL_CLOSURE, NO_STATUS, ClientDisconnected, Connection
 from velithon_adapters.scope import HANDSHAKE_STATUS
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
     from velithon_adapters.protocol import Message, Receive, Send
-    from velithon_adapters.rsgi import WebsocketMessage, WebsocketProtocol, WebsocketTransport
+    from velithon_adapters.rsgi import WebsocketProtocol
 
 __all__ = ["ASGIWebsocket", "ClientDisconnected", "RSGIWebsocketProtocol", "RSGIWebsocketTransport"]
 
 logger = logging.getLogger("velithon_adapters")
 
-NORMAL_CLOSURE = 1000  # RFC 6455 7.4.1
-NO_STATUS = 1005
-ABNORMAL_CLOSURE = 1006
+# RFC 6455 7.4.1
+NORMAL_CLOSURE = 1000
 SERVICE_RESTART = 1012
 
 _KIND_CLOSE = 0
@@ -34,10 +33,6 @@ _KIND_BYTES = 1
 _KIND_STRING = 2
 
 _told_of_close_codes = False
-
-
-class ClientDisconnected(OSError):
-    """Something was sent over a WebSocket whose client is gone (ASGI 2.4, "Disconnected client")."""
 
 
 def _tell_of_close_code(code: int) -> None:
@@ -56,26 +51,31 @@ class ASGIWebsocket:
 
     Args:
         protocol: The server's protocol object.
+
+    Attributes:
+        connection: The same in plain data, for who is inside and knows that nothing is in between (`of`).
     """
 
-    __slots__ = ("_ahead", "_code", "_connected", "_handshake", "_refused", "_transport", "_waiter", "protocol")
+    __slots__ = ("_connected", "_refused", "connection", "protocol")
 
     def __init__(self, protocol: WebsocketProtocol) -> None:
         self.protocol = protocol
+        self.connection = Connection()
         self._connected = False
-        self._handshake: asyncio.Event | None = None
-        self._transport: WebsocketTransport | None = None
-        # The next message, once it was asked for: it outlives a `receive` that is cancelled.
-        self._ahead: asyncio.Future[WebsocketMessage] | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        # The close code once the connection is over, ours or the client's.
-        self._code: int | None = None
         self._refused = False
+
+    @classmethod
+    def of(cls, receive: Receive, send: Send) -> ASGIWebsocket | None:
+        """Return whose ``receive`` and ``send`` these are; ``None`` when anything took the place of one of them."""
+        owner = getattr(receive, "__self__", None)
+        if type(owner) is cls and receive == owner.receive and send == owner.send:
+            return owner
+        return None
 
     @property
     def accepted(self) -> bool:
         """Whether the handshake was accepted."""
-        return self._transport is not None
+        return self.connection.transport is not None
 
     async def receive(self) -> Message:
         """Return the next message; after the end, ``websocket.disconnect`` again and again.
@@ -86,34 +86,13 @@ class ASGIWebsocket:
         if not self._connected:
             self._connected = True
             return {"type": "websocket.connect"}
-        if self._transport is None and self._code is None:
-            # Nothing can come before the handshake is done.
-            self._handshake = asyncio.Event()
-            await self._handshake.wait()
-        transport = self._transport
-        if self._code is not None or transport is None:
-            return self._disconnect()
-        ahead = self._ahead
-        if ahead is None:
-            ahead = self._ahead = asyncio.ensure_future(transport.receive())
-        if not ahead.done():
-            await self._wait(ahead)
-            if self._code is not None:
-                return self._disconnect()
-        self._ahead = None
-        # Asked for, not raised: the traceback would tie the transport into a cycle with this frame, and a client that
-        # broke the protocol waits until Granian's transport is freed.
-        if isinstance(ahead.exception(), rsgi.ProtocolClosed):
-            self._over(ABNORMAL_CLOSURE)
-            return self._disconnect()
-        message = ahead.result()
-        kind = message.kind
-        if kind == _KIND_STRING:
-            return {"type": "websocket.receive", "text": message.data}
-        if kind == _KIND_BYTES:
-            return {"type": "websocket.receive", "bytes": message.data}
-        self._over(NO_STATUS)
-        return self._disconnect()
+        return self.message(await self.connection)
+
+    def message(self, data: bytes | str | None) -> Message:
+        """Return the message for what the connection gave."""
+        if data is None:
+            return {"type": "websocket.disconnect", "code": self.connection.code, "reason": ""}
+        return {"type": "websocket.receive", "text" if isinstance(data, str) else "bytes": data}
 
     async def send(self, message: Message) -> None:
         """Take the next message.
@@ -127,12 +106,12 @@ class ASGIWebsocket:
             if kind == "websocket.http.response.body":
                 return
             raise RuntimeError(f"Unexpected ASGI message '{kind}', after sending 'websocket.close'.")
-        if self._code is not None:
+        if self.connection.code is not None:
             raise ClientDisconnected("The client is gone.")
-        if self._transport is None:
+        if self.connection.transport is None:
             await self._answer_handshake(kind, message)
         elif kind == "websocket.send":
-            await self._send(self._transport, message)
+            await self._send(message)
         elif kind == "websocket.close":
             code = message.get("code", NORMAL_CLOSURE)
             if code not in (NORMAL_CLOSURE, NO_STATUS) or message.get("reason"):
@@ -143,8 +122,8 @@ class ASGIWebsocket:
 
     def close(self) -> None:
         """Say that the server stops: who receives is told ``websocket.disconnect``, who sends gets an exception."""
-        if self._code is None:
-            self._over(SERVICE_RESTART)
+        if self.connection.code is None:
+            self.connection.over(SERVICE_RESTART)
 
     def fail(self) -> None:
         """Refuse with 500 when the application raised before the handshake was done; else close."""
@@ -152,49 +131,27 @@ class ASGIWebsocket:
 
     def finish(self) -> None:
         """Close what the application, which has returned, left open."""
-        if self._transport is None and self._code is None:
+        if not self.accepted and self.connection.code is None:
             logger.error("ASGI callable returned without completing handshake.")
         self._finish(500)
 
     def _finish(self, status: int) -> None:
-        if self._code is None:
-            if self._transport is None:
-                self.protocol.close(status)
-                self._over(ABNORMAL_CLOSURE)
-            else:
+        if self.connection.code is None:
+            if self.accepted:
                 self._close(NORMAL_CLOSURE)
-        if self._ahead is not None:
-            self._ahead.cancel()
-            self._ahead = None
-        # Granian ends the connection when its transport is freed; the frames of an exception may keep this object.
-        self._transport = None
-
-    async def _wait(self, ahead: asyncio.Future[WebsocketMessage]) -> None:
-        if self._waiter is not None:
-            raise RuntimeError("Another task is already receiving from this WebSocket.")
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
-        ahead.add_done_callback(self._wake)
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-            ahead.remove_done_callback(self._wake)
-
-    def _wake(self, _: asyncio.Future[WebsocketMessage] | None = None) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            else:
+                self.protocol.close(status)
+                self.connection.over(ABNORMAL_CLOSURE)
+        # The frames of an exception may keep this object.
+        self.connection.drop()
 
     async def _answer_handshake(self, kind: str, message: Message) -> None:
         if kind == "websocket.close":
-            self._refused = True
-            self.protocol.close(403)
-            self._over(ABNORMAL_CLOSURE)
+            self._refuse(403)
             return
         if kind == "websocket.http.response.start" and 200 <= message["status"] <= 599:
             # RSGI carries the status of a denial response; its headers and body are dropped.
-            self._refused = True
-            self.protocol.close(message["status"])
-            self._over(ABNORMAL_CLOSURE)
+            self._refuse(message["status"])
             return
         if kind != "websocket.accept":
             raise RuntimeError(f"Expected ASGI message 'websocket.accept' or 'websocket.close', but got '{kind}'.")
@@ -205,50 +162,31 @@ class ASGIWebsocket:
                     "Run the application with Granian's `--interface asgi`."
                 )
         try:
-            self._transport = await self.protocol.accept()
+            transport = await self.protocol.accept()
         except (rsgi.ProtocolClosed, rsgi.ProtocolError) as exc:
-            self._over(ABNORMAL_CLOSURE)
+            self.connection.over(ABNORMAL_CLOSURE)
             raise ClientDisconnected("The client is gone.") from exc
-        self._shake()
+        self.connection.accepted(transport)
 
-    async def _send(self, transport: WebsocketTransport, message: Message) -> None:
-        self._look_ahead(transport)
-        data = message.get("bytes")
+    async def _send(self, message: Message) -> None:
+        transport = self.connection.outgoing()
         try:
-            if data is not None:
+            if (data := message.get("bytes")) is not None:
                 await transport.send_bytes(data)
             elif (text := message.get("text")) is not None:
                 await transport.send_str(text)
         except (rsgi.ProtocolClosed, rsgi.ProtocolError) as exc:
-            self._over(ABNORMAL_CLOSURE)
-            raise ClientDisconnected("The client is gone.") from exc
+            raise self.connection.lost() from exc
 
-    def _look_ahead(self, transport: WebsocketTransport) -> None:
-        ahead = self._ahead
-        if ahead is None:
-            self._ahead = asyncio.ensure_future(transport.receive())
-        elif ahead.done() and not ahead.cancelled():
-            failure = ahead.exception()
-            if failure is not None or ahead.result().kind == _KIND_CLOSE:
-                self._over(NO_STATUS if failure is None else ABNORMAL_CLOSURE)
-                raise ClientDisconnected("The client is gone.")
+    def _refuse(self, status: int) -> None:
+        self._refused = True
+        self.protocol.close(status)
+        self.connection.over(ABNORMAL_CLOSURE)
 
     def _close(self, code: int) -> None:
         self._refused = True
-        self._over(code)
+        self.connection.over(code)
         self.protocol.close()
-
-    def _over(self, code: int) -> None:
-        self._code = code
-        self._shake()
-        self._wake()
-
-    def _shake(self) -> None:
-        if self._handshake is not None:
-            self._handshake.set()
-
-    def _disconnect(self) -> Message:
-        return {"type": "websocket.disconnect", "code": self._code, "reason": ""}
 
 
 class RSGIMessage:

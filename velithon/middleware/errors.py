@@ -36,6 +36,21 @@ def on_server_error(request: Request, hook: Callable[[Request, Response], None])
     request.scope.setdefault(ERROR_HOOKS, []).append(hook)
 
 
+class ExceptionLayer(ExceptionMiddleware):
+    """Starlette's layer, which hands a WebSocket's `send` on as it is: what it watches for are HTTP's messages."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await super().__call__(scope, receive, send)
+            return
+
+        async def app(scope: Scope, receive: Receive, watched: Send) -> None:
+            await self.app(scope, receive, send)
+
+        scope["starlette.exception_handlers"] = (self._exception_handlers, self._status_handlers)
+        await wrap_app_handling_exceptions(app, WebSocket(scope, receive, send))(scope, receive, send)
+
+
 class Errors:
     """The exception handlers of one application.
 
@@ -61,7 +76,7 @@ class Errors:
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
         """Return `app` behind Starlette's exception layer, with these handlers."""
-        layer = ExceptionMiddleware(app, debug=self.debug)
+        layer = ExceptionLayer(app, debug=self.debug)
         layer._exception_handlers, layer._status_handlers = self.tables
         return layer
 
