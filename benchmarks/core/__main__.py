@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.core.cases import CASES, Case, makers
 from benchmarks.core.measure import Thunk, best_nanoseconds, count, counted
+from benchmarks.core.sockets import asgi_socket_thunk, rsgi_socket_thunk
 from benchmarks.core.stages import STAGES, asgi_thunk, finish, rsgi_thunk, stage_thunks
 
 Results = dict[str, dict[str, float]]
@@ -25,6 +26,12 @@ async def thunks(cases: list[Case]) -> AsyncIterator[Item]:
     made = {name: cache(make) for name, make in makers().items()}
     for case in cases:
         ours = made["velithon"](case.setup)
+        if case.socket:
+            yield case.name, "total", await rsgi_socket_thunk(ours, case, "Velithon on RSGI")
+            yield case.name, "raw RSGI", await rsgi_socket_thunk(made["raw"](case.setup), case, "raw RSGI")
+            yield case.name, "ASGI", await asgi_socket_thunk(ours, case, "Velithon on ASGI")
+            yield case.name, "Starlette", await asgi_socket_thunk(made["starlette"](case.setup), case, "Starlette")
+            continue
         yield case.name, "total", await rsgi_thunk(ours, case, "Velithon on RSGI")
         for name, thunk in stage_thunks(ours, case).items():
             yield case.name, name, thunk

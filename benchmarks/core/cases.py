@@ -28,6 +28,7 @@ class Case:
         status: That is expected.
         raw: Whether the application on bare RSGI answers it too; likewise `starlette`.
         waits: Whether the answer has to wait for the event loop, as one from a thread does.
+        socket: Whether it is a message over a WebSocket instead.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case:
     raw: bool = True
     starlette: bool = True
     waits: bool = False
+    socket: bool = False
 
     def check(self, status: int, body: bytes, who: str) -> None:
         """Compare an answer with the one that is expected.
@@ -77,6 +79,7 @@ CASES = [
     Case("last of 5,000 routes", "/section4999/items/7", _LAST, setup="routes-5000"),
     Case("a miss among 5,000 routes", "/nowhere/items/7", None, setup="routes-5000", status=404),
     Case("sync endpoint", "/sync", common.HELLO, waits=True),
+    Case("WebSocket echo", "/ws", None, socket=True),
 ]
 
 
