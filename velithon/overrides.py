@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from velithon.requests import RSGIRequest
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
-__all__ = ["Overridden", "keep_overrides", "send_overridden", "show_files", "watched"]
+__all__ = ["Overridden", "has_own_layers", "keep_overrides", "send_overridden", "show_files", "watched"]
 
 # The extensions of ASGI by which a file is sent as its name.
 _BY_NAME = frozenset({"http.response.pathsend", FILE_RANGE})
@@ -30,6 +30,15 @@ def show_files(scope: MutableMapping[str, Any]) -> None:
     if extensions:
         # A server may show every request the same dictionary.
         scope["extensions"] = {name: extensions[name] for name in extensions if name not in _BY_NAME}
+
+
+def has_own_layers(route: Any) -> bool:
+    """Tell whether layers that are not ours stand around what is mounted, or in an application of Starlette's there."""
+    inner = getattr(route, "app", None)
+    if getattr(route, "_base_app", inner) is not inner:
+        return True
+    # Our own applications see to it where they run their layers.
+    return bool(getattr(inner, "user_middleware", ())) and not hasattr(inner, "__rsgi__")
 
 
 def keep_overrides(cls: type[Any]) -> None:

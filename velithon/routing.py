@@ -24,6 +24,7 @@ from velithon.options import (
     join_options,
     join_websocket_options,
 )
+from velithon.overrides import has_own_layers, show_files
 from velithon.requests import Request
 from velithon.resolver import Found, Table
 from velithon.responses import AppResponse, JSONResponse, RedirectResponse
@@ -528,6 +529,8 @@ class Router(Verbs, starlette.Router):
         scope = request.scope
         scope.setdefault("router", self)
         scope["route"] = found.route
+        if has_own_layers(found.route):
+            show_files(scope)
         if found.child_scope is not None:
             scope.update(found.child_scope)
         else:

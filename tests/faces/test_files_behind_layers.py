@@ -12,7 +12,7 @@ import pathlib
 from typing import Any
 from starlette.applications import Starlette
 from starlette.responses import FileResponse as StarletteFileResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from velithon import Velithon
 from velithon.middleware import Middleware
 from velithon.middleware.base import BaseHTTPMiddleware
@@ -59,6 +59,8 @@ def make(*layers: Any) -> Velithon:
 
 app = make()
 app.mount("/asgi", make(Upper))
+app.mount("/starlette", Starlette(routes=[Route("/file", foreign)], middleware=[Middleware(Upper)]))
+app.routes.append(Mount("/mount", routes=[Route("/file", foreign)], middleware=[Middleware(Upper)]))
 app.mount("/outside", make(Through, Upper))
 app.mount("/inside", make(Upper, Through))
 app.mount("/rsgi", make(Upper, Rsgi))
@@ -79,7 +81,13 @@ LAYERED = ["/asgi", "/outside", "/inside", "/rsgi", "/rsgi-outside"]
 
 
 @pytest.mark.parametrize(
-    "path", ["/route/file", *[f"{name}{end}" for name in LAYERED for end in ("/file", "/mounted/file")]]
+    "path",
+    [
+        "/route/file",
+        "/starlette/file",
+        "/mount/file",
+        *[f"{name}{end}" for name in LAYERED for end in ("/file", "/mounted/file")],
+    ],
 )
 def test_a_layer_sees_the_bytes_of_files(server: httpx.Client, path: str) -> None:
     response = server.get(path)
