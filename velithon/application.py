@@ -31,6 +31,7 @@ from velithon.responses import JSONResponse
 from velithon.routing import Router
 from velithon.signature import AppScope
 from velithon.verbs import Verbs
+from velithon.verbs import Verbs
 from velithon_adapters import RSGIAdapter
 
 if TYPE_CHECKING:

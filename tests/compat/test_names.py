@@ -49,7 +49,7 @@ PUBLIC = [
     ("utils", "get_path_param_names"),
     ("logger", "logger"),
     ("openapi.utils", "get_openapi"),
-    ("routing", "APIRoute APIRouter APIWebSocketRoute Mount"),
+    ("routing", "APIRoute APIRouter APIWebSocketRoute Mount RouteContext iter_route_contexts"),
     ("applications", "FastAPI"),
 ]
 

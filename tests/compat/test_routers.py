@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
+import fastapi
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route as StarletteRoute
 from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
 
+import velithon
 from tests.conftest import ClientFactory
 from velithon import APIRouter, Depends, HTTPException, Request, Velithon, WebSocket
 
@@ -115,3 +118,22 @@ def test_starlette_applications_hold_our_routes(client: ClientFactory) -> None:
     outer = Velithon()
     outer.mount("/s", Starlette(routes=[Route("/n/{n}", lambda n: n)]))
     assert client(outer).get("/s/n/3").json() == "3"
+
+
+def test_contexts_of_routes() -> None:
+    """Packages walk them; here every route is in the list, with its whole path."""
+    seen = []
+    for module, app in ((fastapi, fastapi.FastAPI()), (velithon, Velithon())):
+        router: Any = module.APIRouter(prefix="/in")
+        router.get("/{x:int}", name="one", summary="Sum")(lambda x: x)
+        router.websocket("/ws")(lambda websocket: None)
+        app.include_router(router, prefix="/api")
+        contexts = list(module.routing.iter_route_contexts(app.routes))
+        assert list(module.routing.iter_route_contexts(contexts)) == contexts
+        last = contexts[-2:]
+        seen.append([(c.path, c.path_format, c.name, c.methods, callable(c.endpoint)) for c in last])
+        assert last[0].summary == "Sum"
+        assert last[0].original_route is not None
+        utils = importlib.import_module(f"{module.__name__}.openapi.utils")
+        assert list(utils.get_openapi(title="x", version="1", routes=contexts)["paths"]) == ["/api/in/{x}"]
+    assert seen[0] == seen[1]

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from velithon.contexts import RouteContext, iter_route_contexts
 from velithon.datastructures import DefaultPlaceholder
 from velithon.signature.body import combined_field
 from velithon.signature.fields import Field
@@ -85,12 +86,12 @@ class DocumentedRoute:
         return getattr(self.route.endpoint, "__globals__", {}).get("__file__")
 
 
-def documented_routes(routes: Iterable[BaseRoute]) -> list[DocumentedRoute]:
+def documented_routes(routes: Iterable[BaseRoute | RouteContext]) -> list[DocumentedRoute]:
     """Return the operations of routes; mounted applications, WebSockets and foreign routes have none."""
     from velithon.routes import Route
 
     found: list[DocumentedRoute] = []
-    for route in routes:
+    for route in (context.route for context in iter_route_contexts(routes)):
         if isinstance(route, Route) and route.include_in_schema:
             found.extend(_read(route))
     return found

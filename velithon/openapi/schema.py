@@ -19,6 +19,7 @@ from velithon.openapi.responses import add_responses
 from velithon.openapi.routes import DocumentedRoute, documented_routes
 
 if TYPE_CHECKING:
+    from velithon.contexts import RouteContext
     from velithon.signature.fields import Field
 
 __all__ = ["documented_routes", "get_openapi"]
@@ -53,8 +54,8 @@ def get_openapi(
     openapi_version: str = "3.1.0",
     summary: str | None = None,
     description: str | None = None,
-    routes: Sequence[BaseRoute],
-    webhooks: Sequence[BaseRoute] | None = None,
+    routes: Sequence[BaseRoute | RouteContext],
+    webhooks: Sequence[BaseRoute | RouteContext] | None = None,
     tags: list[dict[str, Any]] | None = None,
     servers: list[dict[str, Any]] | None = None,
     terms_of_service: str | None = None,

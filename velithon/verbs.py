@@ -1,0 +1,178 @@
+"""The decorators that routers and applications share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Unpack
+
+from velithon.exceptions import RegistrationError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Collection
+
+    from velithon.frontend import FrontendFiles
+    from velithon.options import RouteOptions, WebSocketOptions
+    from velithon.routes import F
+
+__all__ = ["Verbs"]
+
+
+class Verbs:
+    """The decorators that routers and applications share; each returns the function unchanged."""
+
+    def add_api_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: Collection[str] | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Add a route; see `Route` for the arguments and `RouteOptions` for the options."""
+        raise NotImplementedError
+
+    def api_route(
+        self, path: str, *, methods: Collection[str] | None = None, **options: Unpack[RouteOptions]
+    ) -> Callable[[F], F]:
+        """Return the decorator that adds a route; see `Route` for the arguments and `RouteOptions` for the options."""
+
+        def decorator(endpoint: F) -> F:
+            self.add_api_route(path, endpoint, methods=methods, **options)
+            return endpoint
+
+        return decorator
+
+    def route(
+        self, path: str, methods: Collection[str] | None = None, **options: Unpack[RouteOptions]
+    ) -> Callable[[F], F]:
+        """Return the decorator that adds a route for `methods` (`GET` by default)."""
+
+        def decorator(endpoint: F) -> F:
+            self.add_route(path, endpoint, methods, **options)
+            return endpoint
+
+        return decorator
+
+    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `GET` route, which answers `HEAD` too."""
+        return self.api_route(path, methods=["GET"], **options)
+
+    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `PUT` route."""
+        return self.api_route(path, methods=["PUT"], **options)
+
+    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `POST` route."""
+        return self.api_route(path, methods=["POST"], **options)
+
+    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `DELETE` route."""
+        return self.api_route(path, methods=["DELETE"], **options)
+
+    def options(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add an `OPTIONS` route."""
+        return self.api_route(path, methods=["OPTIONS"], **options)
+
+    def head(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `HEAD` route."""
+        return self.api_route(path, methods=["HEAD"], **options)
+
+    def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `PATCH` route."""
+        return self.api_route(path, methods=["PATCH"], **options)
+
+    def trace(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Add a `TRACE` route."""
+        return self.api_route(path, methods=["TRACE"], **options)
+
+    def add_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        methods: Collection[str] | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
+        raise NotImplementedError
+
+    def frontend(
+        self,
+        path: str,
+        *,
+        directory: str | os.PathLike[str],
+        fallback: Literal["auto", "index.html", "404.html"] | None = "auto",
+        check_dir: bool | Literal["auto"] = "auto",
+    ) -> None:
+        """Serve the build of a browser application for what no route has; of several, the longest path does.
+
+        Args:
+            path: Where it is served; `"/"` for everything that is left.
+            directory: Where the build is.
+            fallback: What answers for a path that is no file. `"index.html"` does with 200, where a browser goes to a
+                page; `"404.html"` does with 404, whoever asks; `"auto"` takes `404.html` if there is one, else
+                `index.html` if there is one; `None` leaves it a plain 404.
+            check_dir: Whether a missing directory or fallback is an error now. `"auto"`: it is, unless the environment
+                variable `VELITHON_ENV` is `development`, as `velithon run --reload` sets it; then a missing directory
+                is a warning.
+
+        Raises:
+            RegistrationError: The path does not start with `/`, has parameters, or there is no such fallback.
+            RuntimeError: The directory or the fallback does not exist.
+        """
+        from velithon.frontend import FrontendFiles
+
+        if not path.startswith("/"):
+            raise RegistrationError(f"The path of a frontend starts with '/': got {path!r}; '/' serves everywhere.")
+        self.add_frontend(path, FrontendFiles(directory=directory, fallback=fallback, check_dir=check_dir))
+
+    def add_frontend(self, path: str, files: FrontendFiles) -> None:
+        """Serve files for what no route has; see `frontend`."""
+        raise NotImplementedError
+
+    def add_api_websocket_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        name: str | None = None,
+        **options: Unpack[WebSocketOptions],
+    ) -> None:
+        """Add a WebSocket route; see `WebSocketRoute` for the arguments and `WebSocketOptions` for the options."""
+        raise NotImplementedError
+
+    def add_websocket_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        name: str | None = None,
+        **options: Unpack[WebSocketOptions],
+    ) -> None:
+        """Add a WebSocket route for a function, a `WebSocketEndpoint` class or an ASGI application."""
+        raise NotImplementedError
+
+    def websocket(
+        self,
+        path: str,
+        name: str | None = None,
+        **options: Unpack[WebSocketOptions],
+    ) -> Callable[[F], F]:
+        """Return the decorator that adds a WebSocket route; see `WebSocketOptions` for the options."""
+
+        def decorator(endpoint: F) -> F:
+            self.add_api_websocket_route(path, endpoint, name, **options)
+            return endpoint
+
+        return decorator
+
+    def websocket_route(
+        self,
+        path: str,
+        name: str | None = None,
+        **options: Unpack[WebSocketOptions],
+    ) -> Callable[[F], F]:
+        """Return the decorator that adds a WebSocket route; see `WebSocketOptions` for the options."""
+
+        def decorator(endpoint: F) -> F:
+            self.add_websocket_route(path, endpoint, name, **options)
+            return endpoint
+
+        return decorator
