@@ -31,7 +31,6 @@ from velithon.responses import JSONResponse
 from velithon.routing import Router
 from velithon.signature import AppScope
 from velithon.verbs import Verbs
-from velithon.verbs import Verbs
 from velithon_adapters import RSGIAdapter
 
 if TYPE_CHECKING:
