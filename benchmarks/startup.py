@@ -92,7 +92,7 @@ def measure(*, repeats: int, routes: int, core: int | None) -> dict[str, Startup
 def _printed(name: str, source: str, core: int | None) -> float:
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    command = [*pinned, python_of(name), "-c", source]
+    command = [*pinned, str(python_of(name)), "-c", source]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
