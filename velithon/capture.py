@@ -17,7 +17,7 @@ import anyio
 from velithon.exceptions import VelithonError
 from velithon.faces import adopt
 from velithon.requests import RSGIRequest
-from velithon.responses import AppResponse, Response, StreamingResponse
+from velithon.responses import AppResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from velithon_adapters.scope import FILE_RANGE
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["CapturedResponse", "begun", "capture"]
 
 FILE_CHUNK = 256 * 1024
+# What most endpoints return, told in a fifth of the time that two questions for base classes take.
+_AS_THEY_ARE = frozenset({JSONResponse, Response, PlainTextResponse, HTMLResponse})
 
 # The loop itself only knows tasks weakly, and work after the response may outlive its request.
 _running: set[asyncio.Task[None]] = set()
@@ -262,6 +264,8 @@ def begun(respond: Responder) -> Responder:
         if request._stream_consumed:
             request.put_back()
         response = await respond(request)
+        if type(response) in _AS_THEY_ARE:
+            return response
         if not isinstance(response, Response):
             response = adopt(response, request)
         if isinstance(response, AppResponse):

@@ -75,7 +75,7 @@ def _escape(match: re.Match[str]) -> str:
 
 def escape_controls(text: str) -> str:
     r"""Return `text` with what could forge a line or command a terminal written as escapes (`\n`, `\x1b`)."""
-    return _CONTROLS.sub(_escape, text)
+    return text if text.isprintable() else _CONTROLS.sub(_escape, text)
 
 
 def _timestamp(record: logging.LogRecord) -> str:

@@ -321,9 +321,8 @@ class RSGIRequest(Request):
         return self._rsgi.method if self._scope is None else cast("str", self._scope["method"])
 
     def _header(self, name: str) -> str | None:
-        if self._scope is None:
-            return cast("str | None", self._rsgi.headers.get(name))
-        return self.headers.get(name)
+        value: str | None = (self._rsgi if self._scope is None else self).headers.get(name)
+        return value
 
     @property
     def _path(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -33,6 +34,7 @@ HANDSHAKE_STATUS = "velithon.handshake_status"
 FILE_RANGE = "velithon.response.file_range"
 
 
+@lru_cache(maxsize=1024)
 def parse_address(address: str) -> tuple[str, int] | None:
     """Split ``"ip:port"`` or ``"[ip]:port"``.
 
