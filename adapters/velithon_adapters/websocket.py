@@ -53,14 +53,16 @@ class ASGIWebsocket:
         protocol: The server's protocol object.
 
     Attributes:
+        accepted: Whether the handshake was accepted.
         connection: The same in plain data, for who is inside and knows that nothing is in between (`of`).
     """
 
-    __slots__ = ("_connected", "_refused", "connection", "protocol")
+    __slots__ = ("_connected", "_refused", "accepted", "connection", "protocol")
 
     def __init__(self, protocol: WebsocketProtocol) -> None:
         self.protocol = protocol
         self.connection = Connection()
+        self.accepted = False
         self._connected = False
         self._refused = False
 
@@ -71,11 +73,6 @@ class ASGIWebsocket:
         if type(owner) is cls and receive == owner.receive and send == owner.send:
             return owner
         return None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the handshake was accepted."""
-        return self.connection.transport is not None
 
     async def receive(self) -> Message:
         """Return the next message; after the end, ``websocket.disconnect`` again and again.
@@ -108,7 +105,7 @@ class ASGIWebsocket:
             raise RuntimeError(f"Unexpected ASGI message '{kind}', after sending 'websocket.close'.")
         if self.connection.code is not None:
             raise ClientDisconnected("The client is gone.")
-        if self.connection.transport is None:
+        if not self.accepted:
             await self._answer_handshake(kind, message)
         elif kind == "websocket.send":
             await self._send(message)
@@ -166,6 +163,7 @@ class ASGIWebsocket:
         except (rsgi.ProtocolClosed, rsgi.ProtocolError) as exc:
             self.connection.over(ABNORMAL_CLOSURE)
             raise ClientDisconnected("The client is gone.") from exc
+        self.accepted = True
         self.connection.accepted(transport)
 
     async def _send(self, message: Message) -> None:
@@ -187,6 +185,8 @@ class ASGIWebsocket:
         self._refused = True
         self.connection.over(code)
         self.protocol.close()
+        # Else the client would learn of it when the application returns.
+        self.connection.drop()
 
 
 class RSGIMessage:

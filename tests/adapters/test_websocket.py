@@ -101,6 +101,35 @@ async def test_transport_of_a_broken_connection_is_let_go_of() -> None:
         gc.enable()
 
 
+async def test_transport_of_a_connection_that_was_closed_is_let_go_of() -> None:
+    """The client sees the close while the application goes on, also while a task receives."""
+
+    class Transport(Websocket):
+        def receive(self) -> asyncio.Future[Any]:  # type: ignore[override]
+            return asyncio.get_running_loop().create_future()
+
+    class Protocol(Websocket):
+        async def accept(self) -> Websocket:
+            return Transport()
+
+    for receives in (False, True):
+        asgi = await connected(Protocol())
+        assert asgi.connection.transport is not None
+        transport = weakref.ref(asgi.connection.transport)
+        receiving = asyncio.ensure_future(asgi.receive()) if receives else None
+        await turn()
+        gc.disable()
+        try:
+            await asgi.send(CLOSED)
+            await turn()
+            assert transport() is None
+        finally:
+            gc.enable()
+        assert asgi.accepted
+        if receiving is not None:
+            assert (await receiving)["code"] == 1000
+
+
 async def test_who_only_sends_learns_that_the_client_left() -> None:
     """As on Uvicorn: `send` raises, and Starlette makes a WebSocketDisconnect of it."""
     for end, code in ((None, 1005), (ProtocolClosed("closed"), 1006)):
