@@ -137,7 +137,11 @@ class Path(Param):  # type: ignore[misc]
 
     in_ = ParamTypes.path
 
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+
+        def __new__(cls, default: Any = ..., **options: Unpack[ParamOptions]) -> Any: ...
+
+    else:
 
         def __init__(self, default: Any = ..., **options: Unpack[ParamOptions]) -> None:
             """Take the options of `ParamOptions`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from velithon.exceptions import RegistrationError
@@ -20,6 +21,7 @@ __all__ = ["Verbs"]
 class Verbs:
     """The decorators that routers and applications share; each returns the function unchanged."""
 
+    @abstractmethod
     def add_api_route(
         self,
         path: str,
@@ -29,7 +31,6 @@ class Verbs:
         **options: Unpack[RouteOptions],
     ) -> None:
         """Add a route; see `Route` for the arguments and `RouteOptions` for the options."""
-        raise NotImplementedError
 
     def api_route(
         self, path: str, *, methods: Collection[str] | None = None, **options: Unpack[RouteOptions]
@@ -85,6 +86,7 @@ class Verbs:
         """Add a `TRACE` route."""
         return self.api_route(path, methods=["TRACE"], **options)
 
+    @abstractmethod
     def add_route(
         self,
         path: str,
@@ -93,7 +95,6 @@ class Verbs:
         **options: Unpack[RouteOptions],
     ) -> None:
         """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
-        raise NotImplementedError
 
     def frontend(
         self,
@@ -125,10 +126,11 @@ class Verbs:
             raise RegistrationError(f"The path of a frontend starts with '/': got {path!r}; '/' serves everywhere.")
         self.add_frontend(path, FrontendFiles(directory=directory, fallback=fallback, check_dir=check_dir))
 
+    @abstractmethod
     def add_frontend(self, path: str, files: FrontendFiles) -> None:
         """Serve files for what no route has; see `frontend`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add_api_websocket_route(
         self,
         path: str,
@@ -137,8 +139,8 @@ class Verbs:
         **options: Unpack[WebSocketOptions],
     ) -> None:
         """Add a WebSocket route; see `WebSocketRoute` for the arguments and `WebSocketOptions` for the options."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add_websocket_route(
         self,
         path: str,
@@ -147,7 +149,6 @@ class Verbs:
         **options: Unpack[WebSocketOptions],
     ) -> None:
         """Add a WebSocket route for a function, a `WebSocketEndpoint` class or an ASGI application."""
-        raise NotImplementedError
 
     def websocket(
         self,

@@ -219,9 +219,10 @@ def test_what_is_missing_is_told_at_the_request(client: ClientFactory, build: Pa
         app.frontend("/", directory=build, fallback="404.html", check_dir=False)
         app.frontend("/none", directory=build / "none", check_dir=False)
         app.frontend("/assets", directory=build / "assets", check_dir=False, fallback="index.html")
+        app.frontend("/bare", directory=build / "assets")
         return app
 
-    same(client, make, paths=["/deep", "/assets/app.js", "/assets/none", "/none/x"])
+    same(client, make, paths=["/deep", "/assets/app.js", "/assets/none", "/none/x", "/bare/x", "/bare/app.js"])
 
 
 @pytest.mark.parametrize(("make", "name"), [(fastapi.FastAPI, "FASTAPI_ENV"), (velithon.Velithon, "VELITHON_ENV")])
