@@ -126,7 +126,8 @@ def _by_position(factory: Callable[..., Any], given: int, kwargs: Mapping[str, A
     order, in which the arguments are made.
     """
     function: Any = factory
-    if type(function) is type and function.__new__ is object.__new__ and not hasattr(function, "__signature__"):
+    kind: Any = type(factory)
+    if kind is type and function.__new__ is object.__new__ and not hasattr(function, "__signature__"):
         function, given = function.__init__, given + 1
     if not inspect.isfunction(function) or hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
         return 0
