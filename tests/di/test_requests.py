@@ -144,9 +144,7 @@ def test_websocket_endpoints_get_what_they_ask_for(client: ClientFactory) -> Non
         encoding = "text"
 
         @inject
-        async def on_receive(
-            self, websocket: WebSocket, data: str, db: Database = Provide[container.db]
-        ) -> None:
+        async def on_receive(self, websocket: WebSocket, data: str, db: Database = Provide[container.db]) -> None:
             await websocket.send_json(await db.query(data))
 
     app.add_websocket_route("/chat", Chat)
