@@ -59,6 +59,11 @@ class UploadFile(StarletteUploadFile):
     Starlette's, with schemas; where one of Starlette's own comes from elsewhere it is as good.
     """
 
+    if TYPE_CHECKING:
+        # What was uploaded has both; only who makes one by hand can leave them out.
+        filename: str
+        size: int
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema

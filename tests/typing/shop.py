@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -191,7 +192,10 @@ async def upload(
     more: list[UploadFile] = File([]),
     checked: Annotated[str, Form(min_length=1)] = "x",
 ) -> dict[str, Any]:
-    return {"title": title, "name": file.filename, "size": len(await file.read()), "more": len(more)}
+    if file.size > 1_000_000 or (file.content_type or "").startswith("video/"):
+        raise HTTPException(status.HTTP_413_CONTENT_TOO_LARGE)
+    name = pathlib.Path(file.filename).name
+    return {"title": title, "name": name, "size": len(await file.read()), "more": len(more)}
 
 
 @app.get("/services")
