@@ -16,6 +16,13 @@ from velithon.middleware.base import BaseHTTPMiddleware
 BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
+@pytest.fixture(autouse=True)
+def served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is developing, unless a test says so."""
+    for name in ("FASTAPI_ENV", "VELITHON_ENV"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def build(tmp_path: Path) -> Path:
     """A build without `404.html`."""

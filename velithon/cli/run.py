@@ -195,15 +195,15 @@ def _serve(name: str, params: dict[str, Any]) -> None:
     from velithon_adapters.servers import ServerConfig, ServerError, runner
 
     module = runner(params["server"])
-    if params["reload"]:
-        # Who reloads is developing; applications may read it, and frontends need not be built yet.
-        os.environ.setdefault("VELITHON_ENV", "development")
     load = AppTarget(name, factory=params["factory"], log_warnings=True)
     fields = {key: params[key] for key in ServerConfig.__dataclass_fields__ if key in params}
     config = ServerConfig(load=load, name=name, **fields)
     try:
         module.check(config)
         config.log_config = _configure_logging(params)
+        if params["reload"]:
+            # Who reloads is developing; applications may read it, and frontends need not be built yet.
+            os.environ.setdefault("VELITHON_ENV", "development")
         application = load()
         module.serve(config, lambda: _announce(config, params, application, module.protocol(config)))
     except (LoadError, ServerError) as exc:
