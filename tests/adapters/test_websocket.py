@@ -79,6 +79,14 @@ async def test_broken_connection_is_1006() -> None:
     assert (await asgi.receive())["code"] == 1006
 
 
+async def test_other_failures_of_the_server_come_through() -> None:
+    """They are no end of the connection, and nobody waits for ever."""
+    asgi = await connected(Websocket(ZeroDivisionError("the server's")))
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await asgi.receive()
+
+
 async def test_transport_of_a_broken_connection_is_let_go_of() -> None:
     """Granian ends the connection when its transport is freed; no garbage collection has to run for that."""
 
