@@ -1,11 +1,19 @@
 """An ASGI layer sees the bytes of files on every server; without one the server sends them itself."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse as StarletteFileResponse
+from starlette.routing import Mount, Route
 
+from tests.conftest import ClientFactory
 from tests.servers import SERVERS, ServerName, serve
+from velithon import Velithon
 
 APP = """
 import pathlib
@@ -103,3 +111,31 @@ def test_a_layer_sees_the_bytes_of_files(server: httpx.Client, path: str) -> Non
 def test_files_without_a_layer(server: httpx.Client, path: str) -> None:
     assert server.get(path).content == WHOLE
     assert server.get(path, headers={"range": "bytes=2-5"}).content == b"cdef"
+
+
+class Upper:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def upper(message: Any) -> None:
+            await send({**message, "body": message["body"].upper()} if "body" in message else message)
+
+        await self.app(scope, receive, upper)
+
+
+@pytest.mark.parametrize("path", ["/mount/file", "/starlette/file", "/velithon/file"])
+def test_layers_of_what_is_mounted(client: ClientFactory, tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").write_bytes(b"bytes")
+
+    async def file(request: Request) -> StarletteFileResponse:
+        return StarletteFileResponse(tmp_path / "file")
+
+    app, mounted, layers = Velithon(), Velithon(), [Middleware(Upper)]
+    mounted.add_middleware(Upper)
+    mounted.get("/file")(file)
+    app.routes.append(Mount("/mount", routes=[Route("/file", file)], middleware=layers))
+    app.mount("/starlette", Starlette(routes=[Route("/file", file)], middleware=layers))
+    app.mount("/velithon", mounted)
+    with client(app) as c:
+        assert c.get(path).content == b"BYTES"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Annotated, Any, cast
 
 import pytest
+from pydantic import BaseModel, Json
+from starlette.formparsers import MultiPartException
 
 from tests.conftest import ClientFactory
 from tests.servers import SERVERS, ServerName, serve
@@ -115,13 +117,39 @@ def test_a_form_that_was_sent_as_text_is_read(client: ClientFactory) -> None:
         assert c.post("/text", content=b"a=1&b=2", headers={"content-type": "text/plain"}).status_code == 422
 
 
+def test_json_of_a_model_that_is_the_whole_form(client: ClientFactory) -> None:
+    """As in FastAPI it is refused: what is validated is the form, not its field."""
+
+    class Item(BaseModel):
+        a: int
+
+    app = application()
+
+    @app.post("/json")
+    async def json(data: Annotated[Json[Item], Form()]) -> Any:
+        return data
+
+    with client(app) as c:
+        for sent in ({"data": '{"a":1}'}, {"a": "1"}, {}):
+            response = c.post("/json", data=sent)
+            assert response.status_code == 422
+            assert response.json()["detail"][0] == {
+                "type": "json_type",
+                "loc": ["body"],
+                "msg": "JSON input should be string, bytes or bytearray",
+                "input": sent,
+            }
+
+
 def test_a_form_after_the_body_was_read(client: ClientFactory) -> None:
     app = application()
 
     @app.post("/both")
     async def both(request: Request) -> list[Any]:
         size = len(await request.body())
-        return [size, (await request.form())["note"]]
+        form = await request.form()
+        assert await request.form() is form
+        return [size, form["note"]]
 
     with client(app) as c:
         body = part("note", b"here") + END
@@ -181,6 +209,18 @@ def test_bytes_that_are_shared_stay_what_they_were() -> None:
         file.seek(2)
         assert file.write(bytearray(b"a")) == 1
         assert (file.seek(0), file.read()) == (0, b"\0\0a")
+
+
+@pytest.mark.anyio
+async def test_a_request_without_an_application() -> None:
+    """As with Starlette's: the parser's own exception, for there is nobody to answer HTTP's."""
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"no form"}
+
+    headers = [(name.encode(), value.encode()) for name, value in TYPE.items()]
+    with pytest.raises(MultiPartException, match="Invalid multipart data"):
+        await Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive).form()
 
 
 @pytest.mark.anyio

@@ -9,6 +9,7 @@ from starlette.responses import Response as StarletteResponse
 from tests.conftest import ClientFactory
 from tests.servers import SERVERS, ServerName, serve
 from velithon import Velithon
+from velithon.background import BackgroundTask
 from velithon.middleware.gzip import GZipMiddleware
 from velithon.requests import Request
 from velithon.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
@@ -128,13 +129,21 @@ class Itself(Response):
         await PlainTextResponse(f"itself {scope['app'].title}", 500)(scope, receive, send)
 
 
-class ItselfOverRsgi(Itself):
+class ItselfOverRsgi(Response):
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        await Itself()(scope, receive, send)
+
+    async def send_rsgi(self, scope: Any, protocol: Any) -> None:
+        protocol.response_str(500, [], "itself app")
+
+
+class ItselfAtOnce(Itself):
     def send_rsgi(self, scope: Any, protocol: Any) -> None:
         protocol.response_str(500, [], "itself app")
 
 
 @pytest.mark.parametrize("handled", [Exception, KeyError])
-@pytest.mark.parametrize("kind", [Itself, ItselfOverRsgi])
+@pytest.mark.parametrize("kind", [Itself, ItselfOverRsgi, ItselfAtOnce])
 def test_a_response_of_a_user_answers_an_exception(
     client: ClientFactory, handled: type[Exception], kind: type[Response]
 ) -> None:
@@ -155,6 +164,59 @@ def test_a_response_of_a_user_answers_an_exception(
     with client(app, raise_server_exceptions=False) as c:
         for path in ("/before", "/handled"):
             assert (c.get(path).status_code, c.get(path).text) == (500, "itself app")
+
+
+def test_a_background_task_of_an_answer_to_an_exception(client: ClientFactory) -> None:
+    """It runs where the class leaves it to Starlette's."""
+    app, ran = Velithon(), list[str]()
+
+    class Inherits(Response):
+        async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+            await super().__call__(scope, receive, send)
+
+    @app.exception_handler(Exception)
+    async def handle(request: Request, exc: Exception) -> Response:
+        return Inherits("inherits", 500, background=BackgroundTask(ran.append, "ran"))
+
+    @app.get("/")
+    async def root() -> None:
+        raise KeyError
+
+    with client(app, raise_server_exceptions=False) as c:
+        assert c.get("/").text == "inherits"
+    assert ran == ["ran"]
+
+
+class LateStream(StreamingResponse):
+    async def stream_response(self, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ValueError
+
+
+@pytest.mark.parametrize("kind", [FailingStream, LateStream])
+def test_a_response_of_a_user_that_a_layer_sends_by_itself(client: ClientFactory, kind: Any) -> None:
+    """Over RSGI a stream's own way to be sent is used without a request at hand, too."""
+
+    class Layer:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, protocol: Any) -> None:
+            if scope.path == "/own":
+                await WholeStream(iter([b"stream"]))(scope, protocol)
+            else:
+                await kind(iter([]))(scope, protocol)
+
+    class WholeStream(StreamingResponse):
+        async def stream_response(self, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"whole"})
+
+    app = Velithon()
+    app.add_middleware(Layer)
+    with client(app, raise_server_exceptions=False) as c:
+        assert c.get("/own").text == "whole"
+        assert c.get("/").status_code == 500
 
 
 class Upper(FileResponse):

@@ -50,15 +50,13 @@ class _Input:
         if isinstance(field.info, params.File):
             if holds(field.annotation, bytes):
                 self.as_bytes = self._one
-            elif holds_many(field.annotation, bytes):
+            elif self.many and not field.is_json and holds_many(field.annotation, bytes):
                 self.as_bytes = self._all
 
     async def _one(self, value: Any) -> Any:
         return await _bytes_of(value) if isinstance(value, UploadFile) else value
 
     async def _all(self, value: Any) -> Any:
-        if not isinstance(value, list | tuple | set | frozenset):
-            return value
         read = [await _bytes_of(item) if isinstance(item, UploadFile) else item for item in value]
         return sequence_of(self.field.annotation)(read)
 
