@@ -330,3 +330,46 @@ def test_responses_without_a_body(server: ServerName) -> None:
             assert ask(running.port, "GET", "/ran")[2] == b"0", prefix
             ask(running.port, "GET", f"{prefix}/stream/200")
             assert ask(running.port, "GET", "/ran")[2] == b"1", prefix
+
+
+@pytest.mark.parametrize("kinds", ["", "dispatch", "asgi", "asgi dispatch", "dispatch asgi"])
+def test_head_of_a_stream_makes_none(client: ClientFactory, kinds: str) -> None:
+    """Neither by itself nor behind layers; its background task runs."""
+    app, ran = Velithon(), list[str]()
+
+    class Layer:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["path"] == "/layer":
+                await stream()(scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
+
+    def stream() -> Response:
+        async def chunks() -> Any:
+            ran.append("made")
+            yield b"stream"
+
+        return StreamingResponse(chunks(), background=BackgroundTask(ran.append, "background"))
+
+    @app.api_route("/", methods=["GET", "HEAD"])
+    async def root() -> Response:
+        return stream()
+
+    async def through(request: Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+    for kind in kinds.split():
+        if kind == "dispatch":
+            app.middleware("http")(through)
+        else:
+            app.add_middleware(Layer)
+    with client(app) as c:
+        for path in ("/", "/layer") if "asgi" in kinds else ("/",):
+            ran.clear()
+            assert (c.head(path).status_code, c.head(path).content) == (200, b"")
+            assert ran == ["background"] * 2
+            assert c.get(path).content == b"stream"
+            assert ran == [*["background"] * 2, "made", "background"]
