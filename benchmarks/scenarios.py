@@ -99,6 +99,15 @@ SCENARIOS = (
     Scenario("container", "container: a factory chain over a singleton", "/container", {"total": 4}),
     Scenario("sync", "sync endpoint", "/sync", common.HELLO),
     Scenario(
+        "cors",
+        "CORS and http middleware",
+        "/json",
+        common.HELLO,
+        setup="cors",
+        headers={"Origin": common.ORIGIN},
+        answer_headers={"access-control-allow-origin": common.ORIGIN, "x-layer": "1"},
+    ),
+    Scenario(
         "layers",
         "CORS, http middleware and access log",
         "/json",

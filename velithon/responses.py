@@ -194,7 +194,7 @@ class Response(starlette.Response):
     @property
     def headers(self) -> MutableHeaders:
         """The headers, to be read and changed."""
-        headers = self.__dict__.get("_headers")
+        headers = self._headers
         if headers is None:
             headers = self._headers = ResponseHeaders(self)
         return headers
