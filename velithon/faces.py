@@ -203,8 +203,9 @@ async def _after(app: Velithon, request: RSGIRequest | None, response: Response)
         request._close_receive()
     if response.background is not None:
         await app._in_flight.run(response.background)
-    if request is not None:
-        await _close(request)
+    stack = None if request is None else request._stack
+    if stack is not None:
+        await stack.aclose()
 
 
 async def _close(request: Request) -> None:

@@ -11,7 +11,7 @@ from pydantic_core import ValidationError
 from velithon.background import injected_tasks
 from velithon.concurrency import run_in_threadpool
 from velithon.signature import bind, values
-from velithon.signature.exits import close_form
+from velithon.signature.exits import Exits, close_form
 from velithon.signature.fastjson import fast_validator
 from velithon.signature.fields import Field, Undefined
 from velithon.signature.forms import FormReader
@@ -112,7 +112,7 @@ class HTTPPlan(PlanWriter):
 
     def write_request_stack(self, model_name: str, respond: str) -> None:
         out = self.out
-        out.line(f"stack = {self.use(AsyncExitStack)}()")
+        out.line(f"stack = {self.use(Exits)}()")
         with out.block("try:"):
             self.write_function_stack(model_name, respond, keep=True)
         with out.block("except BaseException as error:"):
@@ -273,7 +273,7 @@ class WebSocketPlan(PlanWriter):
         out = self.out
         self.prelude = []
         if self.needs_request_stack:
-            with out.block(f"async with {self.use(AsyncExitStack)}() as stack:"):
+            with out.block(f"async with {self.use(Exits)}() as stack:"):
                 self.write_inner()
         else:
             self.write_inner()

@@ -140,6 +140,31 @@ class Leaving:
         return VelithonError("a dependency with yield yields more than once: it may do so once, its exit code follows")
 
 
+class Exits(AsyncExitStack):
+    """The exits that a request leaves to the face.
+
+    Ending without an exception, which nearly all requests do, takes a third of what `AsyncExitStack` needs for it.
+    """
+
+    def leave(self, generator: AsyncGenerator[Any, Any], scope: Any) -> None:
+        """Push the exit of an asynchronous generator; see `Leaving`."""
+        self._exit_callbacks.append((False, Leaving(generator, scope).__aexit__))  # type: ignore[attr-defined]
+
+    async def aclose(self) -> None:
+        """Run the exits; from the first that raises on, as any stack does."""
+        callbacks = self._exit_callbacks  # type: ignore[attr-defined]
+        try:
+            while callbacks:
+                is_sync, callback = callbacks.pop()
+                if is_sync:
+                    callback(None, None, None)
+                else:
+                    await callback(None, None, None)
+        except BaseException as error:
+            if not await self.__aexit__(type(error), error, error.__traceback__):
+                raise
+
+
 def never_yielded() -> VelithonError:
     """Return the error of a dependency that ended before its `yield`."""
     return VelithonError("a dependency with yield ended without yielding: yield a value, or raise an exception")

@@ -284,8 +284,10 @@ class PlanWriter:
             out.line(f"{name} = await {generator}.__anext__()")
         with out.block("except StopAsyncIteration:"):
             out.line(f"raise {self.use(never_yielded)}() from None")
-        stack = "inner" if node.scope == "function" else "stack"
-        out.line(f"{stack}.push_async_exit({self.use(Leaving)}({generator}, {scope}))")
+        if node.scope == "function":
+            out.line(f"inner.push_async_exit({self.use(Leaving)}({generator}, {scope}))")
+        else:
+            out.line(f"stack.leave({generator}, {scope})")
 
     def call(self, node: DependencyModel, name: str, arguments: str) -> str:
         function = self.out.constant(called(node), f"call_{name}")
