@@ -21,7 +21,7 @@ from velithon.exception_handlers import (
     websocket_request_validation_exception_handler,
 )
 from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
-from velithon.faces import asgi_face, layered, rsgi_entry, rsgi_face
+from velithon.faces import asgi_face, layered, rsgi_entry
 from velithon.handover import run_outermost
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import Errors
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
     from velithon.di import ServiceContainer
-    from velithon.faces import RSGIApp
+    from velithon.faces import Responder, RSGIApp
     from velithon.frontend import FrontendFiles
     from velithon.options import RouteOptions, SharedOptions, WebSocketOptions
     from velithon.requests import Request
@@ -229,11 +229,11 @@ class Velithon(Verbs, Starlette):
             entry = self._entry = rsgi_entry(self)
         return entry
 
-    def _composed(self) -> tuple[Errors, RSGIApp | None]:
-        """Return the exception handlers and, where there are layers, what runs them on the RSGI face."""
+    def _composed(self) -> tuple[Errors, Responder | None]:
+        """Return the exception handlers and, where there are layers, the outermost responder."""
         if self.middleware_stack is None:
             self._build()
-        return self._errors, self._rsgi_layers
+        return self._errors, self._outermost
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start up, when a Granian worker starts.
@@ -283,7 +283,7 @@ class Velithon(Verbs, Starlette):
 
         self.middleware_stack = app
         plain = not self.user_middleware and pool is None and not self.root_path
-        self._rsgi_layers = None if plain else rsgi_face(outermost, self, errors)
+        self._outermost = None if plain else outermost
         return app
 
     def build_middleware_stack(self) -> ASGIApp:

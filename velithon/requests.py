@@ -85,6 +85,10 @@ class Request(StarletteRequest[Any]):
     def _route_path(self) -> str:
         return get_route_path(self.scope)
 
+    def _asked(self) -> tuple[str, str]:
+        """Return the method and the path, within the part of the application that is asked."""
+        return self.scope["method"], get_route_path(self.scope)
+
     @property
     def _path(self) -> str:
         return cast("str", self.scope["path"])
@@ -304,6 +308,11 @@ class RSGIRequest(Request):
         if self._scope is None and not self._app.root_path:
             return self._rsgi.path
         return get_route_path(self.scope)
+
+    def _asked(self) -> tuple[str, str]:
+        if self._scope is None and not self._app.root_path:
+            return self._rsgi.method, self._rsgi.path
+        return super()._asked()
 
     def _matched(self, route: Any, path_params: dict[str, Any], root_path: str | None = None) -> None:
         if self._scope is None and root_path is None:

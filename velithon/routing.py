@@ -344,14 +344,14 @@ class Router(Verbs, starlette.Router):
         Raises:
             HTTPException: 404 or 405, when no route does.
         """
-        path = request._route_path
-        table = self.table
-        answer = table.direct(request.method, path)
+        method, path = request._asked()
+        table = self._table or self.table
+        answer = table.direct(method, path)
         if answer is not None:
             route, params = answer
             request._matched(route, {} if params is None else params)
             return route.respond(request)  # type: ignore[no-any-return]
-        found = table.resolve(request.method, path, request)
+        found = table.resolve(method, path, request)
         if found is not None and found.direct:
             request._matched(found.route, found.path_params or {})
             return found.route.respond(request)  # type: ignore[attr-defined, no-any-return]
