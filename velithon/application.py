@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware import Middleware
 
 from velithon.background import InFlight
+from velithon.capture import begun
 from velithon.concurrency import ThreadPool, current_thread_pool, use_thread_pool
 from velithon.datastructures import Default
 from velithon.exception_handlers import (
@@ -261,15 +262,19 @@ class Velithon(Verbs, Starlette):
         router = self.router
         pool = self._thread_pool
 
+        def routed(request: Request) -> Awaitable[Any]:
+            if pool is not None:
+                use_thread_pool(pool)
+            return router.respond(request)
+
         async def respond(request: Request) -> Any:
             try:
-                if pool is not None:
-                    use_thread_pool(pool)
-                return await router.respond(request)
+                return await routed(request)
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
                 return await errors.respond(request, exc)
 
-        stack = build_stack(respond, errors.wrap(router), self.user_middleware, self)
+        call_next = begun(router.respond if pool is None else routed, errors)
+        stack = build_stack(respond, errors.wrap(router), self.user_middleware, self, call_next)
         outermost = stack.respond if stack.direct else layered(stack.asgi, stack.rsgi_form(self))
         http = asgi_face(outermost, otherwise=stack.asgi, errors=errors)
 

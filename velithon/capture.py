@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive
 
     from velithon.faces import Responder
+    from velithon.middleware.errors import Errors
     from velithon.requests import Request
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
@@ -257,13 +258,23 @@ def capture(app: ASGIApp) -> Responder:
     return respond
 
 
-def begun(respond: Responder) -> Responder:
-    """Return a responder whose responses are Velithon's, with a status and headers, as dispatch layers expect."""
+def begun(respond: Responder, errors: Errors | None = None) -> Responder:
+    """Return a responder whose responses are Velithon's, with a status and headers, as dispatch layers expect.
+
+    Args:
+        respond: What is inside of the layer.
+        errors: Answers what that raises; given here, it saves a call around it.
+    """
 
     async def call_next(request: Request) -> Any:
         if request._stream_consumed:
             request.put_back()
-        response = await respond(request)
+        try:
+            response = await respond(request)
+        except Exception as exc:
+            if errors is None:
+                raise
+            response = await errors.respond(request, exc)
         if type(response) in _AS_THEY_ARE:
             return response
         if not isinstance(response, Response):

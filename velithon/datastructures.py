@@ -202,11 +202,13 @@ class ResponseHeaders(MutableHeaders):
 
     def __setitem__(self, key: str, value: str) -> None:
         response = self._response
-        name = key.lower()
+        name = header_name(key)
         if response._raw is not None or name == "content-length":
             super().__setitem__(key, value)
-        else:
-            response.set_header(*checked_header(name, value))
+            return
+        if not (value.isascii() and value.isprintable()):
+            checked_header(name, value)
+        response.set_header(name, value)
 
     def __getitem__(self, key: str) -> str:
         name = self._paired(key)

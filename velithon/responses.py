@@ -158,10 +158,10 @@ class Response(starlette.Response):
         if self._raw is not None:
             MutableHeaders(raw=self._raw)[name] = value
         else:
-            pairs = self._pairs or ()
-            for pair in pairs:
-                if pair[0] == name:
-                    pairs = [pair for pair in pairs if pair[0] != name]
+            pairs: Iterable[tuple[str, str]] = self._pairs or ()
+            for known, _ in pairs:
+                if known == name:
+                    pairs = _without(pairs, name)
                     break
             self._pairs = [*pairs, (name, value)]
 
@@ -275,6 +275,10 @@ class Response(starlette.Response):
         if problem is not None:
             self.started = False
             raise ValueError(problem)
+
+
+def _without(pairs: Iterable[tuple[str, str]], name: str) -> Pairs:
+    return [pair for pair in pairs if pair[0] != name]
 
 
 class HTMLResponse(Response):

@@ -40,12 +40,14 @@ class Stack:
         respond: The responder. Its response may be an `AppResponse`, unless a dispatch layer is outermost.
         asgi: The ASGI application; it takes WebSockets as well.
         rsgi: The RSGI application, for HTTP; `None` while it is the responder's own face.
+        call_next: What the next dispatch layer calls; made of `respond` when `None`.
         direct: Whether `respond` is the whole stack for HTTP.
     """
 
     respond: Responder
     asgi: ASGIApp
     rsgi: RSGIApp | None = None
+    call_next: Responder | None = None
 
     @property
     def direct(self) -> bool:
@@ -112,7 +114,13 @@ async def websocket_over(asgi: ASGIApp, scope: Any, protocol: Any) -> None:
     websocket.finish()
 
 
-def build_stack(respond: Responder, otherwise: ASGIApp | None, layers: Iterable[Middleware], app: Velithon) -> Stack:
+def build_stack(
+    respond: Responder,
+    otherwise: ASGIApp | None,
+    layers: Iterable[Middleware],
+    app: Velithon,
+    call_next: Responder | None = None,
+) -> Stack:
     """Build the stack of an application, a router or a route.
 
     Args:
@@ -120,11 +128,12 @@ def build_stack(respond: Responder, otherwise: ASGIApp | None, layers: Iterable[
         otherwise: Takes what is not HTTP.
         layers: The outermost first.
         app: Whose requests they are.
+        call_next: The core as a dispatch layer calls it, where that can be had for less than from `respond`.
 
     Raises:
         RegistrationError: A layer has no form that is known.
     """
-    stack = Stack(respond, asgi_face(respond, otherwise, app._errors.inside))
+    stack = Stack(respond, asgi_face(respond, otherwise, app._errors.inside), call_next=call_next)
     for cls, args, kwargs in reversed(list(layers)):
         layer = cls(Next(stack.asgi, stack.rsgi_form(app)), *args, **kwargs)
         stack = _extend(stack, layer, app)
@@ -134,7 +143,7 @@ def build_stack(respond: Responder, otherwise: ASGIApp | None, layers: Iterable[
 def _extend(stack: Stack, layer: Any, app: Velithon) -> Stack:
     dispatch = dispatch_of(layer)
     if dispatch is not None:
-        call_next = begun(stack.respond)
+        call_next = stack.call_next or begun(stack.respond)
 
         def respond(request: Request) -> Awaitable[Any]:
             return dispatch(request, call_next)
