@@ -1,5 +1,6 @@
 """What `velithon explain` says of requests, routes and layers."""
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from velithon.cli import app as cli
+from velithon.testclient import TestClient
 
 SHOP = """
 from collections.abc import AsyncIterator
@@ -122,6 +124,9 @@ def fill(app: Velithon) -> Velithon:
     @special.get("/special")
     async def special_endpoint() -> None: ...
 
+    @app.get("/plain")
+    async def plain() -> None: ...
+
     app.include_router(special)
 
     @app.websocket("/sockets")
@@ -171,6 +176,27 @@ def test_parameters_and_the_source_of_the_plan() -> None:
     assert "n <- query 'n': int, default 1" in text
     assert "response JSONResponse of what it returns, validated as Item" in text
     assert "async def plan(request):" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "attribute"),
+    [
+        ("/plain", "the endpoint takes nothing of the request, so none is made", "bare"),
+        ("/items/3?q=a", "its plan reads the server's scope, so no request is made", "lean"),
+        ("/me", None, None),
+        ("/special", None, None),
+    ],
+)
+def test_what_the_direct_way_leaves_out(path: str, said: str | None, attribute: str | None) -> None:
+    """What is said of a route is what its requests are answered by, once there was one."""
+    text = explained("GET", path)
+    assert "RSGI direct" in text
+    module = importlib.import_module("explained")
+    TestClient(module.app, protocol="rsgi").get(path)
+    route = module.app.router.table.resolve("GET", path.partition("?")[0]).route
+    assert [name for name in ("bare", "lean") if getattr(route, name) is not None] == ([attribute] if attribute else [])
+    assert said is None or said in text
+    assert ("no request is made" in text or "none is made" in text) == (said is not None)
 
 
 def test_dependencies_are_numbered_in_the_order_in_which_they_run() -> None:

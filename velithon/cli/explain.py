@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -80,11 +80,12 @@ class Asked:
         lines, way = self.found(application.router, scope)
         yield from lines
         yield ""
-        yield from _faces(application, way if self.mounts == [] else "mounted")
         route = scope.get("answers")
+        plan = None if route is None else _compiled(route, self.method)
+        yield from _faces(application, way if self.mounts == [] else "mounted", _shortcut(route, plan, application))
         if route is not None:
             yield from _route_layers(route, application)
-            yield from _plan(route, self.method)
+            yield from _plan(route, self.method, plan)
 
     def found(self, router: Router, scope: dict[str, Any]) -> tuple[list[str], str]:
         """Return what the router's table finds, and how; the route is left in the scope as `answers`."""
@@ -159,7 +160,8 @@ class Asked:
             return
         yield f"route     {_route(found)}"
         yield ""
-        yield "WebSockets run in their ASGI form; on Granian's RSGI an adapter carries the messages."
+        yield "WebSockets run in their ASGI form. On Granian's RSGI an adapter carries the messages;"
+        yield "while no layer stands between, endpoints send and receive them without it."
         yield from _layers(application.user_middleware, application)
         if isinstance(found, WebSocketRoute):
             yield from _layers(found.middleware, application, "of the route: ")
@@ -175,7 +177,41 @@ class _Path:
     _route_path: str
 
 
-def _faces(application: Velithon, way: str) -> Iterator[str]:
+def _compiled(route: Any, method: str) -> Any:
+    """Return the plan by which a route answers a method; none for an ASGI application."""
+    from velithon.routes import _value
+    from velithon.signature import compile_http
+
+    model = _model(route, method)
+    if model is None:
+        return None
+    strict = _value(route.strict_content_type)
+    return compile_http(model, route.response_options, strict_content_type=strict, form_limits=route.form_limits)
+
+
+def _model(route: Any, method: str) -> EndpointModel | None:
+    found = route.model or route.models.get(method) or (route.models.get("GET") if method == "HEAD" else None)
+    return cast("EndpointModel | None", found)
+
+
+def _limit(route: Any, application: Velithon) -> int | None:
+    return cast("int | None", route.max_body_size if route.max_body_size is not None else application.max_body_size)
+
+
+def _shortcut(route: Any, plan: Any, application: Velithon) -> str:
+    """Return what the direct way leaves out for a route."""
+    from velithon.routes import Route
+
+    if plan is None or route.model is None or type(route).get_route_handler is not Route.get_route_handler:
+        return ""
+    if route.middleware or _limit(route, application) is not None:
+        return ""
+    if hasattr(plan, "__velithon_bare__"):
+        return "the endpoint takes nothing of the request, so none is made"
+    return "its plan reads the server's scope, so no request is made" if hasattr(plan, "__velithon_lean__") else ""
+
+
+def _faces(application: Velithon, way: str, shortcut: str) -> Iterator[str]:
     """Yield which way the request takes on each face, and why."""
     reasons = []
     if application.user_middleware:
@@ -191,6 +227,8 @@ def _faces(application: Velithon, way: str) -> Iterator[str]:
         yield f"RSGI      through layers: {'; '.join(reasons)}"
     elif way in ("exact", "tree"):
         yield "RSGI      direct: one function from the server's call to the response, nothing of ASGI in it"
+        if shortcut:
+            yield f"          {shortcut}"
     else:
         yield "RSGI      direct, and the router tries patterns"
     yield "ASGI      the same layers, router and plan, on a request that reads the ASGI scope"
@@ -227,19 +265,18 @@ def _form(layer: Any, application: Velithon) -> str:
 
 
 def _route_layers(route: Any, application: Velithon) -> Iterator[str]:
-    limit = route.max_body_size if route.max_body_size is not None else application.max_body_size
+    limit = _limit(route, application)
     if limit is not None:
         yield f"limit     a body of more than {limit:,} bytes is answered with 413"
     yield from _layers(route.middleware, application, "of the route: ")
 
 
-def _plan(route: Any, method: str) -> Iterator[str]:
+def _plan(route: Any, method: str, plan: Any) -> Iterator[str]:
     """Yield the steps of a route's plan and its source."""
-    from velithon.routes import Route, _value
-    from velithon.signature import compile_http
+    from velithon.routes import Route
     from velithon.signature import explain as source_of
 
-    model = route.model or route.models.get(method) or (route.models.get("GET") if method == "HEAD" else None)
+    model = _model(route, method)
     if model is None:
         yield "endpoint  an ASGI application: it is called over ASGI, on RSGI behind an adapter"
         return
@@ -247,12 +284,6 @@ def _plan(route: Any, method: str) -> Iterator[str]:
         yield f"handler   {type(route).__name__}.get_route_handler may wrap the plan"
     yield from _steps(model)
     yield f"response  {_outcome(model, route)}"
-    plan = compile_http(
-        model,
-        route.response_options,
-        strict_content_type=_value(route.strict_content_type),
-        form_limits=route.form_limits,
-    )
     yield from _source(source_of(plan))
 
 
