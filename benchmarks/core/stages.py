@@ -3,7 +3,7 @@
 resolve
     finding the route
 request
-    making the request object
+    making the request object, for endpoints that need one
 bind
     the endpoint's plan without the endpoint: reading, validating, dependencies and their exits
 call
@@ -28,6 +28,7 @@ from benchmarks.core.cases import Case
 from benchmarks.core.measure import Thunk
 from benchmarks.core.memory import ASGIExchange, Protocol, Scope
 from velithon.requests import RSGIRequest
+from velithon.responses import Response
 from velithon.signature.result import compile_result
 
 __all__ = ["STAGES", "asgi_thunk", "finish", "rsgi_thunk", "stage_thunks"]
@@ -94,20 +95,39 @@ def stage_thunks(app: Any, case: Case) -> dict[str, Thunk]:
     thunks: dict[str, Thunk] = {"nothing": nothing, "resolve": resolve, "request": request}
     found = table.resolve(method, path)
     if found is not None and not case.waits:
-        thunks.update(_plan_thunks(found.route, found.path_params, request, case))
+        route: Any = found.route
+        layered = app._composed()[1] is not None
+        if not layered and (route.bare is not None or route.lean is not None):
+            del thunks["request"]
+        thunks.update(_plan_thunks(route, found.path_params, scope, protocol, request, layered))
     return thunks
 
 
-def _plan_thunks(route: Any, params: dict[str, Any], request: Callable[[], Any], case: Case) -> dict[str, Thunk]:
+def _plan_thunks(
+    route: Any, params: dict[str, Any], scope: Any, protocol: Any, request: Callable[[], Any], layered: bool
+) -> dict[str, Thunk]:
     respond = route._handler(route.model)
+    to_response = compile_result(route.model, route.response_options)
 
     def prepared() -> Any:
+        if is_short:
+            return None
         made = request()
         made._route = route
         made._params = params
         return made
 
+    async def bare() -> Any:
+        value = await route.bare[0]()
+        return value if isinstance(value, Response) else route.bare[1](value, scope, None, None)
+
+    # As the face chooses, which knows of the short ways from the first request on.
+    short: Callable[..., Any] | None = None if layered else bare if route.bare is not None else route.lean
+    is_short = short is not None
+
     def plan() -> Any:
+        if short is not None:
+            return _result(short() if short is bare else short(scope, params))
         made = prepared()
         answer = _result(respond(made))
         if made._stack is not None:  # the face runs the exits, but it is the plan that asks for them
@@ -116,8 +136,6 @@ def _plan_thunks(route: Any, params: dict[str, Any], request: Callable[[], Any],
 
     arguments, result, response = _observed(route.endpoint, plan)
     endpoint = inspect.unwrap(route.endpoint)
-    to_response = compile_result(route.model, route.response_options)
-    made = prepared()
 
     def call() -> None:
         try:
@@ -126,10 +144,10 @@ def _plan_thunks(route: Any, params: dict[str, Any], request: Callable[[], Any],
             return
 
     def encode() -> Any:
-        return to_response(result, made, None, None)
+        return to_response(result, scope, None, None)
 
     def send() -> Any:
-        return response.send_rsgi(made._rsgi, made._protocol)
+        return response.send_rsgi(scope, protocol)
 
     return {"prepared": prepared, "plan": plan, "call": call, "encode": encode, "send": send}
 

@@ -53,14 +53,15 @@ def test_the_short_form_runs(tmp_path: Path) -> None:
 def test_every_stage_is_measured(tmp_path: Path) -> None:
     """The table has a column for each stage, and a baseline must be there."""
     saved = tmp_path / "saved.json"
-    arguments = ["--seconds", "0.01", "--only", "JSONResponse", "--only", "sync"]
+    arguments = ["--seconds", "0.01", "--only", "JSONResponse", "--only", "pydantic", "--only", "sync"]
     assert run("benchmarks.core", *arguments, "--baseline", str(saved)).returncode == 2, "there is no baseline yet"
     done = run("benchmarks.core", *arguments, "--save", str(saved))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].split()[1:] == ["total", "raw", "RSGI", *STAGES, "ASGI", "Starlette"]
     results = json.loads(saved.read_text())["results"]
-    assert set(results) == {"JSONResponse", "sync endpoint"}
-    assert set(STAGES) < set(results["JSONResponse"])
+    assert set(results) == {"JSONResponse", "pydantic body in and out", "sync endpoint"}
+    assert set(STAGES) < set(results["pydantic body in and out"])
+    assert set(STAGES) - set(results["JSONResponse"]) == {"request"}, "an endpoint that takes nothing needs none"
 
 
 @needs_valgrind
