@@ -184,6 +184,9 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
 async def _failed(request: Request, response: Any, exc: BaseException, errors: Errors | InnerErrors | None) -> None:
     """Unwind what was opened for a request; answer what was raised, or let it go on to the caller."""
     raised = await _unwind(request._stack, exc)
+    if not isinstance(response, Response):
+        # What could not be made into one.
+        response = None
     try:
         if errors is None or not isinstance(raised, Exception):
             raise raised from raised.__cause__

@@ -257,8 +257,9 @@ class Route(starlette.Route):
 
     def _build(self) -> Responder:
         respond: Any = self.get_route_handler()
-        self.bare = getattr(respond, "__velithon_bare__", None)
-        self.lean = getattr(respond, "__velithon_lean__", None)
+        if getattr(respond, "__velithon_plan__", None) is respond:
+            self.bare = getattr(respond, "__velithon_bare__", None)
+            self.lean = getattr(respond, "__velithon_lean__", None)
         limit = self.max_body_size
         if limit is None and self._provider is not None:
             limit = self._provider.max_body_size

@@ -21,6 +21,9 @@ from typing import Any, Final, Generic, TypeVar
 T = TypeVar("T")
 
 MISSING: Final = object()
+# Calls in one expression, at most: Python's parser takes only so many parentheses, and what several factories share is
+# written once for each of them.
+_LONGEST = 32
 
 
 class ProviderError(TypeError):
@@ -68,6 +71,19 @@ class Recipe:
         values = (*self.args, *self.kwargs.values())
         return self.awaits or any(isinstance(value, Compiled) and value.is_async for value in values)
 
+    @property
+    def size(self) -> int:
+        """How many factories the expression calls."""
+        values = (*self.args, *self.kwargs.values())
+        return 1 + sum(
+            value.recipe.size for value in values if isinstance(value, Compiled) and value.recipe is not None
+        )
+
+    @property
+    def within(self) -> Recipe | None:
+        """The recipe itself, where it is short enough to become part of another's expression."""
+        return self if self.size < _LONGEST else None
+
     def text(self, namespace: dict[str, Any]) -> str:
         """Return the call as an expression; what it names is added to `namespace`."""
         label = f"factory{len(namespace)}"
@@ -93,7 +109,7 @@ class Compiled(Generic[T]):
         call: Makes or finds the object.
         cell: For a singleton, the cell that `call` fills; a reader may take `cell.value` when it is not `MISSING`.
         overrides: The overrides in force below this provider. A singleton keeps one object for each such set.
-        recipe: What `call` does, where that is one expression.
+        recipe: What `call` does, where that is one short expression.
     """
 
     is_async: bool
@@ -132,6 +148,9 @@ def _by_position(factory: Callable[..., Any], given: int, kwargs: Mapping[str, A
     if not inspect.isfunction(function) or hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
         return 0
     code = function.__code__
+    if given < code.co_posonlyargcount:
+        # A keyword may have the name of such a parameter and yet be one of `**kwargs`.
+        return 0
     names = code.co_varnames[given : code.co_argcount]
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(names, kwargs, strict=False)))
 

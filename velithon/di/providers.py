@@ -141,7 +141,7 @@ class Provider(Generic[T]):
         return self._finish(recipe, generate(str(self), recipe), frozenset[object]().union(*below))
 
     def _finish(self, recipe: Recipe, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
-        return Compiled(recipe.is_async, call, None, overrides, recipe)
+        return Compiled(recipe.is_async, call, None, overrides, recipe.within)
 
 
 class FactoryProvider(Provider[T]):

@@ -87,7 +87,8 @@ class HTTPPlan(PlanWriter):
                 out.line("return response_made")
         self.insert_prelude()
         plan = out.function("plan", "request")
-        # What a face may call instead, without a request.
+        # What a face may call instead, without a request; of this very function, as wrappers copy attributes.
+        plan.__velithon_plan__ = plan  # type: ignore[attr-defined]
         if self.takes_nothing:
             plan.__velithon_bare__ = (called(self.model), finish)  # type: ignore[attr-defined]
         elif self.takes_little:
