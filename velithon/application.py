@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 
 from velithon.background import InFlight
 from velithon.capture import begun
+from velithon.collector import settled
 from velithon.concurrency import ThreadPool, current_thread_pool, use_thread_pool
 from velithon.datastructures import Default
 from velithon.exception_handlers import (
@@ -77,6 +78,8 @@ class Velithon(Verbs, Starlette):
         thread_pool_size: How many sync endpoints and dependencies run at once, in threads of this application's own;
             by default as many as AnyIO's default limiter says (40), shared by all applications of a process.
         background_grace: How long a shutdown waits for background tasks, in seconds.
+        tune_gc: Whether a server's process spares the garbage collector what there is once the application has started
+            (`gc.freeze`), and has it look at new objects less often. A process that set it up itself is left alone.
         options: What all routes share: see `AppOptions`.
 
     Raises:
@@ -120,6 +123,7 @@ class Velithon(Verbs, Starlette):
         problem_details: bool = False,
         thread_pool_size: int | None = None,
         background_grace: float | None = 10.0,
+        tune_gc: bool = True,
         **options: Unpack[AppOptions],
     ) -> None:
         if "telemetry" in options:
@@ -155,6 +159,7 @@ class Velithon(Verbs, Starlette):
         # Applications that don't say share one pool.
         self._thread_pool = None if thread_pool_size is None else ThreadPool(thread_pool_size)
         self.background_grace = background_grace
+        self.tune_gc = tune_gc
         self.state = State()
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self.containers: list[ServiceContainer] = []
@@ -280,7 +285,9 @@ class Velithon(Verbs, Starlette):
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "lifespan":
-                await router.lifespan(scope, receive, send)
+                # Starlette's test client is the one that does not name the version of ASGI.
+                tunes = self.tune_gc and "asgi" in scope
+                await router.lifespan(scope, receive, settled(send) if tunes else send)
                 return
             if pool is not None:
                 use_thread_pool(pool)

@@ -5,6 +5,7 @@ try:
 except RuntimeError as exc:
     raise ImportError("velithon.testclient needs httpx2: pip install 'velithon[test]'") from exc
 
+from velithon.collector import leave_alone
 from velithon.testclient.client import AsyncTestClient, ProtocolName, TestClient
 from velithon.testclient.memory import RSGIMisuseError
 
@@ -16,3 +17,5 @@ __all__ = [
     "WebSocketDenialResponse",
     "WebSocketTestSession",
 ]
+
+leave_alone()
