@@ -447,28 +447,26 @@ class StreamingResponse(Response, starlette.StreamingResponse):
             await self._make_none()
             return
         departure = Departure(protocol)
+        send: Any = protocol.response_stream(self.status_code, headers).send_bytes
         try:
-            await self._pump(protocol.response_stream(self.status_code, headers))
+            try:
+                async for chunk in self.body_iterator:
+                    if type(chunk) is not bytes:
+                        # As Starlette reads it. Of a number `bytes` would make as many zeros.
+                        chunk = bytes(chunk) if isinstance(chunk, bytes | memoryview) else chunk.encode(self.charset)
+                    try:
+                        await send(chunk)
+                    except rsgi.ProtocolClosed:  # the client left, which ends the stream and is no failure
+                        break
+            finally:
+                # The server ends the body when nobody holds its transport, which an exception's traceback would.
+                del send
+                await _close(self.body_iterator)
         except asyncio.CancelledError:
             if not departure.caused:
                 raise
         finally:
             departure.forget()
-
-    async def _pump(self, transport: Any) -> None:
-        try:
-            async for chunk in self.body_iterator:
-                if type(chunk) is not bytes:
-                    # As Starlette reads it. Of a number `bytes` would make as many zeros.
-                    chunk = bytes(chunk) if isinstance(chunk, bytes | memoryview) else chunk.encode(self.charset)
-                try:
-                    await transport.send_bytes(chunk)
-                except rsgi.ProtocolClosed:  # the client left, which ends the stream and is no failure
-                    return
-        finally:
-            # The server ends the body when nobody holds this any more, which the traceback of an exception would.
-            del transport
-            await _close(self.body_iterator)
 
 
 async def _close(iterator: Any) -> None:
