@@ -40,7 +40,17 @@ class Connection:
         transport: The server's, once the handshake was accepted.
     """
 
-    __slots__ = ("_ahead", "_asyncio_future_blocking", "_context", "_loop", "_wakeup", "code", "transport")
+    __slots__ = (
+        "_ahead",
+        "_asyncio_future_blocking",
+        "_context",
+        "_loop",
+        "_wakeup",
+        "_watched",
+        "_watching",
+        "code",
+        "transport",
+    )
 
     def __init__(self) -> None:
         self.code: int | None = None
@@ -49,6 +59,9 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._wakeup: Callable[[Connection], None] | None = None
         self._context: Context | None = None
+        # Whether the next message has a callback of ours, and the context in which that is called.
+        self._watched = False
+        self._watching: Context | None = None
         self._asyncio_future_blocking = False
 
     def __await__(self) -> Generator[Connection, None, bytes | str | None]:
@@ -71,10 +84,8 @@ class Connection:
                 self._ended(failure)
                 return None
             self._asyncio_future_blocking = True
-            try:
-                yield self
-            finally:
-                self._wakeup = None
+            # Whatever wakes the task makes room for the next one first.
+            yield self
         return None
 
     def outgoing(self) -> WebsocketTransport:
@@ -119,7 +130,7 @@ class Connection:
         """Let go of the server's transport. Granian ends the connection when that is freed."""
         if self._ahead is not None:
             self._ahead.cancel()
-            self._ahead = None
+            self._ahead = self._watching = None
         self.transport = None
 
     # What a task does with what it waits for; it also looks at `_loop`.
@@ -128,29 +139,38 @@ class Connection:
         """Take what wakes the task."""
         self._wakeup = wakeup
         self._context = context
-        if self._ahead is not None:
-            self._ahead.add_done_callback(self._wake, context=context)
+        ahead = self._ahead
+        # Once for each message: who gives up waiting again and again would leave a callback each time.
+        if ahead is not None and not self._watched:
+            self._watched = True
+            self._watching = context
+            ahead.add_done_callback(self._came, context=context)
 
     def cancel(self, msg: Any = None) -> bool:
-        """Wake the task, which then cancels itself: what it waits for goes on."""
+        """Wake the task, which then cancels itself: what it waits for goes on, and another task may wait for it."""
         self._wake_soon()
         return False
 
     def result(self) -> None:
         """Return nothing: the task looks at the connection itself."""
 
-    def _wake(self, _: object = None) -> None:
-        wakeup = self._wakeup
-        if wakeup is not None:
+    def _came(self, _: object) -> None:
+        if self._context is not self._watching:
+            self._wake_soon()
+        elif (wakeup := self._wakeup) is not None:
             self._wakeup = None
             wakeup(self)
 
     def _wake_soon(self) -> None:
-        if self._wakeup is not None:
-            self._loop.call_soon(self._wake, context=self._context)
+        wakeup = self._wakeup
+        if wakeup is not None:
+            # At once: by the time that the loop gets there another task may be the one that waits.
+            self._wakeup = None
+            self._loop.call_soon(wakeup, self, context=self._context)
 
     def _ask(self) -> None:
         asked: Any = self.transport.receive()  # type: ignore[union-attr]
+        self._watched = False
         # Granian returns a future of its own; `asyncio.ensure_future` takes longer to find that out.
         self._ahead = asked if hasattr(asked, "_asyncio_future_blocking") else asyncio.ensure_future(asked)
 

@@ -104,6 +104,11 @@ class ASGIWebsocket:
                 return
             raise RuntimeError(f"Unexpected ASGI message '{kind}', after sending 'websocket.close'.")
         if self.connection.code is not None:
+            if kind == "websocket.close" and self.accepted:
+                # Nothing is left to be told, and who cleans up after a disconnect need not know of it.
+                self._refused = True
+                self.connection.drop()
+                return
             raise ClientDisconnected("The client is gone.")
         if not self.accepted:
             await self._answer_handshake(kind, message)

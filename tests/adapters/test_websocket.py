@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -148,9 +149,9 @@ async def test_who_only_sends_learns_that_the_client_left() -> None:
         await asgi.send(text("2"))
         protocol.messages.put_nowait(end)
         await turn()
-        for message in (text("3"), {"type": "websocket.close"}):
-            with pytest.raises(ClientDisconnected):
-                await asgi.send(message)
+        with pytest.raises(ClientDisconnected):
+            await asgi.send(text("3"))
+        await asgi.send({"type": "websocket.close"})
         assert protocol.sent == ["1", "2"]
         assert (await asgi.receive())["code"] == code
 
@@ -196,6 +197,70 @@ async def test_cancelled_receive_can_be_repeated() -> None:
             await receiving
         protocol.messages.put_nowait("later")
         assert await asgi.receive() == {"type": "websocket.receive", "text": "later"}
+
+
+async def test_another_task_receives_after_one_that_was_cancelled() -> None:
+    """At once, before the cancelled one has noticed; each runs in its own context."""
+    protocol = Websocket()
+    asgi = await connected(protocol)
+    variable: ContextVar[str] = ContextVar("variable")
+
+    async def receive(name: str) -> tuple[str, str]:
+        variable.set(name)
+        message = await asgi.receive()
+        return message["text"], variable.get()
+
+    first = asyncio.ensure_future(receive("first"))
+    await turn()
+    for name in ("second", "third"):
+        first.cancel()
+        first = asyncio.ensure_future(receive(name))
+        await asyncio.sleep(0)
+    protocol.messages.put_nowait("x")
+    assert await first == ("x", "third")
+    first = asyncio.ensure_future(receive("closed"))
+    await turn()
+    first.cancel()
+    assert asgi.connection.code is None
+    protocol.messages.put_nowait("y")
+    assert await receive("own") == ("y", "own")
+
+
+async def test_giving_up_again_and_again_leaves_nothing_behind() -> None:
+    """On the server's future, which lives until the next message comes."""
+    asgi = await connected(Websocket())
+    contexts = []
+
+    async def receive() -> None:
+        context = copy_context()
+        contexts.append(weakref.ref(context))
+        receiving = asyncio.get_running_loop().create_task(asgi.receive(), context=context)
+        del context
+        await turn()
+        receiving.cancel()
+        await asyncio.wait((receiving,))
+
+    for _ in range(10):
+        await receive()
+    gc.collect()
+    assert sum(context() is not None for context in contexts) <= 2
+
+
+async def test_closing_after_the_end_says_nothing() -> None:
+    """Neither when the client left nor when the server stops: who cleans up need not know."""
+    for code in (1005, 1012):
+        protocol = Websocket()
+        asgi = await connected(protocol)
+        if code == 1005:
+            protocol.messages.put_nowait(None)
+        else:
+            asgi.close()
+        assert (await asgi.receive())["code"] == code
+        await asgi.send({"type": "websocket.close", "code": 1000})
+        assert asgi.connection.transport is None
+        assert (await asgi.receive())["code"] == code
+        with pytest.raises(RuntimeError, match="after sending 'websocket.close'"):
+            await asgi.send(text("x"))
 
 
 async def test_two_tasks_cannot_receive() -> None:
