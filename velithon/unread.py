@@ -30,23 +30,39 @@ class Unread:
         self._size = 0
         self._asked: asyncio.Task[Message] | None = None
         self._left = False
+        # How many wait for a message in `__call__`.
+        self._readers = 0
 
     async def __call__(self) -> Message:
         """Return the next message."""
-        if self._held:
-            message = self._held.popleft()
-            self._size -= len(message.get("body", b""))
+        while not self._held:
+            self._readers += 1
+            try:
+                asked = self._asked
+                if asked is None:
+                    message = await self._receive()
+                else:
+                    await asyncio.wait((asked,))
+                    if asked is not self._asked:
+                        # Another reader has it.
+                        continue
+                    self._asked = None
+                    message = asked.result()
+            finally:
+                self._readers -= 1
+            self._left = self._left or message["type"] == "http.disconnect"
             return message
-        if self._asked is None:
-            return await self._receive()
-        asked = self._asked
-        await asyncio.wait((asked,))
-        self._asked = None
-        return asked.result()
+        message = self._held.popleft()
+        self._size -= len(message.get("body", b""))
+        return message
 
     async def left(self) -> bool:
         """Tell whether the client is known to be gone; of an unread body, no more than `AHEAD_SIZE` is held."""
         if self._left or self._size >= AHEAD_SIZE:
+            return self._left
+        if self._readers:
+            # Who reads gets what comes next, and learns as soon of a client that leaves. Give them their turn.
+            await asyncio.sleep(0)
             return self._left
         asked = self._asked
         if asked is None:
@@ -54,7 +70,7 @@ class Unread:
             asked.add_done_callback(_seen)
         # Its first step comes before this goes on: what is there already is known then.
         await asyncio.sleep(0)
-        if asked is self._asked and asked.done():
+        if asked is self._asked and asked.done() and not self._readers:
             self._asked = None
             message = asked.result()
             self._held.append(message)

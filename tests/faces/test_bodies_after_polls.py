@@ -134,6 +134,41 @@ async def test_a_question_is_asked_once_and_never_forgotten() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_reader_and_a_poll_at_the_same_time() -> None:
+    """Each message is given once, in order, whoever polls how often meanwhile."""
+    for turns in range(4):
+        messages: asyncio.Queue[Any] = asyncio.Queue()
+        request = Request({"type": "http", "headers": []}, messages.get)
+        assert not await request.is_disconnected()
+
+        async def polls(request: Request) -> None:
+            while not await request.is_disconnected():
+                pass
+
+        poll = asyncio.create_task(polls(request))
+        reader = asyncio.create_task(request.body())
+        for number in range(20):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            messages.put_nowait({"type": "http.request", "body": b"%d," % number, "more_body": number < 19})
+        assert await reader == b"".join(b"%d," % number for number in range(20))
+        messages.put_nowait({"type": "http.disconnect"})
+        await poll
+
+
+@pytest.mark.anyio
+async def test_two_readers_of_one_message() -> None:
+    answers: asyncio.Queue[Any] = asyncio.Queue()
+    unread = Unread(answers.get)
+    assert not await unread.left()
+    readers = [asyncio.create_task(unread()) for _ in range(2)]
+    await asyncio.sleep(0)
+    for body in (b"a", b"b"):
+        answers.put_nowait({"type": "http.request", "body": body, "more_body": True})
+    assert [(await reader)["body"] for reader in readers] == [b"a", b"b"]
+
+
+@pytest.mark.anyio
 async def test_a_server_that_fails() -> None:
     async def receive() -> Any:
         raise OSError("gone")
