@@ -51,5 +51,7 @@ def settled(send: Send) -> Send:
 
 
 def _is_default() -> bool:
+    if not hasattr(gc, "freeze"):
+        return False  # PyPy
     threshold = gc.get_threshold()[0]
     return not _is_left_alone and gc.isenabled() and not gc.get_freeze_count() and 0 < threshold < THRESHOLD
