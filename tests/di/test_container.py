@@ -804,3 +804,29 @@ def test_a_value_is_named_in_messages() -> None:
     container = Container()
     with container.override(container.db, 5) as replacement:
         assert str(replacement) == "the value 5"
+
+
+def passed_on(value: list[str]) -> list[str]:
+    return value
+
+
+def test_a_chain_of_factories_may_be_long() -> None:
+    provider: Provider[list[str]] = FactoryProvider(lambda: ["made"])
+    for _ in range(150):
+        provider = FactoryProvider(passed_on, provider)
+    assert provider() == ["made"]
+
+
+def test_factories_of_which_many_are_shared_are_made_in_order() -> None:
+    made: list[int] = []
+
+    def join(*parts: int) -> int:
+        made.append(sum(parts))
+        return sum(parts)
+
+    provider: Provider[int] = FactoryProvider(lambda: 1)
+    for _ in range(8):
+        provider = FactoryProvider(join, provider, provider)
+    assert provider() == 256
+    assert made[:7] == [2, 2, 4, 2, 2, 4, 8]
+    assert len(made) == 255

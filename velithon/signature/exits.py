@@ -153,6 +153,7 @@ class Exits(AsyncExitStack):
     async def aclose(self) -> None:
         """Run the exits; from the first that raises on, as any stack does."""
         callbacks = self._exit_callbacks  # type: ignore[attr-defined]
+        raised: BaseException | None = None
         try:
             while callbacks:
                 is_sync, callback = callbacks.pop()
@@ -160,9 +161,16 @@ class Exits(AsyncExitStack):
                     callback(None, None, None)
                 else:
                     await callback(None, None, None)
-        except BaseException as error:
-            if not await self.__aexit__(type(error), error, error.__traceback__):
-                raise
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            raised = error
+        if raised is not None:
+            # Not while it is handled: the stack would take it for the context of what other exits raise.
+            try:
+                if not await self.__aexit__(type(raised), raised, raised.__traceback__):
+                    raise raised
+            finally:
+                # The frame is in the exception's traceback.
+                del raised
 
 
 def never_yielded() -> VelithonError:

@@ -1,0 +1,117 @@
+"""Endpoints that take nothing, or little, are answered without a request on RSGI: nobody sees a difference."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from starlette.responses import Response as StarletteResponse
+
+from tests.conftest import ClientFactory
+from tests.servers import SERVERS, ServerName, serve
+from velithon import APIRouter, Velithon
+from velithon.exceptions import ResponseValidationError
+from velithon.requests import Request
+from velithon.responses import JSONResponse
+from velithon.routing import APIRoute
+
+PATHS = ["/nothing", "/little/a", "/not-json"]
+
+
+def wrong_results() -> Velithon:
+    app = Velithon()
+
+    @app.get("/nothing")
+    async def nothing() -> int:
+        return "x"  # type: ignore[return-value]
+
+    @app.get("/little/{x}")
+    async def little(x: str) -> int:
+        return x  # type: ignore[return-value]
+
+    @app.get("/not-json")
+    async def not_json():  # type: ignore[no-untyped-def] # an annotation would be a response model
+        return {"a": float("nan")}
+
+    return app
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_result_that_is_no_response_is_answered_500(client: ClientFactory, path: str) -> None:
+    response = client(wrong_results(), raise_server_exceptions=False).get(path)
+    assert (response.status_code, response.text) == (500, "Internal Server Error")
+
+
+def test_the_server_raises_what_was_wrong_with_the_result(client: ClientFactory) -> None:
+    with pytest.raises(ResponseValidationError, match="GET /nothing"):
+        client(wrong_results()).get("/nothing")
+    with pytest.raises(ValueError, match="JSON"):
+        client(wrong_results()).get("/not-json")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_servers_answer_wrong_results_500(server: ServerName) -> None:
+    with serve(f"{__name__}:wrong", server) as running:
+        for path in PATHS:
+            assert httpx.get(running.url + path).status_code == 500
+
+
+wrong = wrong_results()
+
+
+def test_the_handlers_of_users_see_the_request(client: ClientFactory) -> None:
+    app = wrong_results()
+
+    @app.exception_handler(500)
+    async def handle(request: Request, exc: Exception) -> JSONResponse:
+        return JSONResponse([request.url.path, request.path_params, request.scope["route"].path], 500)
+
+    response = client(app, raise_server_exceptions=False).get("/little/a")
+    assert response.json() == ["/little/a", {"x": "a"}, "/little/{x}"]
+    response = client(app, raise_server_exceptions=False).get("/nothing")
+    assert response.json() == ["/nothing", {}, "/nothing"]
+
+
+def test_what_a_layer_returns_instead_of_a_response_is_answered_500(client: ClientFactory) -> None:
+    app = wrong_results()
+
+    @app.middleware("http")
+    async def wrong_layer(request: Request, call_next: Any) -> Any:
+        return "no response"
+
+    response = client(app, raise_server_exceptions=False).get("/nothing")
+    assert (response.status_code, response.text) == (500, "Internal Server Error")
+
+
+class Marked(APIRoute):
+    """A route class whose handler is written with `functools.wraps`, which copies what it knows of the plan."""
+
+    def get_route_handler(self) -> Callable[[Any], Awaitable[Any]]:
+        handler = super().get_route_handler()
+
+        @functools.wraps(handler)
+        async def marked(request: Request) -> StarletteResponse:
+            response: StarletteResponse = await handler(request)
+            response.headers["x-marked"] = "yes"
+            return response
+
+        return marked
+
+
+def test_the_handler_of_a_route_class_runs(client: ClientFactory) -> None:
+    router = APIRouter(route_class=Marked)
+
+    @router.get("/nothing")
+    async def nothing() -> int:
+        return 1
+
+    @router.get("/little/{x}")
+    async def little(x: str, q: int = 1) -> list[Any]:
+        return [x, q]
+
+    app = Velithon()
+    app.include_router(router)
+    for path in ("/nothing", "/nothing", "/little/a?q=2", "/little/a"):
+        response = client(app).get(path)
+        assert (response.status_code, response.headers.get("x-marked")) == (200, "yes")
