@@ -75,6 +75,7 @@ async def test_tasks_that_wait_get_one_message_each() -> None:
 async def test_who_waits_at_the_end_is_told(ends: str) -> None:
     server = Server()
     ahead = LookAhead(server.receive, server.send)
+    await ahead.send({"type": "websocket.accept"})
     waiting = asyncio.ensure_future(ahead.receive())
     await turn()
     if ends == "close":
@@ -88,6 +89,15 @@ async def test_who_waits_at_the_end_is_told(ends: str) -> None:
     assert server.cancelled == 1
     with pytest.raises(OSError, match="gone"):
         await ahead.send({"type": "websocket.send", "text": "x"})
+
+
+@pytest.mark.asyncio
+async def test_a_handshake_is_received_after_its_refusal() -> None:
+    server = Server()
+    server.messages.put_nowait({"type": "websocket.connect"})
+    ahead = LookAhead(server.receive, server.send)
+    await ahead.send({"type": "websocket.close", "code": 1000})
+    assert await ahead.receive() == {"type": "websocket.connect"}
 
 
 APP = """

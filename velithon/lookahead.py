@@ -24,11 +24,12 @@ def is_silent(scope: Scope) -> bool:
 class LookAhead:
     """A WebSocket's `receive` and `send` over those of such a server; `stop` it at the end."""
 
-    __slots__ = ("_ahead", "_gone", "_receive", "_send", "_waiters")
+    __slots__ = ("_accepted", "_ahead", "_gone", "_receive", "_send", "_waiters")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
+        self._accepted = False
         self._ahead: asyncio.Future[Message] | None = None
         self._gone: Message | None = None
         self._waiters: list[asyncio.Future[None]] = []
@@ -67,7 +68,8 @@ class LookAhead:
             if ahead is None:
                 self._ask()
         elif message["type"] == "websocket.close":
-            if self._gone is None:
+            # A handshake that was refused may still be received.
+            if self._gone is None and self._accepted:
                 self._gone = _closed(message.get("code", 1000), message.get("reason"))
             ahead, self._ahead = self._ahead, None
             if ahead is not None and not ahead.done():
@@ -76,6 +78,8 @@ class LookAhead:
                 if not ahead.done():
                     await self._settled()
                 self._wake()
+        elif message["type"] == "websocket.accept":
+            self._accepted = True
         await self._send(message)
 
     def stop(self) -> None:
