@@ -6,15 +6,18 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import BaseModel
 from starlette.responses import Response as StarletteResponse
 
+from tests.adapters.memory import Headers, Protocol, Scope
 from tests.conftest import ClientFactory
 from tests.servers import SERVERS, ServerName, serve
 from velithon import APIRouter, Velithon
-from velithon.exceptions import ResponseValidationError
-from velithon.requests import Request
+from velithon.exceptions import HTTPException, ResponseValidationError
+from velithon.requests import ClientDisconnect, Request
 from velithon.responses import JSONResponse
 from velithon.routing import APIRoute
+from velithon_adapters.rsgi import ProtocolClosed
 
 PATHS = ["/nothing", "/little/a", "/not-json"]
 
@@ -115,3 +118,28 @@ def test_the_handler_of_a_route_class_runs(client: ClientFactory) -> None:
     for path in ("/nothing", "/nothing", "/little/a?q=2", "/little/a"):
         response = client(app).get(path)
         assert (response.status_code, response.headers.get("x-marked")) == (200, "yes")
+
+
+class Item(BaseModel):
+    name: str
+
+
+@pytest.mark.anyio
+async def test_handlers_are_told_that_the_client_left_within_the_body() -> None:
+    app = Velithon()
+    seen: list[Any] = []
+
+    @app.post("/item")
+    async def item(item: Item) -> Item:
+        return item
+
+    @app.exception_handler(HTTPException)
+    async def handle(request: Request, exc: HTTPException) -> JSONResponse:
+        seen.append((exc.status_code, type(exc.__cause__), await request.is_disconnected()))
+        return JSONResponse({}, exc.status_code)
+
+    headers = Headers([("content-type", "application/json"), ("content-length", "100")])
+    scope: Any = Scope(method="POST", path="/item", headers=headers)
+    protocol: Any = Protocol(b"part", ProtocolClosed())
+    await app.__rsgi__(scope, protocol)
+    assert seen == [(400, ClientDisconnect, True)]

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from pydantic_core import ValidationError
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from velithon.exceptions import (
@@ -27,6 +28,7 @@ from velithon.exceptions import (
 from velithon.requests import RSGIRequest
 from velithon.signature.fields import Errors, Field, Location, Undefined, located
 from velithon.signature.model import EndpointModel
+from velithon_adapters import rsgi
 
 
 def query_map(request: Any) -> dict[str, str]:
@@ -66,6 +68,14 @@ def whole_body(request: Any) -> Awaitable[bytes]:
         request._stream_consumed = True
         return request._protocol()
     return request.body()  # type: ignore[no-any-return]
+
+
+def told(request: Any, error: Exception) -> Exception:
+    """Return what a request's own methods raise where the server's call raised `error`, and note what it means."""
+    if not isinstance(error, rsgi.ProtocolClosed):
+        return error
+    request._is_disconnected = True
+    return ClientDisconnect()
 
 
 def carries_json(request: Any, strict: bool) -> bool:

@@ -189,6 +189,7 @@ class HTTPPlan(PlanWriter):
             with out.block("try:"):
                 out.line(f"body = request._body = await {self.use(bind.whole_body)}(request)")
             with out.block("except Exception as error:"):
+                out.line(f"error = {self.use(bind.told)}(request, error)")
                 out.line(f"raise {self.use(bind.unreadable)}(error) from error")
 
     def write_body(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
