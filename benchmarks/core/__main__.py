@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.core.cases import CASES, Case, makers
 from benchmarks.core.measure import Thunk, best_nanoseconds, count, counted
-from benchmarks.core.sockets import asgi_socket_thunk, rsgi_socket_thunk
+from benchmarks.core.sockets import asgi_socket_thunk, disconnect, rsgi_socket_thunk
 from benchmarks.core.stages import STAGES, asgi_thunk, finish, rsgi_thunk, stage_thunks
 
 Results = dict[str, dict[str, float]]
@@ -158,6 +158,13 @@ def arguments() -> argparse.Namespace:
 
 async def main(options: argparse.Namespace) -> int:
     """Run; the status is 1 when a case became slower than the baseline allows."""
+    try:
+        return await _run(options)
+    finally:
+        disconnect()
+
+
+async def _run(options: argparse.Namespace) -> int:
     cases = [case for case in CASES if not options.only or any(part in case.name for part in options.only)]
     if not cases:
         print(f"no case has such a name; there are: {', '.join(case.name for case in CASES)}", file=sys.stderr)

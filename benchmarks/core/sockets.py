@@ -104,6 +104,17 @@ class Socket:
         return SENT
 
 
+_connected: list[Socket] = []
+
+
+def disconnect() -> None:
+    """End all connections, while there is a loop that their applications may end on."""
+    while _connected:
+        running = _connected.pop().running
+        assert running is not None
+        running.close()
+
+
 async def rsgi_socket_thunk(app: Any, case: Case, who: str) -> Thunk:
     """Return a message there and back over RSGI, after it was checked."""
     scope = Scope(case.method, case.target, case.headers)
@@ -123,6 +134,8 @@ async def asgi_socket_thunk(app: Any, case: Case, who: str) -> Thunk:
 
 
 def _checked(socket: Socket, message: Any, who: str) -> Thunk:
+    _connected.append(socket)
+
     def echo() -> None:
         socket.bring(message)
 
