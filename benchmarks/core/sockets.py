@@ -68,7 +68,8 @@ class Socket:
         arrival.callback(arrival)
 
     def _step(self, _: object = None) -> None:
-        assert self.running is not None
+        if self.running is None:
+            return  # disconnected
         while (waits := self.running.send(None)) is SENT:
             pass
         waits._asyncio_future_blocking = False
@@ -110,9 +111,10 @@ _connected: list[Socket] = []
 def disconnect() -> None:
     """End all connections, while there is a loop that their applications may end on."""
     while _connected:
-        running = _connected.pop().running
-        assert running is not None
-        running.close()
+        socket = _connected.pop()
+        running, socket.running = socket.running, None
+        if running is not None:
+            running.close()
 
 
 async def rsgi_socket_thunk(app: Any, case: Case, who: str) -> Thunk:
