@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 
@@ -135,7 +136,7 @@ async def add_header(request: Request, call_next: Any) -> Any:
 
 def make(setup: str) -> Velithon:
     """Return the application for a setup."""
-    app = Velithon()
+    app = Velithon(tune_gc=os.environ.get("BENCH_TUNE_GC") != "0")
     app.register_container(container)
     for number, path in enumerate(common.route_paths(setup)):
         app.get(path, name=f"route{number}")(numbered(number))
