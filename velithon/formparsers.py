@@ -23,7 +23,7 @@ __all__ = ["CHUNK_SIZE", "WHOLE_SIZE", "MultiPartParser", "joined"]
 WHOLE_SIZE = 2 * 1024 * 1024
 """Bytes. A form whose announced length is no more is read whole before it is parsed: its files fit in memory anyway."""
 
-CHUNK_SIZE = 256 * 1024
+CHUNK_SIZE = 128 * 1024
 """Bytes. A longer form is parsed in chunks of about this size; each costs a turn in a thread once a file is on disk."""
 
 
