@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Velithon"]
 
 
-class Velithon(Verbs, Starlette):
+class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name and include_in_schema are options
     """A web application that any ASGI server can hold, and that Granian calls over RSGI.
 
     Args:
@@ -398,16 +398,6 @@ class Velithon(Verbs, Starlette):
         """Add a route; see `Route` for the arguments and `RouteOptions` for the options."""
         self.router.add_api_route(path, endpoint, methods=methods, **options)
 
-    def add_route(  # type: ignore[override]
-        self,
-        path: str,
-        endpoint: Callable[..., Any],
-        methods: Collection[str] | None = None,
-        **options: Unpack[RouteOptions],
-    ) -> None:
-        """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
-        self.router.add_route(path, endpoint, methods, **options)
-
     def add_api_websocket_route(
         self,
         path: str,
@@ -417,16 +407,6 @@ class Velithon(Verbs, Starlette):
     ) -> None:
         """Add a WebSocket route; see `WebSocketRoute` for the arguments and `WebSocketOptions` for the options."""
         self.router.add_api_websocket_route(path, endpoint, name, **options)
-
-    def add_websocket_route(
-        self,
-        path: str,
-        endpoint: Callable[..., Any],
-        name: str | None = None,
-        **options: Unpack[WebSocketOptions],
-    ) -> None:
-        """Add a WebSocket route for a function, a `WebSocketEndpoint` class or an ASGI application."""
-        self.router.add_websocket_route(path, endpoint, name, **options)
 
     def add_frontend(self, path: str, files: FrontendFiles) -> None:
         """Serve files for what no route has; see `frontend`."""

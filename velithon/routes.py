@@ -181,6 +181,13 @@ class Route(starlette.Route):
             exclude_none=self.response_model_exclude_none,
         )
 
+    @property
+    def body_limit(self) -> int | None:
+        """The `max_body_size` that counts: the route's own, else the application's; in bytes."""
+        if self.max_body_size is not None or self._provider is None:
+            return self.max_body_size
+        return self._provider.max_body_size
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match as Starlette's route does; `HEAD` is answered where `GET` is."""
         match, child_scope = super().matches(scope)
@@ -260,9 +267,7 @@ class Route(starlette.Route):
         if getattr(respond, "__velithon_plan__", None) is respond:
             self.bare = getattr(respond, "__velithon_bare__", None)
             self.lean = getattr(respond, "__velithon_lean__", None)
-        limit = self.max_body_size
-        if limit is None and self._provider is not None:
-            limit = self._provider.max_body_size
+        limit = self.body_limit
         if limit is not None:
             respond = _limited(respond, limit)
             self.bare = self.lean = None

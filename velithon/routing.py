@@ -71,7 +71,7 @@ __all__ = [
 ]
 
 
-class Router(Verbs, starlette.Router):
+class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, name and include_in_schema are options
     """A list of routes with what they share.
 
     Args:
@@ -157,19 +157,6 @@ class Router(Verbs, starlette.Router):
         route_class = route_class_override or self.route_class
         self._add(route_class(self.prefix + path, endpoint, methods=methods, **joined))
 
-    def add_route(  # type: ignore[override]  # name and include_in_schema are among the options
-        self,
-        path: str,
-        endpoint: Callable[..., Any],
-        methods: Collection[str] | None = None,
-        **options: Unpack[RouteOptions],
-    ) -> None:
-        """Add a route for a function, an `HTTPEndpoint` class or an ASGI application.
-
-        A function whose only parameter says nothing of itself gets the request, whatever the parameter's name is.
-        """
-        self.add_api_route(path, of_connection(endpoint, path, Request), methods=methods, **options)
-
     def add_api_websocket_route(
         self,
         path: str,
@@ -185,19 +172,6 @@ class Router(Verbs, starlette.Router):
             **join_websocket_options(self.shared, options),
         )
         self._add(route)
-
-    def add_websocket_route(
-        self,
-        path: str,
-        endpoint: Callable[..., Any],
-        name: str | None = None,
-        **options: Unpack[WebSocketOptions],
-    ) -> None:
-        """Add a WebSocket route for a function, a `WebSocketEndpoint` class or an ASGI application.
-
-        A function whose only parameter says nothing of itself gets the WebSocket, whatever the parameter's name is.
-        """
-        self.add_api_websocket_route(path, of_connection(endpoint, path, WebSocket), name, **options)
 
     def add_frontend(self, path: str, files: FrontendFiles) -> None:
         """Serve files for what no route has; see `frontend`."""

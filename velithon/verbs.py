@@ -5,7 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from velithon.endpoint import of_connection
 from velithon.exceptions import RegistrationError
+from velithon.requests import Request
+from velithon.websocket import WebSocket
 
 if TYPE_CHECKING:
     import os
@@ -86,7 +89,6 @@ class Verbs:
         """Add a `TRACE` route."""
         return self.api_route(path, methods=["TRACE"], **options)
 
-    @abstractmethod
     def add_route(
         self,
         path: str,
@@ -94,7 +96,11 @@ class Verbs:
         methods: Collection[str] | None = None,
         **options: Unpack[RouteOptions],
     ) -> None:
-        """Add a route for a function, an `HTTPEndpoint` class or an ASGI application."""
+        """Add a route for a function, an `HTTPEndpoint` class or an ASGI application.
+
+        A function whose only parameter says nothing of itself gets the request, whatever the parameter's name is.
+        """
+        self.add_api_route(path, of_connection(endpoint, path, Request), methods=methods, **options)
 
     def frontend(
         self,
@@ -140,7 +146,6 @@ class Verbs:
     ) -> None:
         """Add a WebSocket route; see `WebSocketRoute` for the arguments and `WebSocketOptions` for the options."""
 
-    @abstractmethod
     def add_websocket_route(
         self,
         path: str,
@@ -148,7 +153,11 @@ class Verbs:
         name: str | None = None,
         **options: Unpack[WebSocketOptions],
     ) -> None:
-        """Add a WebSocket route for a function, a `WebSocketEndpoint` class or an ASGI application."""
+        """Add a WebSocket route for a function, a `WebSocketEndpoint` class or an ASGI application.
+
+        A function whose only parameter says nothing of itself gets the WebSocket, whatever the parameter's name is.
+        """
+        self.add_api_websocket_route(path, of_connection(endpoint, path, WebSocket), name, **options)
 
     def websocket(
         self,

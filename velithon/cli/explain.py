@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -81,11 +81,10 @@ class Asked:
         yield from lines
         yield ""
         route = scope.get("answers")
-        plan = None if route is None else _compiled(route, self.method)
-        yield from _faces(application, way if self.mounts == [] else "mounted", _shortcut(route, plan, application))
+        yield from _faces(application, way if self.mounts == [] else "mounted", _shortcut(route, application))
         if route is not None:
             yield from _route_layers(route, application)
-            yield from _plan(route, self.method, plan)
+            yield from _plan(route, self.method)
 
     def found(self, router: Router, scope: dict[str, Any]) -> tuple[list[str], str]:
         """Return what the router's table finds, and how; the route is left in the scope as `answers`."""
@@ -177,38 +176,16 @@ class _Path:
     _route_path: str
 
 
-def _compiled(route: Any, method: str) -> Any:
-    """Return the plan by which a route answers a method; none for an ASGI application."""
-    from velithon.routes import _value
-    from velithon.signature import compile_http
-
-    model = _model(route, method)
-    if model is None:
-        return None
-    strict = _value(route.strict_content_type)
-    return compile_http(model, route.response_options, strict_content_type=strict, form_limits=route.form_limits)
-
-
-def _model(route: Any, method: str) -> EndpointModel | None:
-    found = route.model or route.models.get(method) or (route.models.get("GET") if method == "HEAD" else None)
-    return cast("EndpointModel | None", found)
-
-
-def _limit(route: Any, application: Velithon) -> int | None:
-    return cast("int | None", route.max_body_size if route.max_body_size is not None else application.max_body_size)
-
-
-def _shortcut(route: Any, plan: Any, application: Velithon) -> str:
+def _shortcut(route: Any, application: Velithon) -> str:
     """Return what the direct way leaves out for a route."""
-    from velithon.routes import Route
-
-    if plan is None or route.model is None or type(route).get_route_handler is not Route.get_route_handler:
+    if route is None:
         return ""
-    if route.middleware or _limit(route, application) is not None:
-        return ""
-    if hasattr(plan, "__velithon_bare__"):
+    # As the first request does, which decides that.
+    application._composed()
+    route._build()
+    if route.bare is not None:
         return "the endpoint takes nothing of the request, so none is made"
-    return "its plan reads the server's scope, so no request is made" if hasattr(plan, "__velithon_lean__") else ""
+    return "its plan reads the server's scope, so no request is made" if route.lean is not None else ""
 
 
 def _faces(application: Velithon, way: str, shortcut: str) -> Iterator[str]:
@@ -265,18 +242,19 @@ def _form(layer: Any, application: Velithon) -> str:
 
 
 def _route_layers(route: Any, application: Velithon) -> Iterator[str]:
-    limit = _limit(route, application)
+    limit = route.body_limit
     if limit is not None:
         yield f"limit     a body of more than {limit:,} bytes is answered with 413"
     yield from _layers(route.middleware, application, "of the route: ")
 
 
-def _plan(route: Any, method: str, plan: Any) -> Iterator[str]:
+def _plan(route: Any, method: str) -> Iterator[str]:
     """Yield the steps of a route's plan and its source."""
-    from velithon.routes import Route
+    from velithon.routes import Route, _value
+    from velithon.signature import compile_http
     from velithon.signature import explain as source_of
 
-    model = _model(route, method)
+    model = route.model or route.models.get(method) or (route.models.get("GET") if method == "HEAD" else None)
     if model is None:
         yield "endpoint  an ASGI application: it is called over ASGI, on RSGI behind an adapter"
         return
@@ -284,6 +262,12 @@ def _plan(route: Any, method: str, plan: Any) -> Iterator[str]:
         yield f"handler   {type(route).__name__}.get_route_handler may wrap the plan"
     yield from _steps(model)
     yield f"response  {_outcome(model, route)}"
+    plan = compile_http(
+        model,
+        route.response_options,
+        strict_content_type=_value(route.strict_content_type),
+        form_limits=route.form_limits,
+    )
     yield from _source(source_of(plan))
 
 
