@@ -14,6 +14,8 @@ MISSING = str(Path(gettempdir()) / "velithon-no-such-file")
 
 # what the application saw of the request before, by name
 SEEN: dict[str, Any] = {}
+# the requests that have not ended yet: the client of a HEAD request has its answer before that
+RUNNING: set[asyncio.Event] = set()
 
 Call = Callable[[Any], Any]
 
@@ -270,6 +272,8 @@ async def file_range(scope: Any, protocol: Any) -> None:
 
 async def seen(scope: Any, protocol: Any) -> None:
     """Show what was seen before, and forget it."""
+    for request in list(RUNNING):
+        await request.wait()
     reply(protocol, SEEN)
     SEEN.clear()
 
@@ -330,4 +334,13 @@ async def app(scope: Any, protocol: Any) -> None:
         await websocket(scope, protocol)
         return
     handler = globals()[scope.path.split("/")[1]]
-    await handler(scope, protocol)
+    if handler is seen:
+        await seen(scope, protocol)
+        return
+    ended = asyncio.Event()
+    RUNNING.add(ended)
+    try:
+        await handler(scope, protocol)
+    finally:
+        RUNNING.discard(ended)
+        ended.set()
