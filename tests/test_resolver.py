@@ -60,6 +60,9 @@ requested = st.lists(
 ).map(lambda parts: "/" + "/".join(parts))
 
 
+MISS = ("miss", None)
+
+
 def scope_of(method: str, path: str, host: str) -> dict[str, Any]:
     return {"type": "http", "method": method, "path": path, "headers": [(b"host", host.encode())]}
 
@@ -90,13 +93,17 @@ def by_walking(table: list[BaseRoute], scope: dict[str, Any]) -> tuple[BaseRoute
 )
 def test_the_table_finds_what_walking_the_list_finds(table: list[BaseRoute], asked: list[tuple[str, str, str]]) -> None:
     """For any routes and any request: the same route, the same values, the same verdict on the method."""
-    compiled = Table(table)
+    compiled = Table(table, MISS)
     for method, path, host in asked:
         scope = scope_of(method, path, host)
         expected = by_walking(table, scope)
         found = compiled.resolve(method, path, Request(scope))
         direct = compiled.direct(method, path)
-        if direct is not None:
+        if direct is MISS:
+            assert expected is None
+            other = path.rstrip("/") if path.endswith("/") else path + "/"
+            assert by_walking(table, scope_of(method, other, host)) is None
+        elif direct is not None:
             assert (direct[0], direct[1] or {}, True) == expected
             assert expected is not None
             assert direct[0] is expected[0]

@@ -18,11 +18,12 @@ from velithon.concurrency import ThreadPool, current_thread_pool, use_thread_poo
 from velithon.datastructures import Default
 from velithon.exception_handlers import (
     http_exception_handler,
+    not_found,
     problem_handlers,
     request_validation_exception_handler,
     websocket_request_validation_exception_handler,
 )
-from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
+from velithon.exceptions import HTTPException, RequestValidationError, WebSocketRequestValidationError
 from velithon.faces import asgi_face, layered, rsgi_entry
 from velithon.handover import run_outermost
 from velithon.middleware.base import BaseHTTPMiddleware
@@ -265,6 +266,9 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         """Compose the layers for both faces; from here on none can be added."""
         self._errors = errors = Errors(self.exception_handlers, self.debug)
         router = self.router
+        # No exception is made for a path without a route where all that becomes of it is known.
+        router.missing = not_found() if errors.find(HTTPException(404)) is http_exception_handler else None
+        router._changed()
         pool = self._thread_pool
 
         def routed(request: Request) -> Awaitable[Any]:

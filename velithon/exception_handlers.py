@@ -52,6 +52,11 @@ async def http_exception_handler(request: Request, exc: HTTPException) -> Respon
     return JSONResponse({"detail": exc.detail}, status_code=exc.status_code, headers=headers)
 
 
+def not_found() -> Response:
+    """Return the answer of ``http_exception_handler`` to an ``HTTPException(404)``."""
+    return JSONResponse({"detail": HTTPStatus.NOT_FOUND.phrase}, status_code=404)
+
+
 async def request_validation_exception_handler(request: Request, exc: RequestValidationError) -> Response:
     """Answer 422 with every error of the request."""
     return JSONResponse({"detail": jsonable_encoder(exc.errors())}, status_code=422)

@@ -121,7 +121,7 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
     def late(scope: Any, protocol: Any, answer: Any) -> RSGIRequest:
         """Make the request that an endpoint did not need, for those who answer what became of it."""
         request = RSGIRequest(scope, protocol, app)
-        if answer is not None:
+        if answer is not None and answer is not router.table.miss:
             request._route, request._params = answer
         return request
 
@@ -144,12 +144,12 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
                     table = router._table or router.table
                     exact = table.exact.get(scope.path)
                     if exact is None:
-                        answer = table.direct(scope.method, scope.path)
+                        answer = table.by_tree(scope.method, scope.path)
                     else:
                         answer = exact.answers.get(scope.method)
                     if answer is None:
                         request = RSGIRequest(scope, protocol, app)
-                        response = await router.respond(request)
+                        response = await router.search(request, scope.method, scope.path)
                     elif (bare := answer[0].bare) is not None:
                         response = await bare[0]()
                         if not isinstance(response, Response):

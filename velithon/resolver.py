@@ -103,7 +103,9 @@ class Node:
     here: list[Entry] = field(default_factory=list)
     below: list[Entry] = field(default_factory=list)
     # By method, the responder among `here` that answers it and where its parameters stand, for `Table.direct`.
-    answers: dict[str, tuple[Any, Positions]] | None = None
+    answers: dict[str, tuple[Any, Positions]] = field(default_factory=dict)
+    # The literals that lead on with no other way beside them and no route that takes all that follows.
+    steps: dict[str, Node] = field(default_factory=dict)
 
     def add(self, segments: Sequence[str], entry: Entry) -> None:
         node = self
@@ -122,13 +124,13 @@ class Node:
 
     def settle(self) -> None:
         """Work out what can be answered without trying patterns, here and further down."""
-        answers: dict[str, tuple[Any, Positions]] = {}
         for entry in self.here:
             if entry.positions is None or entry.methods is None or not entry.responds:
                 break
             for method in entry.methods:
-                answers.setdefault(method, (entry.route, entry.positions))
-        self.answers = answers
+                self.answers.setdefault(method, (entry.route, entry.positions))
+        if self.wildcard is None:
+            self.steps = {literal: child for literal, child in self.literals.items() if not child.below}
         children = [*self.literals.values()] if self.wildcard is None else [*self.literals.values(), self.wildcard]
         for child in children:
             child.settle()
@@ -162,9 +164,11 @@ class Table:
 
     Args:
         routes: In order of declaration. WebSocket routes are left out.
+        miss: What `direct` says of a path that no route has, with or without a last slash; see there.
     """
 
-    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+    def __init__(self, routes: Iterable[BaseRoute], miss: Answer | None = None) -> None:
+        self.miss = miss
         self.root = Node()
         self.opaque: list[Entry] = []
         self.exact: dict[str, Exact] = {}
@@ -275,34 +279,40 @@ class Table:
         segments of text.
 
         Returns:
-            The route and its parameters (`None` for none); `None` says that `resolve` must look.
+            The route and its parameters (`None` for none), or the table's `miss` where the tree has no way for the
+            path, nor for the one that a redirection could lead to. `None` says that `resolve` must look.
         """
         exact = self.exact.get(path)
-        if exact is not None:
-            return exact.answers.get(method)
+        return self.by_tree(method, path) if exact is None else exact.answers.get(method)
+
+    def by_tree(self, method: str, path: str) -> Answer | None:
+        """Do what `direct` does for a path that is not in `exact`."""
         prefix, _, last = path.rpartition("/")
         tail = self.tails.get(prefix)
         if tail is not None:
             found = tail.get(method)
             return None if found is None or not last or last[-1] == "\n" else (found[0], {found[1]: last})
-        segments = path.split("/")
         node = self.start
-        if node is None or segments[-1][-1:] == "\n":
+        # A pattern may end before a last newline.
+        if node is None or "\n" in path:
             return None
+        segments = path.split("/")
         for segment in segments:
-            child = node.literals.get(segment)
+            child = node.steps.get(segment)
             if child is None:
                 child = node.wildcard
-                if child is None or not segment:
+                # An empty segment may be the last slash.
+                if not segment or segment in node.literals:
                     return None
-            elif node.wildcard is not None:
-                return None
-            if child.below:
-                return None
+                if child is None:
+                    return self.miss
+                if child.below:
+                    return None
             node = child
-        answer = node.answers.get(method) if node.answers is not None else None
+        answer = node.answers.get(method)
         if answer is None:
-            return None
+            # With a last slash more, the path could have a route only one literal further.
+            return self.miss if not node.here and segments[-1] and "" not in node.literals else None
         route, positions = answer
         return route, {name: segments[index] for name, index in positions}
 

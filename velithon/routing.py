@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from velithon.application import Velithon
     from velithon.frontend import Frontend, FrontendFiles
+    from velithon.responses import Response
 
 __all__ = [
     "APIRoute",
@@ -69,6 +70,22 @@ __all__ = [
     "generate_unique_id",
     "iter_route_contexts",
 ]
+
+
+class Missing:
+    """Stands where a route would for a path that certainly none has, and answers as an endpoint would.
+
+    Args:
+        response: The answer. It is sent to everybody, and nobody sees it before that.
+    """
+
+    lean = None
+
+    def __init__(self, response: Response) -> None:
+        async def endpoint() -> Response:
+            return response
+
+        self.bare = (endpoint, None)
 
 
 class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, name and include_in_schema are options
@@ -107,7 +124,9 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             raise RegistrationError(f"A router's prefix starts with '/' and does not end with it: got {prefix!r}.")
         check_options("Router", options, SharedOptions)
         self._table: Table | None = None
-        self.frontends: list[Frontend] = []
+        # The 404 response, where an application knows that no handler of its users makes it.
+        self.missing: Response | None = None
+        self.frontends = cast("list[Frontend]", RouteList((), self._changed))
         self.dependency_overrides_provider = dependency_overrides_provider
         super().__init__(redirect_slashes=redirect_slashes, default=default, lifespan=lifespan)
         self.prefix = prefix
@@ -294,7 +313,8 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
     def table(self) -> Table:
         """The routes, compiled; again after a change."""
         if self._table is None:
-            self._table = Table(self._routes)
+            missing = None if self.frontends or self.default != self.not_found else self.missing
+            self._table = Table(self._routes, None if missing is None else (Missing(missing), None))
         return self._table
 
     @property
@@ -309,6 +329,16 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         for route in routes:
             self._adopt(route)
 
+    @property
+    def default(self) -> ASGIApp:
+        """What answers where no route does."""
+        return self._default
+
+    @default.setter
+    def default(self, app: ASGIApp) -> None:
+        self._default = app
+        self._changed()
+
     def _changed(self) -> None:
         self._table = None
 
@@ -320,12 +350,19 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         """
         method, path = request._asked()
         table = self._table or self.table
-        answer = table.direct(method, path)
-        if answer is not None:
-            route, params = answer
-            request._matched(route, {} if params is None else params)
-            return route.respond(request)  # type: ignore[no-any-return]
-        found = table.resolve(method, path, request)
+        exact = table.exact.get(path)
+        answer = table.by_tree(method, path) if exact is None else exact.answers.get(method)
+        if answer is None:
+            return self.search(request, method, path)
+        if answer is table.miss:
+            raise HTTPException(404)
+        route, params = answer
+        request._matched(route, {} if params is None else params)
+        return route.respond(request)  # type: ignore[no-any-return]
+
+    def search(self, request: Request, method: str, path: str) -> Awaitable[Any]:
+        """Do what `respond` does where `Table.direct` had no answer."""
+        found = self.table.resolve(method, path, request)
         if found is not None and found.direct:
             request._matched(found.route, found.path_params or {})
             return found.route.respond(request)  # type: ignore[attr-defined, no-any-return]

@@ -72,7 +72,8 @@ def _whole(start: Callable[[], Any], waits: bool) -> Thunk:
 def stage_thunks(app: Any, case: Case) -> dict[str, Thunk]:
     """Return what can be measured by itself; `finish` makes the stages of it.
 
-    `plan` includes `prepared`, `call` and `encode`. A request that finds no route is resolved and made, and no more.
+    `plan` includes `prepared`, `call` and `encode`. A request that finds no route is resolved, and made where somebody
+    looks at it.
     """
     table = app.router.table
     # Any: these have what a request reads of Granian's objects, not all that the contract names.
@@ -85,18 +86,19 @@ def stage_thunks(app: Any, case: Case) -> dict[str, Thunk]:
 
     def resolve() -> Any:
         exact = table.exact.get(path)
-        if exact is not None:
-            return exact.by_method.get(method)
-        return table.direct(method, path) or table.resolve(method, path)
+        answer = table.by_tree(method, path) if exact is None else exact.answers.get(method)
+        return answer or table.resolve(method, path)
 
     def request() -> Any:
         return RSGIRequest(scope, protocol, app)
 
     thunks: dict[str, Thunk] = {"nothing": nothing, "resolve": resolve, "request": request}
     found = table.resolve(method, path)
+    layered = app._composed()[1] is not None
+    if not layered and resolve() is table.miss:
+        del thunks["request"]
     if found is not None and not case.waits:
         route: Any = found.route
-        layered = app._composed()[1] is not None
         if not layered and (route.bare is not None or route.lean is not None):
             del thunks["request"]
         thunks.update(_plan_thunks(route, found.path_params, scope, protocol, request, layered))

@@ -80,7 +80,8 @@ class Errors:
         layer._exception_handlers, layer._status_handlers = self.tables
         return layer
 
-    def _find(self, exc: Exception) -> Any:
+    def find(self, exc: Exception) -> Any:
+        """Return the handler that a user, or the application by default, has for an exception; `None` for none."""
         by_class, by_status = self.tables
         if isinstance(exc, HTTPException):
             handler = by_status.get(exc.status_code)
@@ -97,7 +98,7 @@ class Errors:
         Raises:
             Exception: `exc` itself, where nobody handles it.
         """
-        handler = self._find(exc)
+        handler = self.find(exc)
         if handler is None:
             raise exc
         response = await _call(handler, request, exc)
@@ -158,7 +159,7 @@ class InnerErrors:
             Exception: `exc`, unless a handler answered it.
             RuntimeError: Somebody handles `exc`, but the response was on its way.
         """
-        if response is None or not response.inside or self.errors._find(exc) is None:
+        if response is None or not response.inside or self.errors.find(exc) is None:
             raise exc
         if response.started:
             raise RuntimeError("Caught handled exception, but response already started.") from exc
