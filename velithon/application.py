@@ -13,7 +13,6 @@ from starlette.middleware import Middleware
 
 from velithon.background import InFlight
 from velithon.capture import begun
-from velithon.collector import settled
 from velithon.concurrency import ThreadPool, current_thread_pool, use_thread_pool
 from velithon.datastructures import Default
 from velithon.exception_handlers import (
@@ -290,8 +289,11 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "lifespan":
                 # Starlette's test client is the one that does not name the version of ASGI.
-                tunes = self.tune_gc and "asgi" in scope
-                await router.lifespan(scope, receive, settled(send) if tunes else send)
+                if self.tune_gc and "asgi" in scope:
+                    from velithon.collector import settled
+
+                    send = settled(send)
+                await router.lifespan(scope, receive, send)
                 return
             if pool is not None:
                 use_thread_pool(pool)

@@ -20,8 +20,7 @@ from contextvars import Context, ContextVar, copy_context
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, TypeVar
 
-from anyio import CancelScope
-from anyio.lowlevel import current_token
+import anyio
 from anyio.to_thread import current_default_thread_limiter
 from starlette.concurrency import run_until_first_complete
 
@@ -125,6 +124,8 @@ class _Workers:
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, size: float) -> None:
+        from anyio.lowlevel import current_token
+
         self.loop = loop
         self.size = size
         self.token = current_token()
@@ -158,7 +159,7 @@ class _Workers:
 
     async def _wait(self, job: _Job) -> None:
         # A cancelled AnyIO scope cancels at every turn of the loop unless it is shielded off.
-        with CancelScope(shield=True):
+        with anyio.CancelScope(shield=True):
             while not job.finished:
                 job.waiter = self.loop.create_future()
                 try:

@@ -24,7 +24,7 @@ from starlette.datastructures import UploadFile as StarletteUploadFile
 
 from velithon_adapters.http import RSGIProtocol as Protocol
 from velithon_adapters.scope import RSGIScope as Scope
-from velithon_adapters.scope import asgi_headers
+from velithon_adapters.scope import asgi_headers, is_token
 
 if TYPE_CHECKING:
     from velithon.responses import Response
@@ -149,9 +149,8 @@ class RSGIHeaders(Headers):
         return self.get(key) is not None
 
 
-# RFC 9110 5.1 and 5.5; a value is Latin-1. What is outside of these RSGI servers leave out without a word, and some
-# ASGI servers let it split the response.
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# RFC 9110 5.5; a value is Latin-1. What is outside of it RSGI servers leave out without a word, and some ASGI servers
+# let it split the response.
 _NO_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 
@@ -162,7 +161,7 @@ def header_name(name: str) -> str:
     Raises:
         ValueError: It is no token.
     """
-    if _NAME.fullmatch(name) is None:
+    if not name.isascii() or not is_token(name.encode()):
         raise ValueError(f"A header's name is a token of RFC 9110, not {name!r}.")
     return name.lower()
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.endpoints import HTTPEndpoint as StarletteHTTPEndpoint
 from starlette.requests import Request as StarletteRequest
 
-from velithon.di import unwrap
 from velithon.requests import Request
 from velithon.signature.annotations import signature_of
 
@@ -49,6 +48,8 @@ def method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]
             instance = cls(request.scope, request.receive, request._send)
         instance.request = request  # type: ignore[attr-defined]
         return instance
+
+    from velithon.di import unwrap
 
     signature = signature_of(method)
     method = unwrap(method)  # what it asks a container for is resolved before the call

@@ -10,11 +10,9 @@ wins.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from starlette.routing import Match, Mount, WebSocketRoute
+from starlette.routing import PARAM_REGEX, Match, Mount, WebSocketRoute
 from starlette.routing import Route as StarletteRoute
 
 if TYPE_CHECKING:
@@ -31,21 +29,34 @@ PREDICTABLE: set[Any] = {StarletteRoute.matches}
 # The parameters of a path, each with the index of the segment that it fills.
 Positions = tuple[tuple[str, int], ...]
 Answer = tuple[Any, dict[str, Any] | None]
-_PARAMETER = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*)(:[a-zA-Z_][a-zA-Z0-9_]*)?}")
 
 
-class Found(NamedTuple):
-    """A route that answers a path: in full, or (`allowed` is false) with another method than the one asked for.
+class Found:
+    """A route that answers a path.
 
-    `direct` says that the route is a responder, with `respond(request)`; `child_scope` is what a route with a matching
-    rule of its own wants to have added to the scope.
+    Args:
+        route: The route.
+        path_params: By name, converted.
+        allowed: Whether it answers in full, or only with another method than the one asked for.
+        direct: Whether it is a responder, with `respond(request)`.
+        child_scope: What a route with a matching rule of its own wants to have added to the scope.
     """
 
-    route: BaseRoute
-    path_params: dict[str, Any]
-    allowed: bool
-    direct: bool
-    child_scope: Scope | None = None
+    __slots__ = ("allowed", "child_scope", "direct", "path_params", "route")
+
+    def __init__(
+        self,
+        route: BaseRoute,
+        path_params: dict[str, Any],
+        allowed: bool,
+        direct: bool,
+        child_scope: Scope | None = None,
+    ) -> None:
+        self.route = route
+        self.path_params = path_params
+        self.allowed = allowed
+        self.direct = direct
+        self.child_scope = child_scope
 
 
 class Entry:
@@ -58,7 +69,7 @@ class Entry:
         self.route = route
         # A route class with a matching rule of its own is asked, not predicted.
         self.opaque = type(route).matches not in PREDICTABLE
-        self.plain = not self.opaque and not _PARAMETER.search(route.path)  # type: ignore[attr-defined]
+        self.plain = not self.opaque and not PARAM_REGEX.search(route.path)  # type: ignore[attr-defined]
         self.responds = hasattr(route, "respond")
         self.methods: set[str] | None = None
         self.conversions: tuple[tuple[str, Any], ...] = ()
@@ -94,23 +105,25 @@ class Entry:
         return Found(self.route, params, allowed, allowed and self.responds)
 
 
-@dataclass(slots=True)
 class Node:
     """A place in the tree of path segments."""
 
-    literals: dict[str, Node] = field(default_factory=dict)
-    wildcard: Node | None = None
-    here: list[Entry] = field(default_factory=list)
-    below: list[Entry] = field(default_factory=list)
-    # By method, the responder among `here` that answers it and where its parameters stand, for `Table.direct`.
-    answers: dict[str, tuple[Any, Positions]] = field(default_factory=dict)
-    # The literals that lead on with no other way beside them and no route that takes all that follows.
-    steps: dict[str, Node] = field(default_factory=dict)
+    __slots__ = ("answers", "below", "here", "literals", "steps", "wildcard")
+
+    def __init__(self) -> None:
+        self.literals: dict[str, Node] = {}
+        self.wildcard: Node | None = None
+        self.here: list[Entry] = []
+        self.below: list[Entry] = []
+        # By method, the responder among `here` that answers it and where its parameters stand, for `Table.direct`.
+        self.answers: dict[str, tuple[Any, Positions]] = {}
+        # The literals that lead on with no other way beside them and no route that takes all that follows.
+        self.steps: dict[str, Node] = {}
 
     def add(self, segments: Sequence[str], entry: Entry) -> None:
         node = self
         for segment in segments:
-            parameters = _PARAMETER.findall(segment)
+            parameters = PARAM_REGEX.findall(segment)
             if any((kind[1:] or "str") not in _ONE_SEGMENT for _, kind in parameters):
                 node.below.append(entry)
                 return
@@ -147,16 +160,25 @@ class Node:
             self.wildcard.collect(segments, index + 1, found)
 
 
-@dataclass(slots=True)
 class Exact:
-    """The precomputed answers for one path without parameters."""
+    """The precomputed answers for one path without parameters.
 
-    by_method: dict[str, Found]
-    otherwise: Found | None
-    # What `Table.direct` says: by method, the responders that take nothing from the path.
-    answers: dict[str, Answer]
-    # A route with a rule of its own comes after these: what they don't answer takes the walk.
-    walk: bool = False
+    Args:
+        by_method: What answers each method.
+        otherwise: What answers all others.
+        walk: Whether a route with a rule of its own comes after these: what they don't answer takes the walk.
+    """
+
+    __slots__ = ("answers", "by_method", "otherwise", "walk")
+
+    def __init__(self, by_method: dict[str, Found], otherwise: Found | None, walk: bool = False) -> None:
+        self.by_method = by_method
+        self.otherwise = otherwise
+        self.walk = walk
+        # What `Table.direct` says: by method, the responders that take nothing from the path.
+        self.answers: dict[str, Answer] = {
+            method: (found.route, None) for method, found in by_method.items() if found.direct and not found.path_params
+        }
 
 
 class Table:
@@ -232,7 +254,7 @@ class Table:
         otherwise: Found | None = None
         for entry in self.candidates(path):
             if entry.opaque:
-                return self._exact(by_method, otherwise, walk=True)
+                return Exact(by_method, otherwise, walk=True)
             found = entry.attempt(path, "", None)
             if found is None:
                 continue
@@ -240,17 +262,10 @@ class Table:
                 otherwise = found
                 break
             for method in entry.methods:
-                by_method.setdefault(method, found._replace(allowed=True, direct=entry.responds))
+                by_method.setdefault(method, Found(entry.route, found.path_params, True, entry.responds))
             if otherwise is None:
                 otherwise = found
-        return self._exact(by_method, otherwise)
-
-    @staticmethod
-    def _exact(by_method: dict[str, Found], otherwise: Found | None, walk: bool = False) -> Exact:
-        answers: dict[str, Answer] = {
-            method: (found.route, None) for method, found in by_method.items() if found.direct and not found.path_params
-        }
-        return Exact(by_method, otherwise, answers, walk)
+        return Exact(by_method, otherwise)
 
     def resolve(self, method: str, path: str, connection: HTTPConnection[Any] | None = None) -> Found | None:
         """Find the route for a method and a path.
@@ -344,7 +359,7 @@ def _positions(path: str) -> Positions | None:
     positions = []
     for index, segment in enumerate(path.split("/")):
         if "{" in segment:
-            match = _PARAMETER.fullmatch(segment)
+            match = PARAM_REGEX.fullmatch(segment)
             if match is None or match[2] not in (None, ":str"):
                 return None
             positions.append((match[1], index))
@@ -365,6 +380,6 @@ def _literal_prefix(route: BaseRoute) -> list[str] | None:
 
 def _until_parameter(segments: Iterable[str]) -> Iterator[str]:
     for segment in segments:
-        if _PARAMETER.search(segment):
+        if PARAM_REGEX.search(segment):
             return
         yield segment

@@ -19,7 +19,6 @@ from velithon.endpoint import endpoint_methods, is_asgi, method_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces import asgi_face
 from velithon.handover import outermost
-from velithon.heartbeat import allow_origins, beating
 from velithon.lookahead import LookAhead, is_silent
 from velithon.options import RouteOptions, WebSocketOptions, check_options
 from velithon.requests import Request
@@ -362,8 +361,12 @@ class WebSocketRoute(starlette.WebSocketRoute):
     def _layers(self, app: ASGIApp) -> ASGIApp:
         heartbeat, origins = self.options.get("heartbeat"), self.options.get("allowed_origins")
         if heartbeat is not None:
+            from velithon.heartbeat import beating
+
             app = beating(app, heartbeat)
         if origins is not None:
+            from velithon.heartbeat import allow_origins
+
             app = allow_origins(app, origins)
         if self.middleware:
             from velithon.middleware.stack import websocket_stack

@@ -9,7 +9,6 @@ from starlette import routing as starlette
 from starlette.datastructures import URL
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
-from velithon.contexts import RouteContext, iter_route_contexts
 from velithon.datastructures import Default
 from velithon.endpoint import of_connection
 from velithon.exceptions import HTTPException, RegistrationError
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
     from velithon.application import Velithon
+    from velithon.contexts import RouteContext, iter_route_contexts
     from velithon.frontend import Frontend, FrontendFiles
     from velithon.responses import Response
 
@@ -484,3 +484,12 @@ def starlette_application() -> type[Any]:
     from starlette.applications import Starlette
 
     return Starlette
+
+
+def __getattr__(name: str) -> Any:
+    # Kept out of the import of an application that does not use them.
+    if name in ("RouteContext", "iter_route_contexts"):
+        from velithon import contexts
+
+        return getattr(contexts, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

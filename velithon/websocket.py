@@ -11,8 +11,6 @@ from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
 from starlette.websockets import WebSocket as StarletteWebSocket
 from starlette.websockets import WebSocketClose, WebSocketDisconnect, WebSocketState
 
-from velithon.di import unwrap
-from velithon.heartbeat import Heartbeat
 from velithon.signature import compile_websocket, read_endpoint
 from velithon.signature.annotations import signature_of
 from velithon_adapters import ASGIWebsocket, ClientDisconnected, rsgi
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Scope, Send
 
+    from velithon.heartbeat import Heartbeat
     from velithon.params import Depends
     from velithon.signature import EndpointModel
     from velithon_adapters.connection import Connection
@@ -251,6 +250,8 @@ def _function(cls: type, name: str, count: int) -> tuple[Callable[..., Awaitable
     Returns:
         The function, and whether the method takes anything else.
     """
+    from velithon.di import unwrap
+
     method = getattr(cls, name)
     signature = signature_of(method)
     method = unwrap(method)  # what it asks a container for is resolved before the call
@@ -285,3 +286,12 @@ def _takes_close_code(method: Any, path_parameters: Any) -> bool:
         and third.name not in path_parameters
         and (third.name in ("close_code", "code") or (third.default is third.empty and not annotated))
     )
+
+
+def __getattr__(name: str) -> Any:
+    # Kept out of the import of an application that does not use it.
+    if name == "Heartbeat":
+        from velithon.heartbeat import Heartbeat
+
+        return Heartbeat
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from velithon_adapters import rsgi
 from velithon_adapters.protocol import RSGIProtocol, RSGIStreamTransport, check_status, has_body
-from velithon_adapters.scope import FILE_RANGE
+from velithon_adapters.scope import FILE_RANGE, is_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -31,7 +31,6 @@ logger = logging.getLogger("velithon_adapters")
 # whose first event takes longer gets its headers sent.
 _START_DELAY = 0.005
 
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 5.1
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 5.5
 
 SERVER_ERROR = (500, [("content-type", "text/plain; charset=utf-8")], b"Internal Server Error")
@@ -39,7 +38,7 @@ SERVER_ERROR = (500, [("content-type", "text/plain; charset=utf-8")], b"Internal
 
 @lru_cache(maxsize=512)
 def _header_name(name: bytes) -> str:
-    if not _NAME.fullmatch(name):
+    if not is_token(name):
         raise RuntimeError(f"Invalid HTTP header name: {name!r}.")
     return name.decode("ascii").lower()
 

@@ -19,12 +19,14 @@ __all__ = [
     "asgi_headers",
     "asgi_scope",
     "body_length",
+    "is_token",
     "parse_address",
 ]
 
 # RFC 3986 3.3: what may stand in a path unquoted, besides what `quote` never touches.
 _PATH_SAFE = "/:@!$&'()*+,;="
 _HTTP_VERSIONS = {"1": "1.0"}
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 # Our own ASGI extension: a refused handshake's status is sent, as with ``websocket.http.response``, but nothing else.
 HANDSHAKE_STATUS = "velithon.handshake_status"
@@ -32,6 +34,11 @@ HANDSHAKE_STATUS = "velithon.handshake_status"
 # Our own ASGI extension: instead of a body, one message of this type has the server send a part of the file ``path``,
 # from ``start`` to ``end``, which is excluded. ``http.response.pathsend`` only knows whole files.
 FILE_RANGE = "velithon.response.file_range"
+
+
+def is_token(name: bytes) -> bool:
+    """Tell whether a header may have this name (RFC 9110, sections 5.1 and 5.6.2)."""
+    return bool(name) and not name.translate(None, _TOKEN)
 
 
 @lru_cache(maxsize=1024)

@@ -8,7 +8,6 @@ responder; any other layer takes the next one in its own form, and only then doe
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from velithon.capture import begun, capture
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Stack", "build_stack", "route_stack", "websocket_stack"]
 
 
-@dataclass(slots=True)
 class Stack:
     """What a request runs through, in three forms.
 
@@ -41,16 +39,19 @@ class Stack:
         asgi: The ASGI application; it takes WebSockets as well.
         rsgi: The RSGI application, for HTTP; `None` while it is the responder's own face.
         call_next: What the next dispatch layer calls; made of `respond` when `None`.
-        direct: Whether `respond` is the whole stack for HTTP.
     """
 
-    respond: Responder
-    asgi: ASGIApp
-    rsgi: RSGIApp | None = None
-    call_next: Responder | None = None
+    def __init__(
+        self, respond: Responder, asgi: ASGIApp, rsgi: RSGIApp | None = None, call_next: Responder | None = None
+    ) -> None:
+        self.respond = respond
+        self.asgi = asgi
+        self.rsgi = rsgi
+        self.call_next = call_next
 
     @property
     def direct(self) -> bool:
+        """Whether `respond` is the whole stack for HTTP."""
         return self.rsgi is None
 
     def rsgi_form(self, app: Velithon) -> RSGIApp:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -131,7 +130,9 @@ def _entry(
     entry = DocumentedRoute(route, model, methods, summary, description, operation_id, outcome.response_class)
     if model.all_body_params:
         # The body's schema is named by the operation, whose id may have been changed since the route was made.
-        entry.body_field = combined_field(dataclasses.replace(model, name=operation_id))
+        named = copy.copy(model)
+        named.name = operation_id
+        entry.body_field = combined_field(named)
     if outcome.field is not None:
         entry.response_field = _output(f"Response_{operation_id}", outcome.field.annotation)
     if outcome.stream_field is not None:

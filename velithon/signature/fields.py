@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from copy import copy, deepcopy
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Json, TypeAdapter
@@ -48,7 +48,6 @@ Tools = tuple[SchemaValidator, CoreSchema]
 _tools: dict[Any, Tools] = {}
 
 
-@dataclass(slots=True, eq=False)
 class Field:
     """One parameter.
 
@@ -59,12 +58,20 @@ class Field:
         mode: Which of the two JSON schemas a document shows.
     """
 
-    name: str
-    info: FieldInfo
-    config: ConfigDict | None = None
-    mode: Literal["validation", "serialization"] = "validation"
-    _validator: SchemaValidator | None = None
-    _adapter: TypeAdapter[Any] | None = None
+    def __init__(
+        self,
+        name: str,
+        info: FieldInfo,
+        *,
+        config: ConfigDict | None = None,
+        mode: Literal["validation", "serialization"] = "validation",
+    ) -> None:
+        self.name = name
+        self.info = info
+        self.config = config
+        self.mode: Literal["validation", "serialization"] = mode
+        self._validator: SchemaValidator | None = None
+        self._adapter: TypeAdapter[Any] | None = None
 
     @property
     def annotation(self) -> Any:

@@ -5,8 +5,7 @@ Three things are made of it: the plan that answers requests, the OpenAPI operati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from velithon.datastructures import Default, DefaultPlaceholder
@@ -37,7 +36,6 @@ Injected = Literal[
 ]
 
 
-@dataclass(slots=True, eq=False)
 class DependencyModel:
     """A callable with the places that its arguments come from.
 
@@ -65,33 +63,47 @@ class DependencyModel:
         known_as: The cache key of the dependency that this one replaces.
     """
 
-    call: Callable[..., Any]
-    name: str | None = None
-    path: str = ""
-    kind: Kind = "http"
-    path_params: list[Field] = field(default_factory=list)
-    query_params: list[Field] = field(default_factory=list)
-    header_params: list[Field] = field(default_factory=list)
-    cookie_params: list[Field] = field(default_factory=list)
-    body_params: list[Field] = field(default_factory=list)
-    dependencies: list[DependencyModel] = field(default_factory=list)
-    injected: dict[str, Injected] = field(default_factory=dict)
-    provided: dict[str, Any] = field(default_factory=dict)
-    order: tuple[str, ...] = ()
-    positional: int = 0
-    own_scopes: tuple[str, ...] = ()
-    parent_scopes: tuple[str, ...] = ()
-    use_cache: bool = True
-    scope: Scope | None = None
-    concurrency: Concurrency | None = None
-    raises: tuple[Any, ...] = ()
-    is_coroutine: bool = False
-    is_generator: bool = False
-    is_async_generator: bool = False
-    is_context: bool = False
-    is_security_scheme: bool = False
-    returns: Any = None
-    known_as: tuple[Any, ...] | None = None
+    def __init__(
+        self,
+        call: Callable[..., Any],
+        *,
+        name: str | None = None,
+        path: str = "",
+        kind: Kind = "http",
+        own_scopes: tuple[str, ...] = (),
+        parent_scopes: tuple[str, ...] = (),
+        use_cache: bool = True,
+        scope: Scope | None = None,
+        concurrency: Concurrency | None = None,
+        raises: tuple[Any, ...] = (),
+    ) -> None:
+        self.call = call
+        self.name = name
+        self.path = path
+        self.kind = kind
+        self.path_params: list[Field] = []
+        self.query_params: list[Field] = []
+        self.header_params: list[Field] = []
+        self.cookie_params: list[Field] = []
+        self.body_params: list[Field] = []
+        self.dependencies: list[DependencyModel] = []
+        self.injected: dict[str, Injected] = {}
+        self.provided: dict[str, Any] = {}
+        self.order: tuple[str, ...] = ()
+        self.positional = 0
+        self.own_scopes = own_scopes
+        self.parent_scopes = parent_scopes
+        self.use_cache = use_cache
+        self.scope = scope
+        self.concurrency = concurrency
+        self.raises = raises
+        self.is_coroutine = False
+        self.is_generator = False
+        self.is_async_generator = False
+        self.is_context = False
+        self.is_security_scheme = False
+        self.returns: Any = None
+        self.known_as: tuple[Any, ...] | None = None
 
     @property
     def scopes(self) -> list[str]:
@@ -135,7 +147,6 @@ class DependencyModel:
             yield from dependency.walk()
 
 
-@dataclass(slots=True, eq=False)
 class EndpointModel(DependencyModel):
     """An endpoint: the root of the dependencies, with what the whole body is.
 
@@ -146,10 +157,14 @@ class EndpointModel(DependencyModel):
         stream_item: The item type of a generator endpoint's return annotation; none when there is none.
     """
 
-    all_body_params: list[Field] = field(default_factory=list)
-    embed: bool = False
-    stream_item: Any = None
-    _body_field: Any = None
+    def __init__(
+        self, call: Callable[..., Any], *, name: str | None = None, path: str = "", kind: Kind = "http"
+    ) -> None:
+        super().__init__(call, name=name, path=path, kind=kind)
+        self.all_body_params: list[Field] = []
+        self.embed = False
+        self.stream_item: Any = None
+        self._body_field: Any = None
 
     @property
     def is_form(self) -> bool:
@@ -174,7 +189,6 @@ class EndpointModel(DependencyModel):
         return self._body_field
 
 
-@dataclass(slots=True)
 class ResponseOptions:
     """How what an endpoint returns becomes a response.
 
@@ -186,13 +200,25 @@ class ResponseOptions:
             as `pydantic.BaseModel.model_dump` takes them.
     """
 
-    response_model: Any = field(default_factory=lambda: Default(None))
-    response_class: type[Response] | DefaultPlaceholder | None = None
-    status_code: int | None = None
-    include: IncEx | None = None
-    exclude: IncEx | None = None
-    by_alias: bool = True
-    exclude_unset: bool = False
-    exclude_defaults: bool = False
-    exclude_none: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    def __init__(
+        self,
+        *,
+        response_model: Any = Default(None),
+        response_class: type[Response] | DefaultPlaceholder | None = None,
+        status_code: int | None = None,
+        include: IncEx | None = None,
+        exclude: IncEx | None = None,
+        by_alias: bool = True,
+        exclude_unset: bool = False,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+    ) -> None:
+        self.response_model = response_model
+        self.response_class = response_class
+        self.status_code = status_code
+        self.include = include
+        self.exclude = exclude
+        self.by_alias = by_alias
+        self.exclude_unset = exclude_unset
+        self.exclude_defaults = exclude_defaults
+        self.exclude_none = exclude_none

@@ -15,7 +15,6 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ForwardRef, get_args, get_origin
 
 from pydantic import BaseModel
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 _STREAM_ORIGINS = (AsyncIterable, AsyncIterator, AsyncGenerator, Iterable, Iterator, Generator)
 
 
-@dataclass(slots=True)
 class Outcome:
     """What an endpoint's results are, as far as its declaration tells.
 
@@ -52,12 +50,13 @@ class Outcome:
         is_json_stream: Whether items are sent as JSON Lines; likewise `is_sse_stream`, as server-sent events.
     """
 
-    response_class: type[StarletteResponse]
-    chosen: bool
-    field: Field | None = None
-    stream_field: Field | None = None
-    is_json_stream: bool = False
-    is_sse_stream: bool = False
+    def __init__(self, response_class: type[StarletteResponse], chosen: bool) -> None:
+        self.response_class = response_class
+        self.chosen = chosen
+        self.field: Field | None = None
+        self.stream_field: Field | None = None
+        self.is_json_stream = False
+        self.is_sse_stream = False
 
 
 def read_outcome(model: EndpointModel, options: ResponseOptions, *, complete: bool = False) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from copy import copy
 from typing import Any
 
 from velithon.signature.model import DependencyModel, EndpointModel
@@ -22,7 +22,9 @@ def overridden(model: EndpointModel, overrides: Overrides) -> EndpointModel:
         overrides: Callable -> callable.
     """
     dependencies = [_replaced(dependency, overrides, frozenset()) for dependency in model.dependencies]
-    return replace(model, dependencies=dependencies)
+    made = copy(model)
+    made.dependencies = dependencies
+    return made
 
 
 def _replaced(node: DependencyModel, overrides: Overrides, inside: frozenset[int]) -> DependencyModel:
@@ -33,7 +35,7 @@ def _replaced(node: DependencyModel, overrides: Overrides, inside: frozenset[int
         inside = inside | {id(node.call)}
         made = read_dependency(other, node, parent_scopes=tuple(node.scopes))
     else:
-        made = replace(node)
+        made = copy(node)
     made.known_as = key
     made.dependencies = [_replaced(child, overrides, inside) for child in made.dependencies]
     return made
