@@ -23,6 +23,18 @@ start = time.process_time()
 {imported}
 print(time.process_time() - start)
 """
+_START = """
+import time
+start = time.process_time()
+{imported}
+app = App()
+
+@app.get("/items/{{item_id}}")
+async def read(item_id: int, q: str | None = None) -> dict[str, int]:
+    return {{"item_id": item_id}}
+
+print(time.process_time() - start)
+"""
 _REGISTER = """
 import time
 {imported}
@@ -50,6 +62,7 @@ class Startup:
 
     Args:
         imported: Processor seconds of the import.
+        started: The same with an application and its first typed route, which import what the first import left out.
         registered: Processor seconds of registering the routes.
         idle: Resident bytes of a Granian worker before its first scenario.
         first: Seconds of the first request to a typed route.
@@ -57,6 +70,7 @@ class Startup:
     """
 
     imported: float
+    started: float
     registered: float
     idle: float
     first: float
@@ -82,6 +96,7 @@ def measure(*, repeats: int, routes: int, core: int | None) -> dict[str, Startup
         for name, imported in _CLASS.items():
             figures = (
                 _printed(name, _IMPORT.format(imported=imported), core),
+                _printed(name, _START.format(imported=imported), core),
                 _printed(name, _REGISTER.format(imported=imported, routes=routes), core),
                 *_served(name, core),
             )

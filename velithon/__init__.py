@@ -10,7 +10,6 @@ from velithon.background import BackgroundTask, BackgroundTasks
 from velithon.datastructures import UploadFile
 from velithon.endpoint import HTTPEndpoint
 from velithon.exceptions import HTTPException, WebSocketException
-from velithon.param_functions import Body, Cookie, Depends, File, Form, Header, Path, Query, Security
 from velithon.responses import Response
 from velithon.routing import APIRouter, Router
 from velithon.websocket import WebSocket, WebSocketDisconnect, WebSocketEndpoint
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from velithon.middleware import Middleware
+    from velithon.param_functions import Body, Cookie, Depends, File, Form, Header, Path, Query, Security
 else:
     from velithon.requests import Request
 
@@ -56,13 +56,26 @@ __all__ = [
 ]
 
 
+# Kept out of the import of whoever does not use them.
+_MODULES = {
+    "Body": "param_functions",
+    "Cookie": "param_functions",
+    "Depends": "param_functions",
+    "File": "param_functions",
+    "Form": "param_functions",
+    "Header": "param_functions",
+    "Middleware": "middleware",
+    "Path": "param_functions",
+    "Query": "param_functions",
+    "Security": "param_functions",
+}
+
+
 def __getattr__(name: str) -> Any:
-    # Kept out of the import of an application that does not use them.
     if name == "status":
         # `from velithon import status` would ask this function again.
         return import_module("velithon.status")
-    if name == "Middleware":
-        from velithon.middleware import Middleware
-
-        return Middleware
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"velithon.{_MODULES[name]}"), name)
+    return value

@@ -11,6 +11,7 @@ from starlette.datastructures import State
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware import Middleware
 
+from velithon import signature
 from velithon.background import InFlight
 from velithon.capture import begun
 from velithon.concurrency import ThreadPool, current_thread_pool, use_thread_pool
@@ -31,7 +32,6 @@ from velithon.middleware.stack import build_stack
 from velithon.options import AppOptions, check_options
 from velithon.responses import JSONResponse
 from velithon.routing import Router
-from velithon.signature import AppScope
 from velithon.verbs import Verbs
 from velithon_adapters import RSGIAdapter
 
@@ -164,7 +164,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self.containers: list[ServiceContainer] = []
         self._in_flight = InFlight()
-        self._app_scope = AppScope()
+        self._app_scope = signature.AppScope()
         self._lifespan_state: dict[str, Any] = {}
         # Carries WebSockets and the lifespan from RSGI to the ASGI face.
         self._bridge = RSGIAdapter(self, "on")

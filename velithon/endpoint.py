@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.endpoints import HTTPEndpoint as StarletteHTTPEndpoint
 from starlette.requests import Request as StarletteRequest
 
+from velithon import signature
 from velithon.requests import Request
-from velithon.signature.annotations import signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,8 @@ def endpoint_methods(cls: type) -> dict[str, Callable[..., Any]]:
 
 def method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function endpoint for one method of a class, with the method's signature less `self`."""
+    from velithon.di import unwrap
+
     # A class that brings Starlette's constructor arguments gets them.
     plain = cls.__init__ is StarletteHTTPEndpoint.__init__
 
@@ -49,9 +51,7 @@ def method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]
         instance.request = request  # type: ignore[attr-defined]
         return instance
 
-    from velithon.di import unwrap
-
-    signature = signature_of(method)
+    declared = signature.signature_of(method)
     method = unwrap(method)  # what it asks a container for is resolved before the call
     call: Callable[..., Any]
     if inspect.iscoroutinefunction(inspect.unwrap(method)):
@@ -66,11 +66,11 @@ def method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]
         def call(*args: Any, _request: Request, **kwargs: Any) -> Any:
             return method(make(_request), *args, **kwargs)
 
-    own = list(signature.parameters.values())[1:]
+    own = list(declared.parameters.values())[1:]
     request = inspect.Parameter("_request", inspect.Parameter.KEYWORD_ONLY, annotation=StarletteRequest)
     variadic = [parameter for parameter in own if parameter.kind is parameter.VAR_KEYWORD]
     others = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
-    call.__signature__ = signature.replace(parameters=[*others, request, *variadic])  # type: ignore[attr-defined]
+    call.__signature__ = declared.replace(parameters=[*others, request, *variadic])  # type: ignore[attr-defined]
     call.__qualname__ = f"{cls.__qualname__}.{method.__name__}"
     return call
 

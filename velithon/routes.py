@@ -14,6 +14,7 @@ from starlette.endpoints import HTTPEndpoint as StarletteHTTPEndpoint
 from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
 from starlette.routing import BaseRoute, Match, get_name
 
+from velithon import signature
 from velithon.datastructures import Default, DefaultPlaceholder
 from velithon.endpoint import endpoint_methods, is_asgi, method_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
@@ -24,20 +25,13 @@ from velithon.options import RouteOptions, WebSocketOptions, check_options
 from velithon.requests import Request
 from velithon.resolver import PREDICTABLE
 from velithon.responses import AppResponse, JSONResponse
-from velithon.signature import (
-    EndpointModel,
-    ResponseOptions,
-    compile_http,
-    compile_websocket,
-    read_endpoint,
-)
-from velithon.signature.outcome import read_outcome
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from velithon.application import Velithon
     from velithon.faces import Responder
+    from velithon.signature import EndpointModel, ResponseOptions
     from velithon.websocket import EndpointClass
 
 __all__ = [
@@ -153,8 +147,12 @@ class Route(starlette.Route):
             self.model = self._model(endpoint)
 
     def _model(self, call: Callable[..., Any]) -> EndpointModel:
-        model = read_endpoint(call, path=self.path, kind="http", dependencies=self.dependencies, name=self.name)
-        read_outcome(model, self.response_options)  # a wrong response model is told here, not by the first request
+        model = signature.read_endpoint(
+            call, path=self.path, kind="http", dependencies=self.dependencies, name=self.name
+        )
+        signature.read_outcome(
+            model, self.response_options
+        )  # a wrong response model is told here, not by the first request
         return model
 
     @property
@@ -168,7 +166,7 @@ class Route(starlette.Route):
     @property
     def response_options(self) -> ResponseOptions:
         """How results become responses, as the signature compiler takes it."""
-        return ResponseOptions(
+        return signature.ResponseOptions(
             response_model=self.response_model,
             response_class=self.response_class,
             status_code=self.status_code,
@@ -215,7 +213,7 @@ class Route(starlette.Route):
 
     def _handler(self, model: EndpointModel) -> Callable[[Any], Awaitable[Any]]:
         compiled = functools.partial(
-            compile_http,
+            signature.compile_http,
             model,
             self.response_options,
             strict_content_type=_value(self.strict_content_type),
@@ -353,7 +351,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
                 )
                 raise RegistrationError(problem, endpoint=endpoint)
             return endpoint  # type: ignore[no-any-return]
-        self.model = read_endpoint(
+        self.model = signature.read_endpoint(
             endpoint, path=self.path, kind="websocket", dependencies=self.dependencies, name=self.name
         )
         return self._session
@@ -403,7 +401,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
         plan = self._plans.get(key)
         if plan is None:
             assert self.model is not None
-            plan = self._plans[key] = compile_websocket(self.model, overrides=dict(overrides) or None)
+            plan = self._plans[key] = signature.compile_websocket(self.model, overrides=dict(overrides) or None)
         return plan
 
 

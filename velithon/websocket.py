@@ -11,8 +11,7 @@ from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
 from starlette.websockets import WebSocket as StarletteWebSocket
 from starlette.websockets import WebSocketClose, WebSocketDisconnect, WebSocketState
 
-from velithon.signature import compile_websocket, read_endpoint
-from velithon.signature.annotations import signature_of
+from velithon import signature
 from velithon_adapters import ASGIWebsocket, ClientDisconnected, rsgi
 
 if TYPE_CHECKING:
@@ -198,7 +197,9 @@ class EndpointClass:
             own = dependencies if method == "on_connect" else ()
             call, extra = _function(cls, method, count)
             if extra or own:
-                self.models[method] = read_endpoint(call, path=path, kind="websocket", dependencies=own, name=name)
+                self.models[method] = signature.read_endpoint(
+                    call, path=path, kind="websocket", dependencies=own, name=name
+                )
         self._plans: dict[tuple[Any, ...], dict[str, Callable[[Any], Awaitable[None]]]] = {}
 
     async def run(self, websocket: WebSocket, overrides: Mapping[Any, Any]) -> None:
@@ -239,7 +240,8 @@ class EndpointClass:
         plans = self._plans.get(key)
         if plans is None:
             plans = self._plans[key] = {
-                name: compile_websocket(model, overrides=overrides or None) for name, model in self.models.items()
+                name: signature.compile_websocket(model, overrides=overrides or None)
+                for name, model in self.models.items()
             }
         return plans
 
@@ -253,11 +255,11 @@ def _function(cls: type, name: str, count: int) -> tuple[Callable[..., Awaitable
     from velithon.di import unwrap
 
     method = getattr(cls, name)
-    signature = signature_of(method)
+    declared = signature.signature_of(method)
     method = unwrap(method)  # what it asks a container for is resolved before the call
     rest = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in list(signature.parameters.values())[1 + count :]
+        for parameter in list(declared.parameters.values())[1 + count :]
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
 
@@ -267,7 +269,7 @@ def _function(cls: type, name: str, count: int) -> tuple[Callable[..., Awaitable
         await bound(*arguments, **found)
 
     websocket = inspect.Parameter("_websocket", inspect.Parameter.KEYWORD_ONLY, annotation=StarletteWebSocket)
-    call.__signature__ = signature.replace(parameters=[*rest, websocket])  # type: ignore[attr-defined]
+    call.__signature__ = declared.replace(parameters=[*rest, websocket])  # type: ignore[attr-defined]
     call.__qualname__ = f"{cls.__qualname__}.{name}"
     return call, bool(rest)
 

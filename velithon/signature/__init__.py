@@ -1,20 +1,29 @@
 """The signature compiler: a Python signature -> a model -> the plan that answers requests, and the documents.
 
 `read_endpoint` reads a signature once, at registration. `compile_http` and `compile_websocket` write, compile and
-return a function for one endpoint that does only what this endpoint needs; `explain` shows its source. What writes
-plans is imported with the first of them, after the start.
+return a function for one endpoint that does only what this endpoint needs; `explain` shows its source.
+
+What reads signatures is imported with the first application or route, and what writes plans with the first request:
+whoever imports a name of the package does not wait for either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from velithon.signature.dependencies import AppScope
-from velithon.signature.fields import Field
-from velithon.signature.limits import DEFAULT_LIMITS, checked_limits
-from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
-from velithon.signature.read import read_endpoint
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from velithon.signature.annotations import signature_of
+    from velithon.signature.dependencies import AppScope
+    from velithon.signature.fields import Field
+    from velithon.signature.limits import DEFAULT_LIMITS, checked_limits
+    from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
+    from velithon.signature.outcome import read_outcome
+    from velithon.signature.read import read_endpoint
+
+    Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -28,10 +37,30 @@ __all__ = [
     "compile_websocket",
     "explain",
     "read_endpoint",
+    "read_outcome",
+    "signature_of",
     "source",
 ]
 
-Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
+_MODULES = {
+    "DEFAULT_LIMITS": "limits",
+    "AppScope": "dependencies",
+    "DependencyModel": "model",
+    "EndpointModel": "model",
+    "Field": "fields",
+    "ResponseOptions": "model",
+    "checked_limits": "limits",
+    "read_endpoint": "read",
+    "read_outcome": "outcome",
+    "signature_of": "annotations",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value
 
 
 def compile_http(
@@ -57,6 +86,8 @@ def compile_http(
         RegistrationError: A limit cannot be used.
     """
     from velithon.signature.compile import http_plan
+    from velithon.signature.limits import checked_limits
+    from velithon.signature.model import ResponseOptions
 
     return http_plan(model, options or ResponseOptions(), overrides, strict_content_type, checked_limits(form_limits))
 
