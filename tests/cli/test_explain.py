@@ -110,6 +110,11 @@ def fill(app: Velithon) -> Velithon:
     class Things(HTTPEndpoint):
         async def get(self, limit: int = 10) -> None: ...
 
+    sub = Velithon(middleware=[Middleware(Plain)])
+
+    @sub.get("/deep/{item}")
+    def below(item: int) -> None: ...
+
     inner = Router()
 
     @inner.get("/deep")
@@ -135,6 +140,7 @@ def fill(app: Velithon) -> Velithon:
     app.router.routes.append(WebSocketRoute("/foreign-socket", Sockets))
     app.add_route("/asgi", PlainTextResponse("an ASGI application"))
     app.router.mount("/inner", inner)
+    app.mount("/sub", sub)
     app.router.mount("/foreign", PlainTextResponse("foreign"))
     app.frontend("/pages", directory=".")
     return app
@@ -143,6 +149,8 @@ app = fill(Velithon())
 layered = fill(Velithon(middleware=[Middleware(Plain), Middleware(Native), Middleware(Both)], thread_pool_size=2))
 layered.middleware("http")(stamp)
 behind = fill(Velithon(root_path="/api"))
+empty = Velithon()
+handles = Velithon(exception_handlers={404: stamp})
 """
 
 
@@ -263,6 +271,11 @@ def test_layers_of_the_application() -> None:
         ("HEAD", "/things", "limit <- query 'limit': int, default 10"),
         ("GET", "/lines", "response a stream of JSON lines"),
         ("GET", "/inner/deep", "inside Mount /inner: Router\nroute GET /deep"),
+        ("GET", "/sub/deep/1", "inside Mount /sub: Velithon\nroute GET /deep/{item} fill.<locals>.below"),
+        ("GET", "/sub/deep/1", "RSGI over ASGI"),
+        ("GET", "/sub/deep/1", "layer 1 of the inner application: Plain: ASGI"),
+        ("GET", "/sub/deep/1", "item <- path 'item': int, required"),
+        ("GET", "/sub/nowhere", "inside Mount /sub: Velithon\nroute none: 404\n\nRSGI over ASGI"),
         ("GET", "/foreign/x", "inside Mount /foreign: PlainTextResponse"),
         ("GET", "/foreign/x", "RSGI over ASGI"),
         ("GET", "/pages/a.js", "route none; GET,HEAD /pages FrontendFiles serves files for what no route has"),
@@ -279,6 +292,15 @@ def test_layers_of_the_application() -> None:
 def test_ways(method: str, path: str, said: str) -> None:
     """Who answers, or why nobody does."""
     assert said in explained(method, path)
+
+
+def test_a_miss_is_answered_directly_unless_somebody_handles_it() -> None:
+    """The frontend of the shop may have any path; a handler of 404 is to be called."""
+    text = explained("GET", "/nowhere", "explained:empty")
+    assert "RSGI direct: one function" in text
+    assert "no exception is, and no handler is called" in text
+    for target in ("explained:app", "explained:handles"):
+        assert "RSGI direct, and the router tries patterns" in explained("GET", "/nowhere", target)
 
 
 def test_a_root_path_is_a_reason_for_the_longer_way() -> None:

@@ -61,6 +61,7 @@ class Asked:
     method: str
     path: str
     mounts: list[str] = field(default_factory=list)
+    inner: list[Velithon] = field(default_factory=list)
 
     def scope(self, kind: str, application: Velithon) -> dict[str, Any]:
         """Return an ASGI scope for routes that decide for themselves."""
@@ -76,12 +77,16 @@ class Asked:
 
     def http(self, application: Velithon) -> Iterator[str]:
         """Yield the lines for an HTTP request."""
+        # As the first request does: it decides which ways are direct.
+        application._composed()
         scope = self.scope("http", application)
         lines, way = self.found(application.router, scope)
         yield from lines
         yield ""
         route = scope.get("answers")
-        yield from _faces(application, way if self.mounts == [] else "mounted", _shortcut(route, application))
+        yield from _faces(application, way if self.mounts == [] else "mounted", _shortcut(route, way))
+        for inner in self.inner:
+            yield from _layers(inner.user_middleware, inner, "of the inner application: ")
         if route is not None:
             yield from _route_layers(route, application)
             yield from _plan(route, self.method)
@@ -104,7 +109,8 @@ class Asked:
             if frontend is not None:
                 scope["answers"] = frontend
                 return [f"route     none; {_route(frontend)} serves files for what no route has"], "walk"
-            return ["route     none: 404"], "walk"
+            certain = table.miss is not None and table.direct(self.method, path) is table.miss
+            return ["route     none: 404"], "miss" if certain else "walk"
         if not found.allowed:
             allowed = router._allowed(_Path(path), found)  # type: ignore[arg-type]
             return [f"route     none: 405, allowed are {', '.join(sorted(allowed))}"], "walk"
@@ -132,6 +138,7 @@ class Asked:
         return most_specific(router.frontends, path)
 
     def _inner(self, route: BaseRoute, child: dict[str, Any], scope: dict[str, Any]) -> tuple[list[str], str]:
+        from velithon.application import Velithon
         from velithon.routing import Router
 
         where = getattr(route, "path", getattr(route, "host", "")) or "/"
@@ -141,6 +148,10 @@ class Asked:
         head = [f"inside    {type(route).__name__} {where}: {type(inner or route).__name__}"]
         if isinstance(inner, Router):
             lines, way = self.found(inner, scope)
+            return head + lines, way
+        if isinstance(inner, Velithon):
+            self.inner.append(inner)
+            lines, way = self.found(inner.router, scope)
             return head + lines, way
         return [*head, "          What it does with the request is its own; it is called over ASGI."], "mounted"
 
@@ -176,12 +187,12 @@ class _Path:
     _route_path: str
 
 
-def _shortcut(route: Any, application: Velithon) -> str:
-    """Return what the direct way leaves out for a route."""
+def _shortcut(route: Any, way: str) -> str:
+    """Return what the direct way leaves out."""
+    if way == "miss":
+        return "the answer was made before; no exception is, and no handler is called"
     if route is None:
         return ""
-    # As the first request does, which decides that.
-    application._composed()
     route._build()
     if route.bare is not None:
         return "the endpoint takes nothing of the request, so none is made"
@@ -202,7 +213,7 @@ def _faces(application: Velithon, way: str, shortcut: str) -> Iterator[str]:
         yield "RSGI      over ASGI: what is mounted is an ASGI application, behind an adapter"
     elif reasons:
         yield f"RSGI      through layers: {'; '.join(reasons)}"
-    elif way in ("exact", "tree"):
+    elif way in ("exact", "tree", "miss"):
         yield "RSGI      direct: one function from the server's call to the response, nothing of ASGI in it"
         if shortcut:
             yield f"          {shortcut}"
