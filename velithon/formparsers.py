@@ -60,6 +60,16 @@ class MultiPartParser(formparsers.MultiPartParser):
             )
 
 
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Take a piece of a field or a file: of a file, all but the first are copied only when they are written."""
+        part = self._current_part
+        if part.file is not None and part.file.size:
+            piece: Any = memoryview(data)[start:end]
+            self._file_parts_to_write.append((part, piece))
+        else:
+            super().on_part_data(data, start, end)
+
+
 async def joined(stream: AsyncGenerator[bytes, None], size: int) -> AsyncGenerator[bytes, None]:
     """Yield what comes in pieces of at least `size` bytes, and then what is left."""
     pieces: list[bytes] = []
