@@ -359,8 +359,9 @@ class _Parameter:
 
     def provide(self) -> bool:
         """Take a parameter that a container provides."""
-        markers = sys.modules.get("velithon.di")  # not imported, not used
-        marker = None if markers is None else markers.marker_of(self.value, self.whole)
+        # Not imported, not used; nor while another thread is importing it.
+        marker_of = getattr(sys.modules.get("velithon.di"), "marker_of", None)
+        marker = None if marker_of is None else marker_of(self.value, self.whole)
         if marker is None:
             return False
         self.model.provided[self.name] = marker
