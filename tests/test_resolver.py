@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.convertors import CONVERTOR_TYPES, Convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Match, Mount, Route
 
 from tests.effort import examples
-from velithon.resolver import Table
+from velithon.resolver import MISS, Table
 from velithon.routes import Route as OurRoute
 
 
@@ -52,15 +54,15 @@ async def _returning() -> None:
     """Take no parameters, so that any path will do."""
 
 
-requested = st.lists(
-    st.sampled_from(
-        ["a", "b", "users", "1", "2.5", "a.b", "v1", "1-x", "é", "", "0b9e8e0e-7c8b-4a53-9a49-0e2b2f9d7f8a", "a\n"]
-    ),
-    max_size=5,
-).map(lambda parts: "/" + "/".join(parts))
-
-
-MISS = ("miss", None)
+requested = st.tuples(
+    st.sampled_from(["/", "/", "/", "/", ""]),
+    st.lists(
+        st.sampled_from(
+            ["a", "b", "users", "1", "2.5", "a.b", "v1", "1-x", "é", "", "0b9e8e0e-7c8b-4a53-9a49-0e2b2f9d7f8a", "a\n"]
+        ),
+        max_size=5,
+    ).map("/".join),
+).map("".join)
 
 
 def scope_of(method: str, path: str, host: str) -> dict[str, Any]:
@@ -113,6 +115,74 @@ def test_the_table_finds_what_walking_the_list_finds(table: list[BaseRoute], ask
             assert found is not None
             assert (found.route, found.path_params, found.allowed) == expected
             assert found.route is expected[0]
+
+
+class Digits(Convertor[str]):
+    """A convertor that matches nothing, too."""
+
+    regex = "[0-9]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+@pytest.fixture
+def digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of a convertor of Starlette's means another one."""
+    monkeypatch.setitem(CONVERTOR_TYPES, "int", Digits())
+    monkeypatch.setitem(CONVERTOR_TYPES, "str", Digits())
+
+
+@pytest.mark.parametrize(
+    ("paths", "path"),
+    [
+        # found only where nothing else is asked for: a newline at the end, a last slash more or less, no slash at all
+        (["/a"], "/a\n"),
+        (["/a"], "/a/\n"),
+        (["/{x}/b/{p:path}", "/c/d"], "/a/b/c/d"),
+        (["/{x}/{p:path}"], "/a/b"),
+        (["/a", "/a//b"], "/a/"),
+        (["/a/", "/b"], "/a"),
+        (["/a/{x}"], "/a/"),
+        (["/{x}"], "*"),
+        (["/{x}"], "/*"),
+        (["/{x}", "/a/{y}", "/{x}/{y}"], "/a/b"),
+        (["/{x}/{y}", "/a/{y}"], "/a/b"),
+        (["/a/{x}"], ""),
+        (["/"], ""),
+        (["/a"], "//a"),
+        (["/a/{x:int}"], "/a/b"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Route, OurRoute])
+def test_a_path_is_a_miss_only_where_no_route_has_it(kind: Any, paths: list[str], path: str) -> None:
+    """Neither as it is, nor with a last slash more or less."""
+    _compare([kind(each, endpoint if kind is Route else _returning, methods=["GET"]) for each in paths], path)
+
+
+@pytest.mark.usefixtures("digits")
+@pytest.mark.parametrize("path", ["/n", "/n/", "/n/1", "/n/a", "/m", "/m/", "/m/1", "/m/a", "/"])
+def test_a_convertor_may_have_a_known_name_and_another_pattern(path: str) -> None:
+    """What a parameter can be is the convertor's to say."""
+    _compare([OurRoute(each, _returning, methods=["GET"]) for each in ("/n/{x:int}", "/m/{x}")], path)
+
+
+def _compare(routes: list[BaseRoute], path: str) -> None:
+    table = Table(routes, MISS)
+    expected = by_walking(routes, scope_of("GET", path, "other"))
+    other = by_walking(routes, scope_of("GET", path.rstrip("/") if path.endswith("/") else path + "/", "other"))
+    found = table.resolve("GET", path)
+    assert (None if found is None else (found.route, found.path_params)) == (expected and expected[:2])
+    direct = table.direct("GET", path)
+    if direct is MISS:
+        assert expected is None
+        assert other is None
+    elif direct is not None:
+        assert expected is not None
+        assert (direct[0], direct[1] or {}) == expected[:2]
 
 
 def test_a_lookup_looks_at_few_routes_however_many_there_are() -> None:

@@ -34,6 +34,7 @@ from velithon.responses import JSONResponse
 from velithon.routing import Router
 from velithon.verbs import Verbs
 from velithon_adapters import RSGIAdapter
+from velithon_adapters.scope import put_below
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -216,8 +217,8 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer over ASGI."""
-        if self.root_path:
-            scope["root_path"] = self.root_path
+        if self.root_path and scope["type"] != "lifespan":
+            put_below(scope, self.root_path)
         scope["app"] = self
         app = self.middleware_stack
         if app is None:
@@ -265,9 +266,8 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         """Compose the layers for both faces; from here on none can be added."""
         self._errors = errors = Errors(self.exception_handlers, self.debug)
         router = self.router
-        # No exception is made for a path without a route where all that becomes of it is known.
-        router.missing = not_found() if errors.find(HTTPException(404)) is http_exception_handler else None
-        router._changed()
+        # Sent to everybody who asks for a path without a route, where no layer sees it and no handler would make it.
+        self._missing = not_found() if errors.find(HTTPException(404)) is http_exception_handler else None
         pool = self._thread_pool
 
         def routed(request: Request) -> Awaitable[Any]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from starlette import responses as starlette
 
-from velithon.exceptions import VelithonError
+from velithon.exceptions import HTTPException, VelithonError
 from velithon.middleware.scope import ServerScope
 from velithon.overrides import Overridden, watched
 from velithon.requests import Request, RSGIRequest
+from velithon.resolver import MISS
 from velithon.responses import AppResponse, Response
 from velithon_adapters.scope import RSGIScope
 
@@ -116,22 +117,24 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
     """
     errors: Errors | None = None
     outermost: Responder | None = None
+    missing: Response | None = None
     router = app.router
 
     def late(scope: Any, protocol: Any, answer: Any) -> RSGIRequest:
         """Make the request that an endpoint did not need, for those who answer what became of it."""
         request = RSGIRequest(scope, protocol, app)
-        if answer is not None and answer is not router.table.miss:
+        if answer is not None and answer is not MISS:
             request._route, request._params = answer
         return request
 
     async def serve(scope: Any, protocol: Any) -> None:  # noqa: C901 - see above
-        nonlocal errors, outermost
+        nonlocal errors, outermost, missing
         if scope.proto == "ws":
             await app._websocket(scope, protocol)
             return
         if errors is None:
             errors, outermost = app._composed()
+            missing = app._missing
         request: RSGIRequest | None = None
         answer: Answer | None = None
         response: Any = None
@@ -156,6 +159,10 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
                             response = bare[1](response, scope, None, None)
                     elif (lean := answer[0].lean) is not None:
                         response = await lean(scope, answer[1])
+                    elif answer is MISS:
+                        if missing is None:
+                            raise HTTPException(404)
+                        response = missing
                     else:
                         request = RSGIRequest(scope, protocol, app)
                         request._route, request._params = answer

@@ -59,7 +59,6 @@ class MultiPartParser(formparsers.MultiPartParser):
                 cast("BinaryIO", file), size=0, filename=part.file.filename, headers=part.file.headers
             )
 
-
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """Take a piece of a field or a file: of a file, all but the first are copied only when they are written."""
         part = self._current_part

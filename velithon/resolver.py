@@ -12,23 +12,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starlette.convertors import FloatConvertor, IntegerConvertor, StringConvertor, UUIDConvertor
 from starlette.routing import PARAM_REGEX, Match, Mount, WebSocketRoute
 from starlette.routing import Route as StarletteRoute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from starlette.convertors import Convertor
     from starlette.requests import HTTPConnection
     from starlette.routing import BaseRoute
     from starlette.types import Scope
 
-# Convertors whose values stay within one segment; any other may reach across slashes.
-_ONE_SEGMENT = frozenset({"str", "int", "float", "uuid"})
+# Convertors whose values fill a part of one segment; any other may be empty, or reach across slashes.
+_ONE_SEGMENT = (StringConvertor, IntegerConvertor, FloatConvertor, UUIDConvertor)
 # The matching rules that a table can foretell; `velithon.routes` adds its own.
 PREDICTABLE: set[Any] = {StarletteRoute.matches}
 # The parameters of a path, each with the index of the segment that it fills.
 Positions = tuple[tuple[str, int], ...]
 Answer = tuple[Any, dict[str, Any] | None]
+
+
+class Nowhere:
+    """Stands where a route would, for a path that certainly has none."""
+
+    bare = None
+    lean = None
+
+
+MISS: Answer = (Nowhere, None)
 
 
 class Found:
@@ -62,7 +74,18 @@ class Found:
 class Entry:
     """One route with what it takes to try it."""
 
-    __slots__ = ("conversions", "match", "methods", "opaque", "order", "plain", "positions", "responds", "route")
+    __slots__ = (
+        "conversions",
+        "convertors",
+        "match",
+        "methods",
+        "opaque",
+        "order",
+        "plain",
+        "positions",
+        "responds",
+        "route",
+    )
 
     def __init__(self, order: int, route: BaseRoute) -> None:
         self.order = order
@@ -71,6 +94,7 @@ class Entry:
         self.opaque = type(route).matches not in PREDICTABLE
         self.plain = not self.opaque and not PARAM_REGEX.search(route.path)  # type: ignore[attr-defined]
         self.responds = hasattr(route, "respond")
+        self.convertors: dict[str, Convertor[Any]] = getattr(route, "param_convertors", {})
         self.methods: set[str] | None = None
         self.conversions: tuple[tuple[str, Any], ...] = ()
         # Where in the path each parameter stands, when each is a whole segment of text: no pattern is needed then.
@@ -79,11 +103,11 @@ class Entry:
             assert isinstance(route, StarletteRoute)  # narrows the type; `opaque` says so already
             self.methods = getattr(route, "allowed_methods", route.methods) or None
             self.match = route.path_regex.match
-            self.positions = _positions(route.path)
+            self.positions = _positions(route.path, self.convertors)
             self.conversions = tuple(
                 (name, convertor.convert)
-                for name, convertor in route.param_convertors.items()
-                if type(convertor).__name__ != "StringConvertor"
+                for name, convertor in self.convertors.items()
+                if type(convertor) is not StringConvertor
             )
 
     def attempt(self, path: str, method: str, connection: HTTPConnection[Any] | None) -> Found | None:
@@ -124,7 +148,7 @@ class Node:
         node = self
         for segment in segments:
             parameters = PARAM_REGEX.findall(segment)
-            if any((kind[1:] or "str") not in _ONE_SEGMENT for _, kind in parameters):
+            if any(type(entry.convertors.get(name)) not in _ONE_SEGMENT for name, _ in parameters):
                 node.below.append(entry)
                 return
             if parameters:
@@ -186,7 +210,7 @@ class Table:
 
     Args:
         routes: In order of declaration. WebSocket routes are left out.
-        miss: What `direct` says of a path that no route has, with or without a last slash; see there.
+        miss: `MISS`, where nothing else answers for a path that no route has; see `direct`.
     """
 
     def __init__(self, routes: Iterable[BaseRoute], miss: Answer | None = None) -> None:
@@ -226,7 +250,8 @@ class Table:
             return
         last = node.wildcard
         if last is not None and prefix:
-            if last.answers and not last.below:
+            # Behind the first slash alone the prefix would be that of a path without any slash.
+            if len(prefix) > 1 and last.answers and not last.below:
                 self.tails["/".join(prefix)] = {
                     method: (route, positions[0][0])
                     for method, (route, positions) in last.answers.items()
@@ -355,12 +380,12 @@ class Table:
                     yield found
 
 
-def _positions(path: str) -> Positions | None:
+def _positions(path: str, convertors: dict[str, Convertor[Any]]) -> Positions | None:
     positions = []
     for index, segment in enumerate(path.split("/")):
         if "{" in segment:
             match = PARAM_REGEX.fullmatch(segment)
-            if match is None or match[2] not in (None, ":str"):
+            if match is None or type(convertors[match[1]]) is not StringConvertor:
                 return None
             positions.append((match[1], index))
     return tuple(positions)

@@ -26,7 +26,7 @@ from velithon.options import (
 )
 from velithon.overrides import has_own_layers, show_files
 from velithon.requests import Request
-from velithon.resolver import Found, Table
+from velithon.resolver import MISS, Found, Table
 from velithon.responses import AppResponse, JSONResponse, RedirectResponse
 from velithon.routes import (
     APIRoute,
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from velithon.application import Velithon
     from velithon.contexts import RouteContext, iter_route_contexts
     from velithon.frontend import Frontend, FrontendFiles
-    from velithon.responses import Response
 
 __all__ = [
     "APIRoute",
@@ -70,22 +69,6 @@ __all__ = [
     "generate_unique_id",
     "iter_route_contexts",
 ]
-
-
-class Missing:
-    """Stands where a route would for a path that certainly none has, and answers as an endpoint would.
-
-    Args:
-        response: The answer. It is sent to everybody, and nobody sees it before that.
-    """
-
-    lean = None
-
-    def __init__(self, response: Response) -> None:
-        async def endpoint() -> Response:
-            return response
-
-        self.bare = (endpoint, None)
 
 
 class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, name and include_in_schema are options
@@ -124,8 +107,6 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             raise RegistrationError(f"A router's prefix starts with '/' and does not end with it: got {prefix!r}.")
         check_options("Router", options, SharedOptions)
         self._table: Table | None = None
-        # The 404 response, where an application knows that no handler of its users makes it.
-        self.missing: Response | None = None
         self.frontends = cast("list[Frontend]", RouteList((), self._changed))
         self.dependency_overrides_provider = dependency_overrides_provider
         super().__init__(redirect_slashes=redirect_slashes, default=default, lifespan=lifespan)
@@ -313,8 +294,8 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
     def table(self) -> Table:
         """The routes, compiled; again after a change."""
         if self._table is None:
-            missing = None if self.frontends or self.default != self.not_found else self.missing
-            self._table = Table(self._routes, None if missing is None else (Missing(missing), None))
+            others = self.frontends or self.default != self.not_found
+            self._table = Table(self._routes, None if others else MISS)
         return self._table
 
     @property
@@ -354,7 +335,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         answer = table.by_tree(method, path) if exact is None else exact.answers.get(method)
         if answer is None:
             return self.search(request, method, path)
-        if answer is table.miss:
+        if answer is MISS:
             raise HTTPException(404)
         route, params = answer
         request._matched(route, {} if params is None else params)
@@ -486,10 +467,12 @@ def starlette_application() -> type[Any]:
     return Starlette
 
 
-def __getattr__(name: str) -> Any:
-    # Kept out of the import of an application that does not use them.
-    if name in ("RouteContext", "iter_route_contexts"):
-        from velithon import contexts
+if not TYPE_CHECKING:  # to a type checker it would be every name
 
-        return getattr(contexts, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        # Kept out of the import of an application that does not use them.
+        if name in ("RouteContext", "iter_route_contexts"):
+            from velithon import contexts
+
+            return getattr(contexts, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -290,10 +290,12 @@ def _takes_close_code(method: Any, path_parameters: Any) -> bool:
     )
 
 
-def __getattr__(name: str) -> Any:
-    # Kept out of the import of an application that does not use it.
-    if name == "Heartbeat":
-        from velithon.heartbeat import Heartbeat
+if not TYPE_CHECKING:  # to a type checker it would be every name
 
-        return Heartbeat
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        # Kept out of the import of an application that does not use it.
+        if name == "Heartbeat":
+            from velithon.heartbeat import Heartbeat
+
+            return Heartbeat
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

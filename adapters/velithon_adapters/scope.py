@@ -21,6 +21,7 @@ __all__ = [
     "body_length",
     "is_token",
     "parse_address",
+    "put_below",
 ]
 
 # RFC 3986 3.3: what may stand in a path unquoted, besides what `quote` never touches.
@@ -103,7 +104,7 @@ def asgi_scope(scope: Scope, *, state: dict[str, Any] | None = None, root_path: 
         root_path: What a proxy took off the front of the path. It is put back, as Uvicorn does, where it is not there.
     """
     path = scope.path
-    if root_path and path != root_path and not path.startswith(root_path + "/"):
+    if root_path and not _is_below(path, root_path):
         path = root_path + path
     server = scope.server
     asgi: dict[str, Any] = {
@@ -139,6 +140,24 @@ def asgi_scope(scope: Scope, *, state: dict[str, Any] | None = None, root_path: 
     if state is not None:
         asgi["state"] = state
     return asgi
+
+
+def put_below(scope: MutableMapping[str, Any], root_path: str) -> None:
+    """Say in an ASGI scope what a proxy took off the front of the path, and put it back where it is not there.
+
+    Args:
+        scope: The scope, ``"http"`` or ``"websocket"``, which is changed.
+        root_path: Without a slash at its end.
+    """
+    scope["root_path"] = root_path
+    if not _is_below(scope["path"], root_path):
+        scope["path"] = root_path + scope["path"]
+        if scope.get("raw_path") is not None:
+            scope["raw_path"] = quote(root_path, safe=_PATH_SAFE).encode("ascii") + scope["raw_path"]
+
+
+def _is_below(path: str, root_path: str) -> bool:
+    return path == root_path or path.startswith(root_path + "/")
 
 
 class RSGIHeaders:
@@ -274,7 +293,7 @@ class RSGIScope:
         """The path, percent-decoded, below the ``root_path``: what Granian shows behind the same proxy."""
         path: str = self.asgi["path"]
         root_path: str = self.asgi.get("root_path", "")
-        if root_path and (path == root_path or path.startswith(root_path + "/")):
+        if root_path and _is_below(path, root_path):
             return path[len(root_path) :]
         return path
 

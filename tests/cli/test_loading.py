@@ -38,6 +38,9 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "needs.py").write_text("import nothing_of_that_name\n")
     (tmp_path / "leaves.py").write_text("import sys\nsys.exit('no configuration')\n")
     (tmp_path / "unfinished.py").write_text("x = (\n")
+    for name in ("shop", "package", "package.main"):
+        # Another test may have had a module of that name.
+        monkeypatch.delitem(sys.modules, name, raising=False)
     before = set(sys.modules)
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.chdir(tmp_path)
