@@ -44,6 +44,32 @@ def test_there_are_no_other_names(module: str) -> None:
         getattr(sys.modules[module], "nothing")  # noqa: B009 - a constant attribute would not pass the type checker
 
 
+@pytest.mark.parametrize("name", ["params", "param_functions", "di", "contexts", "heartbeat", "status", "routing"])
+def test_modules_are_attributes_of_the_package(name: str) -> None:
+    """As FastAPI's are, for whoever writes `import velithon`."""
+    assert f"velithon.{name}" in modules_after(f"import velithon\nassert velithon.{name}.__name__ == 'velithon.{name}'")
+
+
+def test_names_are_listed_before_they_are_imported() -> None:
+    source = """
+import velithon, velithon.routing, velithon.websocket, velithon.signature
+for module in (velithon, velithon.routing, velithon.websocket, velithon.signature):
+    assert set(module.__all__) <= set(dir(module))
+"""
+    assert "velithon.params" not in modules_after(source)
+
+
+def test_signatures_are_read_while_the_containers_are_imported() -> None:
+    """Half of a module in `sys.modules` is not the module."""
+    source = """
+import sys, types
+from velithon import Velithon
+sys.modules["velithon.di"] = types.ModuleType("velithon.di")  # as another thread leaves it meanwhile
+Velithon().get("/{x}")(lambda x: x)
+"""
+    assert "velithon.signature.read" in modules_after(source)
+
+
 def test_the_names_that_come_later_are_those_of_their_modules() -> None:
     source = """
 from velithon import params, signature

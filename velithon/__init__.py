@@ -55,7 +55,6 @@ __all__ = [
     "status",
 ]
 
-
 # Kept out of the import of whoever does not use them.
 _MODULES = {
     "Body": "param_functions",
@@ -69,13 +68,20 @@ _MODULES = {
     "Query": "param_functions",
     "Security": "param_functions",
 }
+_SUBMODULES = frozenset({"contexts", "di", "heartbeat", "param_functions", "params", "status"})
 
 
-def __getattr__(name: str) -> Any:
-    if name == "status":
-        # `from velithon import status` would ask this function again.
-        return import_module("velithon.status")
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"velithon.{_MODULES[name]}"), name)
-    return value
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if not TYPE_CHECKING:  # to a type checker it would be every name
+
+    def __getattr__(name: str) -> Any:
+        if name in _SUBMODULES:
+            # `from velithon import status` would ask this function again.
+            return import_module(f"velithon.{name}")
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"velithon.{_MODULES[name]}"), name)
+        return value

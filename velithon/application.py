@@ -173,7 +173,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         self.exception_handlers = self._handlers(exception_handlers or {}, problem_details)
         # Outermost first, as Starlette keeps them; what was given last is to run first.
         self.user_middleware = list(reversed(middleware or ()))
-        self.middleware_stack: ASGIApp | None = None
+        self._stack: ASGIApp | None = None
         self.router = Router(
             redirect_slashes=redirect_slashes,
             lifespan=lifespan,
@@ -220,7 +220,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         if self.root_path and scope["type"] != "lifespan":
             put_below(scope, self.root_path)
         scope["app"] = self
-        app = self.middleware_stack
+        app = self._stack
         if app is None:
             app = self._build()
         if scope["type"] == "websocket":
@@ -238,7 +238,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
 
     def _composed(self) -> tuple[Errors, Responder | None]:
         """Return the exception handlers and, where there are layers, the outermost responder."""
-        if self.middleware_stack is None:
+        if self._stack is None:
             self._build()
         return self._errors, self._outermost
 
@@ -299,10 +299,20 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
                 use_thread_pool(pool)
             await http(scope, receive, send)
 
-        self.middleware_stack = app
+        self._stack = app
         plain = not self.user_middleware and pool is None and not self.root_path
         self._outermost = None if plain else outermost
         return app
+
+    @property
+    def middleware_stack(self) -> ASGIApp | None:
+        """The application with its layers, as ASGI, once it was composed; `None` has it composed again."""
+        return self._stack
+
+    @middleware_stack.setter
+    def middleware_stack(self, app: ASGIApp | None) -> None:
+        self._stack = app
+        self._entry = None
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application with its layers, as ASGI."""

@@ -60,7 +60,7 @@ def not_found() -> Response:
 async def request_validation_exception_handler(request: Request, exc: RequestValidationError) -> Response:
     """Answer 422 with every error of the request."""
     response = JSONResponse(None, status_code=422)
-    # The same bytes as by `jsonable_encoder`, in a fifth of the time.
+    # As results are encoded: `jsonable_encoder` takes five times as long.
     response.body = json_bytes({"detail": exc.errors()})
     return response
 

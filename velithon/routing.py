@@ -467,6 +467,10 @@ def starlette_application() -> type[Any]:
     return Starlette
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 if not TYPE_CHECKING:  # to a type checker it would be every name
 
     def __getattr__(name: str) -> Any:

@@ -290,6 +290,10 @@ def _takes_close_code(method: Any, path_parameters: Any) -> bool:
     )
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 if not TYPE_CHECKING:  # to a type checker it would be every name
 
     def __getattr__(name: str) -> Any:

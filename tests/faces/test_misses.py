@@ -20,6 +20,7 @@ from velithon.exceptions import HTTPException
 from velithon.middleware.cors import CORSMiddleware
 from velithon.requests import Request
 from velithon.responses import JSONResponse, Response
+from velithon.testclient import TestClient
 
 NOT_FOUND = {"detail": "Not Found"}
 MISSES = ["/nowhere", "/items", "/items/1/more", "/nowhere/", "/static/nothing", "/deep/a/b/c", "/%2e", "/a%0Ab"]
@@ -189,3 +190,31 @@ def test_a_miss_takes_no_more_calls_than_a_hit() -> None:
     app = make()
     hit = _calls(app, "/items/1")
     assert [path for path in ("/nowhere", "/nowhere/items/1", "/items", "/deep/b") if _calls(app, path) > hit] == []
+
+
+def test_applications_that_share_a_router_answer_its_misses_each_for_itself() -> None:
+    plain, other = make(), Velithon()
+    other.router = plain.router
+
+    @other.exception_handler(404)
+    async def handle(request: Request, exc: HTTPException) -> JSONResponse:
+        return JSONResponse("own", 404)
+
+    for protocol in ("asgi", "rsgi"):
+        mine, theirs = TestClient(plain, protocol=protocol), TestClient(other, protocol=protocol)
+        for _ in range(2):
+            assert theirs.get("/nowhere").json() == "own"
+            assert mine.get("/nowhere").json() == NOT_FOUND
+
+
+def test_layers_that_are_composed_again_are_other_layers(client: ClientFactory) -> None:
+    """`middleware_stack = None`, as tests of applications on Starlette write it."""
+    app = make()
+    assert client(app).get("/nowhere").json() == NOT_FOUND
+    app.middleware_stack = None
+
+    @app.exception_handler(404)
+    async def handle(request: Request, exc: HTTPException) -> JSONResponse:
+        return JSONResponse("own", 404)
+
+    assert client(app).get("/nowhere").json() == "own"

@@ -469,3 +469,17 @@ def test_constraints_beside_a_default_object_are_kept() -> None:
     with TestClient(app) as http:
         assert http.post("/?a=1", json={"kind": "cat"}).status_code == 422
         assert http.post("/?a=2", json={"kind": "cat"}).status_code == 200
+
+
+def test_a_document_leaves_the_routes_as_they_are() -> None:
+    """The combined body's schema is named by the operation; the route goes on under its own name."""
+    app = Velithon(generate_unique_id_function=lambda route: f"operation_{route.name}")
+
+    @app.post("/pair")
+    async def pair(first: Annotated[str, Body()], second: Annotated[str, Body()]) -> None: ...
+
+    (route,) = [route for route in app.routes if isinstance(route, Route) and route.path == "/pair"]
+    assert route.model is not None
+    before = dict(vars(route.model))
+    assert "Body_operation_pair" in app.openapi()["components"]["schemas"]
+    assert vars(route.model) == before

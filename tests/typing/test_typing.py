@@ -24,6 +24,11 @@ app.frontend("/", directory="dist", fallback="app.html")
 
 class Room(WebSocketEndpoint):
     encoding = "xml"
+
+from velithon import Quary
+from velithon.routing import APIRuter
+from velithon.websocket import WebSoket
+from velithon.signature import read_endpont
 """
 
 
@@ -43,7 +48,7 @@ def test_mypy_finds_mistakes(tmp_path: Path) -> None:
     file = tmp_path / "mistakes.py"
     file.write_text(MISTAKES)
     lines = {int(line.split(":")[1]) for line in mypy(file) if ": error: " in line}
-    assert lines == {7, 8, 9, 10, 13}
+    assert lines == {7, 8, 9, 10, 13, 15, 16, 17, 18}
 
 
 @pytest.mark.skipif(shutil.which("pyright") is None, reason="pyright is not installed")

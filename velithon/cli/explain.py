@@ -84,7 +84,7 @@ class Asked:
         yield from lines
         yield ""
         route = scope.get("answers")
-        yield from _faces(application, way if self.mounts == [] else "mounted", _shortcut(route, way))
+        yield from _faces(application, way if self.mounts == [] else "mounted", _shortcut(route, way, application))
         for inner in self.inner:
             yield from _layers(inner.user_middleware, inner, "of the inner application: ")
         if route is not None:
@@ -103,7 +103,9 @@ class Asked:
         found = table.resolve(self.method, path, Request(scope))
         if found is None:
             other = path.rstrip("/") if path.endswith("/") else f"{path}/"
-            if path != "/" and router.redirect_slashes and table.resolve(self.method, other, Request(scope)):
+            whole = scope["path"].rstrip("/") if path.endswith("/") else f"{scope['path']}/"
+            asked = Request({**scope, "path": whole})
+            if path != "/" and router.redirect_slashes and table.resolve(self.method, other, asked):
                 return [f"route     none; redirected to {other} (307)"], "walk"
             frontend = self._frontend(router, path)
             if frontend is not None:
@@ -140,6 +142,7 @@ class Asked:
     def _inner(self, route: BaseRoute, child: dict[str, Any], scope: dict[str, Any]) -> tuple[list[str], str]:
         from velithon.application import Velithon
         from velithon.routing import Router
+        from velithon_adapters.scope import put_below
 
         where = getattr(route, "path", getattr(route, "host", "")) or "/"
         self.mounts.append(where)
@@ -151,6 +154,9 @@ class Asked:
             return head + lines, way
         if isinstance(inner, Velithon):
             self.inner.append(inner)
+            if inner.root_path:
+                # As its ASGI face does.
+                put_below(scope, inner.root_path)
             lines, way = self.found(inner.router, scope)
             return head + lines, way
         return [*head, "          What it does with the request is its own; it is called over ASGI."], "mounted"
@@ -187,8 +193,10 @@ class _Path:
     _route_path: str
 
 
-def _shortcut(route: Any, way: str) -> str:
+def _shortcut(route: Any, way: str, application: Velithon) -> str:
     """Return what the direct way leaves out."""
+    if way == "miss" and application._missing is None:
+        return "no route is tried; HTTPException(404) is raised, which somebody has a handler for"
     if way == "miss":
         return "the answer was made before; no exception is, and no handler is called"
     if route is None:

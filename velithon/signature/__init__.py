@@ -9,12 +9,11 @@ whoever imports a name of the package does not wait for either.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
     from velithon.signature.annotations import signature_of
     from velithon.signature.dependencies import AppScope
     from velithon.signature.fields import Field
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
     from velithon.signature.outcome import read_outcome
     from velithon.signature.read import read_endpoint
-
-    Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -42,6 +39,8 @@ __all__ = [
     "source",
 ]
 
+Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
+
 _MODULES = {
     "DEFAULT_LIMITS": "limits",
     "AppScope": "dependencies",
@@ -56,11 +55,17 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    return value
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if not TYPE_CHECKING:  # to a type checker it would be every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        return value
 
 
 def compile_http(
