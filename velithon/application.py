@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from velithon.frontend import FrontendFiles
     from velithon.options import RouteOptions, SharedOptions, WebSocketOptions
     from velithon.requests import Request
+    from velithon.responses import Response
     from velithon.routes import F, Handlers
 
 __all__ = ["Velithon"]
@@ -236,11 +237,11 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
             entry = self._entry = rsgi_entry(self)
         return entry
 
-    def _composed(self) -> tuple[Errors, Responder | None]:
-        """Return the exception handlers and, where there are layers, the outermost responder."""
+    def _composed(self) -> tuple[Errors, Responder | None, Response | None]:
+        """Return the exception handlers; where there are layers, the outermost responder; and the kept 404, if any."""
         if self._stack is None:
             self._build()
-        return self._errors, self._outermost
+        return self._errors, self._outermost, self._missing
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start up, when a Granian worker starts.

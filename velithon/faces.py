@@ -133,8 +133,7 @@ def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpos
             await app._websocket(scope, protocol)
             return
         if errors is None:
-            errors, outermost = app._composed()
-            missing = app._missing
+            errors, outermost, missing = app._composed()
         request: RSGIRequest | None = None
         answer: Answer | None = None
         response: Any = None

@@ -88,7 +88,6 @@ class Response(starlette.Response):
     overridden = False
     _pairs: Pairs | None = None
     _raw: list[tuple[bytes, bytes]] | None = None
-    _headers: ResponseHeaders | None = None  # type: ignore[assignment]
 
     def __init_subclass__(cls) -> None:
         keep_overrides(cls)
@@ -194,10 +193,8 @@ class Response(starlette.Response):
     @property
     def headers(self) -> MutableHeaders:
         """The headers, to be read and changed."""
-        headers = self._headers
-        if headers is None:
-            headers = self._headers = ResponseHeaders(self)
-        return headers
+        # Made anew each time: kept here, the two would hold each other until the garbage collector came.
+        return ResponseHeaders(self)
 
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
