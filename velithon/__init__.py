@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon.application import Velithon
 from velithon.background import BackgroundTask, BackgroundTasks
 from velithon.datastructures import UploadFile
 from velithon.endpoint import HTTPEndpoint
 from velithon.exceptions import HTTPException, WebSocketException
+from velithon.later import later
 from velithon.responses import Response
 from velithon.routing import APIRouter, Router
 from velithon.websocket import WebSocket, WebSocketDisconnect, WebSocketEndpoint
@@ -55,33 +55,15 @@ __all__ = [
     "status",
 ]
 
-# Kept out of the import of whoever does not use them.
-_MODULES = {
-    "Body": "param_functions",
-    "Cookie": "param_functions",
-    "Depends": "param_functions",
-    "File": "param_functions",
-    "Form": "param_functions",
-    "Header": "param_functions",
-    "Middleware": "middleware",
-    "Path": "param_functions",
-    "Query": "param_functions",
-    "Security": "param_functions",
-}
-_SUBMODULES = frozenset({"contexts", "di", "heartbeat", "param_functions", "params", "status"})
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
-
-if not TYPE_CHECKING:  # to a type checker it would be every name
-
-    def __getattr__(name: str) -> Any:
-        if name in _SUBMODULES:
-            # `from velithon import status` would ask this function again.
-            return import_module(f"velithon.{name}")
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f"velithon.{_MODULES[name]}"), name)
-        return value
+if not TYPE_CHECKING:
+    # Kept out of the import of whoever does not use them.
+    _FUNCTIONS = ("Body", "Cookie", "Depends", "File", "Form", "Header", "Path", "Query", "Security")
+    _SUBMODULES = ("contexts", "di", "heartbeat", "param_functions", "params", "status")
+    __getattr__, __dir__ = later(
+        __name__,
+        {
+            "Middleware": "velithon.middleware",
+            **dict.fromkeys(_FUNCTIONS, "velithon.param_functions"),
+            **{name: f"velithon.{name}" for name in _SUBMODULES},
+        },
+    )

@@ -150,9 +150,8 @@ class Route(starlette.Route):
         model = signature.read_endpoint(
             call, path=self.path, kind="http", dependencies=self.dependencies, name=self.name
         )
-        signature.read_outcome(
-            model, self.response_options
-        )  # a wrong response model is told here, not by the first request
+        # A wrong response model is told here, not by the first request.
+        signature.read_outcome(model, self.response_options)
         return model
 
     @property

@@ -13,6 +13,7 @@ from velithon.datastructures import Default
 from velithon.endpoint import of_connection
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces import asgi_face
+from velithon.later import later
 from velithon.options import (
     RouteOptions,
     Shared,
@@ -467,16 +468,6 @@ def starlette_application() -> type[Any]:
     return Starlette
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
-
-if not TYPE_CHECKING:  # to a type checker it would be every name
-
-    def __getattr__(name: str) -> Any:
-        # Kept out of the import of an application that does not use them.
-        if name in ("RouteContext", "iter_route_contexts"):
-            from velithon import contexts
-
-            return getattr(contexts, name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    # Kept out of the import of an application that does not use them.
+    __getattr__, __dir__ = later(__name__, dict.fromkeys(("RouteContext", "iter_route_contexts"), "velithon.contexts"))

@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket as StarletteWebSocket
 from starlette.websockets import WebSocketClose, WebSocketDisconnect, WebSocketState
 
 from velithon import signature
+from velithon.later import later
 from velithon_adapters import ASGIWebsocket, ClientDisconnected, rsgi
 
 if TYPE_CHECKING:
@@ -290,16 +291,6 @@ def _takes_close_code(method: Any, path_parameters: Any) -> bool:
     )
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
-
-if not TYPE_CHECKING:  # to a type checker it would be every name
-
-    def __getattr__(name: str) -> Any:
-        # Kept out of the import of an application that does not use it.
-        if name == "Heartbeat":
-            from velithon.heartbeat import Heartbeat
-
-            return Heartbeat
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:
+    # Kept out of the import of an application that does not use it.
+    __getattr__, __dir__ = later(__name__, {"Heartbeat": "velithon.heartbeat"})

@@ -28,6 +28,7 @@ from benchmarks.core.cases import Case
 from benchmarks.core.measure import Thunk
 from benchmarks.core.memory import ASGIExchange, Protocol, Scope
 from velithon.requests import RSGIRequest
+from velithon.resolver import MISS
 from velithon.responses import Response
 from velithon.signature.result import compile_result
 
@@ -95,7 +96,7 @@ def stage_thunks(app: Any, case: Case) -> dict[str, Thunk]:
     thunks: dict[str, Thunk] = {"nothing": nothing, "resolve": resolve, "request": request}
     found = table.resolve(method, path)
     layered = app._composed()[1] is not None
-    if not layered and resolve() is table.miss:
+    if not layered and resolve() is MISS:
         del thunks["request"]
     if found is not None and not case.waits:
         route: Any = found.route

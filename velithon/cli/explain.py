@@ -96,6 +96,7 @@ class Asked:
         from starlette._utils import get_route_path
         from starlette.requests import Request
 
+        from velithon.resolver import MISS
         from velithon.routes import Route
 
         path = get_route_path(scope)
@@ -111,8 +112,7 @@ class Asked:
             if frontend is not None:
                 scope["answers"] = frontend
                 return [f"route     none; {_route(frontend)} serves files for what no route has"], "walk"
-            certain = table.miss is not None and table.direct(self.method, path) is table.miss
-            return ["route     none: 404"], "miss" if certain else "walk"
+            return ["route     none: 404"], "miss" if table.direct(self.method, path) is MISS else "walk"
         if not found.allowed:
             allowed = router._allowed(_Path(path), found)  # type: ignore[arg-type]
             return [f"route     none: 405, allowed are {', '.join(sorted(allowed))}"], "walk"

@@ -10,8 +10,9 @@ whoever imports a name of the package does not wait for either.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from velithon.later import later
 
 if TYPE_CHECKING:
     from velithon.signature.annotations import signature_of
@@ -41,31 +42,22 @@ __all__ = [
 
 Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
 
-_MODULES = {
-    "DEFAULT_LIMITS": "limits",
-    "AppScope": "dependencies",
-    "DependencyModel": "model",
-    "EndpointModel": "model",
-    "Field": "fields",
-    "ResponseOptions": "model",
-    "checked_limits": "limits",
-    "read_endpoint": "read",
-    "read_outcome": "outcome",
-    "signature_of": "annotations",
-}
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
-
-if not TYPE_CHECKING:  # to a type checker it would be every name
-
-    def __getattr__(name: str) -> Any:
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-        return value
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = later(
+        __name__,
+        {
+            "DEFAULT_LIMITS": "velithon.signature.limits",
+            "AppScope": "velithon.signature.dependencies",
+            "DependencyModel": "velithon.signature.model",
+            "EndpointModel": "velithon.signature.model",
+            "Field": "velithon.signature.fields",
+            "ResponseOptions": "velithon.signature.model",
+            "checked_limits": "velithon.signature.limits",
+            "read_endpoint": "velithon.signature.read",
+            "read_outcome": "velithon.signature.outcome",
+            "signature_of": "velithon.signature.annotations",
+        },
+    )
 
 
 def compile_http(

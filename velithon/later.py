@@ -1,0 +1,38 @@
+"""Names of a module that come from modules which are imported when somebody asks for the name, and not before."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["later"]
+
+
+def later(name: str, sources: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return a module's `__getattr__` and `__dir__` (PEP 562).
+
+    Hide the first from type checkers, to which it would be every name.
+
+    Args:
+        name: The module's.
+        sources: The module that each name comes from; a name that is its own source's is that module itself.
+    """
+
+    def get(attribute: str) -> Any:
+        source = sources.get(attribute)
+        if source is None:
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        module = import_module(source)
+        # `from package import module` would ask this function again.
+        value = module if source == f"{name}.{attribute}" else getattr(module, attribute)
+        vars(sys.modules[name])[attribute] = value
+        return value
+
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[name]), *sources})
+
+    return get, names
