@@ -22,8 +22,8 @@ def modules_after(source: str) -> set[str]:
             "from velithon import Velithon\nVelithon().get('/{x}')(lambda x: x)",
             """
             velithon.di velithon.heartbeat velithon.contexts velithon.logging velithon.sse velithon.templating
-            velithon.openapi.schema velithon.signature.compile velithon.cli velithon.testclient velithon.frontend
-            jinja2 httpx httpx2 typer granian uvicorn
+            velithon.openapi.schema velithon.signature.compile velithon.cli velithon.testclient
+            velithon.routing.frontend jinja2 httpx httpx2 typer granian uvicorn
             """,
         ),
     ],

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from tests.adapters.memory import turn
 from tests.servers import SERVERS, ServerName, serve
-from velithon.lookahead import LookAhead
+from velithon.websocket.readahead import LookAhead
 
 
 class Server:

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Host, Match, Mount, Route
 
 from tests.effort import examples
-from velithon.resolver import MISS, Table
-from velithon.routes import Route as OurRoute
+from velithon.routing.routes import Route as OurRoute
+from velithon.routing.table import MISS, Table
 
 
 async def endpoint(request: Request) -> Response:

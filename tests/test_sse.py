@@ -17,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 from tests.conftest import ClientFactory
 from velithon import Velithon
 from velithon.responses import EventSourceResponse as FromResponses
-from velithon.sse import KEEPALIVE_COMMENT, EventSourceResponse, ServerSentEvent, format_sse_event, with_pings
+from velithon.responses.sse import with_pings
+from velithon.sse import KEEPALIVE_COMMENT, EventSourceResponse, ServerSentEvent, format_sse_event
 
 lines = st.none() | st.text(alphabet="a:\r\n ü\x85")
 

@@ -10,9 +10,9 @@ from tests.conftest import ClientFactory
 from velithon import Depends, HTTPException, Query, Router, Velithon, WebSocket, WebSocketDisconnect, WebSocketException
 from velithon.di import Provide, ServiceContainer, SingletonProvider, inject
 from velithon.exceptions import RegistrationError
-from velithon.heartbeat import beating
-from velithon.lookahead import is_silent
 from velithon.websocket import Heartbeat, WebSocketEndpoint
+from velithon.websocket.heartbeat import beating
+from velithon.websocket.readahead import is_silent
 
 
 def refused(client: Any, path: str, **options: Any) -> int:

@@ -11,7 +11,8 @@ import pytest
 from tests.adapters.memory import Scope, Websocket, turn
 from velithon import Velithon, WebSocket, WebSocketDisconnect
 from velithon.responses import PlainTextResponse
-from velithon.websocket import RSGIWebSocket, WebSocketState
+from velithon.websocket import WebSocketState
+from velithon.websocket.connection import RSGIWebSocket
 from velithon_adapters import ASGIAdapter
 from velithon_adapters.rsgi import ProtocolClosed, ProtocolError
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.websockets import WebSocketDisconnect
+
+from velithon._runtime.lazy import lazy_attributes
 from velithon.application import Velithon
 from velithon.background import BackgroundTask, BackgroundTasks
 from velithon.datastructures import UploadFile
 from velithon.endpoint import HTTPEndpoint
 from velithon.exceptions import HTTPException, WebSocketException
-from velithon.later import later
-from velithon.responses import Response
-from velithon.routing import APIRouter, Router
-from velithon.websocket import WebSocket, WebSocketDisconnect, WebSocketEndpoint
+from velithon.responses.base import Response
+from velithon.routing.router import APIRouter, Router
+from velithon.websocket.connection import WebSocket
+from velithon.websocket.endpoint import WebSocketEndpoint
 
 if TYPE_CHECKING:
     from starlette import status
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from velithon.middleware import Middleware
     from velithon.param_functions import Body, Cookie, Depends, File, Form, Header, Path, Query, Security
 else:
-    from velithon.requests import Request
+    from velithon.requests.request import Request
 
 __version__ = "0.1.0"
 
@@ -59,7 +62,7 @@ if not TYPE_CHECKING:
     # Kept out of the import of whoever does not use them.
     _FUNCTIONS = ("Body", "Cookie", "Depends", "File", "Form", "Header", "Path", "Query", "Security")
     _SUBMODULES = ("contexts", "di", "heartbeat", "param_functions", "params", "status")
-    __getattr__, __dir__ = later(
+    __getattr__, __dir__ = lazy_attributes(
         __name__,
         {
             "Middleware": "velithon.middleware",

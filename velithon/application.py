@@ -13,7 +13,6 @@ from starlette.middleware import Middleware
 
 from velithon import signature
 from velithon.background import InFlight
-from velithon.capture import begun
 from velithon.concurrency import ThreadPool, current_thread_pool, use_thread_pool
 from velithon.datastructures import Default
 from velithon.exception_handlers import (
@@ -24,15 +23,17 @@ from velithon.exception_handlers import (
     websocket_request_validation_exception_handler,
 )
 from velithon.exceptions import HTTPException, RequestValidationError, WebSocketRequestValidationError
-from velithon.faces import asgi_face, layered, rsgi_entry
-from velithon.handover import run_outermost
+from velithon.faces.capture import build_call_next
+from velithon.faces.entry import rsgi_entry
+from velithon.faces.serve import asgi_face, layered
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import Errors
 from velithon.middleware.stack import build_stack
-from velithon.options import AppOptions, check_options
-from velithon.responses import JSONResponse
-from velithon.routing import Router
-from velithon.verbs import Verbs
+from velithon.responses.json import JSONResponse
+from velithon.routing.options import AppOptions, check_options
+from velithon.routing.router import Router
+from velithon.routing.verbs import Verbs
+from velithon.websocket.trampoline import run_trampoline
 from velithon_adapters import RSGIAdapter
 from velithon_adapters.scope import put_below
 
@@ -43,12 +44,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
     from velithon.di import ServiceContainer
-    from velithon.faces import Responder, RSGIApp
-    from velithon.frontend import FrontendFiles
-    from velithon.options import RouteOptions, SharedOptions, WebSocketOptions
-    from velithon.requests import Request
-    from velithon.responses import Response
-    from velithon.routes import F, Handlers
+    from velithon.faces.serve import Responder, RSGIApp
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
+    from velithon.routing.frontend import FrontendFiles
+    from velithon.routing.handlers import F, Handlers
+    from velithon.routing.options import RouteOptions, SharedOptions, WebSocketOptions
 
 __all__ = ["Velithon"]
 
@@ -225,7 +226,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         if app is None:
             app = self._build()
         if scope["type"] == "websocket":
-            await run_outermost(scope, app(scope, receive, send))  # type: ignore[arg-type] # `_build` made it
+            await run_trampoline(scope, app(scope, receive, send))  # type: ignore[arg-type] # `_build` made it
             return
         await app(scope, receive, send)
 
@@ -282,7 +283,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
                 return await errors.respond(request, exc)
 
-        call_next = begun(router.respond if pool is None else routed, errors)
+        call_next = build_call_next(router.respond if pool is None else routed, errors)
         stack = build_stack(respond, errors.wrap(router), self.user_middleware, self, call_next)
         outermost = stack.respond if stack.direct else layered(stack.asgi, stack.rsgi_form(self))
         http = asgi_face(outermost, otherwise=stack.asgi, errors=errors)
@@ -291,9 +292,9 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
             if scope["type"] == "lifespan":
                 # Starlette's test client is the one that does not name the version of ASGI.
                 if self.tune_gc and "asgi" in scope:
-                    from velithon.collector import settled
+                    from velithon._runtime.gc import tune_after_startup
 
-                    send = settled(send)
+                    send = tune_after_startup(send)
                 await router.lifespan(scope, receive, send)
                 return
             if pool is not None:

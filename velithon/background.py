@@ -20,7 +20,15 @@ from starlette.background import BackgroundTasks as StarletteBackgroundTasks
 
 from velithon.concurrency import run_in_threadpool
 
-__all__ = ["BackgroundTask", "BackgroundTasks", "InFlight", "claim", "injected_tasks", "run_background", "task_name"]
+__all__ = [
+    "BackgroundTask",
+    "BackgroundTasks",
+    "InFlight",
+    "assign_owner",
+    "injected_tasks",
+    "run_background",
+    "task_name",
+]
 
 P = ParamSpec("P")
 
@@ -132,7 +140,7 @@ class BackgroundTasks(StarletteBackgroundTasks):
             )
         super().__init__(tasks)
         for task in self.tasks:
-            claim(task)
+            assign_owner(task)
         self.max_concurrent = max_concurrent
         self._taken = 0
         self._unfinished: dict[int, StarletteBackgroundTask] = {}
@@ -243,7 +251,7 @@ class InFlight:
         logged.
         """
         if isinstance(background, StarletteBackgroundTasks) and not background.tasks:
-            claim(background)
+            assign_owner(background)
             return
         task = asyncio.get_running_loop().create_task(run_background(background))
         self._tasks[task] = background
@@ -279,7 +287,7 @@ class InFlight:
 
 async def run_background(background: StarletteBackgroundTask) -> None:
     """Run a response's background work; a failure is logged with the task's name and never raised."""
-    claim(background)
+    assign_owner(background)
     try:
         await background()
     except Exception as error:  # noqa: BLE001 - the response is sent, nobody is left to raise it to
@@ -295,7 +303,7 @@ def injected_tasks() -> BackgroundTasks:
     return BackgroundTasks(max_concurrent=1).attach()
 
 
-def claim(task: StarletteBackgroundTask) -> None:
+def assign_owner(task: StarletteBackgroundTask) -> None:
     """Let a task have an owner: it does not warn when it is dropped without having run.
 
     Every response does this with its background task, which it loses when a middleware answers something else.

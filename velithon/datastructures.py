@@ -27,7 +27,7 @@ from velithon_adapters.scope import RSGIScope as Scope
 from velithon_adapters.scope import asgi_headers, is_token
 
 if TYPE_CHECKING:
-    from velithon.responses import Response
+    from velithon.responses.base import Response
     from velithon_adapters.rsgi import HTTPScope
 
 __all__ = [

@@ -10,7 +10,7 @@ from starlette.endpoints import HTTPEndpoint as StarletteHTTPEndpoint
 from starlette.requests import Request as StarletteRequest
 
 from velithon import signature
-from velithon.requests import Request
+from velithon.requests.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,8 @@ from starlette.websockets import WebSocketState
 
 from velithon.encoders import json_bytes, jsonable_encoder
 from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
-from velithon.responses import JSONResponse, Response
+from velithon.responses.base import Response
+from velithon.responses.json import JSONResponse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

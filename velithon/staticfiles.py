@@ -13,7 +13,7 @@ from starlette.staticfiles import NotModifiedResponse
 from starlette.staticfiles import StaticFiles as StarletteStaticFiles
 
 from velithon.concurrency import run_in_threadpool
-from velithon.responses import FileResponse
+from velithon.responses.file import FileResponse
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -10,7 +10,7 @@ if find_spec("jinja2") is None:
 
 from starlette.templating import Jinja2Templates as StarletteJinja2Templates
 
-from velithon.responses import HTMLResponse
+from velithon.responses.base import HTMLResponse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from starlette.websockets import WebSocketState
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from velithon.websocket import WebSocket, WebSocketDisconnect
+from velithon.websocket.connection import WebSocket
 
 __all__ = ["WebSocket", "WebSocketDisconnect", "WebSocketState"]

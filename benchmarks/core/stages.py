@@ -27,9 +27,9 @@ from typing import Any
 from benchmarks.core.cases import Case
 from benchmarks.core.measure import Thunk
 from benchmarks.core.memory import ASGIExchange, Protocol, Scope
-from velithon.requests import RSGIRequest
-from velithon.resolver import MISS
+from velithon.requests.rsgi import RSGIRequest
 from velithon.responses import Response
+from velithon.routing.table import MISS
 from velithon.signature.result import compile_result
 
 __all__ = ["STAGES", "asgi_thunk", "finish", "rsgi_thunk", "stage_thunks"]
@@ -100,7 +100,7 @@ def stage_thunks(app: Any, case: Case) -> dict[str, Thunk]:
         del thunks["request"]
     if found is not None and not case.waits:
         route: Any = found.route
-        if not layered and (route.bare is not None or route.lean is not None):
+        if not layered and (route.direct_call is not None or route.scope_plan is not None):
             del thunks["request"]
         thunks.update(_plan_thunks(route, found.path_params, scope, protocol, request, layered))
     return thunks
@@ -121,11 +121,11 @@ def _plan_thunks(
         return made
 
     async def bare() -> Any:
-        value = await route.bare[0]()
-        return value if isinstance(value, Response) else route.bare[1](value, scope, None, None)
+        value = await route.direct_call[0]()
+        return value if isinstance(value, Response) else route.direct_call[1](value, scope, None, None)
 
     # As the face chooses, which knows of the short ways from the first request on.
-    short: Callable[..., Any] | None = None if layered else bare if route.bare is not None else route.lean
+    short: Callable[..., Any] | None = None if layered else bare if route.direct_call is not None else route.scope_plan
     is_short = short is not None
 
     def plan() -> Any:

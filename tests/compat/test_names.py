@@ -13,9 +13,9 @@ import fastapi
 import pytest
 
 import velithon
-from velithon import options as velithon_options
 from velithon import params as velithon_params
 from velithon import routing
+from velithon.routing import options as velithon_options
 
 NO_NAMESAKE = {
     "_body_limit": "private",

@@ -14,7 +14,7 @@ from tests.servers import SERVERS, ServerName, serve
 from velithon import Velithon
 from velithon.middleware import Middleware
 from velithon.requests import Request
-from velithon.unread import AHEAD_SIZE, Unread
+from velithon.requests.readahead import AHEAD_SIZE, ReadAhead
 
 
 class Through:
@@ -103,7 +103,7 @@ async def test_no_more_is_held_than_said() -> None:
         asked += 1
         return {"type": "http.request", "body": b"x" * (AHEAD_SIZE // 2), "more_body": True}
 
-    unread = Unread(receive)
+    unread = ReadAhead(receive)
     for _ in range(5):
         assert not await unread.left()
     assert asked == 2
@@ -117,7 +117,7 @@ async def test_no_more_is_held_than_said() -> None:
 @pytest.mark.anyio
 async def test_a_question_is_asked_once_and_never_forgotten() -> None:
     answers: asyncio.Queue[Any] = asyncio.Queue()
-    unread = Unread(answers.get)
+    unread = ReadAhead(answers.get)
     assert not await unread.left()
     reader = asyncio.create_task(unread())
     await asyncio.sleep(0)
@@ -159,7 +159,7 @@ async def test_a_reader_and_a_poll_at_the_same_time() -> None:
 @pytest.mark.anyio
 async def test_two_readers_of_one_message() -> None:
     answers: asyncio.Queue[Any] = asyncio.Queue()
-    unread = Unread(answers.get)
+    unread = ReadAhead(answers.get)
     assert not await unread.left()
     readers = [asyncio.create_task(unread()) for _ in range(2)]
     await asyncio.sleep(0)

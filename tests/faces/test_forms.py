@@ -13,9 +13,10 @@ from tests.conftest import ClientFactory
 from tests.servers import SERVERS, ServerName, serve
 from velithon import Velithon
 from velithon.datastructures import UploadFile
-from velithon.formparsers import CHUNK_SIZE, WHOLE_SIZE, SpooledFile
 from velithon.params import File, Form
-from velithon.requests import Request, RSGIRequest
+from velithon.requests import Request
+from velithon.requests.forms import CHUNK_SIZE, WHOLE_SIZE, SpooledFile
+from velithon.requests.rsgi import RSGIRequest
 from velithon_adapters import RSGIProtocol, RSGIScope
 from velithon_adapters.rsgi import HTTPScope
 

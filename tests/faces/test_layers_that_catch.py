@@ -74,7 +74,7 @@ def application(*layers: Any) -> Velithon:
     @app.get("/late")
     async def late() -> Response:
         async def chunks() -> Any:
-            yield b"begun"
+            yield b"build_call_next"
             raise ValueError
 
         return StreamingResponse(chunks())
@@ -97,4 +97,4 @@ def test_what_was_raised_is_answered(client: ClientFactory, outside: Any, name: 
 def test_a_response_that_began_stands(client: ClientFactory) -> None:
     with client(application(CatchesOverRSGI, Passes), raise_server_exceptions=False) as c:
         response = c.get("/late")
-        assert (response.status_code, response.text) == (200, "begun")
+        assert (response.status_code, response.text) == (200, "build_call_next")

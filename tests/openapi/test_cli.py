@@ -181,8 +181,8 @@ def test_routes_lists_every_route(run: Runner) -> None:
     assert by_path["/ws"][0] == "WS"
     assert by_path["/sub/inner"][:3] == ["GET", "/sub/inner", "inner"]
     assert by_path["/static"][0] == "MOUNT"
-    assert by_path["/"][:4] == ["GET,HEAD", "/", "FrontendFiles", "velithon.frontend.FrontendFiles"]
-    assert by_path["/sub/pages"][3] == "velithon.frontend.FrontendFiles"
+    assert by_path["/"][:4] == ["GET,HEAD", "/", "FrontendFiles", "velithon.routing.frontend.FrontendFiles"]
+    assert by_path["/sub/pages"][3] == "velithon.routing.frontend.FrontendFiles"
     assert by_path["/things"][3] == "shop.Things"
     assert by_path["/openapi.json"][5].startswith(os.path.join("velithon", "openapi", "serve.py:"))
     assert by_path["/plain"][3] == "functools.partial"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from velithon.application import Velithon
     from velithon.di import Provider
-    from velithon.frontend import Frontend
-    from velithon.routing import Router
+    from velithon.routing.frontend import Frontend
+    from velithon.routing.router import Router
     from velithon.signature import DependencyModel, EndpointModel, Field
 
 __all__ = ["explain"]
@@ -96,8 +96,8 @@ class Asked:
         from starlette._utils import get_route_path
         from starlette.requests import Request
 
-        from velithon.resolver import MISS
-        from velithon.routes import Route
+        from velithon.routing.routes import Route
+        from velithon.routing.table import MISS
 
         path = get_route_path(scope)
         table = router.table
@@ -135,13 +135,13 @@ class Asked:
 
     @staticmethod
     def _frontend(router: Router, path: str) -> Frontend | None:
-        from velithon.frontend import most_specific
+        from velithon.routing.frontend import most_specific
 
         return most_specific(router.frontends, path)
 
     def _inner(self, route: BaseRoute, child: dict[str, Any], scope: dict[str, Any]) -> tuple[list[str], str]:
         from velithon.application import Velithon
-        from velithon.routing import Router
+        from velithon.routing.router import Router
         from velithon_adapters.scope import put_below
 
         where = getattr(route, "path", getattr(route, "host", "")) or "/"
@@ -165,7 +165,7 @@ class Asked:
         """Yield the lines for a WebSocket."""
         from starlette.routing import Match
 
-        from velithon.routes import WebSocketRoute
+        from velithon.routing.routes import WebSocketRoute
         from velithon.signature import compile_websocket
         from velithon.signature import explain as source_of
 
@@ -202,9 +202,9 @@ def _shortcut(route: Any, way: str, application: Velithon) -> str:
     if route is None:
         return ""
     route._build()
-    if route.bare is not None:
+    if route.direct_call is not None:
         return "the endpoint takes nothing of the request, so none is made"
-    return "its plan reads the server's scope, so no request is made" if route.lean is not None else ""
+    return "its plan reads the server's scope, so no request is made" if route.scope_plan is not None else ""
 
 
 def _faces(application: Velithon, way: str, shortcut: str) -> Iterator[str]:
@@ -269,7 +269,7 @@ def _route_layers(route: Any, application: Velithon) -> Iterator[str]:
 
 def _plan(route: Any, method: str) -> Iterator[str]:
     """Yield the steps of a route's plan and its source."""
-    from velithon.routes import Route, _value
+    from velithon.routing.routes import Route, _value
     from velithon.signature import compile_http
     from velithon.signature import explain as source_of
 

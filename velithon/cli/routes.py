@@ -58,7 +58,7 @@ def _rows(found: Sequence[BaseRoute], prefix: str) -> Iterator[Row]:
 
 def _row(route: Any, path: str) -> Row:
     from velithon.openapi.routes import flat_dependencies
-    from velithon.routes import Route, WebSocketRoute
+    from velithon.routing.routes import Route, WebSocketRoute
 
     endpoint = getattr(route, "endpoint", None) or getattr(route, "app", None)
     models: list[Any] = []

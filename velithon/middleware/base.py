@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.base import BaseHTTPMiddleware as StarletteBaseHTTPMiddleware
 
-from velithon.capture import begun, capture
-from velithon.faces import asgi_face
-from velithon.requests import Request
-from velithon.responses import Response
+from velithon.faces.capture import build_call_next, capture
+from velithon.faces.serve import asgi_face
+from velithon.requests.request import Request
+from velithon.responses.base import Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -61,7 +61,7 @@ class BaseHTTPMiddleware(Base):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run as an ASGI layer, under an application that is not Velithon's."""
         if scope["type"] == "http":
-            dispatch, call_next = self.dispatch_func, begun(capture(self.app))
+            dispatch, call_next = self.dispatch_func, build_call_next(capture(self.app))
 
             def respond(request: Request) -> Any:
                 return dispatch(request, call_next)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.requests import LimitedReceive, RSGIRequest
-from velithon.responses import PlainTextResponse
+from velithon.requests.request import LimitedReceive
+from velithon.requests.rsgi import RSGIRequest
+from velithon.responses.base import PlainTextResponse
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

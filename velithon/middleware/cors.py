@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from velithon.requests import Request
-    from velithon.responses import Response
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["ALL_METHODS", "SAFELISTED_HEADERS", "CORSMiddleware"]
 

@@ -13,17 +13,17 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.websockets import WebSocket
 
 from velithon.concurrency import run_in_threadpool
-from velithon.faces import adopt
-from velithon.overrides import send_overridden
-from velithon.requests import RSGIRequest
+from velithon.faces.serve import adopt
+from velithon.requests.rsgi import RSGIRequest
+from velithon.responses.custom import send_overridden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from velithon.requests import Request
-    from velithon.responses import Response
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["ERROR_HOOKS", "Errors", "ServerErrorMiddleware", "on_server_error"]
 

@@ -10,14 +10,17 @@ from starlette.middleware.gzip import GZipMiddleware as StarletteGZipMiddleware
 
 from velithon.concurrency import run_in_threadpool
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.responses import AppResponse, FileResponse, Response, StreamingResponse
+from velithon.responses.app import AppResponse
+from velithon.responses.base import Response
+from velithon.responses.file import FileResponse
+from velithon.responses.stream import StreamingResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from velithon.requests import Request
+    from velithon.requests.request import Request
 
 __all__ = ["DEFAULT_EXCLUDED_CONTENT_TYPES", "GZipMiddleware"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware as StarletteHTTPSRedirectMiddleware
 
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.responses import PlainTextResponse, RedirectResponse
+from velithon.responses.base import PlainTextResponse, RedirectResponse
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

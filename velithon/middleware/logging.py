@@ -11,14 +11,14 @@ from urllib.parse import quote
 from velithon.logging import escape_controls
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.request_id import get_request_id
-from velithon.responses import StreamingResponse
+from velithon.responses.stream import StreamingResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from velithon.requests import Request
+    from velithon.requests.request import Request
 
 __all__ = ["LoggingMiddleware"]
 

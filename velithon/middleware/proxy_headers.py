@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware as UvicornProxyHeadersMiddleware
 
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.requests import RSGIRequest
+from velithon.requests.rsgi import RSGIRequest
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

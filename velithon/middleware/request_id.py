@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from velithon.requests import Request
-    from velithon.responses import Response
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["RequestIDMiddleware", "get_request_id"]
 

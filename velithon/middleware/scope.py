@@ -9,7 +9,7 @@ from velithon_adapters.scope import RSGIScope
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from velithon.requests import RSGIRequest
+    from velithon.requests.rsgi import RSGIRequest
     from velithon_adapters.rsgi import Headers
 
 __all__ = ["ServerScope"]

@@ -10,8 +10,8 @@ from velithon.middleware.errors import on_server_error
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from velithon.requests import Request
-    from velithon.responses import Response
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["SecurityHeadersMiddleware"]
 

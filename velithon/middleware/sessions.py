@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Secret
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from velithon.responses import Response
+    from velithon.responses.base import Response
 
 __all__ = ["Session", "SessionMiddleware"]
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from velithon.capture import begun, capture
 from velithon.exceptions import RegistrationError
-from velithon.faces import asgi_face, bridged, layered, request_of, rsgi_face
+from velithon.faces.capture import build_call_next, capture
+from velithon.faces.serve import asgi_face, bridged, layered, request_of, rsgi_face
 from velithon.middleware.base import dispatch_of
-from velithon.overrides import show_files
+from velithon.responses.custom import show_files
 from velithon_adapters import ASGIAdapter, ASGIWebsocket, RSGIProtocol, RSGIScope, asgi_scope, unwrap
 from velithon_adapters.websocket import RSGIWebsocketProtocol
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from velithon.application import Velithon
-    from velithon.faces import Responder, RSGIApp
-    from velithon.requests import Request
+    from velithon.faces.serve import Responder, RSGIApp
+    from velithon.requests.request import Request
 
 __all__ = ["Stack", "build_stack", "route_stack", "websocket_stack"]
 
@@ -144,7 +144,7 @@ def build_stack(
 def _extend(stack: Stack, layer: Any, app: Velithon) -> Stack:
     dispatch = dispatch_of(layer)
     if dispatch is not None:
-        call_next = stack.call_next or begun(stack.respond)
+        call_next = stack.call_next or build_call_next(stack.respond)
 
         def respond(request: Request) -> Awaitable[Any]:
             return dispatch(request, call_next)

@@ -9,7 +9,7 @@ from starlette.middleware.trustedhost import ENFORCE_DOMAIN_WILDCARD
 from starlette.middleware.trustedhost import TrustedHostMiddleware as StarletteTrustedHostMiddleware
 
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.responses import PlainTextResponse, RedirectResponse
+from velithon.responses.base import PlainTextResponse, RedirectResponse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from velithon.encoders import jsonable_encoder
 from velithon.openapi.assets import csp_hash, source
-from velithon.responses import HTMLResponse
+from velithon.responses.base import HTMLResponse
 
 __all__ = [
     "get_redoc_html",

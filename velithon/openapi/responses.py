@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.exceptions import RegistrationError
 from velithon.openapi.parameters import survey
-from velithon.responses import JSONResponse
+from velithon.responses.json import JSONResponse
 
 if TYPE_CHECKING:
     from velithon.openapi.definitions import Definitions

@@ -12,14 +12,14 @@ from pydantic.fields import FieldInfo
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from velithon.contexts import RouteContext, iter_route_contexts
 from velithon.datastructures import DefaultPlaceholder
+from velithon.routing.contexts import RouteContext, iter_route_contexts
 from velithon.signature.body import combined_field
 from velithon.signature.fields import Field
 from velithon.signature.outcome import read_outcome
 
 if TYPE_CHECKING:
-    from velithon.routes import Route
+    from velithon.routing.routes import Route
     from velithon.signature.model import EndpointModel
 
 _METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")
@@ -87,7 +87,7 @@ class DocumentedRoute:
 
 def documented_routes(routes: Iterable[BaseRoute | RouteContext]) -> list[DocumentedRoute]:
     """Return the operations of routes; mounted applications, WebSockets and foreign routes have none."""
-    from velithon.routes import Route
+    from velithon.routing.routes import Route
 
     found: list[DocumentedRoute] = []
     for route in (context.route for context in iter_route_contexts(routes)):

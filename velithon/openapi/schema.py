@@ -19,7 +19,7 @@ from velithon.openapi.responses import add_responses
 from velithon.openapi.routes import DocumentedRoute, documented_routes
 
 if TYPE_CHECKING:
-    from velithon.contexts import RouteContext
+    from velithon.routing.contexts import RouteContext
     from velithon.signature.fields import Field
 
 __all__ = ["documented_routes", "get_openapi"]

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from velithon.requests import Request
-from velithon.responses import JSONResponse, Response
-from velithon.routes import Route
+from velithon.requests.request import Request
+from velithon.responses.base import Response
+from velithon.responses.json import JSONResponse
+from velithon.routing.routes import Route
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute

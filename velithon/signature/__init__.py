@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from velithon.later import later
+from velithon._runtime.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from velithon.signature.annotations import signature_of
@@ -43,7 +43,7 @@ __all__ = [
 Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = later(
+    __getattr__, __dir__ = lazy_attributes(
         __name__,
         {
             "DEFAULT_LIMITS": "velithon.signature.limits",

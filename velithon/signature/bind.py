@@ -25,7 +25,7 @@ from velithon.exceptions import (
     VelithonError,
     WebSocketRequestValidationError,
 )
-from velithon.requests import RSGIRequest
+from velithon.requests.rsgi import RSGIRequest
 from velithon.signature.fields import Errors, Field, Location, Undefined, located
 from velithon.signature.model import EndpointModel
 from velithon_adapters import rsgi
@@ -70,8 +70,8 @@ def whole_body(request: Any) -> Awaitable[bytes]:
     return request.body()  # type: ignore[no-any-return]
 
 
-def told(request: Any, error: Exception) -> Exception:
-    """Return what a request's own methods raise where the server's call raised `error`, and note what it means."""
+def as_client_disconnect(request: Any, error: Exception) -> Exception:
+    """Translate RSGI's `ProtocolClosed` into `ClientDisconnect`, and mark the request as disconnected."""
     if not isinstance(error, rsgi.ProtocolClosed):
         return error
     request._is_disconnected = True

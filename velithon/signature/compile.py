@@ -90,9 +90,9 @@ class HTTPPlan(PlanWriter):
         # What a face may call instead, without a request; of this very function, as wrappers copy attributes.
         plan.__velithon_plan__ = plan  # type: ignore[attr-defined]
         if self.takes_nothing:
-            plan.__velithon_bare__ = (called(self.model), finish)  # type: ignore[attr-defined]
+            plan.__velithon_direct_call__ = (called(self.model), finish)  # type: ignore[attr-defined]
         elif self.takes_little:
-            plan.__velithon_lean__ = LeanPlan(self, finish).build()  # type: ignore[attr-defined]
+            plan.__velithon_scope_plan__ = ScopePlan(self, finish).build()  # type: ignore[attr-defined]
         return plan
 
     @property
@@ -189,7 +189,7 @@ class HTTPPlan(PlanWriter):
             with out.block("try:"):
                 out.line(f"body = request._body = await {self.use(bind.whole_body)}(request)")
             with out.block("except Exception as error:"):
-                out.line(f"error = {self.use(bind.told)}(request, error)")
+                out.line(f"error = {self.use(bind.as_client_disconnect)}(request, error)")
                 out.line(f"raise {self.use(bind.unreadable)}(error) from error")
 
     def write_body(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
@@ -240,7 +240,7 @@ class HTTPPlan(PlanWriter):
         return name
 
 
-class LeanPlan(HTTPPlan):
+class ScopePlan(HTTPPlan):
     """Writes the plan of an HTTP endpoint over an RSGI scope and the values in the path: `plan(scope, path)`.
 
     A request object takes longer to make than what such an endpoint reads of it.

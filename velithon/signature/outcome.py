@@ -25,7 +25,8 @@ from starlette.responses import Response as StarletteResponse
 from velithon.datastructures import DefaultPlaceholder
 from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.exceptions import RegistrationError, ResponseValidationError
-from velithon.responses import JSONResponse, Response
+from velithon.responses.base import Response
+from velithon.responses.json import JSONResponse
 from velithon.signature.annotations import is_subclass, unwrapped
 from velithon.signature.bind import context
 from velithon.signature.fields import Field, located
@@ -125,10 +126,10 @@ def _evaluate(model: EndpointModel, text: str, complete: bool) -> Any:
 
 
 def _is_from_events(kind: Any, name: str) -> bool:
-    """Tell a class of `velithon.sse` without importing it: whoever has the class has paid for that."""
+    """Tell a class of `velithon.responses.sse` without importing it: whoever has the class has paid for that."""
     if not isinstance(kind, type):
         return False
-    return ("velithon.sse", name) in {(base.__module__, base.__name__) for base in kind.__mro__}
+    return ("velithon.responses.sse", name) in {(base.__module__, base.__name__) for base in kind.__mro__}
 
 
 def _field(model: EndpointModel, annotation: Any, what: str) -> Field:

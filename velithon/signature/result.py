@@ -16,7 +16,9 @@ from starlette.responses import Response as StarletteResponse
 
 from velithon.encoders import has_non_finite, json_bytes, jsonable_encoder
 from velithon.exception_handlers import is_body_allowed_for_status_code
-from velithon.responses import JSON_PAIRS, JSONResponse, Response
+from velithon.responses.base import Response
+from velithon.responses.headers import JSON_PAIRS
+from velithon.responses.json import JSONResponse
 from velithon.signature.outcome import (
     Outcome,
     dump_options,

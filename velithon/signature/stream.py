@@ -56,7 +56,7 @@ def compile_stream(
 
 def _dumper(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Dumper:
     """Return `dumper(request)`, which returns what makes JSON of one item."""
-    from velithon.sse import dump_item
+    from velithon.responses.sse import dump_item
 
     if outcome.stream_field is None:
         return lambda request: dump_item
@@ -77,7 +77,7 @@ def _dumper(model: EndpointModel, options: ResponseOptions, outcome: Outcome) ->
 
 
 def _events(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Build:
-    from velithon.sse import encode_event
+    from velithon.responses.sse import encode_event
 
     dumper = _dumper(model, options, outcome)
 

@@ -5,7 +5,7 @@ try:
 except RuntimeError as exc:
     raise ImportError("velithon.testclient needs httpx2: pip install 'velithon[test]'") from exc
 
-from velithon.collector import leave_alone
+from velithon._runtime.gc import disable_tuning
 from velithon.testclient.client import AsyncTestClient, ProtocolName, TestClient
 from velithon.testclient.memory import RSGIMisuseError
 
@@ -18,4 +18,4 @@ __all__ = [
     "WebSocketTestSession",
 ]
 
-leave_alone()
+disable_tuning()

@@ -22,7 +22,7 @@ from granian.server.mp import MPServer
 
 from velithon_adapters.lifespan import LifespanError
 from velithon_adapters.servers.config import STARTUP_FAILURE, ServerConfig, ServerError
-from velithon_adapters.servers.interface import fit
+from velithon_adapters.servers.interface import adapt
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
 
 __all__ = ["Loader", "asgi_worker", "rsgi_worker"]
@@ -40,7 +40,7 @@ class Loader:
 
     def __call__(self) -> Any:
         stop_with_parent()
-        app = fit(self.config.load(), self.interface, root_path=self.config.root_path)
+        app = adapt(self.config.load(), self.interface, root_path=self.config.root_path)
         hosted = (_HostedRSGI if self.interface == "rsgi" else _HostedASGI)(app, self.config)
         _Hosted.current = hosted
         return hosted

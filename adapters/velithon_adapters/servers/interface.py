@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from velithon_adapters.servers.config import ServerError
 
-__all__ = ["fit", "spoken_by"]
+__all__ = ["adapt", "spoken_by"]
 
 ASGIApp = Callable[[MutableMapping[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
 
@@ -45,7 +45,7 @@ def _is_coroutine_function(app: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None))  # noqa: B004
 
 
-def fit(app: Any, interface: Literal["rsgi", "asgi"], *, root_path: str = "") -> Any:
+def adapt(app: Any, interface: Literal["rsgi", "asgi"], *, root_path: str = "") -> Any:
     """Return `app` in a form that a server can call with `interface`: itself where it speaks it, else in an adapter.
 
     Args:

@@ -27,7 +27,7 @@ from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 
 from velithon_adapters.servers.address import bind
 from velithon_adapters.servers.config import STARTUP_FAILURE, OptionError, ServerConfig, ServerError, reject_unsupported
-from velithon_adapters.servers.interface import fit
+from velithon_adapters.servers.interface import adapt
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
 
 __all__ = ["check", "protocol", "serve"]
@@ -149,7 +149,7 @@ class _Loader:
     def __call__(self) -> Any:
         stop_with_parent()
         try:
-            app = fit(self.config.load(), "asgi")
+            app = adapt(self.config.load(), "asgi")
         except ServerError as exc:
             logger.error("%s", exc)
         except Exception:  # noqa: BLE001 - whatever it is, it is logged and ends the process

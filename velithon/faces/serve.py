@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from starlette import responses as starlette
 
-from velithon.exceptions import HTTPException, VelithonError
+from velithon.exceptions import VelithonError
 from velithon.middleware.scope import ServerScope
-from velithon.overrides import Overridden, watched
-from velithon.requests import Request, RSGIRequest
-from velithon.resolver import MISS
-from velithon.responses import AppResponse, Response
+from velithon.requests.request import Request
+from velithon.requests.rsgi import RSGIRequest
+from velithon.responses.app import AppResponse
+from velithon.responses.base import Response
+from velithon.responses.custom import Overridden, watched
 from velithon_adapters.scope import RSGIScope
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from velithon.application import Velithon
     from velithon.middleware.errors import Errors, InnerErrors
-    from velithon.resolver import Answer
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
     Responder = Callable[[Request], Awaitable[Any]]
@@ -66,7 +66,7 @@ def asgi_face(
                 await response(scope, receive, sent)
                 await run_background(background, scope)
         except BaseException as exc:  # noqa: BLE001 - answered or raised again there
-            await _failed(request, response, exc, errors)
+            await answer_failure(request, response, exc, errors)
         else:
             await _close(request)
 
@@ -101,93 +101,16 @@ def rsgi_face(
                     pending.request = request
                 await pending
             if response.background is not None or request._opened:
-                await _after(app, request, response)
+                await finish_rsgi(app, request, response)
         except BaseException as exc:  # noqa: BLE001 - answered or raised again there
-            await _failed(request, response, exc, errors)
+            await answer_failure(request, response, exc, errors)
 
     return serve
 
 
-def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpose, see below
-    """Return what a server calls: it composes the layers at the first request, and without any it answers by itself.
-
-    It says again, in one function, what `rsgi_face`, the exception layer and the router say in three: each call less
-    saves about 0.1 µs of a request that costs ten. An endpoint that takes nothing of the request is called
-    without one, and one that takes no more than values of its path and query gets the scope.
-    """
-    errors: Errors | None = None
-    outermost: Responder | None = None
-    missing: Response | None = None
-    router = app.router
-
-    def late(scope: Any, protocol: Any, answer: Any) -> RSGIRequest:
-        """Make the request that an endpoint did not need, for those who answer what became of it."""
-        request = RSGIRequest(scope, protocol, app)
-        if answer is not None and answer is not MISS:
-            request._route, request._params = answer
-        return request
-
-    async def serve(scope: Any, protocol: Any) -> None:  # noqa: C901 - see above
-        nonlocal errors, outermost, missing
-        if scope.proto == "ws":
-            await app._websocket(scope, protocol)
-            return
-        if errors is None:
-            errors, outermost, missing = app._composed()
-        request: RSGIRequest | None = None
-        answer: Answer | None = None
-        response: Any = None
-        try:
-            if outermost is not None:
-                request = RSGIRequest(scope, protocol, app)
-                response = await outermost(request)
-            else:
-                try:
-                    table = router._table or router.table
-                    exact = table.exact.get(scope.path)
-                    if exact is None:
-                        answer = table.by_tree(scope.method, scope.path)
-                    else:
-                        answer = exact.answers.get(scope.method)
-                    if answer is None:
-                        request = RSGIRequest(scope, protocol, app)
-                        response = await router.search(request, scope.method, scope.path)
-                    elif (bare := answer[0].bare) is not None:
-                        response = await bare[0]()
-                        if not isinstance(response, Response):
-                            response = bare[1](response, scope, None, None)
-                    elif (lean := answer[0].lean) is not None:
-                        response = await lean(scope, answer[1])
-                    elif answer is MISS:
-                        if missing is None:
-                            raise HTTPException(404)
-                        response = missing
-                    else:
-                        request = RSGIRequest(scope, protocol, app)
-                        request._route, request._params = answer
-                        response = await answer[0].respond(request)
-                except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
-                    request = late(scope, protocol, answer) if request is None else request
-                    response = await errors.respond(request, exc)
-            if not isinstance(response, Response):
-                request = late(scope, protocol, answer) if request is None else request
-                response = adopt(response, request)
-            pending = response.send_rsgi(scope, protocol)
-            if pending is not None:
-                if type(pending) is Overridden:
-                    request = late(scope, protocol, answer) if request is None else request
-                    pending.request = request
-                await pending
-            if response.background is not None or (request is not None and request._opened):
-                await _after(app, request, response)
-        except BaseException as exc:  # noqa: BLE001 - answered or raised again there
-            request = late(scope, protocol, answer) if request is None else request
-            await _failed(request, response, exc, errors)
-
-    return serve
-
-
-async def _failed(request: Request, response: Any, exc: BaseException, errors: Errors | InnerErrors | None) -> None:
+async def answer_failure(
+    request: Request, response: Any, exc: BaseException, errors: Errors | InnerErrors | None
+) -> None:
     """Unwind what was opened for a request; answer what was raised, or let it go on to the caller."""
     raised = await _unwind(request._stack, exc)
     if not isinstance(response, Response):
@@ -202,7 +125,7 @@ async def _failed(request: Request, response: Any, exc: BaseException, errors: E
             request._close_receive()
 
 
-async def _after(app: Velithon, request: RSGIRequest | None, response: Response) -> None:
+async def finish_rsgi(app: Velithon, request: RSGIRequest | None, response: Response) -> None:
     """Do what is left when a response was given to an RSGI server."""
     if request is not None:
         request._close_receive()

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from starlette import routing as starlette
 from starlette.datastructures import URL
-from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.routing import BaseRoute
 
 from velithon.datastructures import Default
 from velithon.endpoint import of_connection
 from velithon.exceptions import HTTPException, RegistrationError
-from velithon.faces import asgi_face
-from velithon.later import later
-from velithon.options import (
+from velithon.faces.serve import asgi_face
+from velithon.requests.request import Request
+from velithon.responses.app import AppResponse
+from velithon.responses.base import RedirectResponse
+from velithon.responses.custom import has_own_layers, show_files
+from velithon.responses.json import JSONResponse
+from velithon.routing.handlers import F, Handlers
+from velithon.routing.options import (
     RouteOptions,
     Shared,
     SharedList,
@@ -25,15 +30,7 @@ from velithon.options import (
     join_options,
     join_websocket_options,
 )
-from velithon.overrides import has_own_layers, show_files
-from velithon.requests import Request
-from velithon.resolver import MISS, Found, Table
-from velithon.responses import AppResponse, JSONResponse, RedirectResponse
-from velithon.routes import (
-    APIRoute,
-    APIWebSocketRoute,
-    F,
-    Handlers,
+from velithon.routing.routes import (
     Host,
     Mount,
     Route,
@@ -41,8 +38,9 @@ from velithon.routes import (
     WebSocketRoute,
     generate_unique_id,
 )
-from velithon.verbs import Verbs
-from velithon.websocket import WebSocket
+from velithon.routing.table import MISS, Found, Table
+from velithon.routing.verbs import Verbs
+from velithon.websocket.connection import WebSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -50,26 +48,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
     from velithon.application import Velithon
-    from velithon.contexts import RouteContext, iter_route_contexts
-    from velithon.frontend import Frontend, FrontendFiles
+    from velithon.routing.frontend import Frontend, FrontendFiles
 
-__all__ = [
-    "APIRoute",
-    "APIRouter",
-    "APIWebSocketRoute",
-    "BaseRoute",
-    "Host",
-    "Match",
-    "Mount",
-    "NoMatchFound",
-    "Route",
-    "RouteContext",
-    "RouteOptions",
-    "Router",
-    "WebSocketRoute",
-    "generate_unique_id",
-    "iter_route_contexts",
-]
+__all__ = ["APIRouter", "Router"]
 
 
 class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, name and include_in_schema are options
@@ -176,7 +157,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
 
     def add_frontend(self, path: str, files: FrontendFiles) -> None:
         """Serve files for what no route has; see `frontend`."""
-        from velithon.frontend import Frontend
+        from velithon.routing.frontend import Frontend
 
         self._add(Frontend(self.prefix + path, files, **join_options(self.shared, {})))
 
@@ -278,7 +259,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
                 raise RegistrationError(problem, endpoint=route.endpoint)
             route._provider = self.dependency_overrides_provider
             # What was built was built for nobody.
-            for built in ("respond", "bare", "lean"):
+            for built in ("respond", "direct_call", "scope_plan"):
                 route.__dict__.pop(built, None)
         elif isinstance(route, starlette.Mount | starlette.Host) and isinstance(route.app, Router):
             route.app.belong_to(self.dependency_overrides_provider)
@@ -388,7 +369,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
                 if self.table.resolve(request.method, other, Request(scope)):
                     return RedirectResponse(str(URL(scope=scope)))
         if self.frontends:
-            from velithon.frontend import most_specific
+            from velithon.routing.frontend import most_specific
 
             frontend = most_specific(self.frontends, path)
             if frontend is not None:
@@ -466,8 +447,3 @@ def starlette_application() -> type[Any]:
     from starlette.applications import Starlette
 
     return Starlette
-
-
-if not TYPE_CHECKING:
-    # Kept out of the import of an application that does not use them.
-    __getattr__, __dir__ = later(__name__, dict.fromkeys(("RouteContext", "iter_route_contexts"), "velithon.contexts"))

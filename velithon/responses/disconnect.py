@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from velithon_adapters.rsgi import HTTPProtocol
 
-__all__ = ["Departure"]
+__all__ = ["DisconnectWatch"]
 
 _PATIENCE = 0.05
 """Seconds after which a stream asks whether its client is still there."""
 
 
-class Departure:
+class DisconnectWatch:
     """Ends what the current task waits for when its client leaves.
 
     The server is asked only once a stream has lasted for a while: asking costs more than a short stream does, and a
     stream that sends is told by its next chunk.
     """
 
-    __slots__ = ("_gone", "_protocol", "_task", "_timer", "caused")
+    __slots__ = ("_gone", "_protocol", "_task", "_timer", "cancelled")
 
     def __init__(self, protocol: HTTPProtocol) -> None:
-        self.caused = False
+        self.cancelled = False
         self._protocol = protocol
         self._task: Any = asyncio.current_task()
         self._gone: asyncio.Future[None] | None = None
@@ -37,13 +37,13 @@ class Departure:
     def _left(self, gone: asyncio.Future[None]) -> None:
         if not gone.cancelled() and self._task is not None:
             # Granian's own tasks, under `--task-impl rust`, cannot be cancelled, and say so.
-            self.caused = self._task.cancel()
+            self.cancelled = self._task.cancel()
 
-    def forget(self) -> None:
+    def stop(self) -> None:
         """Stop watching; take back the cancellation, if there was one."""
         self._timer.cancel()
         task, self._task = self._task, None
         if self._gone is not None:
             self._gone.cancel()
-        if self.caused:
+        if self.cancelled:
             task.uncancel()

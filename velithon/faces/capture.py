@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from velithon.exceptions import VelithonError
-from velithon.faces import adopt
-from velithon.requests import RSGIRequest
-from velithon.responses import AppResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from velithon.faces.serve import adopt
+from velithon.requests.rsgi import RSGIRequest
+from velithon.responses.app import AppResponse
+from velithon.responses.base import HTMLResponse, PlainTextResponse, Response
+from velithon.responses.json import JSONResponse
+from velithon.responses.stream import StreamingResponse
 from velithon_adapters.scope import FILE_RANGE
 
 if TYPE_CHECKING:
@@ -25,12 +28,12 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive
 
-    from velithon.faces import Responder
+    from velithon.faces.serve import Responder
     from velithon.middleware.errors import Errors
-    from velithon.requests import Request
+    from velithon.requests.request import Request
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
-__all__ = ["CapturedResponse", "begun", "capture"]
+__all__ = ["CapturedResponse", "build_call_next", "capture"]
 
 FILE_CHUNK = 256 * 1024
 # What most endpoints return, told in a fifth of the time that two questions for base classes take.
@@ -258,7 +261,7 @@ def capture(app: ASGIApp) -> Responder:
     return respond
 
 
-def begun(respond: Responder, errors: Errors | None = None) -> Responder:
+def build_call_next(respond: Responder, errors: Errors | None = None) -> Responder:
     """Return a responder whose responses are Velithon's, with a status and headers, as dispatch layers expect.
 
     Args:

@@ -1,4 +1,4 @@
-"""Names of a module that come from modules which are imported when somebody asks for the name, and not before."""
+"""Lazy module attributes (PEP 562)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["later"]
+__all__ = ["lazy_attributes"]
 
 
-def later(name: str, sources: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy_attributes(name: str, sources: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return a module's `__getattr__` and `__dir__` (PEP 562).
 
     Hide the first from type checkers, to which it would be every name.

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from velithon.endpoint import of_connection
 from velithon.exceptions import RegistrationError
-from velithon.requests import Request
-from velithon.websocket import WebSocket
+from velithon.requests.request import Request
+from velithon.websocket.connection import WebSocket
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Collection
 
-    from velithon.frontend import FrontendFiles
-    from velithon.options import RouteOptions, WebSocketOptions
-    from velithon.routes import F
+    from velithon.routing.frontend import FrontendFiles
+    from velithon.routing.handlers import F
+    from velithon.routing.options import RouteOptions, WebSocketOptions
 
 __all__ = ["Verbs"]
 
@@ -126,7 +126,7 @@ class Verbs:
             RegistrationError: The path does not start with `/`, has parameters, or there is no such fallback.
             RuntimeError: The directory or the fallback does not exist.
         """
-        from velithon.frontend import FrontendFiles
+        from velithon.routing.frontend import FrontendFiles
 
         if not path.startswith("/"):
             raise RegistrationError(f"The path of a frontend starts with '/': got {path!r}; '/' serves everywhere.")

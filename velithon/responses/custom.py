@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Send
 
-    from velithon.requests import RSGIRequest
+    from velithon.requests.rsgi import RSGIRequest
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
 __all__ = ["Overridden", "has_own_layers", "keep_overrides", "send_overridden", "show_files", "watched"]

@@ -11,9 +11,9 @@ from starlette.staticfiles import StaticFiles as StarletteStaticFiles
 
 from velithon.concurrency import run_in_threadpool
 from velithon.exceptions import RegistrationError
-from velithon.requests import Request
-from velithon.responses import Response
-from velithon.routes import Route
+from velithon.requests.request import Request
+from velithon.responses.base import Response
+from velithon.routing.routes import Route
 from velithon.signature.outcome import merge_headers
 from velithon.staticfiles import PathLike, StaticFiles, accepts_html
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response as StarletteResponse
     from starlette.types import Scope
 
-    from velithon.options import RouteOptions
+    from velithon.routing.options import RouteOptions
 
 __all__ = ["Fallback", "Frontend", "FrontendFiles"]
 

@@ -6,7 +6,7 @@ import functools
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack
 
 from starlette import routing as starlette
 from starlette._exception_handler import wrap_app_handling_exceptions
@@ -18,21 +18,22 @@ from velithon import signature
 from velithon.datastructures import Default, DefaultPlaceholder
 from velithon.endpoint import endpoint_methods, is_asgi, method_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
-from velithon.faces import asgi_face
-from velithon.handover import outermost
-from velithon.lookahead import LookAhead, is_silent
-from velithon.options import RouteOptions, WebSocketOptions, check_options
-from velithon.requests import Request
-from velithon.resolver import PREDICTABLE
-from velithon.responses import AppResponse, JSONResponse
+from velithon.faces.serve import asgi_face
+from velithon.requests.request import Request
+from velithon.responses.app import AppResponse
+from velithon.responses.json import JSONResponse
+from velithon.routing.options import RouteOptions, WebSocketOptions, check_options
+from velithon.routing.table import PREDICTABLE
+from velithon.websocket.readahead import LookAhead, is_silent
+from velithon.websocket.trampoline import run_at_bottom
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from velithon.application import Velithon
-    from velithon.faces import Responder
+    from velithon.faces.serve import Responder
     from velithon.signature import EndpointModel, ResponseOptions
-    from velithon.websocket import EndpointClass
+    from velithon.websocket.endpoint import EndpointClass
 
 __all__ = [
     "APIRoute",
@@ -42,8 +43,6 @@ __all__ = [
     "Route",
     "WebSocketRoute",
 ]
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def generate_unique_id(route: Route) -> str:
@@ -66,11 +65,11 @@ class Route(starlette.Route):
     """
 
     methods: Any
-    # The endpoint and what makes a response of its value, where it takes nothing and nothing stands around it. Known
-    # from the first request on.
-    bare: tuple[Callable[[], Awaitable[Any]], Callable[..., Any]] | None = None
-    # Likewise the plan over an RSGI scope and the values in the path, where it reads no more: `lean(scope, path)`.
-    lean: Callable[..., Awaitable[Any]] | None = None
+    # Fast path: the endpoint, and what makes a response of its value; set, from the first request on, when the endpoint
+    # has no arguments and no middleware.
+    direct_call: tuple[Callable[[], Awaitable[Any]], Callable[..., Any]] | None = None
+    # Fast path: the plan over an RSGI scope and the values in the path, set when the endpoint reads no more.
+    scope_plan: Callable[..., Awaitable[Any]] | None = None
     # Whether routers keep it apart, for what none of their routes has.
     is_frontend = False
 
@@ -261,17 +260,17 @@ class Route(starlette.Route):
     def _build(self) -> Responder:
         respond: Any = self.get_route_handler()
         if getattr(respond, "__velithon_plan__", None) is respond:
-            self.bare = getattr(respond, "__velithon_bare__", None)
-            self.lean = getattr(respond, "__velithon_lean__", None)
+            self.direct_call = getattr(respond, "__velithon_direct_call__", None)
+            self.scope_plan = getattr(respond, "__velithon_scope_plan__", None)
         limit = self.body_limit
         if limit is not None:
             respond = _limited(respond, limit)
-            self.bare = self.lean = None
+            self.direct_call = self.scope_plan = None
         if self.middleware and self._provider is not None:
             from velithon.middleware.stack import route_stack
 
             respond = route_stack(respond, self.middleware, self._provider)
-            self.bare = self.lean = None
+            self.direct_call = self.scope_plan = None
         return respond  # type: ignore[no-any-return]
 
     def __eq__(self, other: object) -> bool:
@@ -338,7 +337,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
 
     def _innermost(self, endpoint: Any) -> ASGIApp:
         if inspect.isclass(endpoint) and issubclass(endpoint, StarletteWebSocketEndpoint):
-            from velithon.websocket import EndpointClass
+            from velithon.websocket.endpoint import EndpointClass
 
             if endpoint.dispatch is StarletteWebSocketEndpoint.dispatch:
                 self._class = EndpointClass(endpoint, path=self.path, dependencies=self.dependencies, name=self.name)
@@ -358,11 +357,11 @@ class WebSocketRoute(starlette.WebSocketRoute):
     def _layers(self, app: ASGIApp) -> ASGIApp:
         heartbeat, origins = self.options.get("heartbeat"), self.options.get("allowed_origins")
         if heartbeat is not None:
-            from velithon.heartbeat import beating
+            from velithon.websocket.heartbeat import beating
 
             app = beating(app, heartbeat)
         if origins is not None:
-            from velithon.heartbeat import allow_origins
+            from velithon.websocket.origins import allow_origins
 
             app = allow_origins(app, origins)
         if self.middleware:
@@ -382,16 +381,16 @@ class WebSocketRoute(starlette.WebSocketRoute):
             ahead.stop()
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from velithon.websocket import websocket_over
+        from velithon.websocket.connection import websocket_over
 
         websocket = websocket_over(scope, receive, send)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             overrides = {} if self._provider is None else self._provider.dependency_overrides
             if self._class is not None:
-                await outermost(scope, self._class.run(websocket, dict(overrides)))
+                await run_at_bottom(scope, self._class.run(websocket, dict(overrides)))
             else:
-                await outermost(scope, self._plan(overrides)(websocket))  # type: ignore[arg-type] # an `async def`
+                await run_at_bottom(scope, self._plan(overrides)(websocket))  # type: ignore[arg-type] # an `async def`
 
         await wrap_app_handling_exceptions(app, websocket)(scope, receive, send)
 
@@ -449,40 +448,3 @@ class RouteList(list[BaseRoute]):
     __delitem__ = _changed("__delitem__")
     __iadd__ = _changed("__iadd__")
     __setitem__ = _changed("__setitem__")
-
-
-class Handlers(list[Callable[[], Any]]):
-    """Startup or shutdown functions: a list, and a decorator that adds to it.
-
-    Functions run in order of priority, the highest first, and of registration among equals.
-    """
-
-    def __init__(self, handlers: Iterable[Callable[[], Any]] = ()) -> None:
-        super().__init__(handlers)
-        self._priorities: dict[int, int] = {}
-
-    @overload
-    def __call__(self, priority: F) -> F: ...
-
-    @overload
-    def __call__(self, priority: int = 0) -> Callable[[F], F]: ...
-
-    def __call__(self, priority: Any = 0) -> Any:
-        """Return the decorator; the function comes back unchanged. Works without parentheses as well."""
-        if callable(priority):
-            self.append(priority)
-            return priority
-
-        def decorator(function: F) -> F:
-            self.append(function)
-            self._priorities[id(function)] = priority
-            return function
-
-        return decorator
-
-    async def run(self) -> None:
-        """Call every function, await what is awaitable."""
-        for function in sorted(self, key=lambda function: -self._priorities.get(id(function), 0)):
-            result = function()
-            if inspect.isawaitable(result):
-                await result

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
-__all__ = ["AHEAD_SIZE", "Unread"]
+__all__ = ["AHEAD_SIZE", "ReadAhead"]
 
 AHEAD_SIZE = 1024 * 1024
 """Bytes of a body that are held for a reader who asks first whether the client is still there."""
 
 
-class Unread:
+class ReadAhead:
     """A receive callable that can be asked what came, and gives it later.
 
     The server is never told to forget that it was asked: some would forget what they had to say, too.

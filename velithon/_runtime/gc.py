@@ -1,4 +1,4 @@
-"""CPython's garbage collector in a process that serves an application.
+"""Settings of CPython's garbage collector for a process that serves an application.
 
 An application's modules, routes and models are some hundred thousand objects that are never garbage, and requests leave
 few reference cycles behind. To look for them anyway, at CPython's own pace, takes a tenth of a loaded server's time.
@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import Message, Send
 
-__all__ = ["leave_alone", "settled"]
+__all__ = ["disable_tuning", "tune_after_startup"]
 
 THRESHOLD = 10_000
 """New objects after which the collector looks at them: what a request makes is gone by then. CPython's own 700 to 2,000
 are reached while requests are being answered, whose objects are then looked at in vain."""
 
-_is_left_alone = False
+_is_disabled = False
 
 
-def leave_alone() -> None:
-    """Change nothing in this process, which is a test's and no server's."""
-    global _is_left_alone
-    _is_left_alone = True
+def disable_tuning() -> None:
+    """Leave the collector of this process alone: it runs tests and is no server."""
+    global _is_disabled
+    _is_disabled = True
 
 
-def settled(send: Send) -> Send:
-    """Return a lifespan's `send` that sets the collector up once the application has started, and back at its end.
+def tune_after_startup(send: Send) -> Send:
+    """Return a lifespan's `send` that tunes the collector after startup and resets it after shutdown.
 
-    What is there then is collected once and frozen (`gc.freeze`). Who has set the collector up already, by another
-    threshold or by freezing, is left alone.
+    Startup objects are collected once and frozen (`gc.freeze`), and the generation-0 threshold is raised to 10,000. A
+    process that has set its own threshold, or has frozen objects, keeps its settings.
     """
     before: tuple[int, int, int] | None = None
 
@@ -54,4 +54,4 @@ def _is_default() -> bool:
     if not hasattr(gc, "freeze"):
         return False  # PyPy
     threshold = gc.get_threshold()[0]
-    return not _is_left_alone and gc.isenabled() and not gc.get_freeze_count() and 0 < threshold < THRESHOLD
+    return not _is_disabled and gc.isenabled() and not gc.get_freeze_count() and 0 < threshold < THRESHOLD

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Convertors whose values fill a part of one segment; any other may be empty, or reach across slashes.
 _ONE_SEGMENT = (StringConvertor, IntegerConvertor, FloatConvertor, UUIDConvertor)
-# The matching rules that a table can foretell; `velithon.routes` adds its own.
+# The matching rules that a table can foretell; `velithon.routing.routes` adds its own.
 PREDICTABLE: set[Any] = {StarletteRoute.matches}
 # The parameters of a path, each with the index of the segment that it fills.
 Positions = tuple[tuple[str, int], ...]
@@ -36,8 +36,8 @@ Answer = tuple[Any, dict[str, Any] | None]
 class Nowhere:
     """Stands where a route would, for a path that certainly has none."""
 
-    bare = None
-    lean = None
+    direct_call = None
+    scope_plan = None
 
 
 MISS: Answer = (Nowhere, None)

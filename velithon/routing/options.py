@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.routing import BaseRoute
 
-    from velithon.heartbeat import Heartbeat
     from velithon.params import Depends
+    from velithon.websocket.heartbeat import Heartbeat
 
 __all__ = [
     "AppOptions",

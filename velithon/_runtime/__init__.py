@@ -1,0 +1,1 @@
+"""What a process needs to run an application, apart from requests."""

@@ -1,0 +1,99 @@
+"""What an RSGI server calls: the router's table, the endpoint's plan and the response, in one function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from velithon.exceptions import HTTPException
+from velithon.faces.serve import adopt, answer_failure, finish_rsgi
+from velithon.requests.rsgi import RSGIRequest
+from velithon.responses.base import Response
+from velithon.responses.custom import Overridden
+from velithon.routing.table import MISS
+
+if TYPE_CHECKING:
+    from velithon.application import Velithon
+    from velithon.faces.serve import Responder, RSGIApp
+    from velithon.middleware.errors import Errors
+    from velithon.routing.table import Answer
+
+__all__ = ["rsgi_entry"]
+
+
+def rsgi_entry(app: Velithon) -> RSGIApp:  # noqa: C901 - one function on purpose, see below
+    """Return what a server calls: it composes the layers at the first request, and without any it answers by itself.
+
+    It says again, in one function, what `rsgi_face`, the exception layer and the router say in three: each call less
+    saves about 0.1 µs of a request that costs ten. An endpoint that takes nothing of the request is called
+    without one, and one that takes no more than values of its path and query gets the scope.
+    """
+    errors: Errors | None = None
+    outermost: Responder | None = None
+    missing: Response | None = None
+    router = app.router
+
+    def late(scope: Any, protocol: Any, answer: Any) -> RSGIRequest:
+        """Make the request that an endpoint did not need, for those who answer what became of it."""
+        request = RSGIRequest(scope, protocol, app)
+        if answer is not None and answer is not MISS:
+            request._route, request._params = answer
+        return request
+
+    async def serve(scope: Any, protocol: Any) -> None:  # noqa: C901 - see above
+        nonlocal errors, outermost, missing
+        if scope.proto == "ws":
+            await app._websocket(scope, protocol)
+            return
+        if errors is None:
+            errors, outermost, missing = app._composed()
+        request: RSGIRequest | None = None
+        answer: Answer | None = None
+        response: Any = None
+        try:
+            if outermost is not None:
+                request = RSGIRequest(scope, protocol, app)
+                response = await outermost(request)
+            else:
+                try:
+                    table = router._table or router.table
+                    exact = table.exact.get(scope.path)
+                    if exact is None:
+                        answer = table.by_tree(scope.method, scope.path)
+                    else:
+                        answer = exact.answers.get(scope.method)
+                    if answer is None:
+                        request = RSGIRequest(scope, protocol, app)
+                        response = await router.search(request, scope.method, scope.path)
+                    elif (direct_call := answer[0].direct_call) is not None:
+                        response = await direct_call[0]()
+                        if not isinstance(response, Response):
+                            response = direct_call[1](response, scope, None, None)
+                    elif (scope_plan := answer[0].scope_plan) is not None:
+                        response = await scope_plan(scope, answer[1])
+                    elif answer is MISS:
+                        if missing is None:
+                            raise HTTPException(404)
+                        response = missing
+                    else:
+                        request = RSGIRequest(scope, protocol, app)
+                        request._route, request._params = answer
+                        response = await answer[0].respond(request)
+                except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
+                    request = late(scope, protocol, answer) if request is None else request
+                    response = await errors.respond(request, exc)
+            if not isinstance(response, Response):
+                request = late(scope, protocol, answer) if request is None else request
+                response = adopt(response, request)
+            pending = response.send_rsgi(scope, protocol)
+            if pending is not None:
+                if type(pending) is Overridden:
+                    request = late(scope, protocol, answer) if request is None else request
+                    pending.request = request
+                await pending
+            if response.background is not None or (request is not None and request._opened):
+                await finish_rsgi(app, request, response)
+        except BaseException as exc:  # noqa: BLE001 - answered or raised again there
+            request = late(scope, protocol, answer) if request is None else request
+            await answer_failure(request, response, exc, errors)
+
+    return serve

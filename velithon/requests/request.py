@@ -1,0 +1,225 @@
+"""The request: Starlette's, with a bound on its body where one was asked for."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette._utils import get_route_path
+from starlette.datastructures import FormData
+from starlette.formparsers import FormParser, MultiPartException
+from starlette.requests import Request as StarletteRequest
+
+from velithon.exceptions import HTTPException
+from velithon.requests.forms import CHUNK_SIZE, MultiPartParser, joined
+from velithon.requests.readahead import ReadAhead
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from contextlib import AsyncExitStack
+
+    from starlette.types import Message, Receive
+
+
+__all__ = ["LimitedReceive", "Request"]
+
+
+class LimitedReceive:
+    """A receive callable that raises as soon as more than `left` bytes came."""
+
+    def __init__(self, inner: Any, left: int) -> None:
+        self.inner = inner
+        self.left = left
+
+    async def __call__(self) -> Message:
+        """Return the next message.
+
+        Raises:
+            HTTPException: 413, when the body grew over the limit.
+        """
+        message: Message = await self.inner()
+        if message["type"] == "http.request":
+            self.left -= len(message.get("body", b""))
+            if self.left < 0:
+                raise HTTPException(413, "Content Too Large")
+        return message
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class Request(StarletteRequest[Any]):
+    """An HTTP request: Starlette's, with a bound on its body where one was asked for.
+
+    Args:
+        scope: The ASGI scope (`type` is `"http"`).
+        receive: The ASGI receive callable, for reading the body.
+        send: The ASGI send callable, for server push and early hints.
+    """
+
+    _max_body_size: int | None = None
+    _is_unread = False
+    _put_back: Receive | None = None
+    _read_ahead: ReadAhead | None = None
+
+    @property
+    def _stack(self) -> AsyncExitStack | None:
+        """Closed by the face once the response was sent, with the exception if there was one.
+
+        Kept in the scope, which a middleware's own request for the same scope shares.
+        """
+        return self.scope.get("velithon.stack")
+
+    @_stack.setter
+    def _stack(self, stack: AsyncExitStack) -> None:
+        self.scope["velithon.stack"] = stack
+
+    @property
+    def _route_path(self) -> str:
+        return get_route_path(self.scope)
+
+    def _asked(self) -> tuple[str, str]:
+        """Return the method and the path, within the part of the application that is asked."""
+        return self.scope["method"], get_route_path(self.scope)
+
+    @property
+    def _path(self) -> str:
+        return cast("str", self.scope["path"])
+
+    def _header(self, name: str) -> str | None:
+        """Return a header's first value; `name` is in lower case, and neither `cookie` nor `host`."""
+        return self.headers.get(name)
+
+    @property
+    def _scheme(self) -> str:
+        return cast("str", self.scope.get("scheme", "http"))
+
+    @property
+    def _http_version(self) -> str:
+        return cast("str", self.scope.get("http_version", "1.1"))
+
+    def _matched(self, route: Any, path_params: dict[str, Any], root_path: str | None = None) -> None:
+        """Note the route that answers and the values in its path, where Starlette's helpers look for them."""
+        scope = self.scope
+        scope["route"] = route
+        scope["endpoint"] = getattr(route, "endpoint", None)
+        scope["path_params"] = path_params
+        if root_path is not None:
+            scope.setdefault("app_root_path", scope.get("root_path", ""))
+            scope["root_path"] = root_path
+
+    def limit_body(self, size: int) -> None:
+        """Refuse a body of more than `size` bytes: at once when `Content-Length` says so, else as its bytes arrive.
+
+        Raises:
+            HTTPException: 413, when the announced length is over the limit.
+        """
+        self._max_body_size = size
+        self._is_unread = False
+        read = self.__dict__.get("_body")
+        if read is not None and len(read) > size:
+            # By a layer, before it was known which route answers.
+            raise HTTPException(413, "Content Too Large")
+        announced = self.headers.get("content-length")
+        if announced is not None and announced.isdecimal() and int(announced) > size:
+            raise HTTPException(413, "Content Too Large")
+
+    @property
+    def receive(self) -> Receive:
+        """The ASGI receive callable; it keeps to the limit of the body as `stream` does."""
+        return self._put_back or self._channel()
+
+    def _channel(self) -> Receive:
+        return self._receive if self._max_body_size is None else self._limited(self._receive)
+
+    async def is_disconnected(self) -> bool:
+        """Tell whether the client is known to be gone; a body that was not read stays to be read."""
+        ahead = self._read_ahead
+        if ahead is None:
+            if self._is_disconnected or self._stream_consumed or hasattr(self, "_body"):
+                return await super().is_disconnected()
+            ahead = self._read_ahead = self._start_read_ahead()
+            limited: LimitedReceive | None = self.__dict__.get("_limited_receive")
+            if limited is not None:
+                limited.inner = ahead
+        if not self._is_disconnected:
+            self._is_disconnected = await ahead.left()
+        return self._is_disconnected
+
+    def _start_read_ahead(self) -> ReadAhead:
+        ahead = self._receive = ReadAhead(self._receive)
+        return ahead
+
+    def put_back(self) -> None:
+        """Give a body that was read to whoever calls `receive` next, such as another request for the same scope."""
+        body: bytes | None = getattr(self, "_body", None)
+        if body is None and not self._stream_consumed:
+            return
+        given = False
+
+        async def receive() -> Message:
+            nonlocal given
+            if given:
+                return await self._channel()()
+            given = True
+            return {"type": "http.request", "body": body or b"", "more_body": False}
+
+        self._put_back = receive
+
+    def _limited(self, receive: Receive) -> Receive:
+        limited: Receive | None = self.__dict__.get("_limited_receive")
+        if limited is None:
+            limited = self._limited_receive = LimitedReceive(receive, cast("int", self._max_body_size))
+        return limited
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body's chunks as they arrive, then `b""`.
+
+        Raises:
+            ClientDisconnect: The client went away before the body was complete.
+            HTTPException: 413, when the body grew over its limit.
+        """
+        limit = self._max_body_size
+        if limit is None:
+            async for chunk in super().stream():
+                yield chunk
+            return
+        size = 0
+        async for chunk in super().stream():
+            size += len(chunk)
+            if size > limit:
+                raise HTTPException(413, "Content Too Large")
+            yield chunk
+
+    async def _get_form(
+        self, *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024
+    ) -> FormData:
+        if self._form is None:
+            try:
+                self._form = await self._parsed_form(max_files, max_fields, max_part_size)
+            except MultiPartException as exc:
+                if "app" in self.scope:
+                    raise HTTPException(400, exc.message) from exc
+                raise
+        return self._form
+
+    async def _parsed_form(self, max_files: float, max_fields: float, max_part_size: int) -> FormData:
+        headers = self.headers
+        kind = headers.get("content-type", "").partition(";")[0].strip(" \t").lower()
+        parser: MultiPartParser | FormParser
+        async with aclosing(self._form_chunks()) as chunks:
+            if kind == "multipart/form-data":
+                parser = MultiPartParser(
+                    headers, chunks, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size
+                )
+            elif kind == "application/x-www-form-urlencoded":
+                parser = FormParser(headers, chunks, max_fields=max_fields, max_part_size=max_part_size)
+            else:
+                return FormData()
+            return await parser.parse()
+
+    async def _form_chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body for a parser of forms, for which few large chunks are cheaper than many small ones."""
+        async with aclosing(self.stream()) as stream, aclosing(joined(stream, CHUNK_SIZE)) as chunks:
+            async for chunk in chunks:
+                yield chunk

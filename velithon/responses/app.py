@@ -1,0 +1,78 @@
+"""The answer of an ASGI application as a response that runs it when it is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette._exception_handler import wrap_app_handling_exceptions
+
+from velithon.responses.base import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from starlette.types import ASGIApp, Message, Receive
+
+    from velithon.requests.request import Request
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
+
+__all__ = ["AppResponse"]
+
+
+class AppResponse(Response):
+    """Stands for the answer of an ASGI application, which runs when the response is sent."""
+
+    started = False
+
+    def __init__(self, app: ASGIApp, request: Request) -> None:
+        self.app = app
+        self.request = request
+        self.background = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        """Run the application over the face at hand."""
+        if send is None:
+            await self._bridged(self.request._send)
+        else:
+            await self._run(send)
+
+    async def _run(self, send: Any) -> None:
+        async def watched(message: Message) -> None:
+            self.started = True
+            await send(message)
+
+        await self.handled(self.request.scope, self.receive_of(self.request), watched)
+
+    async def _bridged(self, send: Any) -> None:
+        try:
+            await self._run(send)
+        except BaseException:
+            if self.started:
+                send.fail()
+            else:
+                send.close()
+            raise
+        else:
+            send.finish()
+
+    @property
+    def handled(self) -> ASGIApp:
+        """The application behind the users' exception handlers, as Starlette's layer wraps what is mounted."""
+        if not self.inside:
+            return self.app
+        scope = self.request.scope
+        errors = getattr(scope.get("app"), "_errors", None)
+        if errors is not None:
+            scope.setdefault("starlette.exception_handlers", errors.tables)
+        return wrap_app_handling_exceptions(self.app, self.request)
+
+    def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
+        """Run the application over the bridge."""
+        return self(scope, protocol)
+
+    @staticmethod
+    def receive_of(request: Request) -> Receive:
+        """Return the request's receive callable, with a body that was read already put back in front of it."""
+        if getattr(request, "_body", None) is not None:
+            request.put_back()
+        return request.receive

@@ -1,0 +1,263 @@
+"""The response, with its body in memory, and its plainest kinds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette import responses as starlette
+from starlette.datastructures import MutableHeaders
+
+from velithon.background import assign_owner
+from velithon.datastructures import ResponseHeaders, checked_header
+from velithon.responses.custom import keep_overrides
+from velithon.responses.headers import Pairs, _without, content_type_pairs
+from velithon_adapters.http import rsgi_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Mapping
+
+    from starlette.background import BackgroundTask
+    from starlette.datastructures import URL
+
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
+
+__all__ = ["HTMLResponse", "PlainTextResponse", "RedirectResponse", "Response"]
+
+
+class Response(starlette.Response):
+    """A response with its body in memory.
+
+    Args:
+        content: The body: `bytes`, `memoryview` or `str` (encoded with `charset`); `None` is an empty body.
+        status_code: 200 to 599.
+        headers: Names and values; names are sent in lower case.
+        media_type: The `Content-Type`; `text/*` gets a charset. The class's own when `None`.
+        background: Runs once the response is on its way.
+    """
+
+    # Whether sending has begun, once it was asked for; a file's or an application's may fail before that.
+    started = True
+    # Whether it comes from inside the layers, where the users' exception handlers are.
+    inside = True
+    # Whether a class of a user says how it is sent.
+    overridden = False
+    _pairs: Pairs | None = None
+    _raw: list[tuple[bytes, bytes]] | None = None
+
+    def __init_subclass__(cls) -> None:
+        keep_overrides(cls)
+
+    def __init__(
+        self,
+        content: Any = None,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        self.status_code = status_code
+        if media_type is not None:
+            self.media_type = media_type
+        self.background = background
+        if background is not None:
+            assign_owner(background)
+        self.body = self.render(content)
+        if headers is None:
+            self._pairs = content_type_pairs(self.media_type, self.charset)
+        else:
+            self.init_headers(headers)
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Take the headers given and add `Content-Type` unless they have it."""
+        shared = content_type_pairs(self.media_type, self.charset)
+        if headers is None:
+            self._pairs = shared
+            return
+        pairs = [checked_header(name, value) for name, value in headers.items()]
+        if shared and not any(name == "content-type" for name, _ in pairs):
+            pairs += shared
+        self._pairs = pairs
+        if any(name == "content-length" for name, _ in pairs):
+            # A length that somebody else worked out is compared with the body, which the direct way does not do.
+            self._raw = self.raw_headers
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI sends them: `list[tuple[bytes, bytes]]`, names in lower case."""
+        raw = self._raw
+        if raw is None:
+            pairs = self._pairs or []
+            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+            body = self.__dict__.get("body")
+            if body is not None and self._has_length() and not any(name == "content-length" for name, _ in pairs):
+                length = (b"content-length", b"%d" % len(body))
+                # Starlette's order: what was given, the length, the type.
+                raw.insert(len(raw) - 1 if raw and raw[-1][0] == b"content-type" else len(raw), length)
+            self._raw = raw
+        return raw
+
+    @raw_headers.setter
+    def raw_headers(self, value: list[tuple[bytes, bytes]]) -> None:
+        self._raw = value
+
+    def _has_length(self) -> bool:
+        return self.status_code >= 200 and self.status_code not in (204, 304)
+
+    def rsgi_headers(self) -> Pairs:
+        """Return the headers as RSGI sends them: `list[tuple[str, str]]`, names in lower case."""
+        return rsgi_headers(self._raw) if self._raw is not None else self._pairs or []
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set one header, replacing what it had. `name` is in lower case."""
+        if self._raw is not None:
+            MutableHeaders(raw=self._raw)[name] = value
+        else:
+            pairs: Iterable[tuple[str, str]] = self._pairs or ()
+            for known, _ in pairs:
+                if known == name:
+                    pairs = _without(pairs, name)
+                    break
+            self._pairs = [*pairs, (name, value)]
+
+    def append_header(self, name: str, value: str) -> None:
+        """Add one header beside those of the same name. `name` is in lower case."""
+        if self._raw is not None:
+            self._raw.append((name.encode("latin-1"), value.encode("latin-1")))
+        else:
+            self._pairs = [*(self._pairs or ()), (name, value)]
+
+    def get_header(self, name: str) -> str | None:
+        """Return the first value of one header, or `None`. `name` is in lower case."""
+        if self._raw is not None:
+            return MutableHeaders(raw=self._raw).get(name)
+        for key, value in self._pairs or ():
+            if key == name:
+                return value
+        return None
+
+    def add_vary(self, name: str) -> None:
+        """Add a request header's name to `Vary`, unless it is there."""
+        if self._raw is not None:
+            values = MutableHeaders(raw=self._raw).getlist("vary")
+        else:
+            values = [value for key, value in self._pairs or () if key == "vary"]
+        present = {part.strip().lower() for value in values for part in value.split(",")}
+        if not present & {"*", name.lower()}:
+            self.set_header("vary", ", ".join([*values, name]))
+
+    @property
+    def headers(self) -> MutableHeaders:
+        """The headers, to be read and changed."""
+        # Made anew each time: kept here, the two would hold each other until the garbage collector came.
+        return ResponseHeaders(self)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
+        if send is not None:
+            if scope["type"] == "http":
+                self._check(scope["method"])
+            await super().__call__(scope, receive, send)
+            return
+        if scope.proto != "http":
+            # A layer's answer to a handshake: RSGI carries its status.
+            receive.close(self.status_code)
+            return
+        pending = self.send_rsgi(scope, receive)
+        if pending is not None:
+            await pending
+        if self.background is not None:
+            await self.background()
+
+    def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
+        """Send over RSGI; what needs more than one call is returned to be awaited. The background task is the caller's.
+
+        Raises:
+            ValueError: The status is outside 200 to 599, or the body has not the length that its headers say.
+            RuntimeError: A header is not allowed in HTTP.
+        """
+        status = self.status_code
+        body = self.body
+        if status == 200 and body and type(body) is bytes and self._raw is None:
+            protocol.response_bytes(200, self._pairs or [], body)
+            return None
+        headers = self._checked_headers(scope.method)
+        if body and status != 204 and status != 304:
+            protocol.response_bytes(status, headers, body if type(body) is bytes else bytes(body))
+        elif self._has_length():
+            if scope.method == "HEAD" and self.get_header("content-length") is None:
+                headers = [*headers, ("content-length", "0")]
+            # An empty body still says so: `content-length: 0`, which response_empty would leave out on HTTP/2.
+            protocol.response_bytes(status, headers, b"")
+        else:
+            protocol.response_empty(status, headers)
+        return None
+
+    def _checked_headers(self, method: str) -> Pairs:
+        """Return the headers for RSGI, where nothing is wrong with this response; what is wrong is answered with 500.
+
+        Raises:
+            ValueError: See `_check`.
+            RuntimeError: A header is not allowed in HTTP.
+        """
+        self._check(method)
+        self.started = False
+        headers = self.rsgi_headers()
+        self.started = True
+        return headers
+
+    def _check(self, method: str) -> None:
+        """Refuse what servers would send as it is, or die of.
+
+        Granian ends its worker for a status below 100; and where the body is longer than its declared length, the
+        client takes the rest for the next response on the connection.
+
+        Raises:
+            ValueError: The status is outside 200 to 599, or the body has not the length that its headers say.
+        """
+        problem = None
+        if not 200 <= self.status_code <= 599:
+            problem = f"A response's status must be from 200 to 599, not {self.status_code}."
+        elif self._raw is not None and method != "HEAD" and self.status_code not in (204, 304):
+            body = self.__dict__.get("body")
+            if body is not None:
+                length = b"%d" % len(body)
+                for name, value in self._raw:
+                    if name.lower() == b"content-length" and value != length:
+                        problem = f"The body has {len(body)} bytes, but the header content-length says {value!r}."
+        if problem is not None:
+            self.started = False
+            raise ValueError(problem)
+
+
+class HTMLResponse(Response):
+    """A response of `text/html`."""
+
+    media_type = "text/html"
+
+
+class PlainTextResponse(Response):
+    """A response of `text/plain`."""
+
+    media_type = "text/plain"
+
+
+class RedirectResponse(Response, starlette.RedirectResponse):
+    """A redirect: an empty body and a `Location`.
+
+    Args:
+        url: Where to; quoted where it must be.
+        status_code: 307 keeps the method, 303 turns it into GET.
+        headers: Further headers.
+        background: Runs once the response is on its way.
+    """
+
+    def __init__(
+        self,
+        url: str | URL,
+        status_code: int = 307,
+        headers: Mapping[str, str] | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        starlette.RedirectResponse.__init__(self, url, status_code, headers, background)
+        if background is not None:
+            assign_owner(background)

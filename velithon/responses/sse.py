@@ -1,0 +1,258 @@
+"""Server-sent events: the event, its wire format, and the response that streams them with keep-alive pings."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from anyio import CancelScope
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from velithon.concurrency import iterate_in_threadpool
+from velithon.encoders import jsonable_encoder
+from velithon.responses.stream import StreamingResponse
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from starlette.background import BackgroundTask
+
+__all__ = ["KEEPALIVE_COMMENT", "EventSourceResponse", "ServerSentEvent", "format_sse_event"]
+
+KEEPALIVE_COMMENT = b": ping\n\n"
+"""A comment, which clients ignore and proxies count as traffic."""
+
+
+class ServerSentEvent(BaseModel):
+    """One event of the HTML standard's ``text/event-stream``.
+
+    Args:
+        data: Anything that JSON can carry; always sent as JSON, strings in quotes.
+        raw_data: Text to send as it is. There is one of ``data`` and ``raw_data`` at most.
+        event: The type that the browser dispatches; ``message`` when there is none. One line.
+        id: What the browser sends back as ``Last-Event-ID``. One line without a null character.
+        retry: How long the browser waits before it connects again, in milliseconds.
+        comment: Lines that clients ignore.
+    """
+
+    data: Any = None
+    raw_data: str | None = None
+    event: str | None = None
+    id: str | None = None
+    retry: int | None = Field(default=None, ge=0)
+    comment: str | None = None
+
+    @field_validator("event")
+    @classmethod
+    def _event_is_one_line(cls, value: str | None) -> str | None:
+        return _one_line(value, "event")
+
+    @field_validator("id")
+    @classmethod
+    def _id_is_one_line(cls, value: str | None) -> str | None:
+        if value is not None and "\0" in value:
+            raise ValueError("SSE 'id' must not contain null characters")
+        return _one_line(value, "id")
+
+    @model_validator(mode="after")
+    def _one_kind_of_data(self) -> Self:
+        if self.data is not None and self.raw_data is not None:
+            raise ValueError(
+                "Cannot set both 'data' and 'raw_data' on the same ServerSentEvent. "
+                "Use 'data' for JSON-serialized payloads or 'raw_data' for pre-formatted strings."
+            )
+        return self
+
+
+def _one_line(value: str | None, name: str) -> str | None:
+    if value is not None and ("\r" in value or "\n" in value):
+        raise ValueError(f"SSE '{name}' must be a single line")
+    return value
+
+
+def format_sse_event(
+    *,
+    data_str: str | None = None,
+    event: str | None = None,
+    id: str | None = None,
+    retry: int | None = None,
+    comment: str | None = None,
+) -> bytes:
+    """Return an event in the wire format, its closing blank line included.
+
+    Args:
+        data_str: The data, encoded already; several lines become several fields.
+        event: The type.
+        id: The identifier.
+        retry: Milliseconds.
+        comment: Lines that clients ignore.
+    """
+    lines = [f": {line}" for line in _lines(comment)]
+    if event is not None:
+        lines.append(f"event: {event}")
+    lines += [f"data: {line}" for line in _lines(data_str)]
+    if id is not None:
+        lines.append(f"id: {id}")
+    if retry is not None:
+        lines.append(f"retry: {retry}")
+    return "\n".join([*lines, "", ""]).encode()
+
+
+def _lines(text: str | None) -> list[str]:
+    # Only what the standard calls a line end: str.splitlines knows more of them.
+    return [] if text is None else text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def dump_item(item: Any) -> bytes:
+    """Return one item of a stream as JSON; a number that JSON cannot say becomes null."""
+    return json.dumps(_finite(jsonable_encoder(item))).encode()
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    return [_finite(value) for value in data] if isinstance(data, list) else data
+
+
+def encode_event(item: Any, dump: Callable[[Any], bytes] = dump_item) -> bytes:
+    """Return what a generator yielded as an event; text and bytes are taken to be in the wire format already.
+
+    Args:
+        item: A ``ServerSentEvent``, or data for one.
+        dump: Makes JSON of data that stands alone.
+    """
+    if not isinstance(item, ServerSentEvent):
+        return format_sse_event(data_str=dump(item).decode())
+    data = item.raw_data
+    if data is None and item.data is not None:
+        data = item.data.model_dump_json() if hasattr(item.data, "model_dump_json") else dump_item(item.data).decode()
+    return format_sse_event(data_str=data, event=item.event, id=item.id, retry=item.retry, comment=item.comment)
+
+
+def encode_chunk(item: Any) -> bytes:
+    """Return what was given to an ``EventSourceResponse`` as bytes: text and bytes are in the wire format already."""
+    if isinstance(item, str):
+        return item.encode()
+    return bytes(item) if isinstance(item, bytes | memoryview) else encode_event(item)
+
+
+class EventSourceResponse(StreamingResponse):
+    """A stream of events: ``text/event-stream``, not cached, not buffered by proxies, kept alive by pings.
+
+    As ``response_class`` of an endpoint that yields, it encodes what is yielded. Given an iterable, it sends bytes and
+    text as they are and encodes everything else.
+
+    Args:
+        content: An iterable or async iterable of events.
+        status_code: 200 to 599.
+        headers: Names and values.
+        media_type: The ``Content-Type``.
+        background: Runs after the last event, also when the client went away.
+    """
+
+    media_type = "text/event-stream"
+    ping_interval: float = 15.0
+    """Seconds without an event after which a ping is sent."""
+
+    def __init__(
+        self,
+        content: AsyncIterable[Any] | Iterable[Any],
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        items = content if isinstance(content, AsyncIterable) else iterate_in_threadpool(content)
+        super().__init__(
+            with_pings(items, encode_chunk, self.ping_interval), status_code, headers, media_type, background
+        )
+        for name, value in (("cache-control", "no-cache"), ("x-accel-buffering", "no")):
+            if self.get_header(name) is None:
+                self.append_header(name, value)
+
+
+async def with_pings(
+    items: AsyncIterable[Any], encode: Callable[[Any], bytes], interval: float
+) -> AsyncGenerator[bytes, None]:
+    """Yield each item encoded, and a ping whenever none came for ``interval`` seconds.
+
+    The items are made in one task of their own, because a wait that timed out must not cancel the generator and a
+    generator that opens cancel scopes must not change tasks. Leaving this generator ends the other one first.
+    """
+    relay = _Relay(items, encode)
+    try:
+        async for chunk in relay.chunks(interval):
+            yield chunk
+    finally:
+        await relay.stop()
+
+
+class _Relay:
+    """Carries one item at a time from the task that makes them to the one that sends them."""
+
+    __slots__ = ("_encode", "_ended", "_item", "_items", "_loop", "_ready", "_room", "_task")
+
+    def __init__(self, items: AsyncIterable[Any], encode: Callable[[Any], bytes]) -> None:
+        self._items = items
+        self._encode = encode
+        self._loop = asyncio.get_running_loop()
+        self._item: bytes | None = None
+        self._ended = False
+        self._ready: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._task = self._loop.create_task(self._produce())
+
+    async def _produce(self) -> None:
+        try:
+            async for item in self._items:
+                chunk = self._encode(item)
+                while self._item is not None:
+                    self._room = self._loop.create_future()
+                    await self._room
+                self._item = chunk
+                _wake(self._ready)
+        finally:
+            self._ended = True
+            _wake(self._ready)
+            aclose = getattr(self._items, "aclose", None)
+            if aclose is not None:
+                await aclose()
+
+    async def chunks(self, interval: float) -> AsyncIterator[bytes]:
+        while True:
+            if self._item is None and not self._ended:
+                self._ready = self._loop.create_future()
+                timer = self._loop.call_later(interval, _wake, self._ready)
+                try:
+                    await self._ready
+                finally:
+                    timer.cancel()
+            if self._item is not None:
+                chunk, self._item = self._item, None
+                _wake(self._room)
+                yield chunk
+            elif self._ended:
+                await self._task
+                return
+            else:
+                yield KEEPALIVE_COMMENT
+
+    async def stop(self) -> None:
+        """End the task that makes items, whatever it is doing, and see it through."""
+        if self._task.done():
+            return
+        self._task.cancel()
+        with CancelScope(shield=True):
+            await asyncio.wait((self._task,))
+        if not self._task.cancelled():
+            self._task.exception()
+
+
+def _wake(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

@@ -1,0 +1,115 @@
+"""Responses whose body is made while it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from starlette import responses as starlette
+
+from velithon.background import assign_owner
+from velithon.concurrency import iterate_in_threadpool
+from velithon.responses.base import Response
+from velithon.responses.disconnect import DisconnectWatch
+from velithon_adapters import rsgi
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
+
+    from starlette.background import BackgroundTask
+    from starlette.types import Send
+
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
+
+__all__ = ["StreamingResponse"]
+
+
+class StreamingResponse(Response, starlette.StreamingResponse):
+    """A response whose body is made while it is sent.
+
+    Args:
+        content: An iterable or async iterable of `bytes`, `str` or `memoryview`. A plain iterable runs in a thread.
+        status_code: 200 to 599.
+        headers: Names and values.
+        media_type: The `Content-Type`.
+        background: Runs after the last chunk, also when the client went away.
+    """
+
+    def __init__(
+        self,
+        content: AsyncIterable[Any] | Iterable[Any],
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        if not hasattr(content, "__aiter__"):
+            content = iterate_in_threadpool(content)
+        starlette.StreamingResponse.__init__(self, content, status_code, headers, media_type, background)
+        if background is not None:
+            assign_owner(background)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+        """Send as any response; the answer to `HEAD` has no body, so that none is made."""
+        if send is None or scope["type"] != "http" or scope["method"] != "HEAD" or self._streams_itself():
+            await super().__call__(scope, receive, send)
+            return
+        self._check("HEAD")
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._make_none()
+        if self.background is not None:
+            await self.background()
+
+    def _streams_itself(self) -> bool:
+        return type(self).stream_response is not StreamingResponse.stream_response
+
+    async def _make_none(self) -> None:
+        """Leave the body, which has no reader."""
+        await _close(self.body_iterator)
+
+    async def stream_response(self, send: Send) -> None:
+        """Send over ASGI and close the generator, whatever ended the stream."""
+        try:
+            await super().stream_response(send)
+        finally:
+            await _close(self.body_iterator)
+
+    def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
+        """Start the stream; the rest is returned to be awaited."""
+        return self._stream_rsgi(scope, protocol)
+
+    async def _stream_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
+        headers = self._checked_headers(scope.method)
+        if scope.method == "HEAD":
+            protocol.response_stream(self.status_code, headers)
+            await self._make_none()
+            return
+        watch = DisconnectWatch(protocol)
+        send: Any = protocol.response_stream(self.status_code, headers).send_bytes
+        try:
+            try:
+                async for chunk in self.body_iterator:
+                    if type(chunk) is not bytes:
+                        # As Starlette reads it. Of a number `bytes` would make as many zeros.
+                        chunk = bytes(chunk) if isinstance(chunk, bytes | memoryview) else chunk.encode(self.charset)
+                    try:
+                        await send(chunk)
+                    except rsgi.ProtocolClosed:  # the client left, which ends the stream and is no failure
+                        break
+            finally:
+                # The server ends the body when nobody holds its transport, which an exception's traceback would.
+                del send
+                await _close(self.body_iterator)
+        except asyncio.CancelledError:
+            if not watch.cancelled:
+                raise
+        finally:
+            watch.stop()
+
+
+async def _close(iterator: Any) -> None:
+    """Run a generator's cleanup now rather than when it is collected."""
+    aclose = getattr(iterator, "aclose", None)
+    if aclose is not None:
+        await aclose()
