@@ -1,10 +1,12 @@
 """What all tests share: the two protocols, and clients for them."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Protocol, cast
 
 import pytest
 
+from tests.services.redis import RedisServer, redis_server
 from velithon.testclient import AsyncTestClient, ProtocolName, TestClient
 
 
@@ -46,3 +48,17 @@ def async_client(protocol: ProtocolName) -> AsyncClientFactory:
 def anyio_backend() -> str:
     """RSGI runs on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[RedisServer]:
+    """A Redis server for all the tests of this process; those that disturb it start one of their own."""
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(shared_redis: RedisServer) -> str:
+    """The URL of an empty Redis server."""
+    shared_redis.command("FLUSHALL")
+    return shared_redis.url

@@ -75,7 +75,7 @@ def serve(
     Raises:
         RuntimeError: It did not start, or it did not end on SIGTERM.
     """
-    with tempfile.TemporaryDirectory(prefix="velithon-") as name, _free_port() as port:
+    with tempfile.TemporaryDirectory(prefix="velithon-") as name, free_port() as port:
         directory = Path(name)
         target = app
         if "\n" in app:
@@ -153,7 +153,7 @@ def _accepts(port: int) -> bool:
 
 
 @contextmanager
-def _free_port() -> Generator[int, None, None]:
+def free_port() -> Generator[int, None, None]:
     """Reserve a port by a lock file, for as long as the server runs.
 
     Granian binds with SO_REUSEPORT: two servers of concurrent test runs could share a port that was only probed.
