@@ -6,7 +6,7 @@ from typing import Any
 
 from velithon.datastructures import DefaultPlaceholder
 from velithon.exception_handlers import is_body_allowed_for_status_code
-from velithon.openapi.schema import merge as deep_dict_update
+from velithon.openapi.fragments import merge as deep_dict_update
 from velithon.routing.routes import generate_unique_id
 from velithon.signature.read import path_names
 

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive
 
-    from velithon.faces.serve import Responder
-    from velithon.middleware.errors import Errors
+    from velithon.faces.serve import ErrorHandlers, Responder
     from velithon.requests.request import Request
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
@@ -261,7 +260,7 @@ def capture(app: ASGIApp) -> Responder:
     return respond
 
 
-def build_call_next(respond: Responder, errors: Errors | None = None) -> Responder:
+def build_call_next(respond: Responder, errors: ErrorHandlers | None = None) -> Responder:
     """Return a responder whose responses are Velithon's, with a status and headers, as dispatch layers expect.
 
     Args:

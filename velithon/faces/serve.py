@@ -7,7 +7,7 @@ opened for the request. What a responder raises is the face's to let through; `E
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette import responses as starlette
 
@@ -26,17 +26,33 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from velithon.application import Velithon
-    from velithon.middleware.errors import Errors, InnerErrors
+    from velithon._runtime.owner import Owner
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
+
+    class ErrorLayer(Protocol):
+        """Answers what was raised; see `velithon.middleware.errors`."""
+
+        async def answer(self, request: Request, exc: Exception, response: Response | None) -> None: ...
+
+    class ErrorHandlers(ErrorLayer, Protocol):
+        """The exception handlers of one application."""
+
+        @property
+        def inside(self) -> ErrorLayer: ...
+
+        async def respond(self, request: Request, exc: Exception) -> Response: ...
+
+    class HandlingOwner(Owner, Protocol):
+        """An application whose layers are composed."""
+
+        @property
+        def _errors(self) -> ErrorHandlers: ...
 
     Responder = Callable[[Request], Awaitable[Any]]
     RSGIApp = Callable[[HTTPScope, HTTPProtocol], Awaitable[None]]
 
 
-def asgi_face(
-    respond: Responder, otherwise: ASGIApp | None = None, errors: Errors | InnerErrors | None = None
-) -> ASGIApp:
+def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: ErrorLayer | None = None) -> ASGIApp:
     """Return the ASGI application of a responder.
 
     Args:
@@ -75,9 +91,9 @@ def asgi_face(
 
 def rsgi_face(
     respond: Responder,
-    app: Velithon,
-    errors: Errors | InnerErrors | None = None,
-    make: Callable[[Any, Any, Velithon], RSGIRequest] = RSGIRequest,
+    app: Owner,
+    errors: ErrorLayer | None = None,
+    make: Callable[[Any, Any, Owner], RSGIRequest] = RSGIRequest,
 ) -> RSGIApp:
     """Return the RSGI application of a responder, for HTTP.
 
@@ -108,9 +124,7 @@ def rsgi_face(
     return serve
 
 
-async def answer_failure(
-    request: Request, response: Any, exc: BaseException, errors: Errors | InnerErrors | None
-) -> None:
+async def answer_failure(request: Request, response: Any, exc: BaseException, errors: ErrorLayer | None) -> None:
     """Unwind what was opened for a request; answer what was raised, or let it go on to the caller."""
     raised = await _unwind(request._stack, exc)
     if not isinstance(response, Response):
@@ -125,7 +139,7 @@ async def answer_failure(
             request._close_receive()
 
 
-async def finish_rsgi(app: Velithon, request: RSGIRequest | None, response: Response) -> None:
+async def finish_rsgi(app: Owner, request: RSGIRequest | None, response: Response) -> None:
     """Do what is left when a response was given to an RSGI server."""
     if request is not None:
         request._close_receive()
@@ -238,7 +252,7 @@ class WatchedProtocol:
         return getattr(self.inner, name)
 
 
-def request_of(scope: Any, protocol: Any, app: Velithon) -> RSGIRequest:
+def request_of(scope: Any, protocol: Any, app: Owner) -> RSGIRequest:
     """Return the request inside an RSGI layer: the one from outside, unless the layer put something in its place."""
     outside: RSGIRequest | None = getattr(scope, "request", None) if type(scope) is ServerScope else None
     if outside is not None:
@@ -255,7 +269,7 @@ def request_of(scope: Any, protocol: Any, app: Velithon) -> RSGIRequest:
     return request
 
 
-def bridged(asgi: ASGIApp, app: Velithon) -> RSGIApp:
+def bridged(asgi: ASGIApp, app: Owner) -> RSGIApp:
     """Return the RSGI form, for HTTP, of an ASGI layer inside an application."""
 
     async def rsgi(scope: Any, protocol: Any) -> None:

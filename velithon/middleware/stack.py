@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from velithon.application import Velithon
-    from velithon.faces.serve import Responder, RSGIApp
+    from velithon.faces.serve import HandlingOwner, Responder, RSGIApp
     from velithon.requests.request import Request
 
 __all__ = ["Stack", "build_stack", "route_stack", "websocket_stack"]
@@ -54,7 +53,7 @@ class Stack:
         """Whether `respond` is the whole stack for HTTP."""
         return self.rsgi is None
 
-    def rsgi_form(self, app: Velithon) -> RSGIApp:
+    def rsgi_form(self, app: HandlingOwner) -> RSGIApp:
         return self.rsgi or rsgi_face(self.respond, app, app._errors.inside, make=request_of)
 
 
@@ -119,7 +118,7 @@ def build_stack(
     respond: Responder,
     otherwise: ASGIApp | None,
     layers: Iterable[Middleware],
-    app: Velithon,
+    app: HandlingOwner,
     call_next: Responder | None = None,
 ) -> Stack:
     """Build the stack of an application, a router or a route.
@@ -141,7 +140,7 @@ def build_stack(
     return stack
 
 
-def _extend(stack: Stack, layer: Any, app: Velithon) -> Stack:
+def _extend(stack: Stack, layer: Any, app: HandlingOwner) -> Stack:
     dispatch = dispatch_of(layer)
     if dispatch is not None:
         call_next = stack.call_next or build_call_next(stack.respond)
@@ -155,7 +154,7 @@ def _extend(stack: Stack, layer: Any, app: Velithon) -> Stack:
     return Stack(capture(asgi), asgi, rsgi)
 
 
-def forms(layer: Any, app: Velithon) -> tuple[ASGIApp, RSGIApp]:
+def forms(layer: Any, app: HandlingOwner) -> tuple[ASGIApp, RSGIApp]:
     """Return a layer's ASGI and RSGI forms, with an adapter for the one that it lacks.
 
     Raises:
@@ -212,7 +211,7 @@ def _positional(layer: Any) -> int | None:
     )
 
 
-def route_stack(respond: Responder, layers: Iterable[Middleware], app: Velithon) -> Responder:
+def route_stack(respond: Responder, layers: Iterable[Middleware], app: HandlingOwner) -> Responder:
     """Return the responder of one route behind its own layers, the outermost first."""
     stack = build_stack(respond, None, layers, app)
     return stack.respond if stack.direct else layered(stack.asgi, stack.rsgi_form(app))

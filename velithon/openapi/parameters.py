@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.convertors import Convertor, FloatConvertor, IntegerConvertor, UUIDConvertor
 
 from velithon.encoders import jsonable_encoder
+from velithon.openapi.fragments import add_examples
 from velithon.signature.annotations import unwrapped
 from velithon.signature.fields import Field, aliases, model_fields, param_model
 
@@ -125,8 +126,6 @@ def _title(name: str) -> str:
 
 
 def _described(place: str, parent: Field, definitions: Definitions) -> Iterator[dict[str, Any]]:
-    from velithon.openapi.schema import add_examples
-
     model = param_model(parent)
     # `Annotated[Filters | None, Query()] = None`: none of its parameters has to come.
     optional = model is not None and parent.annotation is not model and not parent.required

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.exceptions import RegistrationError
+from velithon.openapi.fragments import merge
 from velithon.openapi.parameters import survey
 from velithon.responses.json import JSONResponse
 
@@ -95,8 +96,6 @@ def _event(data: dict[str, Any] | None) -> dict[str, Any]:
 def _add_declared(
     responses: dict[str, Any], route: DocumentedRoute, status: Any, given: dict[str, Any], definitions: Definitions
 ) -> None:
-    from velithon.openapi.schema import merge
-
     key = "default" if str(status).upper() == "DEFAULT" else str(_number(status)).upper()
     declared = deepcopy({name: value for name, value in given.items() if name != "model"})
     present = responses.setdefault(key, {})

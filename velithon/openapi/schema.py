@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 from velithon.encoders import jsonable_encoder
 from velithon.openapi.constants import METHODS_WITH_BODY, REF_PREFIX
 from velithon.openapi.definitions import Definitions
+from velithon.openapi.fragments import add_examples, merge
 from velithon.openapi.parameters import flat_fields, parameters_of, security_of, survey, template_parameters
 from velithon.openapi.responses import add_responses
 from velithon.openapi.routes import DocumentedRoute, documented_routes
@@ -211,30 +212,6 @@ def _add_body(operation: dict[str, Any], route: DocumentedRoute, definitions: De
     if field.required:
         body["required"] = True
     operation["requestBody"] = body
-
-
-def add_examples(target: dict[str, Any], info: Any) -> None:
-    """Add a parameter's or a body's examples, the named ones before the single one."""
-    from pydantic_core import PydanticUndefined
-
-    named = getattr(info, "openapi_examples", None)
-    single = getattr(info, "example", PydanticUndefined)
-    if named:
-        target["examples"] = jsonable_encoder(named)
-    elif single is not PydanticUndefined:
-        target["example"] = jsonable_encoder(single)
-
-
-def merge(target: dict[Any, Any], update: dict[Any, Any]) -> None:
-    """Update in depth: mappings are merged, lists are joined, anything else is replaced."""
-    for key, value in update.items():
-        present = target.get(key)
-        if isinstance(present, dict) and isinstance(value, dict):
-            merge(present, value)
-        elif isinstance(present, list) and isinstance(value, list):
-            target[key] = present + value
-        else:
-            target[key] = value
 
 
 def _with_url(given: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from velithon.requests.request import Request
@@ -15,8 +15,48 @@ from velithon.routing.routes import Route
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from velithon.application import Velithon
+    from velithon._runtime.owner import Owner
     from velithon.openapi.docs import Files
+    from velithon.routing.router import Router
+
+    class DocumentedApp(Owner, Protocol):
+        """An application that has an OpenAPI document; the attributes are options of `Velithon`."""
+
+        title: str
+        summary: str | None
+        description: str
+        version: str
+        terms_of_service: str | None
+        contact: dict[str, Any] | None
+        license_info: dict[str, Any] | None
+        servers: list[dict[str, Any]]
+        openapi_tags: list[dict[str, Any]] | None
+        openapi_external_docs: dict[str, Any] | None
+        openapi_version: str
+        openapi_schema: dict[str, Any] | None
+        openapi_url: str | None
+        docs_url: str | None
+        redoc_url: str | None
+        swagger_ui_oauth2_redirect_url: str | None
+        swagger_ui_init_oauth: dict[str, Any] | None
+        swagger_ui_parameters: dict[str, Any] | None
+        separate_input_output_schemas: bool
+        root_path_in_servers: bool
+
+        @property
+        def router(self) -> Router:
+            """The application's router."""
+
+        @property
+        def webhooks(self) -> Router:
+            """The routes that the document shows as webhooks."""
+
+        @property
+        def routes(self) -> list[BaseRoute]:
+            """The application's routes."""
+
+        def openapi(self) -> dict[str, Any]:
+            """Return the document."""
 
 
 _FOREVER = "public, max-age=31536000, immutable"
@@ -26,7 +66,7 @@ _FLOW_URLS = ("tokenUrl", "refreshUrl")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def document(app: Velithon) -> dict[str, Any]:
+def document(app: DocumentedApp) -> dict[str, Any]:
     """Return an application's document: the one it was given, or one built of its routes.
 
     It is built again when routes were added since.
@@ -65,7 +105,7 @@ def _same(before: list[BaseRoute], now: list[BaseRoute]) -> bool:
     return len(before) == len(now) and all(map(operator.is_, before, now))
 
 
-def setup(app: Velithon) -> None:
+def setup(app: DocumentedApp) -> None:
     """Add the routes of the document, `/docs`, `/redoc` and the OAuth2 redirect page, where their URLs are set.
 
     Args:
@@ -85,7 +125,7 @@ def setup(app: Velithon) -> None:
         _add(app, _files_path(app.redoc_url), pages.file, "redoc_file")
 
 
-def _add(app: Velithon, path: str, endpoint: Endpoint, name: str) -> None:
+def _add(app: DocumentedApp, path: str, endpoint: Endpoint, name: str) -> None:
     # Added as it is: what an application's routes share, dependencies above all, is not for these.
     app.router.add_existing(Route(path, endpoint, methods=["GET"], name=name, include_in_schema=False))
 
@@ -97,7 +137,7 @@ def _files_path(page: str) -> str:
 class _Pages:
     """The endpoints; the answers that stay the same are kept."""
 
-    def __init__(self, app: Velithon) -> None:
+    def __init__(self, app: DocumentedApp) -> None:
         self.app = app
         # The document last served, and below it root path -> its bytes with their ETag.
         self.served: dict[str, Any] | None = None

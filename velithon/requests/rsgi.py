@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from velithon.application import Velithon
+    from velithon._runtime.owner import Owner
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
 __all__ = ["RSGIRequest"]
@@ -54,7 +54,7 @@ class RSGIRequest(Request):
     # Whether the face has anything to close once the response was given to the server.
     _opened = False
 
-    def __init__(self, scope: HTTPScope, protocol: HTTPProtocol, app: Velithon) -> None:
+    def __init__(self, scope: HTTPScope, protocol: HTTPProtocol, app: Owner) -> None:
         self._rsgi = scope
         self._protocol = protocol
         self._app = app

@@ -8,9 +8,9 @@ from starlette import responses as starlette
 from starlette.datastructures import MutableHeaders
 
 from velithon.background import assign_owner
-from velithon.datastructures import ResponseHeaders, checked_header
+from velithon.datastructures import checked_header
 from velithon.responses.custom import keep_overrides
-from velithon.responses.headers import Pairs, _without, content_type_pairs
+from velithon.responses.headers import Pairs, ResponseHeaders, _without, content_type_pairs
 from velithon_adapters.http import rsgi_headers
 
 if TYPE_CHECKING:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import MutableHeaders
+
+from velithon.datastructures import checked_header, header_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from velithon.responses.base import Response
 
-__all__ = ["JSON_PAIRS", "Pairs", "content_type_pairs"]
+
+__all__ = ["JSON_PAIRS", "Pairs", "ResponseHeaders", "content_type_pairs"]
 
 
 Pairs = list[tuple[str, str]]
@@ -30,3 +36,64 @@ JSON_PAIRS = content_type_pairs("application/json", "utf-8")
 
 def _without(pairs: Iterable[tuple[str, str]], name: str) -> Pairs:
     return [pair for pair in pairs if pair[0] != name]
+
+
+class ResponseHeaders(MutableHeaders):
+    """Starlette's `MutableHeaders` over a response: the common calls work on its pairs of `str`, any other on bytes.
+
+    Once somebody asked for bytes these are the truth. The length of the body is not among the pairs.
+    """
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    @property
+    def _list(self) -> list[tuple[bytes, bytes]]:
+        return self._response.raw_headers
+
+    @_list.setter
+    def _list(self, value: list[tuple[bytes, bytes]]) -> None:
+        self._response.raw_headers = value
+
+    def _paired(self, key: str) -> str | None:
+        """Return the name in lower case, or `None` where only the bytes will do."""
+        key = key.lower()
+        return None if self._response._raw is not None or key == "content-length" else key
+
+    def __setitem__(self, key: str, value: str) -> None:
+        response = self._response
+        name = header_name(key)
+        if response._raw is not None or name == "content-length":
+            super().__setitem__(key, value)
+            return
+        if not (value.isascii() and value.isprintable()):
+            checked_header(name, value)
+        response.set_header(name, value)
+
+    def __getitem__(self, key: str) -> str:
+        name = self._paired(key)
+        if name is None:
+            return super().__getitem__(key)
+        value = self._response.get_header(name)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __contains__(self, key: Any) -> bool:
+        name = self._paired(key)
+        return super().__contains__(key) if name is None else self._response.get_header(name) is not None
+
+    def append(self, key: str, value: str) -> None:
+        """Add a header beside those of the same name."""
+        name = self._paired(key)
+        if name is None:
+            super().append(key, value)
+        else:
+            self._response.append_header(*checked_header(name, value))
+
+    def setdefault(self, key: str, value: str) -> str:
+        """Set a header unless it is there; return what is there then."""
+        if key in self:
+            return self[key]
+        self[key] = value
+        return value

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-    from velithon.application import Velithon
+    from velithon.faces.serve import HandlingOwner
     from velithon.routing.frontend import Frontend, FrontendFiles
 
 __all__ = ["APIRouter", "Router"]
@@ -82,7 +82,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         on_shutdown: Sequence[Callable[[], Any]] | None = None,
         default_response_class: Any = None,
         route_class: type[Route] = Route,
-        dependency_overrides_provider: Velithon | None = None,
+        dependency_overrides_provider: HandlingOwner | None = None,
         **options: Unpack[SharedOptions],
     ) -> None:
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
@@ -264,7 +264,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         elif isinstance(route, starlette.Mount | starlette.Host) and isinstance(route.app, Router):
             route.app.belong_to(self.dependency_overrides_provider)
 
-    def belong_to(self, app: Velithon) -> None:
+    def belong_to(self, app: HandlingOwner) -> None:
         """Make `app` the application of this router and of the routers mounted in it."""
         self.dependency_overrides_provider = app
         for route in [*self.routes, *self.frontends]:

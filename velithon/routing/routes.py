@@ -30,8 +30,7 @@ from velithon.websocket.trampoline import run_at_bottom
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from velithon.application import Velithon
-    from velithon.faces.serve import Responder
+    from velithon.faces.serve import HandlingOwner, Responder
     from velithon.signature import EndpointModel, ResponseOptions
     from velithon.websocket.endpoint import EndpointClass
 
@@ -94,7 +93,7 @@ class Route(starlette.Route):
             unique_id = unique_id.value
         self.unique_id = self.operation_id or (unique_id(self) if self.methods else self.name)
         self.app = asgi_face(self._respond)
-        self._provider: Velithon | None = None
+        self._provider: HandlingOwner | None = None
 
     def _take_options(self, options: RouteOptions) -> None:
         self.response_model = options.get("response_model", Default(None))
@@ -331,7 +330,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
         self.path_regex, self.path_format, self.param_convertors = starlette.compile_path(path)
         self.model: EndpointModel | None = None
         self._class: EndpointClass | None = None
-        self._provider: Velithon | None = None
+        self._provider: HandlingOwner | None = None
         self._plans: dict[tuple[Any, ...], Callable[[Any], Awaitable[None]]] = {}
         self.app = self._layers(self._innermost(endpoint))
 

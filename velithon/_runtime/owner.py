@@ -1,0 +1,44 @@
+"""What the inside needs of the application that it belongs to.
+
+Nothing below `application.py` imports `Velithon`: faces, requests, routes and layers know these protocols instead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.routing import Router
+    from starlette.types import Receive, Scope, Send
+
+    from velithon.background import InFlight
+
+__all__ = ["Owner"]
+
+
+class Owner(Protocol):
+    """The application of a request, a route or a layer.
+
+    Attributes:
+        root_path: The path under which a proxy serves the application, without a slash at its end.
+        max_body_size: The largest request body, in bytes; `None` is no limit.
+        dependency_overrides: Dependency -> the callable that stands in for it.
+    """
+
+    root_path: str
+    max_body_size: int | None
+    dependency_overrides: dict[Callable[..., Any], Callable[..., Any]]
+    _in_flight: InFlight
+    _lifespan_state: dict[str, Any]
+
+    @property
+    def router(self) -> Router:
+        """The application's router."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer over ASGI."""
+
+    def _websocket(self, scope: Any, protocol: Any) -> Awaitable[None]:
+        """Answer a WebSocket over RSGI."""
