@@ -23,7 +23,7 @@ from velithon import (
 )
 from velithon.di import FactoryProvider, Provide, ServiceContainer, SingletonProvider, inject
 from velithon.middleware import Middleware
-from velithon.routes import Route
+from velithon.routing import Route
 
 class Item(BaseModel):
     name: str
@@ -192,8 +192,8 @@ def test_parameters_and_the_source_of_the_plan() -> None:
 @pytest.mark.parametrize(
     ("path", "said", "attribute"),
     [
-        ("/plain", "the endpoint takes nothing of the request, so none is made", "bare"),
-        ("/items/3?q=a", "its plan reads the server's scope, so no request is made", "lean"),
+        ("/plain", "the endpoint takes nothing of the request, so none is made", "direct_call"),
+        ("/items/3?q=a", "its plan reads the server's scope, so no request is made", "scope_plan"),
         ("/me", None, None),
         ("/special", None, None),
     ],
@@ -205,7 +205,9 @@ def test_what_the_direct_way_leaves_out(path: str, said: str | None, attribute: 
     module = importlib.import_module("explained")
     TestClient(module.app, protocol="rsgi").get(path)
     route = module.app.router.table.resolve("GET", path.partition("?")[0]).route
-    assert [name for name in ("bare", "lean") if getattr(route, name) is not None] == ([attribute] if attribute else [])
+    assert [name for name in ("direct_call", "scope_plan") if getattr(route, name) is not None] == (
+        [attribute] if attribute else []
+    )
     assert said is None or said in text
     assert ("no request is made" in text or "none is made" in text) == (said is not None)
 
