@@ -60,6 +60,7 @@ class DependencyModel:
         is_context: Whether the callable itself makes context managers (`contextlib.contextmanager` and its kin).
         is_security_scheme: Whether the callable is one of `velithon.security`'s schemes.
         returns: The evaluated return annotation, or `inspect.Signature.empty`.
+        scopes_class: The class of the parameter that takes the OAuth2 scopes.
         known_as: The cache key of the dependency that this one replaces.
     """
 
@@ -103,6 +104,7 @@ class DependencyModel:
         self.is_context = False
         self.is_security_scheme = False
         self.returns: Any = None
+        self.scopes_class: Any = None
         self.known_as: tuple[Any, ...] | None = None
 
     @property

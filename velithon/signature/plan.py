@@ -199,7 +199,7 @@ class PlanWriter:
     def injected(self, node: DependencyModel, what: str) -> str:
         if what != "security_scopes":
             return _PARTS[what]
-        scopes = self.out.constant(security_scopes(), "SecurityScopes")
+        scopes = self.out.constant(node.scopes_class, "SecurityScopes")
         return f"{scopes}({node.scopes!r})"
 
     def provided(self, name: str, marker: Any) -> str:
@@ -377,10 +377,3 @@ def call_arguments(node: DependencyModel, arguments: dict[str, str]) -> str:
         if name in arguments:
             parts.append(arguments[name] if index < node.positional else f"{name}={arguments[name]}")
     return ", ".join(parts)
-
-
-def security_scopes() -> Any:
-    """Return the class that tells a dependency which OAuth2 scopes were asked for."""
-    from velithon.security import SecurityScopes
-
-    return SecurityScopes

@@ -32,6 +32,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from velithon import params
+from velithon.compat.markers import adopt, adopt_annotation, is_named, unknown_marker
 from velithon.datastructures import UploadFile
 from velithon.exceptions import DependencyScopeError, RegistrationError
 from velithon.params import Depends, Security
@@ -152,6 +153,7 @@ def read_dependency(
 
 
 def _read_parameterless(depends: Any, parent: DependencyModel, names: set[str]) -> DependencyModel:
+    depends = adopt(depends)
     if not isinstance(depends, Depends):
         raise RegistrationError(
             f"dependencies= takes Depends(...) or Security(...), not {depends!r}", endpoint=parent.call
@@ -226,10 +228,7 @@ def _classify(model: DependencyModel) -> None:
     model.is_generator = any(map(inspect.isgeneratorfunction, candidates))
     model.is_async_generator = not model.is_generator and any(map(inspect.isasyncgenfunction, candidates))
     model.is_coroutine = any(_is_coroutine_function(item) for item in candidates if not inspect.isclass(item))
-    scheme = type(unwrapped(model.call))
-    model.is_security_scheme = any(
-        base.__name__ == "SecurityBase" and base.__module__.startswith("velithon.") for base in scheme.__mro__
-    )
+    model.is_security_scheme = is_named(type(unwrapped(model.call)), "SecurityBase")
 
 
 def _stream_item(annotation: Any) -> Any:
@@ -246,11 +245,11 @@ class _Parameter:
         self.model = model
         self.name = parameter.name
         self.kind = parameter.kind
-        self.value = parameter.default
+        self.value = adopt(parameter.default)
         self.names = names
         self.in_path = parameter.name in names
         self.unannotated = parameter.annotation is _empty
-        self.whole: Any = Any if self.unannotated else unalias(parameter.annotation)
+        self.whole: Any = Any if self.unannotated else adopt_annotation(unalias(parameter.annotation))
         self.type: Any = get_args(self.whole)[0] if get_origin(self.whole) is Annotated else self.whole
 
     def fail(self, problem: str) -> RegistrationError:
@@ -277,7 +276,7 @@ class _Parameter:
                 raise self.fail("it is declared twice, in Annotated and as the default value: keep one of them")
             depends = value
         elif isinstance(value, FieldInfo):
-            if info is not None:
+            if info is not None or depends is not None:
                 raise self.fail("it is declared twice, in Annotated and as the default value: keep one of them")
             info = copy(value)
             info.annotation = self.type
@@ -397,9 +396,8 @@ class _Parameter:
             for cls, what in _CONNECTION:
                 if is_subclass(choice, cls):
                     return what
-            if is_subclass(choice, object) and choice.__name__ == "SecurityScopes" and hasattr(choice, "scope_str"):
-                return "security_scopes"
-            if getattr(choice, "__name__", "") == "SecurityScopes" and choice.__module__.startswith("velithon."):
+            if is_named(choice, "SecurityScopes"):
+                self.model.scopes_class = choice
                 return "security_scopes"
         for cls, what in _PARTS:
             if is_subclass(choice, cls) and not self.in_path:
@@ -410,6 +408,9 @@ class _Parameter:
         model = self.model
         if model.scope == "app":
             raise self.fail('a dependency with scope "app" belongs to no request: it cannot take parameters of one')
+        unknown = unknown_marker(self.value, self.whole, marked=info is not None)
+        if unknown is not None:
+            raise self.fail(unknown)
         if info is None:
             info = self.infer()
         self.check_place(info)
