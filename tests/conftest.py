@@ -6,6 +6,7 @@ from typing import Any, Protocol, cast
 
 import pytest
 
+from tests.effort import FULL
 from tests.services.redis import RedisServer, redis_server
 from velithon.testclient import AsyncTestClient, ProtocolName, TestClient
 
@@ -24,6 +25,14 @@ class AsyncClientFactory(Protocol):
     def __call__(self, app: Any, **options: Any) -> AsyncTestClient:
         """Return the client; the options are `AsyncTestClient`'s."""
         ...
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give generated and counted tests an hour where they do everything."""
+    if FULL:
+        for item in items:
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(3600))
 
 
 @pytest.fixture(params=["asgi", "rsgi"])

@@ -5,12 +5,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 from starlette.convertors import CONVERTOR_TYPES, Convertor
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Host, Match, Mount, Route
+from starlette.testclient import TestClient
 
+from tests.conftest import ClientFactory
 from tests.effort import examples
+from velithon import Velithon
 from velithon.routing.routes import Route as OurRoute
 from velithon.routing.table import MISS, Table
 
@@ -141,6 +145,9 @@ def digits(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         # found only where nothing else is asked for: a newline at the end, a last slash more or less, no slash at all
         (["/a"], "/a\n"),
+        (["/a/b", "/a/{x}"], "/a/b\n"),
+        (["/a/{x}", "/a/b"], "/a/b\n"),
+        (["/a/{x}"], "/a/b\n"),
         (["/a"], "/a/\n"),
         (["/{x}/b/{p:path}", "/c/d"], "/a/b/c/d"),
         (["/{x}/{p:path}"], "/a/b"),
@@ -183,6 +190,36 @@ def _compare(routes: list[BaseRoute], path: str) -> None:
     elif direct is not None:
         assert expected is not None
         assert (direct[0], direct[1] or {}) == expected[:2]
+
+
+@pytest.mark.parametrize("literal_first", [False, True])
+def test_a_last_newline_decides_as_in_starlette(client: ClientFactory, literal_first: bool) -> None:
+    """`$` in a pattern matches before a last newline: `/items/abc%0A` is `/items/abc`, where that is declared first."""
+    ours, theirs = Velithon(), Starlette()
+
+    async def literal() -> str:
+        return "literal"
+
+    async def parameter(item: str) -> str:
+        return item
+
+    async def starlette_literal(request: Request) -> JSONResponse:
+        return JSONResponse("literal")
+
+    async def starlette_parameter(request: Request) -> JSONResponse:
+        return JSONResponse(request.path_params["item"])
+
+    added: list[tuple[str, Any, Any]] = [
+        ("/items/abc", literal, starlette_literal),
+        ("/items/{item}", parameter, starlette_parameter),
+    ]
+    for path, our, their in added if literal_first else reversed(added):
+        ours.get(path)(our)
+        theirs.add_route(path, their)
+    with client(ours) as c, TestClient(theirs) as other:
+        for path in ("/items/abc%0A", "/items/abc", "/items/abd%0A", "/items/%0A"):
+            assert c.get(path).json() == other.get(path).json(), path
+        assert c.get("/items/abc%0A").json() == ("literal" if literal_first else "abc\n")
 
 
 def test_a_lookup_looks_at_few_routes_however_many_there_are() -> None:

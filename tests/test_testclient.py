@@ -124,6 +124,39 @@ def test_streams_arrive_while_the_application_runs(client: ClientFactory) -> Non
     assert ended == [made.protocol]
 
 
+async def deaf(scope: Any, protocol: Any) -> None:
+    """Stream one chunk, then wait for something that never comes."""
+    await protocol.response_stream(200, []).send_str("x")
+    await asyncio.Event().wait()
+
+
+def read_one_chunk(client: TestClient) -> None:
+    """Read the first chunk of a stream and leave."""
+    with client.stream("GET", "/") as response:
+        chunks = response.iter_text()
+        assert next(chunks) == "x"
+
+
+def test_an_application_that_does_not_notice_its_client_leaving_fails_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is cancelled, so that the test ends; on a server it would run for ever."""
+    monkeypatch.setattr("velithon.testclient.http.GRACE", 0.01)
+    with pytest.raises(RSGIMisuseError, match="after its client had left"):
+        read_one_chunk(raw(deaf))
+    read_one_chunk(raw(deaf, raise_server_exceptions=False))
+
+
+@pytest.mark.anyio
+async def test_an_application_that_does_not_notice_fails_an_async_test_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Likewise."""
+    monkeypatch.setattr("velithon.testclient.http.GRACE", 0.01)
+    async with AsyncTestClient(deaf, protocol="rsgi") as client:
+        response = await client.send(client.build_request("GET", "/"), stream=True)
+        chunks = response.aiter_text()
+        assert await anext(chunks) == "x"
+        with pytest.raises(RSGIMisuseError, match="after its client had left"):
+            await response.aclose()
+
+
 class Both:
     """An application that speaks both protocols, by two applications."""
 
@@ -429,19 +462,6 @@ def test_a_closed_websocket_takes_no_messages() -> None:
     with raw(session).websocket_connect("/") as client, pytest.raises(WebSocketDisconnect):
         client.receive_text()
     assert errors == ["RSGIProtocolError", "0", "RSGIProtocolClosed"]
-
-
-def test_an_application_that_ignores_its_client_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An endless stream that does not watch for the end is cancelled when the test leaves, and is no error."""
-    monkeypatch.setattr("velithon.testclient.http.GRACE", 0.01)
-
-    async def endless(scope: Any, protocol: Any) -> None:
-        transport = protocol.response_stream(200, [])
-        await transport.send_bytes(b"first\n")
-        await asyncio.Event().wait()
-
-    with raw(endless).stream("GET", "/") as response:
-        assert next(response.iter_lines()) == "first"
 
 
 def test_awaiting_the_end_of_a_client_that_stays_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ else:
 GRACE = 2.0
 _CHUNK = 64 * 1024
 _WATCHED = "client_disconnect() is still awaited after the response; cancel it"
+_UNNOTICED = "the application still ran long after its client had left; await client_disconnect(), or send"
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 RSGIApp = Callable[[Any, Any], Awaitable[None]]
@@ -101,8 +102,8 @@ class Exchange:
     async def finish(self) -> None:
         """Wait for the application's end, having gone away when the body was not read to its end.
 
-        Granian never cancels an application; one that does not notice that its client went away is cancelled here
-        after `GRACE` seconds, so that a test ends.
+        Granian never cancels an application. One that does not notice within `GRACE` seconds that its client went
+        away is cancelled here, so that the test ends, and fails: see `raise_unnoticed`.
         """
         assert self._task is not None
         if self._body is not None:
@@ -112,8 +113,7 @@ class Exchange:
         while not self._task.done():
             await asyncio.wait({self._task}, timeout=GRACE)
             if not self._task.done() and (not self._complete or self._protocol.watched):
-                if self._complete:
-                    self.misuse.append(_WATCHED)
+                self.misuse.append(_WATCHED if self._complete else _UNNOTICED)
                 self._abandoned = True
                 self._task.cancel()
                 await asyncio.wait({self._task})
@@ -133,6 +133,15 @@ class Exchange:
             raise self.error
         if self.misuse:
             raise RSGIMisuseError("; ".join(self.misuse))
+
+    def raise_unnoticed(self) -> None:
+        """Raise if the application had to be cancelled, because it did not notice that its client had left.
+
+        Raises:
+            RSGIMisuseError: It had to be.
+        """
+        if _UNNOTICED in self.misuse:
+            raise RSGIMisuseError(_UNNOTICED)
 
     async def _run(self) -> None:
         try:
@@ -207,6 +216,8 @@ class RSGITransport(_TestClientTransport):
         def close() -> None:
             self._open_requests.discard(close)
             open_request.close()
+            if self.raise_server_exceptions:
+                exchange.raise_unnoticed()
 
         def body() -> Generator[bytes, None, None]:
             while (chunk := portal.call(exchange.read)) is not None:
@@ -288,3 +299,5 @@ class _AsyncBody(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._exchange.finish()
+        if self._raise:
+            self._exchange.raise_unnoticed()
