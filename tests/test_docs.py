@@ -12,7 +12,7 @@ from tests.conftest import ClientFactory
 from velithon import Velithon
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/production").glob("*.md"))]
 
 
 def run(page: Path) -> ModuleType:

@@ -19,6 +19,7 @@ __all__ = [
     "asgi_headers",
     "asgi_scope",
     "body_length",
+    "is_below",
     "is_token",
     "parse_address",
     "put_below",
@@ -104,7 +105,9 @@ def asgi_scope(scope: Scope, *, state: dict[str, Any] | None = None, root_path: 
         root_path: What a proxy took off the front of the path. It is put back, as Uvicorn does, where it is not there.
     """
     path = scope.path
-    if root_path and not _is_below(path, root_path):
+    # A proxy may have told it with the request.
+    root_path = root_path or getattr(scope, "root_path", "")
+    if root_path and not is_below(path, root_path):
         path = root_path + path
     server = scope.server
     asgi: dict[str, Any] = {
@@ -150,13 +153,14 @@ def put_below(scope: MutableMapping[str, Any], root_path: str) -> None:
         root_path: Without a slash at its end.
     """
     scope["root_path"] = root_path
-    if not _is_below(scope["path"], root_path):
+    if not is_below(scope["path"], root_path):
         scope["path"] = root_path + scope["path"]
         if scope.get("raw_path") is not None:
             scope["raw_path"] = quote(root_path, safe=_PATH_SAFE).encode("ascii") + scope["raw_path"]
 
 
-def _is_below(path: str, root_path: str) -> bool:
+def is_below(path: str, root_path: str) -> bool:
+    """Tell whether a path is a root path or lies below it."""
     return path == root_path or path.startswith(root_path + "/")
 
 
@@ -293,7 +297,7 @@ class RSGIScope:
         """The path, percent-decoded, below the ``root_path``: what Granian shows behind the same proxy."""
         path: str = self.asgi["path"]
         root_path: str = self.asgi.get("root_path", "")
-        if root_path and _is_below(path, root_path):
+        if root_path and is_below(path, root_path):
             return path[len(root_path) :]
         return path
 

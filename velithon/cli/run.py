@@ -53,6 +53,17 @@ def run(
     url_path_prefix: Annotated[
         str | None, _option("--url-path-prefix", "The path that a proxy strips from requests (root_path).")
     ] = None,
+    forwarded_allow_ips: Annotated[
+        str | None,
+        typer.Option(
+            "--forwarded-allow-ips",
+            help="Proxies whose X-Forwarded-* and Forwarded headers count: addresses, networks, unix, *."
+            " Default: 127.0.0.1.",
+            envvar=["VELITHON_FORWARDED_ALLOW_IPS", "FORWARDED_ALLOW_IPS"],
+            show_envvar=False,
+            show_default=False,
+        ),
+    ] = None,
     env_file: Annotated[
         Path | None,
         _option(

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from velithon_adapters.forwarded import TrustedProxies
+
 __all__ = ["OptionError", "ServerConfig", "ServerError", "reject_unsupported"]
 
 # An exit code that says: do not start this worker again, it would fail the same way. Uvicorn uses the same number.
@@ -46,6 +48,8 @@ class ServerConfig:
         workers: The number of worker processes.
         reload: Start the workers anew when a Python file under the working directory changes.
         url_path_prefix: The path that a proxy strips before it passes a request on (ASGI's `root_path`).
+        forwarded_allow_ips: Whose `X-Forwarded-*` and `Forwarded` headers are believed: see `TrustedProxies`. By
+            default `X-Forwarded-For` and `-Proto` from 127.0.0.1 and, with `uds`, from who opens that socket.
         log_config: A dictionary for `logging.config.dictConfig`, applied in every worker; `None` leaves logging alone.
         log_level: The level of the servers' own loggers, in lower case.
         access_log: Log a line for every request.
@@ -86,6 +90,7 @@ class ServerConfig:
     workers: int = 1
     reload: bool = False
     url_path_prefix: str | None = None
+    forwarded_allow_ips: str | None = None
     log_config: dict[str, Any] | None = None
     log_level: str = "info"
     access_log: bool = False
@@ -129,6 +134,19 @@ class ServerConfig:
             for name, value in vars(self).items()
             if name.startswith(prefix) and value is not None
         }
+
+    def trusted_proxies(self) -> TrustedProxies:
+        """Return the proxies that are believed.
+
+        Raises:
+            ServerError: `forwarded_allow_ips` names a network that is none.
+        """
+        if self.forwarded_allow_ips is None:
+            return TrustedProxies("127.0.0.1" if self.uds is None else "127.0.0.1,unix", only_plain=True)
+        try:
+            return TrustedProxies(self.forwarded_allow_ips)
+        except ValueError as exc:
+            raise ServerError(f"--forwarded-allow-ips: {exc}") from exc
 
     def check_certificate(self) -> None:
         """Raise `ServerError` unless certificate and key are both absent, or fit each other and the password."""

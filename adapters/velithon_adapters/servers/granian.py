@@ -45,6 +45,7 @@ def check(config: ServerConfig) -> None:
         raise OptionError("granian", f"--loop {config.loop}", f"it is not installed; available are {available}")
     if config.task_impl == "rust" and sys.version_info >= (3, 12):
         raise OptionError("granian", "--task-impl rust", "it needs Python 3.11; use --task-impl asyncio")
+    config.trusted_proxies()
     config.check_certificate()
     if config.ssl_keyfile_password is not None and shutil.which("openssl") is None:
         cure = "it reads encrypted keys with the help of openssl, which is not installed; use --server uvicorn"

@@ -22,7 +22,7 @@ from granian.server.mp import MPServer
 
 from velithon_adapters.lifespan import LifespanError
 from velithon_adapters.servers.config import STARTUP_FAILURE, ServerConfig, ServerError
-from velithon_adapters.servers.interface import adapt
+from velithon_adapters.servers.interface import adapt, behind_proxies
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
 
 __all__ = ["Loader", "asgi_worker", "rsgi_worker"]
@@ -77,7 +77,7 @@ class _HostedRSGI(_Hosted):
     def __init__(self, app: Any, config: ServerConfig) -> None:
         super().__init__(app, config)
         # the application's own method: nothing of ours is called for a request
-        self.__rsgi__ = getattr(app, "__rsgi__", app)
+        self.__rsgi__ = behind_proxies(getattr(app, "__rsgi__", app), config.trusted_proxies(), "rsgi")
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.watch_signals(loop)
@@ -105,6 +105,9 @@ class _HostedASGI(_Hosted):
 
     lifespan: asyncio.Task[Any] | None = None
     said = False
+
+    def __init__(self, app: Any, config: ServerConfig) -> None:
+        super().__init__(behind_proxies(app, config.trusted_proxies(), "asgi"), config)
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         return self.live(scope, receive, send) if scope["type"] == "lifespan" else self.app(scope, receive, send)

@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal
 
+from velithon_adapters.forwarded import TrustedProxies, forwarded_asgi, forwarded_rsgi
 from velithon_adapters.servers.config import ServerError
 
-__all__ = ["adapt", "spoken_by"]
+__all__ = ["adapt", "behind_proxies", "spoken_by"]
 
 ASGIApp = Callable[[MutableMapping[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
 
@@ -70,6 +71,13 @@ def adapt(app: Any, interface: Literal["rsgi", "asgi"], *, root_path: str = "") 
             raise ServerError("--url-path-prefix: an RSGI application without a root_path attribute cannot be told it")
         app.root_path = root_path
     return app
+
+
+def behind_proxies(app: Any, trusted: TrustedProxies, interface: Literal["rsgi", "asgi"]) -> Any:
+    """Return an application whose requests show what trusted proxies say; itself where none are trusted."""
+    if not trusted:
+        return app
+    return forwarded_rsgi(app, trusted) if interface == "rsgi" else forwarded_asgi(app, trusted)
 
 
 def _with_root_path(app: ASGIApp, root_path: str) -> ASGIApp:

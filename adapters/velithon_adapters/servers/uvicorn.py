@@ -27,7 +27,7 @@ from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 
 from velithon_adapters.servers.address import bind
 from velithon_adapters.servers.config import STARTUP_FAILURE, OptionError, ServerConfig, ServerError, reject_unsupported
-from velithon_adapters.servers.interface import adapt
+from velithon_adapters.servers.interface import adapt, behind_proxies
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
 
 __all__ = ["check", "protocol", "serve"]
@@ -69,6 +69,7 @@ def check(config: ServerConfig) -> None:
     for option, (present, instead) in given.items():
         if present:
             raise OptionError("uvicorn", option, instead)
+    config.trusted_proxies()
     config.check_certificate()
 
 
@@ -129,7 +130,7 @@ def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
         loop=config.loop or "auto",
         log_config=config.log_config,
         access_log=config.access_log,
-        # Granian has nothing like it: whom to trust is said once, in the application's middleware
+        # Granian has nothing like it: the loader does it, the same for both
         proxy_headers=False,
         root_path=config.root_path,
         ssl_certfile=config.ssl_certificate,
@@ -149,7 +150,7 @@ class _Loader:
     def __call__(self) -> Any:
         stop_with_parent()
         try:
-            app = adapt(self.config.load(), "asgi")
+            app = behind_proxies(adapt(self.config.load(), "asgi"), self.config.trusted_proxies(), "asgi")
         except ServerError as exc:
             logger.error("%s", exc)
         except Exception:  # noqa: BLE001 - whatever it is, it is logged and ends the process
