@@ -1,5 +1,10 @@
-"""The documents whose code is executed: their fenced blocks, by name, and which test runs which."""
+"""The specification's documents: their fenced blocks, by name, and which test runs which.
 
+The documents are no part of this repository. They are read from `$VELITHON_SPEC`, or from `shared/spec` in a directory
+above the checkout; where neither is there, the tests that run them are skipped, and `tests/contract` remains.
+"""
+
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,11 +17,30 @@ import pytest
 Stubs = Mapping[str, Mapping[str, object]]
 F = TypeVar("F", bound=Callable[..., None])
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
+ABSENT = "the specification's documents are not here: set VELITHON_SPEC to their folder"
+
 _FENCE = re.compile(r" {0,3}```(\w*)\s*$")
 # what the examples import from the project that they are a part of
 _OWN = re.compile(r"^ *from (app(?:\.\w+)*) import", re.MULTILINE)
 _HEADING = re.compile(r"(#+) (.*)")
+
+
+def find_folder() -> Path | None:
+    """Return the folder of the documents.
+
+    Raises:
+        FileNotFoundError: `$VELITHON_SPEC` is set and is no folder.
+    """
+    named = os.environ.get("VELITHON_SPEC")
+    if named is not None:
+        if not Path(named).is_dir():
+            raise FileNotFoundError(f"VELITHON_SPEC is {named!r}, which is no folder")
+        return Path(named)
+    folders = (parent / "shared" / "spec" for parent in Path(__file__).resolve().parents[2:])
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+FOLDER = find_folder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +66,23 @@ class Document:
     """A document and the tests that run it.
 
     Attributes:
-        path: Where it is.
+        name: Its file's name.
         prelude: Code that supplies what the text takes for granted.
         rewrite: Words that are read as others.
         excepted: Blocks that no test runs, with the reason.
     """
 
-    path: Path
+    name: str
     prelude: str = ""
     rewrite: Mapping[str, str] = field(default_factory=dict)
     excepted: dict[str, str] = field(default_factory=dict)
     tested: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        text = self.path.read_text()
+        self.blocks: dict[str, Block] = {}
+        if FOLDER is None:
+            return
+        text = (FOLDER / self.name).read_text(encoding="utf-8")
         for word, other in self.rewrite.items():
             text = re.sub(rf"\b{word}\b", other, text)
         self.blocks = {block.name: block for block in _blocks(text)}
@@ -76,6 +103,8 @@ class Document:
         Raises:
             KeyError: There is no such block, or nothing to replace.
         """
+        if FOLDER is None:
+            return lambda test: test  # conftest.py skips it
         blocks = [Block("", "python", 1, part) if "\n" in part else self.blocks[part] for part in parts]
         for old, new in (replacing or {}).items():
             if not any(old in block.code for block in blocks):
@@ -103,7 +132,7 @@ class Document:
             modules.update(dict.fromkeys(_OWN.findall(block.code), module))
         exec(self.prelude + "\n" + prelude, module.__dict__)
         for block in blocks:
-            file = str(self.path) if block.name else "<between blocks>"
+            file = self.name if block.name else "<between blocks>"
             code = compile("\n" * (block.line - 1) + block.code, file, "exec", dont_inherit=True)
             exec(code, module.__dict__)
         return module
@@ -129,26 +158,22 @@ def _blocks(text: str) -> Iterator[Block]:
             headings = [*headings[: level - 1], *[""] * (level - 1 - len(headings)), heading[2]]
 
 
-GUIDE = Document(
-    _ROOT / "docs" / "guide" / "velithon-user-guide.md",
-    prelude="""
-from velithon import Velithon, WebSocket
-from velithon.datastructures import UploadFile
-from velithon.endpoint import HTTPEndpoint
-from velithon.exceptions import HTTPException
-from velithon.params import File, Form
-from velithon.requests import Request
-from velithon.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
-from velithon.websocket import WebSocketDisconnect
+_AS_VELITHON = {"fastapi": "velithon", "FastAPI": "Velithon"}
 
+# what the guide imports once and then takes for granted
+GUIDE = Document(
+    "velithon-user-guide.md",
+    prelude="""
+from importlib import import_module
+for name in ("responses", "requests", "params", "endpoint", "datastructures", "exceptions", "websocket"):
+    module = import_module(f"velithon.{name}")
+    globals().update({name: getattr(module, name) for name in module.__all__})
+from velithon import *
 app = Velithon()
 """,
 )
-BEST_PRACTICES = Document(_ROOT / "docs" / "guide" / "velithon-best-practices.md")
-
-_AS_VELITHON = {"fastapi": "velithon", "FastAPI": "Velithon"}
-
-PATTERNS = Document(Path(__file__).parent / "documents" / "fastapi-patterns.md", rewrite=_AS_VELITHON)
-FASTAPI_GUIDE = Document(Path(__file__).parent / "documents" / "fastapi-guide.md", rewrite=_AS_VELITHON)
+BEST_PRACTICES = Document("velithon-best-practices.md")
+PATTERNS = Document("fastapi-patterns.md", rewrite=_AS_VELITHON)
+FASTAPI_GUIDE = Document("fastapi-guide.md", rewrite=_AS_VELITHON)
 
 DOCUMENTS = (GUIDE, BEST_PRACTICES, PATTERNS, FASTAPI_GUIDE)

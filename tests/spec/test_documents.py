@@ -13,7 +13,7 @@ def python_blocks(document: Document) -> set[str]:
     return {name for name, block in document.blocks.items() if block.language == "python"}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.path.stem)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_every_block_is_run_or_excepted(document: Document) -> None:
     """No block is left out in silence, and none is both run and excepted."""
     for path in sorted(Path(__file__).parent.glob("test_*.py")):
@@ -24,7 +24,7 @@ def test_every_block_is_run_or_excepted(document: Document) -> None:
     assert excepted - python_blocks(document) == set()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.path.stem)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_every_exception_has_a_reason(document: Document) -> None:
     """An excepted block says which outside service or library it is about."""
     assert all(document.excepted.values())

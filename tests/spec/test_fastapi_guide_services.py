@@ -43,26 +43,26 @@ USERS = """
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Dict, List, Optional
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, BaseModel
 from velithon import Velithon, APIRouter
 
 settings = SimpleNamespace(secret_key="s", algorithm="HS256", access_token_expire_minutes=30)
 
 class UserUpdate(BaseModel):
-    full_name: Optional[str] = None
+    full_name: str | None = None
 
 class UserCreate(BaseModel):
     username: str
     email: str
     password: str
-    full_name: Optional[str] = None
+    full_name: str | None = None
 
 class User(BaseModel):
     model_config = ConfigDict(from_attributes=True)
     id: int
     username: str
     email: str
-    full_name: Optional[str] = None
+    full_name: str | None = None
     is_active: bool = True
     is_superuser: bool = False
 
@@ -252,9 +252,9 @@ def test_the_documents_tests_of_authentication(
 
 SIGNED_IN = """
 from types import SimpleNamespace
-from pydantic import BaseModel
+import pydantic
 
-class User(BaseModel):
+class User(pydantic.BaseModel):
     id: int = 7
     username: str = "ada"
 
@@ -447,8 +447,7 @@ def test_monitoring(space: ModuleType, client: ClientFactory) -> None:
 
 
 CUSTOM = """
-from velithon import Velithon
-from velithon.middleware import Middleware
+from velithon import Middleware, Velithon
 
 def make(*layers):
     app = Velithon(middleware=list(layers))
