@@ -1,6 +1,5 @@
-"""The examples are the guide's, and each starts with one command."""
+"""Each example starts with one command."""
 
-import ast
 import os
 import re
 import shutil
@@ -15,35 +14,10 @@ import httpx
 import pytest
 
 from tests.cli.processes import listening, until
-from tests.spec.documents import GUIDE
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCKS = {
-    "rest_api": "Complete REST API Example",
-    "chat": "WebSocket Chat Example",
-    "uploads": "File Upload and Processing Service",
-}
-# what an example changes in the guide's code: the chat's page speaks to the address that served it
-REPLACED = {
-    'new WebSocket("ws://localhost:8000/ws/chat")': (
-        'new WebSocket(location.origin.replace(/^http/, "ws") + "/ws/chat")'
-    )
-}
-PATHS = {"rest_api": "/health", "chat": "/", "uploads": "/"}
-SAYS = {"rest_api": "healthy", "chat": "Velithon Chat", "uploads": "File Upload Service"}
-
-
-@pytest.mark.parametrize("name", BLOCKS)
-def test_an_example_is_the_guides_code(name: str) -> None:
-    """After a heading of its own, each line is the guide's."""
-    code = GUIDE.blocks[f"Examples / {BLOCKS[name]}"].code
-    for old, new in REPLACED.items():
-        code = code.replace(old, new)
-    guides = [line.rstrip() for line in code.strip().splitlines()]
-    lines = (ROOT / "examples" / f"{name}.py").read_text().splitlines()
-    heading, rest = lines[: -len(guides)], lines[-len(guides) :]
-    assert rest == guides
-    assert len(ast.parse("\n".join(heading)).body) == 1, "the heading is more than a docstring and comments"
+PATHS = {"quickstart": "/", "rest_api": "/health", "chat": "/", "uploads": "/"}
+SAYS = {"quickstart": "world", "rest_api": "up", "chat": "<title>Chat</title>", "uploads": "<title>Uploads</title>"}
 
 
 # What `make test` was given is not for the `make run` in here.
@@ -116,7 +90,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.mark.server
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make: apt-get install make")
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", PATHS)
 def test_an_example_starts_by_make(name: str, checkout: Path, tmp_path: Path) -> None:
     """`make run` with the example's file."""
     command = ["make", "run", f"APP=examples/{name}.py:app", "PORT=0"]
