@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context, ContextVar, copy_context
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, TypeVar
@@ -26,6 +26,8 @@ from starlette.concurrency import run_until_first_complete
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+from velithon._compat.anyio import as_worker_thread
 
 __all__ = [
     "DEFAULT_THREADS",
@@ -175,7 +177,7 @@ class _Workers:
 
     def _work(self) -> None:
         get, done = self.queue.get, self.done
-        with _anyio_worker(self.token):
+        with as_worker_thread(self.token):
             while True:
                 try:
                     job = get(True, _IDLE_SECONDS)
@@ -414,20 +416,3 @@ async def iterate_in_threadpool(iterator: Iterable[T]) -> AsyncIterator[T]:
     finally:
         if not ended and (close := getattr(steps, "close", None)) is not None:
             await run_exit_in_threadpool(close)
-
-
-@contextmanager
-def _anyio_worker(token: Any) -> Iterator[None]:
-    """Let ``anyio.from_thread`` work in this thread.
-
-    AnyIO knows its own workers by a thread-local that has no public name; where a release moves it, its functions ask
-    for a ``token`` as they do in any foreign thread.
-    """
-    try:
-        from anyio._core._eventloop import threadlocals
-    except ImportError:
-        yield
-        return
-    threadlocals.current_token = token
-    threadlocals.current_cancel_scope = None
-    yield

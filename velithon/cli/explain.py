@@ -93,9 +93,9 @@ class Asked:
 
     def found(self, router: Router, scope: dict[str, Any]) -> tuple[list[str], str]:
         """Return what the router's table finds, and how; the route is left in the scope as `answers`."""
-        from starlette._utils import get_route_path
         from starlette.requests import Request
 
+        from velithon._compat.starlette import get_route_path
         from velithon.routing.routes import Route
         from velithon.routing.table import MISS
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from starlette._exception_handler import wrap_app_handling_exceptions
-from starlette._utils import is_async_callable
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.websockets import WebSocket
 
+from velithon._compat.starlette import is_async_callable, wrap_app_handling_exceptions
 from velithon.concurrency import run_in_threadpool
 from velithon.faces.serve import adopt
 from velithon.requests.rsgi import RSGIRequest

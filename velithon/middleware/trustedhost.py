@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette._utils import parse_host_header
 from starlette.middleware.trustedhost import ENFORCE_DOMAIN_WILDCARD
 from starlette.middleware.trustedhost import TrustedHostMiddleware as StarletteTrustedHostMiddleware
 
+from velithon._compat.starlette import parse_host_header
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.responses.base import PlainTextResponse, RedirectResponse
 

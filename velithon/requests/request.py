@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
-from starlette._utils import get_route_path
 from starlette.datastructures import FormData
 from starlette.formparsers import FormParser, MultiPartException
 from starlette.requests import Request as StarletteRequest
 
+from velithon._compat.starlette import get_route_path
 from velithon.exceptions import HTTPException
 from velithon.requests.forms import CHUNK_SIZE, MultiPartParser, joined
 from velithon.requests.readahead import ReadAhead

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
-from starlette._utils import get_route_path
 from starlette.datastructures import Address, Headers, QueryParams, State
 from starlette.requests import ClientDisconnect
 
+from velithon._compat.starlette import get_route_path
 from velithon.datastructures import RSGIHeaders
 from velithon.exceptions import HTTPException
 from velithon.requests.forms import WHOLE_SIZE

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette._exception_handler import wrap_app_handling_exceptions
-
+from velithon._compat.starlette import wrap_app_handling_exceptions
 from velithon.responses.base import Response
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
 from starlette import routing as starlette
-from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.endpoints import HTTPEndpoint as StarletteHTTPEndpoint
 from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
 from starlette.routing import BaseRoute, Match, get_name
 
 from velithon import signature
+from velithon._compat.starlette import wrap_app_handling_exceptions
 from velithon.datastructures import Default, DefaultPlaceholder
 from velithon.endpoint import endpoint_methods, is_asgi, method_endpoint
 from velithon.exceptions import HTTPException, RegistrationError

@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Any
 
 from anyio import CancelScope
-from anyio._backends._asyncio import _task_states
 from starlette.datastructures import FormData
 
+from velithon._compat.anyio import innermost_cancel_scope
 from velithon.concurrency import contextmanager_in_threadpool
 from velithon.exceptions import VelithonError
 from velithon.signature.dependencies import Concurrency
@@ -51,15 +51,6 @@ async def enter_limited(
     return await stack.enter_async_context(manager)
 
 
-def innermost_scope() -> Any:
-    """Return AnyIO's innermost cancel scope of this task; it has no public name."""
-    if not _task_states.data:  # type: ignore[attr-defined]
-        return None
-    task = asyncio.current_task()
-    state = None if task is None else _task_states.get(task)
-    return None if state is None else state.cancel_scope
-
-
 class _CancelSafe(AbstractAsyncContextManager[Any]):
     """A context manager whose exit code may await although the task was cancelled."""
 
@@ -71,13 +62,13 @@ class _CancelSafe(AbstractAsyncContextManager[Any]):
 
     # Plain functions that return the awaitable: a coroutine around it would cost as much as all the rest.
     def __aenter__(self) -> Awaitable[Any]:  # type: ignore[override]
-        self._scope = innermost_scope()
+        self._scope = innermost_cancel_scope()
         return self._manager.__aenter__()
 
     def __aexit__(  # type: ignore[override]
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Awaitable[bool | None]:
-        if kind is not None and issubclass(kind, asyncio.CancelledError) and innermost_scope() is self._scope:
+        if kind is not None and issubclass(kind, asyncio.CancelledError) and innermost_cancel_scope() is self._scope:
             return self._exit_shielded(kind, error, trace)
         return self._manager.__aexit__(kind, error, trace)
 
@@ -113,7 +104,7 @@ class Leaving:
             except StopAsyncIteration:
                 return False
             raise await self._yields_again()
-        if isinstance(error, asyncio.CancelledError) and innermost_scope() is self._scope:
+        if isinstance(error, asyncio.CancelledError) and innermost_cancel_scope() is self._scope:
             handled = False
             with CancelScope(shield=True):
                 handled = await self._throw(error, trace)

@@ -14,10 +14,11 @@ from typing import Any, get_origin
 
 from pydantic_core import ValidationError
 
+from velithon._compat.anyio import innermost_cancel_scope
 from velithon.concurrency import run_in_threadpool
 from velithon.signature import bind, values
 from velithon.signature.annotations import is_sequence
-from velithon.signature.exits import Leaving, context_maker, enter_limited, innermost_scope, never_yielded
+from velithon.signature.exits import Leaving, context_maker, enter_limited, never_yielded
 from velithon.signature.fields import Field, Undefined, aliases, missing, param_model
 from velithon.signature.model import DependencyModel, EndpointModel
 from velithon.signature.writer import Writer
@@ -278,7 +279,7 @@ class PlanWriter:
         out = self.out
         generator = out.fresh(f"{name}_generator")
         scope = out.fresh(f"{name}_scope")
-        out.line(f"{scope} = {self.use(innermost_scope)}()")
+        out.line(f"{scope} = {self.use(innermost_cancel_scope)}()")
         out.line(f"{generator} = {out.constant(called(node), f'call_{name}')}({arguments})")
         with out.block("try:"):
             out.line(f"{name} = await {generator}.__anext__()")

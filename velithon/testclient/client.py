@@ -15,7 +15,8 @@ from velithon.testclient.worker import LoopFactory, worker
 
 if TYPE_CHECKING:
     import httpx2 as httpx
-    from httpx2._types import CookieTypes
+
+    from velithon._compat.httpx2 import CookieTypes
 else:
     from starlette.testclient import httpx
 

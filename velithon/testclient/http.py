@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from starlette.testclient import _TestClientTransport, _Upgrade
-
+from velithon._compat.starlette_testclient import _TestClientTransport, _Upgrade
 from velithon.testclient.memory import (
     Answer,
     Body,

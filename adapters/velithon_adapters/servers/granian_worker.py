@@ -18,17 +18,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
 
-from granian.server.mp import MPServer
-
+from velithon_adapters._compat.granian import REQUEST_TASK, spawn_asgi_worker, spawn_rsgi_worker
 from velithon_adapters.lifespan import LifespanError
 from velithon_adapters.servers.config import STARTUP_FAILURE, ServerConfig, ServerError
 from velithon_adapters.servers.interface import adapt, behind_proxies
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
 
 __all__ = ["Loader", "asgi_worker", "rsgi_worker"]
-
-# Granian runs each request in a task of a coroutine of this name (granian/_futures.py).
-_REQUEST_TASK = "future_watcher"
 
 
 @dataclass
@@ -187,17 +183,17 @@ class Drain:
     def requests(self) -> list[asyncio.Task[Any]]:
         """Return the tasks of the requests in flight."""
         tasks = asyncio.all_tasks(self.loop)
-        return [task for task in tasks if getattr(task.get_coro(), "__name__", "") == _REQUEST_TASK]
+        return [task for task in tasks if getattr(task.get_coro(), "__name__", "") == REQUEST_TASK]
 
 
 def rsgi_worker(*args: Any) -> None:
     """Run a worker with Granian's arguments for the interface RSGI."""
-    _work(MPServer._spawn_rsgi_worker, args)
+    _work(spawn_rsgi_worker, args)
 
 
 def asgi_worker(*args: Any) -> None:
     """Run a worker with Granian's arguments for the interface ASGI."""
-    _work(MPServer._spawn_asgi_lifespan_worker, args)
+    _work(spawn_asgi_worker, args)
 
 
 def _work(target: Callable[..., None], args: tuple[Any, ...]) -> None:

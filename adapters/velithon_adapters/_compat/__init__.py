@@ -1,0 +1,1 @@
+"""Private names of servers that we use: one module a server; see `velithon._compat`, which this package cannot know."""
