@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import pkgutil
-import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module

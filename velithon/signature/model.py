@@ -156,7 +156,6 @@ class EndpointModel(DependencyModel):
         all_body_params: The body fields of the endpoint and of everything that it depends on.
         embed: Whether each body field stands under its own key.
         body_field: The whole body as one field, for documents and to tell forms from JSON; none without a body.
-        stream_item: The item type of a generator endpoint's return annotation; none when there is none.
     """
 
     def __init__(
@@ -165,7 +164,6 @@ class EndpointModel(DependencyModel):
         super().__init__(call, name=name, path=path, kind=kind)
         self.all_body_params: list[Field] = []
         self.embed = False
-        self.stream_item: Any = None
         self._body_field: Any = None
 
     @property

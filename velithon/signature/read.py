@@ -9,12 +9,7 @@ import re
 import sys
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
     Callable,
-    Generator,
-    Iterable,
-    Iterator,
     Sequence,
 )
 from copy import copy
@@ -61,7 +56,6 @@ else:  # `asyncio`'s also sees callables that carry the marker, such as `unittes
     _is_coroutine_function = asyncio.iscoroutinefunction
 
 _empty = inspect.Signature.empty
-_STREAMS = {AsyncIterable, AsyncIterator, AsyncGenerator, Iterable, Iterator, Generator}
 
 
 async def _no_values() -> AsyncGenerator[None, None]:
@@ -123,7 +117,6 @@ def read_endpoint(
     _read_into(model, names)
     model.all_body_params = [item for dependency in model.walk() for item in dependency.body_params]
     model.embed = must_embed(model.all_body_params)
-    model.stream_item = _stream_item(model.returns)
     return model
 
 
@@ -229,13 +222,6 @@ def _classify(model: DependencyModel) -> None:
     model.is_async_generator = not model.is_generator and any(map(inspect.isasyncgenfunction, candidates))
     model.is_coroutine = any(_is_coroutine_function(item) for item in candidates if not inspect.isclass(item))
     model.is_security_scheme = is_named(type(unwrapped(model.call)), "SecurityBase")
-
-
-def _stream_item(annotation: Any) -> Any:
-    if get_origin(annotation) in _STREAMS:
-        args = get_args(annotation)
-        return args[0] if args else Any
-    return None
 
 
 class _Parameter:
