@@ -8,14 +8,18 @@ BIN = $(VENV)/bin
 # Without warnings, which say nothing that a reader could change; errors are shown.
 QUIET = --quiet --quiet --disable-pip-version-check
 PIP = $(BIN)/python -m pip install $(QUIET)
-PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
+PYTEST_ARGS = -n auto --dist worksteal
+PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# uv resolves for the lowest versions, and makes environments in seconds.
+UV = $(VENV)/tools/bin/uv
 
 APP ?= examples/quickstart.py:app
 SERVER ?= granian
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: install run format lint types test cov docs bench bench-core check clean
+.PHONY: install run format lint types test test-lowest test-newest test-pythons cov docs bench bench-core check clean
 
 # What `make run` needs: the package alone.
 $(VENV)/.installed: pyproject.toml
@@ -52,6 +56,32 @@ types: install
 
 test: install
 	$(PYTEST) $(ARGS)
+
+# The suite with the lowest versions that pyproject.toml admits, with the newest, and on each Python that is there.
+test-lowest: RESOLUTION = --resolution lowest-direct
+test-lowest test-newest: test-%: install
+	$(call test_in,$*,$(BIN)/python)
+
+test-python-%: install
+	$(call test_in,$*,$*)
+
+test-pythons: install
+	@for version in 3.11 3.12 3.13 3.14; do \
+		if $(UV) python find --quiet --no-python-downloads $$version >/dev/null 2>&1; then \
+			$(MAKE) test-python-$$version || exit 1; \
+		else \
+			echo "Python $$version is not installed: not tested"; \
+		fi; \
+	done
+
+# An environment of its own, with every extra as a direct requirement, so that its lowest version counts too.
+EXTRAS = $(shell $(BIN)/python -c 'import tomllib; \
+	print(",".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]))' 2>/dev/null)
+define test_in
+	$(UV) venv --quiet --clear --no-python-downloads --python $(2) $(VENV)/$(1)
+	VIRTUAL_ENV=$(VENV)/$(1) $(UV) pip install --quiet $(RESOLUTION) --editable ".[$(EXTRAS)]" --group dev
+	PATH="$(CURDIR)/$(VENV)/tools/bin:$$PATH" $(VENV)/$(1)/bin/python -m pytest $(PYTEST_ARGS) $(ARGS)
+endef
 
 cov: install
 	$(PYTEST) --cov --cov-report=term-missing --cov-report=html $(ARGS)

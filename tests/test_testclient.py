@@ -20,7 +20,7 @@ from tests import strict_rsgi
 from tests.conftest import AsyncClientFactory, ClientFactory
 from velithon import Velithon
 from velithon.requests import Request as VelithonRequest
-from velithon.testclient import AsyncTestClient, RSGIMisuseError, TestClient
+from velithon.testclient import AsyncTestClient, ProtocolName, RSGIMisuseError, TestClient
 
 if TYPE_CHECKING:
     pass
@@ -264,6 +264,13 @@ def test_options_that_cannot_be_honoured_are_refused(options: dict[str, Any], me
     """No option is accepted and ignored."""
     with pytest.raises(ValueError, match=message):
         TestClient(strict_rsgi.app, **options)
+
+
+@pytest.mark.parametrize("protocol", ["asgi", "rsgi"])
+def test_velithon_on_trio_is_refused(protocol: ProtocolName) -> None:
+    """It is not started there, to fail in its first request."""
+    with pytest.raises(ValueError, match="Velithon runs on asyncio"):
+        TestClient(Velithon(), protocol=protocol, backend="trio")
 
 
 def test_an_application_without_rsgi_is_refused() -> None:

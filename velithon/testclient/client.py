@@ -38,7 +38,7 @@ class TestClient(StarletteTestClient):
         raise_server_exceptions: Whether the application's exceptions reach the test; over RSGI its misuse of the
             protocol too. When False the answer is what the server would send.
         root_path: ASGI's root path.
-        backend: The event loop's library; RSGI knows only "asyncio".
+        backend: The event loop's library; RSGI, and a Velithon application on either protocol, know only "asyncio".
         backend_options: anyio's options for it; over RSGI `use_uvloop` and `loop_factory`.
         cookies: Cookies sent with each request.
         headers: Headers sent with each request.
@@ -47,7 +47,8 @@ class TestClient(StarletteTestClient):
         protocol: "asgi" or "rsgi".
 
     Raises:
-        ValueError: An option does not exist over RSGI, or the protocol is unknown.
+        ValueError: An option does not exist over RSGI, the protocol is unknown, or a Velithon application is to run on
+            trio.
         TypeError: The application does not speak RSGI.
     """
 
@@ -68,6 +69,8 @@ class TestClient(StarletteTestClient):
         *,
         protocol: ProtocolName = "asgi",
     ) -> None:
+        if backend != "asyncio" and isinstance(app, Velithon):
+            raise ValueError(f"Velithon runs on asyncio: TestClient takes backend='asyncio' for it, not {backend!r}.")
         rsgi = _rsgi_callable(app, protocol, root_path)
         if rsgi is not None:
             self._loop_factory = _loop_factory(backend, backend_options)
