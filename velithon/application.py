@@ -10,12 +10,14 @@ from starlette.applications import Starlette
 from starlette.datastructures import State
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 
 from velithon import signature
 from velithon.background import InFlight
 from velithon.concurrency import ThreadPool, current_thread_pool, use_thread_pool
 from velithon.datastructures import Default
 from velithon.exception_handlers import (
+    client_disconnect_handler,
     http_exception_handler,
     not_found,
     problem_handlers,
@@ -198,6 +200,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
             return {**problem_handlers(), **given}
         return {
             StarletteHTTPException: http_exception_handler,
+            ClientDisconnect: client_disconnect_handler,
             RequestValidationError: request_validation_exception_handler,
             WebSocketRequestValidationError: websocket_request_validation_exception_handler,
             **given,

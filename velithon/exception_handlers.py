@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketState
 
 from velithon.encoders import json_bytes, jsonable_encoder
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
 __all__ = [
+    "client_disconnect_handler",
     "http_exception_handler",
     "problem_handlers",
     "problem_http_exception_handler",
@@ -28,6 +31,8 @@ __all__ = [
     "request_validation_exception_handler",
     "websocket_request_validation_exception_handler",
 ]
+
+logger = logging.getLogger("velithon")
 
 _WS_POLICY_VIOLATION = 1008
 _MAX_CLOSE_REASON = 123  # RFC 6455, section 5.5: a control frame carries 125 bytes, the code takes two
@@ -51,6 +56,17 @@ async def http_exception_handler(request: Request, exc: HTTPException) -> Respon
     if not is_body_allowed_for_status_code(exc.status_code):
         return Response(status_code=exc.status_code, headers=headers)
     return JSONResponse({"detail": exc.detail}, status_code=exc.status_code, headers=headers)
+
+
+async def client_disconnect_handler(request: Request, exc: ClientDisconnect) -> Response:
+    """Answer 400 to a request whose body never becomes complete: its client may still be there."""
+    log_departure(request)
+    return JSONResponse({"detail": "The request's body was broken off."}, status_code=400)
+
+
+def log_departure(request: Request) -> None:
+    """Log, in one line, that a client left or broke its request off."""
+    logger.info("The client of %s %s left before the end", request.method, request.url.path)
 
 
 def not_found() -> Response:
@@ -109,10 +125,17 @@ async def problem_server_error_handler(request: Request, exc: Exception) -> Resp
     return _problem(request, 500, {}, None)
 
 
+async def problem_client_disconnect_handler(request: Request, exc: ClientDisconnect) -> Response:
+    """Answer 400, as a problem document, to a request whose body never becomes complete."""
+    log_departure(request)
+    return _problem(request, 400, {"detail": "The request's body was broken off."}, None)
+
+
 def problem_handlers() -> dict[type[Exception], Callable[..., Awaitable[Any]]]:
     """Return the handlers, by exception, of an application whose errors are problem documents (RFC 9457)."""
     return {
         HTTPException: problem_http_exception_handler,
+        ClientDisconnect: problem_client_disconnect_handler,
         RequestValidationError: problem_request_validation_exception_handler,
         WebSocketRequestValidationError: websocket_request_validation_exception_handler,
         Exception: problem_server_error_handler,

@@ -7,6 +7,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
+from velithon_adapters.body import is_http2
 from velithon_adapters.http import HTTPReceive, HTTPSend, unwrap
 from velithon_adapters.lifespan import Lifespan, LifespanError, LifespanMode
 from velithon_adapters.protocol import RSGIProtocol
@@ -101,7 +102,7 @@ class RSGIAdapter:
             if original is not None:
                 await self.app(scope.asgi, *original)
                 return
-        receive = HTTPReceive(protocol, body_length(scope))
+        receive = HTTPReceive(protocol, body_length(scope), http2=is_http2(scope))
         send = HTTPSend(protocol, method=scope.method, receive=receive)
         self._running.add(receive)
         try:

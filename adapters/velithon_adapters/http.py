@@ -14,11 +14,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, overload
 
 from velithon_adapters import rsgi
+from velithon_adapters.body import BodyChunks
 from velithon_adapters.protocol import RSGIProtocol, RSGIStreamTransport, check_status, has_body
 from velithon_adapters.scope import FILE_RANGE, is_token
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
 
     from velithon_adapters.protocol import Message, Receive, Send
     from velithon_adapters.rsgi import HTTPProtocol, HTTPStreamTransport
@@ -76,17 +77,19 @@ class HTTPReceive:
     Args:
         protocol: The server's protocol object.
         length: How many bytes of body were declared (see `velithon_adapters.scope.body_length`). With it, a body that
-            is complete is marked so at once, and one that the client broke off is told from a complete one.
+            is complete is marked so at once.
+        http2: Whether the request came over HTTP/2.
     """
 
-    __slots__ = ("_chunks", "_ended", "_event", "_gone", "_left", "over", "protocol")
+    __slots__ = ("_chunks", "_ended", "_event", "_gone", "_http2", "_length", "over", "protocol")
 
-    def __init__(self, protocol: HTTPProtocol, length: int | None = None) -> None:
+    def __init__(self, protocol: HTTPProtocol, length: int | None = None, *, http2: bool = False) -> None:
         self.protocol = protocol
         self.over = False
-        self._left = length
+        self._length = length
+        self._http2 = http2
         self._ended = False
-        self._chunks: AsyncIterator[bytes] | None = None
+        self._chunks: BodyChunks | None = None
         self._gone: asyncio.Future[None] | None = None
         self._event: asyncio.Event | None = None
 
@@ -114,29 +117,21 @@ class HTTPReceive:
         self._release()
 
     async def _read(self) -> Message:
-        left = self._left
-        if left == 0:
+        if self._length == 0:
             self._ended = True
             return {"type": "http.request", "body": b"", "more_body": False}
         chunks = self._chunks
         if chunks is None:
-            chunks = self._chunks = self.protocol.__aiter__()
+            chunks = self._chunks = BodyChunks(self.protocol, self._length, self._http2)
         try:
-            while not (chunk := await chunks.__anext__()):
-                # Granian ends a body with an empty chunk, which says nothing yet.
-                pass
+            chunk = await chunks.__anext__()
         except StopAsyncIteration:
             self._ended = True
-            if left:
-                self.over = True
-                return {"type": "http.disconnect"}
             return {"type": "http.request", "body": b"", "more_body": False}
         except rsgi.ProtocolClosed:
-            self.over = True
+            self._ended = self.over = True
             return {"type": "http.disconnect"}
-        if left is not None:
-            self._left = left = left - len(chunk)
-            self._ended = left <= 0
+        self._ended = chunks.left is not None and chunks.left <= 0
         return {"type": "http.request", "body": chunk, "more_body": not self._ended}
 
     async def _disconnected(self) -> None:

@@ -292,13 +292,14 @@ class RSGIProtocol:
             await pending()
 
     async def _deliver(self, message: Message) -> None:
-        if self._gone:
+        # Who broke the body's framing may still be there to be told.
+        if self._gone and self._ended:
             return
         try:
             await self._send(message)
         except OSError:
             # ASGI 2.4: the client is gone.
-            self._gone = True
+            self._gone = self._ended = True
 
     async def _send_start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         await self._deliver({"type": "http.response.start", "status": status, "headers": headers})

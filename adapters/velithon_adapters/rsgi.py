@@ -11,7 +11,7 @@ Everything below was read off a running Granian, not only off the specification.
 - A status below 100 or above 999 makes Granian's worker process abort; 100 to 199 turn into an empty 500.
 - A header whose name or value is malformed is left out of the response, silently.
 - Header values are sent as UTF-8. Of a request's headers only visible ASCII is shown.
-- A body that the client breaks off ends as a complete one does: only ``content-length`` tells them apart.
+- Iterating over a body that the client breaks off ends as over a complete one; see `velithon_adapters.body`.
 - ``WebsocketProtocol.accept`` called twice, and ``close`` with a status above 999 before ``accept``, abort the worker.
 """
 

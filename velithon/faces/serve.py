@@ -18,7 +18,8 @@ from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.app import AppResponse
 from velithon.responses.base import Response
 from velithon.responses.custom import Overridden, watched
-from velithon_adapters.scope import RSGIScope
+from velithon_adapters.body import BodyChunks, is_http2
+from velithon_adapters.scope import RSGIScope, body_length
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -208,7 +209,7 @@ class LayersResponse(AppResponse):
 
     async def _watch(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
         request = self.request
-        watched = WatchedProtocol(protocol)
+        watched = WatchedProtocol(protocol, scope)
         if isinstance(request, RSGIRequest):
             # From here on the request's own answer, such as an error's, goes through the same object.
             request._protocol = watched
@@ -229,19 +230,20 @@ class LayersResponse(AppResponse):
 
 
 class WatchedProtocol:
-    """An RSGI HTTP protocol that remembers whether a response was begun."""
+    """An RSGI HTTP protocol that remembers whether a response was begun, and tells of a broken body."""
 
-    __slots__ = ("inner", "started")
+    __slots__ = ("inner", "scope", "started")
 
-    def __init__(self, inner: HTTPProtocol) -> None:
+    def __init__(self, inner: HTTPProtocol, scope: HTTPScope) -> None:
         self.inner = inner
+        self.scope = scope
         self.started = False
 
     def __call__(self) -> Awaitable[bytes]:
         return self.inner()
 
-    def __aiter__(self) -> Any:
-        return self.inner.__aiter__()
+    def __aiter__(self) -> BodyChunks:
+        return BodyChunks(self.inner, body_length(self.scope), is_http2(self.scope))
 
     def client_disconnect(self) -> Awaitable[None]:
         return self.inner.client_disconnect()

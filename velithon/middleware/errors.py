@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocket
 
 from velithon._compat.starlette import is_async_callable, wrap_app_handling_exceptions
 from velithon.concurrency import run_in_threadpool
+from velithon.exception_handlers import log_departure
 from velithon.faces.serve import adopt
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.custom import send_overridden
@@ -161,6 +163,9 @@ class InnerErrors:
         if response is None or not response.inside or self.errors.find(exc) is None:
             raise exc
         if response.started:
+            if isinstance(exc, ClientDisconnect):
+                log_departure(request)
+                return
             raise RuntimeError("Caught handled exception, but response already started.") from exc
         await send(request, await self.errors.respond(request, exc))
 

@@ -15,6 +15,7 @@ from velithon.requests.forms import WHOLE_SIZE
 from velithon.requests.readahead import ReadAhead
 from velithon.requests.request import Request
 from velithon_adapters import rsgi
+from velithon_adapters.body import is_http2, read_http2
 from velithon_adapters.http import HTTPReceive, HTTPSend
 from velithon_adapters.scope import RSGIScope, asgi_scope, body_length, parse_address
 
@@ -191,7 +192,9 @@ class RSGIRequest(Request):
         receive = self._asgi_receive
         if receive is None:
             self._is_unread = False
-            receive = self._asgi_receive = HTTPReceive(self._protocol, body_length(self._rsgi))
+            receive = self._asgi_receive = HTTPReceive(
+                self._protocol, body_length(self._rsgi), http2=is_http2(self._rsgi)
+            )
             if self._stream_consumed:
                 receive.skip_body()
             self._opened = True
@@ -239,7 +242,8 @@ class RSGIRequest(Request):
         self._is_unread = False
         self._stream_consumed = True
         try:
-            body = await self._protocol()
+            scope, protocol = self._rsgi, self._protocol
+            body = await (read_http2(protocol, body_length(scope)) if is_http2(scope) else protocol())
         except rsgi.ProtocolClosed:
             self._is_disconnected = True
             raise ClientDisconnect from None

@@ -63,7 +63,7 @@ def is_json(content_type: str) -> bool:
 
 def whole_body(request: Any) -> Awaitable[bytes]:
     """Return the reading of the whole body: the server's own where nobody has begun and nothing bounds it."""
-    if type(request) is RSGIRequest and request._is_unread:
+    if type(request) is RSGIRequest and request._is_unread and request._rsgi.http_version != "2":
         request._is_unread = False
         request._stream_consumed = True
         return request._protocol()
