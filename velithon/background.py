@@ -25,6 +25,7 @@ __all__ = [
     "BackgroundTasks",
     "InFlight",
     "assign_owner",
+    "failure_observers",
     "injected_tasks",
     "run_background",
     "task_name",
@@ -46,8 +47,14 @@ def task_name(task: StarletteBackgroundTask) -> str:
     return getattr(function, "__qualname__", None) or repr(function)
 
 
+failure_observers: list[Callable[[StarletteBackgroundTask, Exception], None]] = []
+"""Called with every attached task that failed and what it raised; `velithon.metrics` counts them."""
+
+
 def _log_failure(task: StarletteBackgroundTask, error: Exception) -> None:
     logger.error("Background task %s failed: %r", task_name(task), error, exc_info=error)
+    for observe in failure_observers:
+        observe(task, error)
 
 
 class BackgroundTask(StarletteBackgroundTask):
@@ -243,6 +250,16 @@ class InFlight:
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    def count(self) -> tuple[int, int]:
+        """Return how many tasks run, and how many wait for those of their collection."""
+        running = queued = 0
+        for background in self._tasks.values():
+            left = len(background.unfinished()) if isinstance(background, BackgroundTasks) else 1
+            at_once = min(left, background.max_concurrent) if isinstance(background, BackgroundTasks) else 1
+            running += at_once
+            queued += left - at_once
+        return running, queued
 
     async def run(self, background: StarletteBackgroundTask) -> None:
         """Run background work and wait for it, in a task of its own.

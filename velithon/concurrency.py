@@ -298,6 +298,14 @@ class ThreadPool:
         """
         return self._calls.here().run(func, args, kwargs)
 
+    def in_use(self) -> tuple[int, int]:
+        """Return how many threads serve the running loop's calls now, and how many calls wait for one."""
+        workers = self._calls.workers.get(asyncio.get_running_loop())
+        if workers is None:
+            return 0, 0
+        busy = min(workers.in_flight, workers.count)
+        return busy, workers.in_flight - busy
+
     async def enter(self, manager: AbstractContextManager[T]) -> T:
         """Enter a context manager in a thread; when the caller is cancelled meanwhile, exit it again."""
         entering = _Entering(manager)

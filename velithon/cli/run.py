@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +14,8 @@ import typer
 from velithon.cli import app, fail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from velithon_adapters.servers import ServerConfig
 
 __all__ = ["run"]
@@ -216,11 +221,28 @@ def _serve(name: str, params: dict[str, Any]) -> None:
             # Who reloads is developing; applications may read it, and frontends need not be built yet.
             os.environ.setdefault("VELITHON_ENV", "development")
         application = load()
-        module.serve(config, lambda: _announce(config, params, application, module.protocol(config)))
+        with _metrics_of_all_workers(config.workers):
+            module.serve(config, lambda: _announce(config, params, application, module.protocol(config)))
     except (LoadError, ServerError) as exc:
         if params["log_format"] == "json":
             raise _fail_in_json(str(exc)) from exc
         raise fail(str(exc)) from exc
+
+
+@contextmanager
+def _metrics_of_all_workers(workers: int) -> Iterator[None]:
+    """Let prometheus-client, where the application has it, add up several workers: it does so through files."""
+    name = "PROMETHEUS_MULTIPROC_DIR"
+    if workers == 1 or "prometheus_client" not in sys.modules or os.environ.get(name):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="velithon-metrics-", ignore_cleanup_errors=True) as directory:
+        # The workers, which are new processes, read it when they import prometheus-client.
+        os.environ[name] = directory
+        try:
+            yield
+        finally:
+            del os.environ[name]
 
 
 def _fail_in_json(message: str) -> typer.Exit:

@@ -24,6 +24,7 @@ from velithon.responses.app import AppResponse
 from velithon.responses.json import JSONResponse
 from velithon.routing.options import RouteOptions, WebSocketOptions, check_options
 from velithon.routing.table import PREDICTABLE
+from velithon.routing.template import MOUNTS
 from velithon.websocket.readahead import LookAhead, is_silent
 from velithon.websocket.trampoline import run_at_bottom
 
@@ -407,6 +408,11 @@ APIWebSocketRoute = WebSocketRoute
 
 class Mount(starlette.Mount):
     """An application, or a list of routes, under a path."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand over to the application, and note the mount for whoever asks for the route's template."""
+        scope[MOUNTS] = (*scope.get(MOUNTS, ()), self)
+        await super().handle(scope, receive, send)
 
 
 class Host(starlette.Host):

@@ -1,0 +1,172 @@
+"""The layer that counts requests and WebSockets."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from velithon.metrics.series import METHODS, UNMATCHED, Cell
+from velithon.middleware.base import BaseHTTPMiddleware
+from velithon.responses.file import FileResponse
+from velithon.responses.stream import StreamingResponse
+from velithon.routing.template import request_template, scope_template
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from velithon.metrics.install import Metrics
+    from velithon.requests.request import Request
+
+__all__ = ["MetricsMiddleware"]
+
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+# What nginx calls a request whose client left before it was answered.
+_CLIENT_GONE = 499
+
+
+class MetricsMiddleware(BaseHTTPMiddleware):
+    """Counts requests, times and sizes by method and route template, and WebSockets and their messages by route.
+
+    `Metrics.install` adds it. Add it yourself, last, where it is to stand elsewhere among the layers.
+
+    Args:
+        app: The next layer.
+        metrics: Where to count.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        super().__init__(app)
+        self.metrics = metrics
+        self.series = metrics.series
+        self.exclude_paths = metrics.exclude_paths
+        self.cells = metrics.cells
+
+    async def dispatch(self, request: Any, call_next: Any) -> Any:
+        """Count a request."""
+        metrics = self.metrics
+        if request._path in self.exclude_paths:
+            return await call_next(request)
+        metrics.in_flight += 1
+        start = perf_counter()
+        try:
+            response = await call_next(request)
+        except BaseException as exc:
+            metrics.in_flight -= 1
+            self._cell(request, _CLIENT_GONE if isinstance(exc, asyncio.CancelledError) else 500).observe(
+                perf_counter() - start, metrics.exemplar()
+            )
+            raise
+        if isinstance(response, StreamingResponse):
+            response.body_iterator = self._stream(response.body_iterator, request, response, start)
+            return response
+        metrics.in_flight -= 1
+        cell = self._cell(request, response.status_code)
+        if not metrics.exemplars:
+            cell.requests += 1
+            cell.durations.add(perf_counter() - start)
+        else:
+            cell.observe(perf_counter() - start, metrics.exemplar())
+        if not isinstance(response, FileResponse):
+            cell.sizes.add(len(response.body))
+        return response
+
+    def _cell(self, request: Request, status: int) -> Cell:
+        method = request.method
+        template = request_template(request)
+        key = (method, template, status)
+        cell = self.cells.get(key)
+        if cell is None:
+            # A client may send any method, so those that nobody knows are one.
+            known = method if method in METHODS else "other"
+            cell = Cell(self.series, known, UNMATCHED if template is None else template, status)
+            if known == method:
+                self.cells[key] = cell
+            else:
+                cell = self.cells.setdefault((known, template, status), cell)
+        if method not in _BODILESS:
+            length = request._header("content-length")
+            if length is not None and length.isdecimal():
+                cell.uploads.add(int(length))
+        return cell
+
+    async def _stream(self, chunks: Any, request: Request, response: Any, start: float) -> AsyncIterator[Any]:
+        size = 0
+        try:
+            async for chunk in chunks:
+                size += len(chunk)
+                yield chunk
+        finally:
+            self.metrics.in_flight -= 1
+            cell = self._cell(request, response.status_code)
+            cell.observe(perf_counter() - start, self.metrics.exemplar())
+            cell.sizes.add(size)
+            aclose = getattr(chunks, "aclose", None)
+            if aclose is not None:
+                await aclose()
+
+    async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count a WebSocket and its messages."""
+        if scope["path"] in self.exclude_paths:
+            await self.app(scope, receive, send)
+            return
+        connection = _Connection(self.metrics, scope)
+
+        async def counted_receive() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                connection.received += 1
+            return message
+
+        async def counted_send(message: Message) -> None:
+            await send(message)
+            if message["type"] == "websocket.send":
+                connection.sent += 1
+            elif message["type"] == "websocket.accept":
+                connection.open()
+
+        self.metrics.connections.add(connection)
+        try:
+            await self.app(scope, counted_receive, counted_send)
+        finally:
+            self.metrics.connections.discard(connection)
+            connection.close()
+
+
+class _Connection:
+    """A WebSocket: what was counted since the last look, and its labels once a route took it."""
+
+    __slots__ = ("accepted", "metrics", "received", "route", "scope", "sent")
+
+    def __init__(self, metrics: Metrics, scope: Scope) -> None:
+        self.metrics = metrics
+        self.scope = scope
+        self.route = UNMATCHED
+        self.accepted = False
+        self.received = 0
+        self.sent = 0
+
+    def open(self) -> None:
+        """Count it among those that are open."""
+        self.route = scope_template(self.scope) or UNMATCHED
+        self.accepted = True
+        self.metrics.series.websockets.labels(self.route).inc()
+        self.metrics.series.websocket_connections.labels(self.route, "accepted").inc()
+
+    def close(self) -> None:
+        """Count it no longer."""
+        self.write()
+        if self.accepted:
+            self.metrics.series.websockets.labels(self.route).dec()
+        else:
+            route = scope_template(self.scope) or UNMATCHED
+            self.metrics.series.websocket_connections.labels(route, "refused").inc()
+
+    def write(self) -> None:
+        """Write what was counted, and begin anew."""
+        for direction, count in (("received", self.received), ("sent", self.sent)):
+            if count:
+                self.metrics.series.websocket_messages.labels(self.route, direction).inc(count)
+        self.received = self.sent = 0

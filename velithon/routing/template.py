@@ -1,0 +1,42 @@
+"""The template of the route that answered: `/items/{item_id}`, which names requests of one kind alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Mount
+
+from velithon.requests.rsgi import RSGIRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from velithon.requests.request import Request
+
+__all__ = ["MOUNTS", "request_template", "scope_template"]
+
+MOUNTS = "velithon.mounts"
+"""In a scope: the mounts that the request went through, `tuple[Mount, ...]`, the outermost first."""
+
+
+def request_template(request: Request) -> str | None:
+    """Return the path template of the route that answered a request, with those of its mounts; `None` for none."""
+    if isinstance(request, RSGIRequest) and request._scope is None:
+        route = request._route
+        return None if route is None else getattr(route, "path", None)
+    return scope_template(request.scope)
+
+
+def scope_template(scope: Mapping[str, Any]) -> str | None:
+    """Return the path template of the route that answered a request or a WebSocket; `None` for none."""
+    route = scope.get("route")
+    if route is None:
+        return None
+    mounts = scope.get(MOUNTS, ())
+    prefix = "".join(mount.path_format.removesuffix("/{path}") for mount in mounts)
+    if isinstance(route, Mount):
+        # An application inside that keeps its routes to itself, such as a directory of files.
+        inside = "" if mounts and mounts[-1] is route else route.path_format.removesuffix("/{path}")
+        return prefix + inside + "/{path}"
+    path: str | None = getattr(route, "path", None)
+    return None if path is None else prefix + path
