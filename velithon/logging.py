@@ -45,6 +45,7 @@ __all__ = [
     "configure_logging",
     "escape_controls",
     "log_warnings",
+    "quiet_paths",
 ]
 
 LogFormat = Literal["text", "json"]
@@ -52,6 +53,9 @@ LogFormat = Literal["text", "json"]
 DEFAULT_LOG_FILE: Final = "velithon.log"
 DEFAULT_MAX_BYTES: Final = 10 * 1024 * 1024
 DEFAULT_BACKUP_COUNT: Final = 7
+
+quiet_paths: set[str] = set()
+"""Paths that no access log has, such as those of `velithon.health`."""
 
 # C0 and C1 controls (a terminal acts on ESC and on U+009B alike), the two line separators that str.splitlines honours,
 # the marks that reorder text on the screen, and lone surrogates, which no file can hold. The tab is harmless.
@@ -162,7 +166,7 @@ class AccessFilter(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record in place when it is an access record; let every record pass."""
+        """Rewrite an access record in place; let every record pass but those of `quiet_paths`."""
         args = record.args
         if isinstance(args, dict) and "dt_ms" in args:
             fields = _granian_fields(args)
@@ -170,6 +174,8 @@ class AccessFilter(logging.Filter):
             fields = _uvicorn_fields(*args)
         else:
             return True
+        if quiet_paths and fields["path"].partition("?")[0] in quiet_paths:
+            return False
         record.__dict__.update(fields)
         record.msg = '{client} "{method} {path} {protocol}" {status}'.format_map(fields)
         if "duration_ms" in fields:

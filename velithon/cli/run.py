@@ -221,6 +221,8 @@ def _serve(name: str, params: dict[str, Any]) -> None:
             # Who reloads is developing; applications may read it, and frontends need not be built yet.
             os.environ.setdefault("VELITHON_ENV", "development")
         application = load()
+        health = getattr(getattr(application, "state", None), "health", None)
+        config.shutdown_delay = getattr(health, "shutdown_delay", 0.0)
         with _metrics_of_all_workers(config.workers):
             module.serve(config, lambda: _announce(config, params, application, module.protocol(config)))
     except (LoadError, ServerError) as exc:

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from velithon.logging import escape_controls
+from velithon.logging import escape_controls, quiet_paths
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.request_id import get_request_id
 from velithon.responses.stream import StreamingResponse
@@ -50,7 +50,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
     async def dispatch(self, request: Any, call_next: Any) -> Any:
         """Take the time and log."""
         path = request._path
-        if path in self.exclude_paths:
+        if path in self.exclude_paths or path in quiet_paths:
             return await call_next(request)
         start = perf_counter()
         try:

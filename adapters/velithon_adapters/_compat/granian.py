@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import signal
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import Any
 
-from granian._granian import BUILD_GIL
+from granian import _signals
+from granian._granian import BUILD_GIL, WorkerSignal
 from granian._loops import loops
 from granian.server.mp import MPServer
 
-__all__ = ["BUILD_GIL", "PRIVATE", "REQUEST_TASK", "loops", "spawn_asgi_worker", "spawn_rsgi_worker"]
+__all__ = [
+    "BUILD_GIL",
+    "PRIVATE",
+    "REQUEST_TASK",
+    "handle_signals_in_python",
+    "loops",
+    "spawn_asgi_worker",
+    "spawn_rsgi_worker",
+]
 
 REQUEST_TASK = "future_watcher"
 """Granian runs each request in a task of a coroutine of this name (`granian/_futures.py`)."""
@@ -17,6 +28,8 @@ REQUEST_TASK = "future_watcher"
 PRIVATE = {
     "granian._granian:BUILD_GIL": "tells a build for free-threaded Python, which is refused",
     "granian._loops:loops": "tells which event loops are installed",
+    "granian._granian:WorkerSignal": "tells a worker to stop",
+    "granian._signals:set_loop_signals": "is replaced by handlers that others can stand in front of",
     "granian.server.mp:MPServer._spawn_asgi_lifespan_worker": "is wrapped to bound a worker's shutdown",
     "granian.server.mp:MPServer._spawn_rsgi_worker": "is wrapped to bound a worker's shutdown",
 }
@@ -24,3 +37,22 @@ PRIVATE = {
 
 spawn_asgi_worker: Callable[..., Any] = MPServer._spawn_asgi_lifespan_worker
 spawn_rsgi_worker: Callable[..., Any] = MPServer._spawn_rsgi_worker
+
+
+def handle_signals_in_python() -> None:
+    """Let Granian's workers set plain signal handlers, which an application may stand in front of and delay.
+
+    The loop's own handlers, which Granian sets otherwise, run whatever others are set.
+    """
+
+    def set_signals(loop: AbstractEventLoop) -> WorkerSignal:
+        event = WorkerSignal()
+
+        def handle(*args: object) -> None:
+            event.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, handle)
+        return event
+
+    _signals.set_loop_signals = set_signals

@@ -54,6 +54,7 @@ class ServerConfig:
         log_level: The level of the servers' own loggers, in lower case.
         access_log: Log a line for every request.
         workers_kill_timeout: How long a worker may take to stop, from the signal to its end.
+        shutdown_delay: How long the application goes on listening after the signal; added to `workers_kill_timeout`.
         respawn_failed_workers: Replace a worker that died. Default: yes, where there is a process to do it.
         blocking_threads: The number of threads for synchronous endpoints and dependencies in each worker.
         ssl_certificate: A file with the certificate chain, PEM.
@@ -95,6 +96,7 @@ class ServerConfig:
     log_level: str = "info"
     access_log: bool = False
     workers_kill_timeout: int = 10
+    shutdown_delay: float = 0.0
     respawn_failed_workers: bool | None = None
     blocking_threads: int | None = None
     ssl_certificate: Path | None = None

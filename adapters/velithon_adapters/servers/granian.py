@@ -6,6 +6,7 @@ and a reload would serve the old ones.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import shutil
@@ -127,7 +128,7 @@ def _options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> dict[s
         "ssl_cert": config.ssl_certificate,
         "url_path_prefix": config.root_path or None,
         "respawn_failed_workers": config.respawn_failed_workers is not False,
-        "workers_kill_timeout": config.workers_kill_timeout,
+        "workers_kill_timeout": config.workers_kill_timeout + math.ceil(config.shutdown_delay),
         "reload": config.reload,
         "reload_paths": [Path.cwd()],
         "reload_filter": PythonFilter,

@@ -18,7 +18,12 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
 
-from velithon_adapters._compat.granian import REQUEST_TASK, spawn_asgi_worker, spawn_rsgi_worker
+from velithon_adapters._compat.granian import (
+    REQUEST_TASK,
+    handle_signals_in_python,
+    spawn_asgi_worker,
+    spawn_rsgi_worker,
+)
 from velithon_adapters.lifespan import LifespanError
 from velithon_adapters.servers.config import STARTUP_FAILURE, ServerConfig, ServerError
 from velithon_adapters.servers.interface import adapt, behind_proxies
@@ -198,6 +203,7 @@ def asgi_worker(*args: Any) -> None:
 
 def _work(target: Callable[..., None], args: tuple[Any, ...]) -> None:
     """Run Granian's worker, and finish in its place when the drain stopped its loop."""
+    handle_signals_in_python()
     try:
         target(*args)
     except ServerError as exc:

@@ -222,7 +222,8 @@ class _Supervisor(Multiprocess):
         self.should_exit.set()
 
     def join_all(self) -> None:
-        _join([process.process for process in self.processes], self.settings.workers_kill_timeout)
+        timeout = self.settings.workers_kill_timeout + self.settings.shutdown_delay
+        _join([process.process for process in self.processes], timeout)
 
     def keep_subprocess_alive(self) -> None:
         dead = [process.process for process in self.processes if process.process.exitcode is not None]
