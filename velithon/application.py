@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from velithon.routing.frontend import FrontendFiles
     from velithon.routing.handlers import F, Handlers
     from velithon.routing.options import RouteOptions, SharedOptions, WebSocketOptions
+    from velithon.stores import Store
 
 __all__ = ["Velithon"]
 
@@ -85,6 +86,8 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         background_grace: How long a shutdown waits for background tasks, in seconds.
         tune_gc: Whether a server's process spares the garbage collector what there is once the application has started
             (`gc.freeze`), and has it look at new objects less often. A process that set it up itself is left alone.
+        store: Where rate limits, cached responses and sessions are kept, or its URL (`redis://...`): see
+            `velithon.stores`. In this process's memory by default. It is closed with the application.
         options: What all routes share: see `AppOptions`.
 
     Raises:
@@ -129,6 +132,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         thread_pool_size: int | None = None,
         background_grace: float | None = 10.0,
         tune_gc: bool = True,
+        store: Store | str | None = None,
         **options: Unpack[AppOptions],
     ) -> None:
         if "telemetry" in options:
@@ -168,6 +172,8 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         self.state = State()
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self.containers: list[ServiceContainer] = []
+        self._store = store
+        self._stores: list[Store] = []
         self._in_flight = InFlight()
         self._app_scope = signature.AppScope()
         self._lifespan_state: dict[str, Any] = {}
@@ -338,6 +344,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
             # Idle threads end at once; a busy one may take longer than the server has.
             stack.push_async_callback(current_thread_pool().aclose, 0.2)
             stack.push_async_callback(self._app_scope.aclose)
+            stack.push_async_callback(self._close_stores)
             try:
                 yield
             finally:
@@ -359,6 +366,29 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         """
         if container not in self.containers:
             self.containers.append(container)
+
+    @property
+    def store(self) -> Store:
+        """Where rate limits, cached responses, sessions and whoever asks for it keep values: see `velithon.stores`."""
+        if self._store is None or isinstance(self._store, str):
+            from velithon.stores import store_from_url
+
+            self._store = store_from_url(self._store or "memory://")
+        return self._store
+
+    @store.setter
+    def store(self, store: Store | str) -> None:
+        self._store = store
+
+    def register_store(self, store: Store) -> None:
+        """Close a store with the application, as its own is; a closed store may be used again."""
+        if not any(store is known for known in self._stores):
+            self._stores.append(store)
+
+    async def _close_stores(self) -> None:
+        own = [] if self._store is None or isinstance(self._store, str) else [self._store]
+        for store in [*own, *self._stores]:
+            await store.aclose()
 
     # -- layers and handlers --------------------------------------------------------------------------------------
 

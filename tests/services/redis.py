@@ -59,7 +59,6 @@ class RedisServer:
 
     def kill(self) -> None:
         """End it as a power cut does; without `--appendonly yes` its data is gone."""
-        self.resume()
         self.process.kill()
         self.process.wait(_DEADLINE)
 

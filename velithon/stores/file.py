@@ -1,0 +1,223 @@
+"""A store in a directory, for values that outlive a restart and that the processes of one machine share.
+
+A value is a file whose name is a digest of the key. It is written beside and moved into its place, so readers see the
+old value or the new one, whatever is killed. Numbers and locks are guarded by `flock`, which ends with its process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import struct
+import tempfile
+import time
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from velithon.concurrency import run_in_threadpool
+from velithon.stores.base import (
+    BaseStore,
+    LocalLocks,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+    as_number,
+    checked_expire,
+    checked_value,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+__all__ = ["FileStore"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# When it ends (Unix time, 0 for never) and the length of the key, which follows; then the value.
+_HEAD = struct.Struct("<dI")
+_NEVER = 0.0
+# Expired files are looked for once in so many writes of a process.
+_SWEEP_EVERY = 1000
+_LOCKS = 256
+_FULL = {28, 122}  # ENOSPC, EDQUOT
+
+
+class FileStore(BaseStore):
+    """Keeps values in files. Processes of one machine share them; use a directory on a local disk.
+
+    Expired values are removed when they are asked for, and by a sweep now and then. Nothing bounds the directory but
+    `expire`.
+
+    Args:
+        directory: Where; it is made, for this user alone, when the first value is kept.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        super().__init__()
+        self.directory = Path(directory)
+        self._locks = LocalLocks()
+        self._writes = [0]
+
+    async def get(self, key: str) -> bytes | None:
+        """Return a value, or `None`."""
+        return await self._run(self._value, self.full(key))
+
+    async def get_many(self, *keys: str) -> list[bytes | None]:
+        """Return the values of several keys, in their order."""
+        return await self._run(lambda: [self._value(full) for full in map(self.full, keys)])
+
+    async def set(self, key: str, value: bytes, *, expire: float | None = None) -> None:
+        """Keep a value."""
+        lifetime = checked_expire(expire)
+        until = _NEVER if lifetime is None else time.time() + lifetime
+        await self._run(self._write, self.full(key), checked_value(value), until)
+
+    async def delete(self, *keys: str) -> int:
+        """Remove values; return how many there were."""
+        return await self._run(lambda: sum(self._remove(full) for full in map(self.full, keys)))
+
+    async def exists(self, key: str) -> bool:
+        """Tell whether there is a value."""
+        return await self.get(key) is not None
+
+    async def increment(self, key: str, by: int = 1, *, expire: float | None = None) -> int:
+        """Add to a number; return the sum."""
+        return await self._run(self._increment, self.full(key), by, checked_expire(expire))
+
+    @asynccontextmanager
+    async def lock(self, key: str) -> AsyncIterator[None]:
+        """Return `async with` that one task at a time may be in, of all processes."""
+        full = self.full(key)
+        async with self._locks(full):
+            path = self.directory / "locks" / _digest(full)
+            file = await self._run(_open_lock, path)
+            try:
+                wait = 0.001
+                while not _try_lock(file):
+                    await asyncio.sleep(wait)
+                    wait = min(wait * 2, 0.05)
+                yield
+            finally:
+                os.close(file)
+
+    async def clear(self) -> None:
+        """Remove everything in this namespace and in those below it."""
+        await self._run(self._sweep, everything=True)
+
+    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await run_in_threadpool(function, *args, **kwargs)
+        except OSError as exc:
+            kind = StoreFullError if exc.errno in _FULL else StoreUnavailableError
+            raise kind(f"The directory {self.directory} cannot be used: {exc}.") from exc
+
+    def _path(self, full: str) -> Path:
+        digest = _digest(full)
+        return self.directory / digest[:2] / digest[2:]
+
+    def _value(self, full: str) -> bytes | None:
+        entry = self._read(full)
+        return None if entry is None else entry[0]
+
+    def _read(self, full: str) -> tuple[bytes, float] | None:
+        """Return a value and when it ends."""
+        path = self._path(full)
+        found = _load(path)
+        if found is None or found[0] != full:
+            return None
+        _, value, until = found
+        if until != _NEVER and until <= time.time():
+            path.unlink(missing_ok=True)
+            return None
+        return value, until
+
+    def _write(self, full: str, value: bytes, until: float) -> None:
+        path, name = self._path(full), full.encode()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_HEAD.pack(until, len(name)) + name + value)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        self._writes[0] += 1
+        if self._writes[0] % _SWEEP_EVERY == 0:
+            self._sweep(everything=False)
+
+    def _remove(self, full: str) -> bool:
+        there = self._read(full) is not None
+        self._path(full).unlink(missing_ok=True)
+        return there
+
+    def _increment(self, full: str, by: int, lifetime: float | None) -> int:
+        with self._guard(full):
+            entry = self._read(full)
+            if entry is None:
+                number, until = by, _NEVER if lifetime is None else time.time() + lifetime
+            else:
+                number, until = as_number(entry[0]) + by, entry[1]
+            self._write(full, b"%d" % number, until)
+            return number
+
+    @contextmanager
+    def _guard(self, full: str) -> Iterator[None]:
+        """Hold one of a few locks for a short time, in this thread."""
+        number = int(_digest(full)[:4], 16) % _LOCKS
+        file = _open_lock(self.directory / "locks" / f"number-{number}")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
+
+    def _sweep(self, *, everything: bool) -> None:
+        """Remove what has expired, or everything in this namespace; and what a killed process left half written."""
+        now = time.time()
+        for path in self.directory.glob("[0-9a-f][0-9a-f]/*"):
+            if path.name.startswith("."):
+                if now - path.stat().st_mtime > 3600:
+                    path.unlink(missing_ok=True)
+                continue
+            found = _load(path)
+            if found is None:
+                continue
+            full, _, until = found
+            if (until != _NEVER and until <= now) or (everything and self.contains(full)):
+                path.unlink(missing_ok=True)
+
+
+def _digest(full: str) -> str:
+    return hashlib.blake2b(full.encode(), digest_size=20).hexdigest()
+
+
+def _load(path: Path) -> tuple[str, bytes, float] | None:
+    """Return the key, the value and the end that a file holds."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        until, length = _HEAD.unpack_from(data)
+        start = _HEAD.size + length
+        return data[_HEAD.size : start].decode(), data[start:], until
+    except (struct.error, UnicodeDecodeError) as exc:
+        raise StoreError(f"The file {path} was not written by a FileStore.") from exc
+
+
+def _open_lock(path: Path) -> int:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _try_lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
