@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 
 from velithon import signature
+from velithon._runtime.attached import Attached
 from velithon.background import InFlight
 from velithon.concurrency import ThreadPool, current_thread_pool, use_thread_pool
 from velithon.datastructures import Default
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+    from velithon.channels import Channels
     from velithon.di import ServiceContainer
     from velithon.faces.serve import Responder, RSGIApp
     from velithon.requests.request import Request
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
 __all__ = ["Velithon"]
 
 
-class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name and include_in_schema are options
+class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_route`, name and include_in_schema are options
     """A web application that any ASGI server can hold, and that Granian calls over RSGI.
 
     Args:
@@ -88,6 +90,8 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
             (`gc.freeze`), and has it look at new objects less often. A process that set it up itself is left alone.
         store: Where rate limits, cached responses and sessions are kept, or its URL (`redis://...`): see
             `velithon.stores`. In this process's memory by default. It is closed with the application.
+        channels: What publishes and subscribes by name, or its URL (`redis://...`): see `velithon.channels`. In this
+            process by default. They are closed with the application.
         options: What all routes share: see `AppOptions`.
 
     Raises:
@@ -133,6 +137,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         background_grace: float | None = 10.0,
         tune_gc: bool = True,
         store: Store | str | None = None,
+        channels: Channels | str | None = None,
         **options: Unpack[AppOptions],
     ) -> None:
         if "telemetry" in options:
@@ -174,6 +179,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
         self.containers: list[ServiceContainer] = []
         self._store = store
         self._stores: list[Store] = []
+        self._channels = channels
         self._in_flight = InFlight()
         self._app_scope = signature.AppScope()
         self._lifespan_state: dict[str, Any] = {}
@@ -345,6 +351,7 @@ class Velithon(Verbs, Starlette):  # type: ignore[misc]  # of `add_route`, name 
             stack.push_async_callback(current_thread_pool().aclose, 0.2)
             stack.push_async_callback(self._app_scope.aclose)
             stack.push_async_callback(self._close_stores)
+            stack.push_async_callback(self._close_channels)
             try:
                 yield
             finally:
