@@ -16,7 +16,7 @@ from typing import Any
 from anyio import CancelScope
 from starlette.datastructures import FormData
 
-from velithon._compat.anyio import innermost_cancel_scope
+from velithon._compat.anyio_scopes import innermost_cancel_scope
 from velithon.concurrency import contextmanager_in_threadpool
 from velithon.exceptions import VelithonError
 from velithon.signature.dependencies import Concurrency

@@ -14,7 +14,7 @@ from typing import Any, get_origin
 
 from pydantic_core import ValidationError
 
-from velithon._compat.anyio import innermost_cancel_scope
+from velithon._compat.anyio_scopes import innermost_cancel_scope
 from velithon.concurrency import run_in_threadpool
 from velithon.signature import bind, values
 from velithon.signature.annotations import is_sequence
