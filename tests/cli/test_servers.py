@@ -107,7 +107,7 @@ def test_the_start_names_address_server_protocol_and_documentation(directory: Pa
 def test_the_quick_start_runs(directory: Path) -> None:
     """By the path of its file, from any directory."""
     with velithon_run(directory, str(ROOT / "examples" / "quickstart.py")) as run:
-        assert json.loads(get(run, "/items/3")) == {"item_id": 3}
+        assert json.loads(get(run, "/items/3")) == {"item": 3, "unit": "piece"}
 
 
 def test_a_factory_and_the_environment(directory: Path, mode: tuple[str, ...]) -> None:
@@ -137,13 +137,20 @@ def test_the_prefix_of_a_proxy_is_the_root_path(directory: Path, mode: tuple[str
         assert json.loads(get(run, "/prefix")) == ["/shop", "/shop/"]
 
 
-def test_no_server_trusts_forwarded_headers_by_itself(directory: Path, mode: tuple[str, ...]) -> None:
-    """Uvicorn would, from the loopback; the same request has the same client everywhere."""
-    with velithon_run(directory, "shop:app", *mode) as run:
+@pytest.mark.parametrize(
+    ("trusted", "client"),
+    [((), ["192.0.2.1", "https"]), (("--forwarded-allow-ips", "10.0.0.1"), ["127.0.0.1", "http"])],
+    ids=["loopback", "another"],
+)
+def test_forwarded_headers_are_believed_from_trusted_proxies(
+    directory: Path, mode: tuple[str, ...], trusted: tuple[str, ...], client: list[str]
+) -> None:
+    """The loopback alone is trusted by default; the same request has the same client everywhere."""
+    with velithon_run(directory, "shop:app", *mode, *trusted) as run:
         headers = {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}
         request = urllib.request.Request(f"http://127.0.0.1:{run.port}/client", headers=headers)
         with urllib.request.urlopen(request, timeout=20) as response:
-            assert json.loads(response.read()) == ["127.0.0.1", "http"]
+            assert json.loads(response.read()) == client
 
 
 def test_a_raw_application_cannot_be_told_the_prefix(directory: Path) -> None:
