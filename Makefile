@@ -19,7 +19,7 @@ SERVER ?= granian
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: install run format lint types test test-lowest test-newest test-pythons cov docs bench bench-core check clean
+.PHONY: install run format lint types test test-lowest test-newest test-pythons cov spec docs docs-serve bench bench-core check clean
 
 # What `make run` needs: the package alone.
 $(VENV)/.installed: pyproject.toml
@@ -86,9 +86,16 @@ endef
 cov: install
 	$(PYTEST) --cov --cov-report=term-missing --cov-report=html $(ARGS)
 
-# The guides, block by block.
+# The specification's documents, block by block, where they lie beside the checkout.
+spec: install
+	$(PYTEST) tests/spec -rs $(ARGS)
+
+# The site: a link that leads nowhere, or a name that is no longer there, is an error.
 docs: install
-	$(PYTEST) tests/spec $(ARGS)
+	$(BIN)/zensical build --strict --clean
+
+docs-serve: install
+	$(BIN)/zensical serve $(ARGS)
 
 bench: install
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -96,7 +103,7 @@ bench: install
 bench-core: install
 	$(BIN)/python -m benchmarks.core $(ARGS)
 
-check: lint types test
+check: lint types docs test
 
 clean:
-	rm -rf $(VENV) dist htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist htmlcov site .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -7,12 +7,19 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from markdown.extensions.toc import slugify
 
 from tests.conftest import ClientFactory
 from velithon import Velithon
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/production").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def name_of(page: Path) -> str:
+    """Return a page's path below the repository, for the names of tests."""
+    return page.relative_to(ROOT).as_posix()
 
 
 def run(page: Path) -> ModuleType:
@@ -37,19 +44,38 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     root.handlers[:], root.level = handlers, level
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_block_runs(page: Path) -> None:
     run(page)
 
 
-def links() -> list[tuple[Path, str]]:
-    """Return the relative links of all pages."""
-    return [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
+FENCE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize(("page", "link"), links(), ids=lambda value: str(getattr(value, "stem", value)))
-def test_links_lead_somewhere(page: Path, link: str) -> None:
-    assert (page.parent / link).exists()
+def links() -> list[tuple[str, str]]:
+    """Return the relative links of all pages: a page's path and the link."""
+    return [
+        (name_of(page), link)
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text(encoding="utf-8")))
+        if "://" not in link
+    ]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what can be linked to within a page: its headings, as the site names them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {slugify(re.sub(r"\[([^]]*)\]\([^)]*\)|`", r"\1", heading), "-") for heading in headings}
+
+
+@pytest.mark.parametrize(("page", "link"), links())
+def test_links_lead_somewhere(page: str, link: str) -> None:
+    """To a file of the repository, and to a heading that is on it."""
+    path, _, anchor = link.partition("#")
+    target = (ROOT / page).parent / path if path else ROOT / page
+    assert target.exists(), f"{page} links to {path}, which is not there"
+    if anchor:
+        assert anchor in anchors(target), f"{page} links to {link}, where there is no such heading"
 
 
 @pytest.fixture
