@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import velithon
+from tests.browser import browser, executable
 from tests.test_docs import DOCS, PAGES, ROOT
 
 CONFIG = ROOT / "zensical.toml"
@@ -39,7 +40,7 @@ INTERNAL = {
 def pages_in(nav: list[Any]) -> Iterator[str]:
     """Yield the pages of a navigation, whatever sections they stand in."""
     for entry in nav:
-        for value in entry.values():
+        for value in [entry] if isinstance(entry, str) else entry.values():
             if isinstance(value, str):
                 yield value
             else:
@@ -117,13 +118,13 @@ class Resources(HTMLParser):
             self.links.append(found["href"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site."""
     directory = tmp_path_factory.mktemp("site")
     shutil.copy(CONFIG, directory)
     shutil.copytree(DOCS, directory / "docs")
-    for name in ("examples", "velithon", "adapters", "CHANGELOG.md"):
+    for name in ("docs_theme", "examples", "velithon", "adapters", "CHANGELOG.md"):
         (directory / name).symlink_to(ROOT / name)
     command = [str(Path(sys.executable).parent / "zensical"), "build", "--strict", "--clean"]
     built = subprocess.run(
@@ -140,7 +141,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reason="zensical is not installed: pip install --group docs",
 )
 def test_the_site_needs_no_internet_and_has_no_dead_link(site: Path) -> None:
-    """All that it loads comes with it, each link leads to an element of a page, and the search has an index."""
+    """All that it loads comes with it, and each link leads to an element of a page."""
     pages: dict[Path, Resources] = {}
     for file in site.rglob("*.html"):
         pages[file] = parser = Resources()
@@ -158,7 +159,22 @@ def test_the_site_needs_no_internet_and_has_no_dead_link(site: Path) -> None:
             assert target.exists(), f"{file.name}: {link}"
             if anchor and target in pages and not anchor.startswith("__"):
                 assert anchor in pages[target].ids, f"{file.name}: {link}"
-    assert (site / "search.js").exists()
+
+
+@pytest.mark.server
+@pytest.mark.skipif(executable() is None, reason="there is no Chromium: apt-get install chromium")
+def test_the_search_works_from_a_disk(site: Path) -> None:
+    """Without a server a hidden frame takes the place of the worker, which browsers start on servers only."""
+    dialog = "[...document.querySelectorAll('*')].find((element) => element.shadowRoot)?.shadowRoot"
+    with browser() as page:
+        page.open((site / "index.html").as_uri())
+        page.run("document.querySelector('.md-search__button').click()")
+        page.until(f"{dialog}?.querySelector('input') !== undefined")
+        page.run(f"window.box = {dialog}.querySelector('input')")
+        page.run("box.value = 'allowed_origins'")
+        page.run("box.dispatchEvent(new Event('input', { bubbles: true }))")
+        page.until(f"{dialog}.querySelector('a[href*=\"websockets.html\"]') !== null")
+        assert page.errors == []
 
 
 COMMAND = re.compile(r"^(?:\$ )?(?:\S*/)?velithon ([a-z-]+)(.*)$", re.MULTILINE)
