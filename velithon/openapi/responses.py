@@ -15,6 +15,8 @@ from velithon.openapi.parameters import survey
 from velithon.responses.json import JSONResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from velithon.openapi.definitions import Definitions
     from velithon.openapi.routes import DocumentedRoute
 
@@ -124,18 +126,30 @@ def _phrase(key: str) -> str:
 def _raised(route: DocumentedRoute) -> dict[str, dict[str, Any]]:
     """Return a response for each status among the exceptions that the route and its dependencies declare."""
     found: dict[str, dict[str, Any]] = {}
-    for exception in dict.fromkeys((*route.raises, *survey(route.model).raises)):
+    for exception in dict.fromkeys((*route.raises, *survey(route.model).raises, *_of_layers(route))):
         status, description, detail = _read_exception(exception, route)
         key = str(status)
         response = found.setdefault(key, {"description": ""})
         parts = [part for part in (response["description"], description) if part]
         response["description"] = "\n\n".join(dict.fromkeys(parts))
+        headers = getattr(exception, "openapi_headers", None)
+        if headers:
+            response.setdefault("headers", {}).update(deepcopy(headers))
         if not is_body_allowed_for_status_code(status):
             continue
         content = response.setdefault("content", {"application/json": {"schema": _detail_schema(), "examples": {}}})
         name = getattr(exception, "__name__", type(exception).__name__)
         content["application/json"]["examples"][name] = {"value": {"detail": detail}}
     return found
+
+
+def _of_layers(route: DocumentedRoute) -> Iterator[Any]:
+    """Yield the exceptions that the layers around a route say they answer with."""
+    owner = route.route._provider
+    for layer in (*getattr(owner, "user_middleware", ()), *route.route.middleware):
+        documented = getattr(layer.cls, "documented", None)
+        if documented is not None:
+            yield from documented(route.path_format, layer.kwargs)
 
 
 def _detail_schema() -> dict[str, Any]:

@@ -172,6 +172,8 @@ def _read_parameterless(depends: Any, parent: DependencyModel, names: set[str]) 
 
 def _read_into(model: DependencyModel, names: set[str]) -> None:
     _classify(model)
+    # A dependency may say itself which errors it answers with, as a rate limit does.
+    model.raises = tuple(dict.fromkeys((*model.raises, *getattr(model.call, "__velithon_raises__", ()))))
     try:
         signature = signature_of(model.call)
     except (ValueError, TypeError) as error:
