@@ -23,6 +23,13 @@ PIECE = 256 * 1024
 KINDS = {".png": b"\x89PNG\r\n\x1a\n", ".jpg": b"\xff\xd8\xff", ".pdf": b"%PDF-", ".gif": b"GIF8"}
 
 UPLOADS = FilePath(os.environ.get("UPLOADS", "uploads"))
+# what an upload may be refused for, which the document tells
+REFUSALS = [
+    HTTPException(400, "The form cannot be read, or has too many files."),
+    HTTPException(413, f"A file may have {MAX_FILE_SIZE // MEGABYTE} MiB."),
+    HTTPException(415, f"Send one of {', '.join(sorted(KINDS))}."),
+]
+NO_SUCH_FILE = HTTPException(404, "There is no such file.")
 # the only names that files have here: no name with a slash or a dot too many gets through
 FileId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}\.(gif|jpg|pdf|png)$")]
 
@@ -107,7 +114,7 @@ def checksum(file_id: str) -> None:
 # `def`, not `async def`: reading and writing files blocks, so these endpoints run in threads.
 
 
-@app.post("/files", status_code=201, max_body_size=MAX_FILE_SIZE + MEGABYTE)
+@app.post("/files", status_code=201, max_body_size=MAX_FILE_SIZE + MEGABYTE, raises=REFUSALS)
 def upload(file: UploadFile, tasks: BackgroundTasks, note: Annotated[str, Form(max_length=200)] = "") -> Stored:
     """Store one file; its checksum follows."""
     stored = store(file)
@@ -115,7 +122,7 @@ def upload(file: UploadFile, tasks: BackgroundTasks, note: Annotated[str, Form(m
     return stored
 
 
-@app.post("/files/batch", status_code=201, max_body_size=MAX_FILES * MAX_FILE_SIZE + MEGABYTE)
+@app.post("/files/batch", status_code=201, max_body_size=MAX_FILES * MAX_FILE_SIZE + MEGABYTE, raises=REFUSALS)
 def upload_several(files: list[UploadFile], tasks: BackgroundTasks) -> list[Stored]:
     """Store up to five files: all of them, or none."""
     done: list[Stored] = []
@@ -130,7 +137,7 @@ def upload_several(files: list[UploadFile], tasks: BackgroundTasks) -> list[Stor
     return done
 
 
-@app.get("/files/{file_id}")
+@app.get("/files/{file_id}", raises=[NO_SUCH_FILE])
 def report(file_id: FileId) -> Report:
     """Tell how far the work on a file is."""
     path = find(file_id)
@@ -140,7 +147,7 @@ def report(file_id: FileId) -> Report:
     return Report(id=path.name, size=path.stat().st_size, state="working")
 
 
-@app.get("/files/{file_id}/content")
+@app.get("/files/{file_id}/content", raises=[NO_SUCH_FILE])
 def download(file_id: FileId) -> FileResponse:
     """Send a file back: to be saved, and never to be taken for a page of ours."""
     path = find(file_id)
