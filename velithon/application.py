@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from velithon.routing.handlers import F, Handlers
     from velithon.routing.options import RouteOptions, SharedOptions, WebSocketOptions
     from velithon.stores import Store
+    from velithon.telemetry import Telemetry, TelemetryConfig
 
 __all__ = ["Velithon"]
 
@@ -88,6 +90,9 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
         background_grace: How long a shutdown waits for background tasks, in seconds.
         tune_gc: Whether a server's process spares the garbage collector what there is once the application has started
             (`gc.freeze`), and has it look at new objects less often. A process that set it up itself is left alone.
+        telemetry: Settings of traces, metrics and log events by OpenTelemetry, by FastAPI's names: see
+            `velithon.telemetry.TelemetryConfig`. With `None` requests are traced where a provider is set before the
+            application starts.
         store: Where rate limits, cached responses and sessions are kept, or its URL (`redis://...`): see
             `velithon.stores`. In this process's memory by default. It is closed with the application.
         channels: What publishes and subscribes by name, or its URL (`redis://...`): see `velithon.channels`. In this
@@ -136,15 +141,11 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
         thread_pool_size: int | None = None,
         background_grace: float | None = 10.0,
         tune_gc: bool = True,
+        telemetry: TelemetryConfig | None = None,
         store: Store | str | None = None,
         channels: Channels | str | None = None,
         **options: Unpack[AppOptions],
     ) -> None:
-        if "telemetry" in options:
-            raise TypeError(
-                "Velithon() has no option telemetry: nothing is traced unless a layer does it. Leave the option out and"
-                " add one, such as app.add_middleware(opentelemetry.instrumentation.asgi.OpenTelemetryMiddleware)."
-            )
         check_options("Velithon", options, AppOptions)
         self.debug = debug
         self.title = title
@@ -174,6 +175,11 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
         self._thread_pool = None if thread_pool_size is None else ThreadPool(thread_pool_size)
         self.background_grace = background_grace
         self.tune_gc = tune_gc
+        self._telemetry: Telemetry | None = None
+        if telemetry is not None:
+            from velithon.telemetry import Telemetry
+
+            self._telemetry = Telemetry(telemetry)
         self.state = State()
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self.containers: list[ServiceContainer] = []
@@ -281,7 +287,14 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
 
     def _build(self) -> ASGIApp:
         """Compose the layers for both faces; from here on none can be added."""
-        self._errors = errors = Errors(self.exception_handlers, self.debug)
+        if self._telemetry is None and "opentelemetry.trace" in sys.modules:
+            from velithon.telemetry import global_telemetry
+
+            self._telemetry = global_telemetry()
+        telemetry, handlers, layers = self._telemetry, self.exception_handlers, self.user_middleware
+        if telemetry is not None:
+            handlers, layers = telemetry.around(self)
+        self._errors = errors = Errors(handlers, self.debug)
         router = self.router
         # Sent to everybody who asks for a path without a route, where no layer sees it and no handler would make it.
         self._missing = not_found() if errors.find(HTTPException(404)) is http_exception_handler else None
@@ -299,7 +312,7 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
                 return await errors.respond(request, exc)
 
         call_next = build_call_next(router.respond if pool is None else routed, errors)
-        stack = build_stack(respond, errors.wrap(router), self.user_middleware, self, call_next)
+        stack = build_stack(respond, errors.wrap(router), layers, self, call_next)
         outermost = stack.respond if stack.direct else layered(stack.asgi, stack.rsgi_form(self))
         http = asgi_face(outermost, otherwise=stack.asgi, errors=errors)
 
@@ -316,10 +329,10 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
                 use_thread_pool(pool)
             await http(scope, receive, send)
 
-        self._stack = app
-        plain = not self.user_middleware and pool is None and not self.root_path
+        self._stack = app if telemetry is None else telemetry.keep_context(app)
+        plain = not layers and pool is None and not self.root_path
         self._outermost = None if plain else outermost
-        return app
+        return self._stack
 
     @property
     def middleware_stack(self) -> ASGIApp | None:

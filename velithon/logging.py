@@ -101,7 +101,7 @@ class TextFormatter(logging.Formatter):
     """One line a record: time (RFC 3339, UTC), level, logger, message. Tracebacks follow, indented by four spaces.
 
     A record that was made while a request with an identifier was answered has it after the logger: `shop [3f2a]: sold`.
-    An access line has it at its end.
+    An access line has it at its end. Where requests are traced, the trace follows: `shop [3f2a] trace=0af7…: sold`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -111,6 +111,9 @@ class TextFormatter(logging.Formatter):
         request_id = getattr(record, "request_id", None)
         if request_id is not None and not message.endswith(str(request_id)):
             name += f" [{request_id}]"
+        trace_id = getattr(record, "trace_id", None)
+        if trace_id is not None:
+            name += f" trace={trace_id}"
         lines = [escape_controls(f"{_timestamp(record)} {record.levelname:<8} {name}: {message}")]
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)

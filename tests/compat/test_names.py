@@ -24,7 +24,7 @@ NO_NAMESAKE = {
     "__main__": "`python -m velithon` is there",
     "cli": "the `velithon` command is another one",
     "dependencies": "how FastAPI resolves dependencies; the model of a route is `route.model`",
-    "telemetry": "an application that is given `telemetry` raises TypeError, which names the layer to add",
+    "telemetry": "its settings are `velithon.telemetry.TelemetryConfig`",
     "middleware.asyncexitstack": "how FastAPI closes its resources",
 }
 
@@ -83,7 +83,6 @@ def get_type_hints_of(options: Any) -> frozenset[str]:
 
 
 NOT_TAKEN = {
-    "Velithon.__init__": {"telemetry"},
     "Velithon.add_route": {"route"},
     "APIRoute": {"dependency_overrides_provider"},
     "APIWebSocketRoute": {"dependency_overrides_provider"},
@@ -168,12 +167,6 @@ def test_what_applications_routers_and_routes_know() -> None:
 
 def public(item: object) -> set[str]:
     return {name for name in dir(item) if not name.startswith("_")}
-
-
-def test_telemetry_is_refused() -> None:
-    """Nothing is accepted and ignored; the error names what to do instead."""
-    with pytest.raises(TypeError, match=r"telemetry: .*app\.add_middleware\(opentelemetry"):
-        velithon.Velithon(telemetry=True)  # type: ignore[call-arg]
 
 
 def test_the_overriding_route_class() -> None:

@@ -60,6 +60,9 @@ class Stack:
 class Next:
     """The next layer as a layer sees it: an ASGI application with three arguments, an RSGI application with two."""
 
+    # Tells asgiref, with which layers of others look at what they stand around, that this is ASGI 3.
+    _asgi_single_callable = True
+
     def __init__(self, asgi: ASGIApp, rsgi: RSGIApp) -> None:
         self._asgi = asgi
         self._rsgi = rsgi

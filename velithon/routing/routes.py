@@ -212,7 +212,7 @@ class Route(starlette.Route):
     def _handler(self, model: EndpointModel) -> Callable[[Any], Awaitable[Any]]:
         compiled = functools.partial(
             signature.compile_http,
-            model,
+            _traced(model, self._provider),
             self.response_options,
             strict_content_type=_value(self.strict_content_type),
             form_limits=self.form_limits,
@@ -289,6 +289,12 @@ PREDICTABLE.add(Route.matches)
 
 def _value(option: Any) -> Any:
     return option.value if isinstance(option, DefaultPlaceholder) else option
+
+
+def _traced(model: EndpointModel, owner: HandlingOwner | None) -> EndpointModel:
+    """Return the model of an endpoint whose calls have a span of their own, where its application wants that."""
+    telemetry = getattr(owner, "_telemetry", None)
+    return model if telemetry is None else telemetry.traced_model(model)
 
 
 def _limited(respond: Responder, limit: int) -> Responder:
@@ -399,7 +405,8 @@ class WebSocketRoute(starlette.WebSocketRoute):
         plan = self._plans.get(key)
         if plan is None:
             assert self.model is not None
-            plan = self._plans[key] = signature.compile_websocket(self.model, overrides=dict(overrides) or None)
+            model = _traced(self.model, self._provider)
+            plan = self._plans[key] = signature.compile_websocket(model, overrides=dict(overrides) or None)
         return plan
 
 

@@ -1,0 +1,98 @@
+"""Telemetry of an application: what is on is decided once, when its layers are composed."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import metrics, trace
+from starlette.middleware import Middleware
+
+from velithon._compat.opentelemetry import logs
+from velithon.concurrency import run_in_threadpool
+from velithon.di.injection import unwrap
+from velithon.exceptions import RequestValidationError
+from velithon.telemetry.config import read_config
+from velithon.telemetry.layer import TelemetryMiddleware, keep_context, mark_records, observed_validation
+from velithon.telemetry.tracer import Tracer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp
+
+    from velithon.signature import EndpointModel
+
+__all__ = ["Telemetry", "global_telemetry"]
+
+_FLUSH_MILLISECONDS = 2_000
+
+
+class Telemetry:
+    """What an application does to be traced.
+
+    Args:
+        config: Its settings: see `TelemetryConfig`.
+
+    Attributes:
+        active: Whether anything is done; not where OpenTelemetry's own layer is in the stack.
+
+    Raises:
+        TypeError: A setting that does not exist.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.settings = settings = read_config(config)
+        if settings.auto_configure:
+            from velithon.telemetry.environment import configure
+
+            configure(settings)
+        self.tracer = Tracer(settings)
+        self.active = False
+
+    def around(self, app: Any) -> tuple[dict[Any, Any], list[Middleware]]:
+        """Return an application's exception handlers and layers, with what traces in them; have it flush at its end."""
+        handlers, layers = app.exception_handlers, list(app.user_middleware)
+        settings = self.settings
+        theirs = any(getattr(layer.cls, "__module__", "") == "opentelemetry.instrumentation.asgi" for layer in layers)
+        self.active = not theirs and (settings.tracing or settings.metrics or settings.logs)
+        if not self.active:
+            return handlers, layers
+        if settings.tracing:
+            mark_records()
+        if settings.logs and RequestValidationError in handlers:
+            handlers = {**handlers, RequestValidationError: observed_validation(handlers[RequestValidationError])}
+        if self.flush not in app.router.on_shutdown:
+            app.router.on_shutdown.append(self.flush)
+        return handlers, [Middleware(TelemetryMiddleware, self.tracer), *layers]
+
+    def keep_context(self, app: ASGIApp) -> ASGIApp:
+        """Return an ASGI application that leaves its caller's OpenTelemetry context as it was."""
+        return keep_context(app) if self.active else app
+
+    def traced_model(self, model: EndpointModel) -> EndpointModel:
+        """Return the model of an endpoint whose calls have a span of their own, where that is asked for."""
+        if not self.active:
+            return model
+        model = copy(model)
+        model.call = self.tracer.operation("endpoint", unwrap(model.call))
+        return model
+
+    async def flush(self) -> None:
+        """Send what the SDK still holds, before the process ends: servers do not always wait for `atexit`."""
+        settings = self.settings
+        providers = (
+            settings.tracer_provider or trace.get_tracer_provider(),
+            settings.meter_provider or metrics.get_meter_provider(),
+            settings.logger_provider or logs.get_logger_provider(),
+        )
+        for provider in providers:
+            flush = getattr(provider, "force_flush", None)
+            if flush is not None:
+                await run_in_threadpool(flush, _FLUSH_MILLISECONDS)
+
+
+def global_telemetry() -> Telemetry | None:
+    """Return the telemetry of an application that was given none: where a global provider is set by now."""
+    telemetry = Telemetry({})
+    return telemetry if telemetry.tracer.enabled() else None

@@ -1,0 +1,178 @@
+"""The outermost layer of an application that is traced."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+from starlette.background import BackgroundTasks
+from starlette.datastructures import Headers
+from starlette.websockets import WebSocketDisconnect
+
+from velithon._compat.opentelemetry import logs
+from velithon.middleware.base import BaseHTTPMiddleware
+from velithon.requests.rsgi import RSGIRequest
+from velithon.responses.stream import StreamingResponse
+from velithon.routing.template import MOUNTS, request_template, scope_template
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from velithon.requests.request import Request
+    from velithon.telemetry.tracer import Traced, Tracer
+
+__all__ = ["CURRENT", "TelemetryMiddleware", "keep_context", "mark_records", "observed_validation"]
+
+CURRENT = otel_context.create_key("velithon.traced")
+"""Of an OpenTelemetry context: the request that is traced."""
+
+
+class TelemetryMiddleware(BaseHTTPMiddleware):
+    """Traces requests and WebSockets; `Velithon(telemetry=...)` adds it outside of all others.
+
+    Args:
+        app: The next layer.
+        telemetry: What to trace with.
+    """
+
+    def __init__(self, app: ASGIApp, telemetry: Tracer) -> None:
+        super().__init__(app)
+        self.telemetry = telemetry
+        self.exclude = telemetry.settings.exclude
+
+    async def dispatch(self, request: Any, call_next: Any) -> Any:
+        """Trace a request."""
+        if self._is_traced_outside(None if _is_lazy(request) else request.scope):
+            return await call_next(request)
+        if self.exclude is not None and self.exclude(request.scope):
+            return await call_next(request)
+        traced = self.telemetry.begin(request)
+        _make_current(traced)
+        try:
+            response = await call_next(request)
+        except BaseException as exc:
+            traced.name(request_template(request))
+            traced.end(500 if isinstance(exc, Exception) else None, exc)
+            raise
+        if response.background is not None:
+            self._trace_background(response.background)
+        traced.name(request_template(request))
+        if isinstance(response, StreamingResponse):
+            response.body_iterator = _stream(response.body_iterator, response, traced)
+        else:
+            traced.end(response.status_code)
+        return response
+
+    async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Trace a WebSocket, from its handshake to its end."""
+        if self._is_traced_outside(scope) or (self.exclude is not None and self.exclude(scope)):
+            await self.app(scope, receive, send)
+            return
+        traced = self.telemetry.begin_websocket(scope, Headers(scope=scope))
+        _make_current(traced)
+        try:
+            await self.app(scope, receive, send)
+        except BaseException as exc:
+            left = isinstance(exc, WebSocketDisconnect) and exc.code in (1000, 1001)
+            traced.name(scope_template(scope))
+            traced.end(error=None if left else exc)
+            raise
+        traced.name(scope_template(scope))
+        traced.end()
+
+    @staticmethod
+    def _is_traced_outside(scope: Any) -> bool:
+        """Tell whether another instrumentation, or the application that this one is mounted in, has a span for it."""
+        if scope is not None and scope.get(MOUNTS) and otel_context.get_value(CURRENT) is not None:
+            return True
+        span = trace.get_current_span()
+        # A call within a request of ours is a request of its own.
+        is_servers = getattr(span, "kind", None) is SpanKind.SERVER and span.is_recording()
+        return is_servers and otel_context.get_value(CURRENT) is None
+
+    def _trace_background(self, background: Any) -> None:
+        tasks = background.tasks if isinstance(background, BackgroundTasks) else [background]
+        for task in tasks:
+            if hasattr(task, "func"):
+                task.func = self.telemetry.operation("background_task", task.func)
+
+
+def _is_lazy(request: Request) -> bool:
+    return isinstance(request, RSGIRequest) and request._scope is None
+
+
+def _make_current(traced: Traced) -> None:
+    """Make the span current for everything that follows in this task: the endpoint, a stream, background tasks.
+
+    Nothing detaches it here, as these come after the layer; `keep_context` does, around the whole request.
+    """
+    context = otel_context.set_value(CURRENT, traced)
+    if traced.span is not None:
+        context = trace.set_span_in_context(traced.span, context)
+    otel_context.attach(context)
+
+
+async def _stream(chunks: Any, response: Any, traced: Traced) -> AsyncIterator[Any]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except Exception as exc:
+        traced.end(response.status_code, exc)
+        raise
+    finally:
+        traced.end(response.status_code)
+        aclose = getattr(chunks, "aclose", None)
+        if aclose is not None:
+            await aclose()
+
+
+def keep_context(app: ASGIApp) -> ASGIApp:
+    """Return an ASGI application that leaves its caller's OpenTelemetry context as it was.
+
+    An RSGI server runs each request in a task, and so in a context, of its own.
+    """
+
+    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        token = otel_context.attach(otel_context.get_current())
+        try:
+            await app(scope, receive, send)
+        finally:
+            otel_context.detach(token)
+
+    return asgi
+
+
+def observed_validation(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the handler of refused input with a log event before it."""
+
+    async def observed(request: Any, exc: Any) -> Any:
+        traced: Any = otel_context.get_value(CURRENT)
+        if traced is not None:
+            count = {"velithon.validation.error_count": len(exc.errors())}
+            traced.event("velithon.validation.failed", logs.SeverityNumber.WARN, "Request validation failed", count)
+        return await handler(request, exc)
+
+    return observed
+
+
+def mark_records() -> None:
+    """Let log records carry `trace_id` and `span_id`, where there is a trace, from here on."""
+    make = logging.getLogRecordFactory()
+    if getattr(make, "_velithon_trace", False):
+        return
+
+    def record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        made = make(*args, **kwargs)
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            made.trace_id = trace.format_trace_id(context.trace_id)
+            made.span_id = trace.format_span_id(context.span_id)
+        return made
+
+    record._velithon_trace = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(record)

@@ -1,0 +1,310 @@
+"""The spans, measurements and log events of one application, by the conventions for HTTP servers."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from importlib.metadata import version
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from opentelemetry import context as otel_context
+from opentelemetry import metrics, propagate, trace
+from opentelemetry.propagators.textmap import Getter
+from opentelemetry.trace import SpanKind, StatusCode
+from starlette.exceptions import HTTPException, WebSocketException
+
+from velithon._compat.opentelemetry import is_deferred, logs
+from velithon.requests.rsgi import RSGIRequest
+from velithon.telemetry.config import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.datastructures import Headers
+
+    from velithon.requests.request import Request
+
+__all__ = ["Traced", "Tracer"]
+
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.30.0"
+# Advised by the conventions for `http.server.request.duration`, in seconds.
+BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
+# Signatures and credentials in queries: the conventions have them redacted.
+SECRETS: Final = frozenset({"AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature", "X-Amz-Signature"}) | {
+    "X-Amz-Credential",
+    "X-Amz-Security-Token",
+}
+DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+# What answers a request rather than failing it.
+EXPECTED: Final = (HTTPException, WebSocketException)
+
+
+class _HeaderGetter(Getter["Headers"]):
+    def get(self, carrier: Headers, key: str) -> list[str] | None:
+        values = carrier.getlist(key)
+        if not values:
+            return None
+        # The propagator of baggage reads one value; the header may come several times (W3C Baggage 3.3.1).
+        return [",".join(values)] if key.lower() == "baggage" else values
+
+    def keys(self, carrier: Headers) -> list[str]:
+        return list(carrier.keys())
+
+
+_getter = _HeaderGetter()
+
+
+class Traced:
+    """A request or WebSocket that is traced: its span and what was measured of it.
+
+    Args:
+        telemetry: Whose it is.
+        span: Its span; `None` where only metrics or logs are on.
+        attributes: What its measurement says of it; grows until its end.
+        logger: For log events, where they are on.
+    """
+
+    __slots__ = ("attributes", "ended", "logger", "method", "span", "started", "telemetry")
+
+    def __init__(self, telemetry: Tracer, span: Any, method: str, attributes: dict[str, Any], logger: Any) -> None:
+        self.telemetry = telemetry
+        self.span = span
+        self.method = method
+        self.attributes = attributes
+        self.logger = logger
+        self.started = perf_counter()
+        self.ended = False
+
+    def name(self, template: str | None) -> None:
+        """Name the span by the route's template."""
+        if template is not None:
+            self.attributes["http.route"] = template
+            if self.span is not None:
+                self.span.update_name(f"{self.method} {template}")
+
+    def end(self, status: int | None = None, error: BaseException | None = None) -> None:
+        """End the span, once.
+
+        Args:
+            status: The response's.
+            error: What was raised and not handled.
+        """
+        if self.ended:
+            return
+        self.ended = True
+        attributes, span = self.attributes, self.span
+        if status is not None:
+            attributes["http.response.status_code"] = status
+        failed = error is not None or (status is not None and status >= 500)
+        if failed:
+            attributes["error.type"] = str(status) if error is None else _type_name(error)
+        if span is not None:
+            span.set_attributes(attributes)
+            if failed:
+                span.set_status(StatusCode.ERROR)
+            if error is not None:
+                span.record_exception(error)
+        if error is not None and self.logger is not None:
+            self._log_failure(error)
+        self.telemetry.measured(perf_counter() - self.started, attributes)
+        if span is not None:
+            span.end()
+
+    def _log_failure(self, error: BaseException) -> None:
+        self.event(
+            "http.server.request.exception",
+            logs.SeverityNumber.ERROR,
+            "Unhandled exception in a request",
+            {"exception.type": _type_name(error), "exception.message": str(error)},
+        )
+
+    def event(self, name: str, severity: Any, body: str, attributes: Mapping[str, Any]) -> None:
+        """Emit a log event, with the route where it is known."""
+        if self.logger is None:
+            return
+        route = {"http.route": self.attributes["http.route"]} if "http.route" in self.attributes else {}
+        self.logger.emit(
+            logs.LogRecord(
+                timestamp=time_ns(),
+                severity_number=severity,
+                severity_text=severity.name,
+                body=body,
+                event_name=name,
+                attributes={**attributes, **route},
+            )
+        )
+
+
+class Tracer:
+    """What one application traces with.
+
+    Args:
+        settings: Which signals are on, and their providers.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._about = ("velithon", version("velithon"))
+        given = os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "")
+        self.methods = frozenset(name.strip() for name in given.split(",") if name.strip()) or METHODS
+        self.tracer = trace.get_tracer(*self._about, settings.tracer_provider, SCHEMA_URL) if settings.tracing else None
+        self.logger = logs.get_logger(*self._about, settings.logger_provider, SCHEMA_URL) if settings.logs else None
+        self._duration: Any = None
+        self._active: Any = None
+        if settings.metrics:
+            meter = metrics.get_meter(*self._about, settings.meter_provider, SCHEMA_URL)
+            self._duration = meter.create_histogram(
+                "http.server.request.duration",
+                unit="s",
+                description="Duration of HTTP server requests.",
+                explicit_bucket_boundaries_advisory=BUCKETS,
+            )
+            self._active = meter.create_up_down_counter(
+                "http.server.active_requests", unit="{request}", description="Number of active HTTP server requests."
+            )
+
+    def enabled(self) -> bool:
+        """Tell whether any signal that is on has a provider that does something."""
+        settings = self.settings
+        signals: tuple[tuple[bool, Any, Callable[[], Any]], ...] = (
+            (settings.tracing, settings.tracer_provider, trace.get_tracer_provider),
+            (settings.metrics, settings.meter_provider, metrics.get_meter_provider),
+            (settings.logs, settings.logger_provider, logs.get_logger_provider),
+        )
+        return any(on and (given is not None or not is_deferred(get())) for on, given, get in signals)
+
+    def begin(self, request: Request) -> Traced:
+        """Begin the span of an HTTP request, below that of its caller; the caller of this makes it current."""
+        method = request.method
+        known = method if method in self.methods else "_OTHER"
+        attributes = {"http.request.method": known, "url.scheme": request._scheme}
+        if self._active is not None:
+            self._active.add(1, dict(attributes))
+        version = request._http_version
+        attributes["network.protocol.version"] = version
+        span = None
+        if self.tracer is not None:
+            headers = request.headers
+            details: dict[str, Any] = {**attributes, "url.path": request._path}
+            if known != method:
+                details["http.request.method_original"] = method
+            details.update(_addresses(headers.get("host"), request._scheme, request.client))
+            if (query := _query(request)) != "":
+                details["url.query"] = query
+            if (agent := headers.get("user-agent")) is not None:
+                details["user_agent.original"] = agent
+            span = self._span(known if known != "_OTHER" else "HTTP", headers, details)
+        return Traced(self, span, known if known != "_OTHER" else "HTTP", attributes, self.logger)
+
+    def begin_websocket(self, scope: Mapping[str, Any], headers: Headers) -> Traced:
+        """Begin the span of a WebSocket."""
+        scheme = scope.get("scheme", "ws")
+        attributes = {"url.scheme": scheme, "network.protocol.name": "websocket"}
+        span = None
+        if self.tracer is not None:
+            client = scope.get("client")
+            details = {**attributes, "url.path": scope["path"], **_addresses(headers.get("host"), scheme, client)}
+            span = self._span("WS", headers, details)
+        return Traced(self, span, "WS", attributes, self.logger)
+
+    def _span(self, name: str, headers: Headers, attributes: dict[str, Any]) -> Any:
+        assert self.tracer is not None
+        parent = propagate.extract(headers, getter=_getter)
+        # Baggage and the caller's span are current as well, for whoever sends them on.
+        otel_context.attach(parent)
+        return self.tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+
+    def measured(self, seconds: float, attributes: dict[str, Any]) -> None:
+        """Measure a request that has ended."""
+        if "http.request.method" not in attributes:
+            return
+        if self._duration is not None:
+            self._duration.record(seconds, attributes)
+        if self._active is not None:
+            begun = ("http.request.method", "url.scheme")
+            self._active.add(-1, {name: attributes[name] for name in begun})
+
+    def operation(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function with a span around each call of it; itself where there are none."""
+        tracer = self.tracer
+        if tracer is None or not self.settings.operation_spans:
+            return function
+        attributes = {"code.function.name": _function_name(function)}
+
+        def span() -> Any:
+            return tracer.start_as_current_span(
+                f"velithon.{name}", attributes=attributes, record_exception=False, set_status_on_exception=False
+            )
+
+        def failed(current: Any, exc: Exception) -> None:
+            if not isinstance(exc, EXPECTED):
+                current.set_attribute("error.type", _type_name(exc))
+                current.set_status(StatusCode.ERROR)
+
+        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+
+            @functools.wraps(function)
+            async def traced_async(*args: Any, **kwargs: Any) -> Any:
+                with span() as current:
+                    try:
+                        return await function(*args, **kwargs)
+                    except Exception as exc:
+                        failed(current, exc)
+                        raise
+
+            return traced_async
+
+        @functools.wraps(function)
+        def traced(*args: Any, **kwargs: Any) -> Any:
+            with span() as current:
+                try:
+                    return function(*args, **kwargs)
+                except Exception as exc:
+                    failed(current, exc)
+                    raise
+
+        return traced
+
+
+def _query(request: Request) -> str:
+    """Return the query with secrets redacted."""
+    if isinstance(request, RSGIRequest) and request._scope is None:
+        query = request._rsgi.query_string
+    else:
+        query = request.scope.get("query_string", b"").decode("latin-1")
+    if not any(secret in query for secret in SECRETS):
+        return query
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return urlencode([(name, "REDACTED" if name in SECRETS else value) for name, value in pairs])
+
+
+def _addresses(host: str | None, scheme: str, client: Any) -> dict[str, Any]:
+    """Return the server's address as the client wrote it, and the client's."""
+    found: dict[str, Any] = {}
+    if client is not None:
+        found["client.address"] = client[0]
+    try:
+        url = urlsplit(f"//{host or ''}")
+        address, port = url.hostname, url.port
+    except ValueError:  # a malformed host is for the application to judge
+        return found
+    if address is not None and not (url.path or url.query or url.username):
+        found["server.address"] = address
+        found["server.port"] = DEFAULT_PORTS.get(scheme, 80) if port is None else port
+    return found
+
+
+def _type_name(error: BaseException) -> str:
+    cls = type(error)
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _function_name(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}.{named.__qualname__}"
