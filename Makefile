@@ -19,7 +19,7 @@ SERVER ?= granian
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: install run format lint types test test-lowest test-newest test-pythons cov spec docs docs-serve bench bench-core check clean
+.PHONY: install run format lint types test test-lowest test-newest test-pythons cov spec docs docs-serve release bench bench-core check clean
 
 # What `make run` needs: the package alone.
 $(VENV)/.installed: pyproject.toml
@@ -96,6 +96,11 @@ docs: install
 
 docs-serve: install
 	$(BIN)/zensical serve $(ARGS)
+
+# Builds and checks a release, commits and tags it, uploads nothing: `make release VERSION=0.7.0`, ARGS=--dry-run to try.
+release: install
+	@test -n "$(VERSION)" || { echo "Name the version: make release VERSION=0.7.0" >&2; exit 1; }
+	$(BIN)/python scripts/release.py $(VERSION) $(ARGS)
 
 bench: install
 	$(BIN)/python -m benchmarks $(ARGS)

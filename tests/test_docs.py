@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +25,8 @@ def name_of(page: Path) -> str:
 
 def run(page: Path) -> ModuleType:
     """Run the Python blocks of a page, one after the other, as one module."""
-    module = ModuleType(page.stem)
+    module = ModuleType(f"page_{page.stem.replace('-', '_')}")
+    sys.modules[module.__name__] = module  # where generic models look for their names
     text = page.read_text(encoding="utf-8")
     for found in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         line = text[: found.start(1)].count("\n")

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from velithon.cli import app as cli
+from velithon.cli.version import describe_version
 from velithon_adapters.servers import OptionError, ServerConfig, ServerError, ServerName, runner
 
 APP = "async def app(scope, receive, send): ...\n"
@@ -73,11 +74,9 @@ def test_help_names_every_option_of_the_guide() -> None:
 
 def test_the_version_is_shown() -> None:
     """`velithon --version`, and the same by `python -m velithon`."""
-    from velithon import __version__
-
-    assert CliRunner().invoke(cli, ["--version"]).output == f"velithon {__version__}\n"
+    assert CliRunner().invoke(cli, ["--version"]).output == f"{describe_version()}\n"
     command = [sys.executable, "-m", "velithon", "--version"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"velithon {__version__}\n"
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{describe_version()}\n"
 
 
 @pytest.mark.parametrize("server", BOTH)

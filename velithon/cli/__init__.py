@@ -31,9 +31,9 @@ def fail(message: str) -> typer.Exit:
 
 def _show_version(value: bool) -> None:
     if value:
-        from velithon import __version__
+        from velithon.cli.version import describe_version
 
-        typer.echo(f"velithon {__version__}")
+        typer.echo(describe_version())
         raise typer.Exit
 
 

@@ -289,7 +289,7 @@ def _announce(config: ServerConfig, params: dict[str, Any], application: Any, pr
     import importlib.metadata
     import logging
 
-    from velithon import __version__
+    from velithon.cli.version import describe_version
     from velithon_adapters.servers.address import url
 
     address = url(config)
@@ -304,5 +304,5 @@ def _announce(config: ServerConfig, params: dict[str, Any], application: Any, pr
     if params["log_format"] == "json":
         logging.getLogger("velithon").info("Serving %s", config.name, extra=facts)
         return
-    lines = [f"velithon {__version__} serves {config.name}", *(f"  {key:<9} {value}" for key, value in facts.items())]
+    lines = [f"{describe_version()} serves {config.name}", *(f"  {key:<9} {value}" for key, value in facts.items())]
     typer.echo("\n".join(lines))
