@@ -24,6 +24,8 @@ from urllib.parse import quote
 
 import orjson
 
+from velithon._runtime.access import is_access_logged
+
 if TYPE_CHECKING:
     from io import TextIOWrapper
     from typing import TextIO
@@ -42,6 +44,7 @@ __all__ = [
     "LogFormat",
     "RotatingFile",
     "TextFormatter",
+    "access_level",
     "configure_logging",
     "escape_controls",
     "log_warnings",
@@ -165,7 +168,8 @@ class AccessFilter(logging.Filter):
     """Bring the access records of Granian and of Uvicorn into one form.
 
     The message becomes `client "METHOD path HTTP/version" status` (Granian adds the milliseconds that it took), and the
-    record carries `client`, `method`, `path`, `protocol`, `status` and, from Granian, `duration_ms`.
+    record carries `client`, `method`, `path`, `protocol`, `status` and, from Granian, `duration_ms`. Its level is
+    that of `access_level`. Requests whose line `LoggingMiddleware` writes have no second one.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -177,14 +181,21 @@ class AccessFilter(logging.Filter):
             fields = _uvicorn_fields(*args)
         else:
             return True
-        if quiet_paths and fields["path"].partition("?")[0] in quiet_paths:
+        if is_access_logged(fields["status"]) or (quiet_paths and fields["path"].partition("?")[0] in quiet_paths):
             return False
+        record.levelno = access_level(fields["status"])
+        record.levelname = logging.getLevelName(record.levelno)
         record.__dict__.update(fields)
         record.msg = '{client} "{method} {path} {protocol}" {status}'.format_map(fields)
         if "duration_ms" in fields:
             record.msg += f" {fields['duration_ms']}ms"
         record.args = None
         return True
+
+
+def access_level(status: int) -> int:
+    """Return the level of a request's access line: INFO, WARNING from status 400 on, ERROR from 500 on."""
+    return logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
 
 
 def _granian_fields(args: dict[str, Any]) -> dict[str, Any]:

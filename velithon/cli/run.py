@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -144,7 +145,11 @@ def run(
     ] = None,
     backpressure: Annotated[
         int | None,
-        _option("--backpressure", "Requests in hand of one Granian worker. Default: 1024 / workers.", min=1),
+        _option(
+            "--backpressure",
+            "Connections of one Granian worker, idle ones too; others wait. Default: 1024 / workers.",
+            min=1,
+        ),
     ] = None,
     http1_keep_alive: Annotated[
         bool | None, _option("--http1-keep-alive", "Keep connections open. Default: yes.", negatable=True)
@@ -207,7 +212,9 @@ def run(
 
 
 def _serve(name: str, params: dict[str, Any]) -> None:
+    began = time.monotonic()
     from velithon.cli.loading import AppTarget, LoadError
+    from velithon.cli.ready import announce_when_ready
     from velithon_adapters.servers import ServerConfig, ServerError, runner
 
     module = runner(params["server"])
@@ -223,8 +230,13 @@ def _serve(name: str, params: dict[str, Any]) -> None:
         application = load()
         health = getattr(getattr(application, "state", None), "health", None)
         config.shutdown_delay = getattr(health, "shutdown_delay", 0.0)
+
+        def announce() -> None:
+            _announce(config, params, application, module.protocol(config))
+            announce_when_ready(config, began)
+
         with _metrics_of_all_workers(config.workers):
-            module.serve(config, lambda: _announce(config, params, application, module.protocol(config)))
+            module.serve(config, announce)
     except (LoadError, ServerError) as exc:
         if params["log_format"] == "json":
             raise _fail_in_json(str(exc)) from exc

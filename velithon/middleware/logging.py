@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from velithon.logging import escape_controls, quiet_paths
+from velithon._runtime.access import log_websockets, mark_access_logged
+from velithon.logging import access_level, escape_controls, quiet_paths
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.request_id import get_request_id
 from velithon.responses.stream import StreamingResponse
@@ -46,12 +47,14 @@ class LoggingMiddleware(BaseHTTPMiddleware):
         super().__init__(app)
         self.logger = logging.getLogger(logger)
         self.exclude_paths = frozenset(exclude_paths)
+        log_websockets()
 
     async def dispatch(self, request: Any, call_next: Any) -> Any:
         """Take the time and log."""
         path = request._path
         if path in self.exclude_paths or path in quiet_paths:
             return await call_next(request)
+        mark_access_logged()
         start = perf_counter()
         try:
             response = await call_next(request)
@@ -103,7 +106,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
         self._write(fields, path, request._http_version, status, start)
 
     def _write(self, fields: dict[str, Any], path: str, version: str, status: int, start: float) -> None:
-        level = logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
+        level = access_level(status)
         if not self.logger.isEnabledFor(level):
             return
         known = {

@@ -62,7 +62,7 @@ class ServerConfig:
         ssl_keyfile_password: The password of an encrypted key.
         http: The versions of HTTP to speak.
         loop: The event loop.
-        backpressure: How many requests a worker has in hand at most; others wait.
+        backpressure: How many connections a Granian worker has at most, idle ones too; others wait to be accepted.
         runtime_threads: Granian's Rust threads in each worker.
         runtime_mode: Granian's runtime, single- or multi-threaded.
         runtime_blocking_threads: Granian's Rust threads for file system calls.

@@ -107,7 +107,7 @@ def _run(options: uvicorn.Config, config: ServerConfig, sock: socket.socket) -> 
     if config.reload:
         options.reload_dirs = [Path.cwd()]
         _Reload(options, server.run, [sock], config.workers_kill_timeout).run()
-    elif config.workers > 1 or config.respawn_failed_workers is True:
+    elif _has_workers(config):
         supervisor = _Supervisor(options, [sock], config)
         supervisor.run()
         if supervisor.failed:
@@ -116,6 +116,11 @@ def _run(options: uvicorn.Config, config: ServerConfig, sock: socket.socket) -> 
         server.run([sock])
         if not server.started:
             sys.exit(STARTUP_FAILURE)
+
+
+def _has_workers(config: ServerConfig) -> bool:
+    """Tell whether the application runs in other processes than this one."""
+    return config.reload or config.workers > 1 or config.respawn_failed_workers is True
 
 
 def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
@@ -128,7 +133,9 @@ def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
         uds=str(config.uds) if config.uds else None,
         workers=config.workers,
         loop=config.loop or "auto",
-        log_config=config.log_config,
+        # Workers configure logging before they load the application; in this process it is loaded, and may have
+        # changed what was configured.
+        log_config=config.log_config if _has_workers(config) else None,
         access_log=config.access_log,
         # Granian has nothing like it: the loader does it, the same for both
         proxy_headers=False,
