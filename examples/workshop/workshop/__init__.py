@@ -1,0 +1,1 @@
+"""A bicycle workshop: repairs, the mechanics who do them, and a board that shows both."""
