@@ -29,6 +29,21 @@ def _option(name: str, text: str, *, negatable: bool = False, **settings: Any) -
     return typer.Option(declared, help=text, envvar=envvar, show_envvar=False, show_default=False, **settings)
 
 
+def _workers(text: str) -> int:
+    """Read `--workers`: a number, or `auto`."""
+    if str(text).strip().lower() == "auto":
+        from velithon.cli.processors import count_processors
+
+        return count_processors()
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise typer.BadParameter(f"{text!r} is neither a number from 1 nor auto.")
+    return number
+
+
 def _load_env_file(file: Path | None) -> Path | None:
     """Put the file's variables into the environment, where those that are set already win."""
     if file is not None:
@@ -89,7 +104,15 @@ def run(
         int, _option("--port", "Port to listen on; 0 takes a free one. Default: 8000.", min=0, max=65535)
     ] = 8000,
     uds: Annotated[Path | None, _option("--uds", "Listen on this UNIX socket instead of an address and port.")] = None,
-    workers: Annotated[int, _option("--workers", "Worker processes. Default: 1.", min=1)] = 1,
+    workers: Annotated[
+        int,
+        _option(
+            "--workers",
+            "Worker processes; auto: as many as there are processors. Default: 1.",
+            parser=_workers,
+            metavar="INTEGER|auto",
+        ),
+    ] = 1,
     reload: Annotated[
         bool, _option("--reload", "Restart when a Python file below the working directory changes.")
     ] = False,
@@ -97,6 +120,21 @@ def run(
         int,
         _option("--workers-kill-timeout", "Seconds a worker may take to stop. Default: 10.", min=1, max=1800),
     ] = 10,
+    workers_lifetime: Annotated[
+        int | None, _option("--workers-lifetime", "Seconds after which Granian replaces a worker.", min=60)
+    ] = None,
+    workers_max_rss: Annotated[
+        int | None, _option("--workers-max-rss", "MiB of memory at which Granian replaces a worker.", min=1)
+    ] = None,
+    rss_sample_interval: Annotated[
+        int | None, _option("--rss-sample-interval", "Seconds between two looks. Default: 30.", min=1, max=300)
+    ] = None,
+    rss_samples: Annotated[
+        int | None, _option("--rss-samples", "Looks in a row that must find too much. Default: 1.", min=1)
+    ] = None,
+    limit_max_requests: Annotated[
+        int | None, _option("--limit-max-requests", "Requests after which Uvicorn replaces a worker.", min=1)
+    ] = None,
     respawn_failed_workers: Annotated[
         bool | None,
         _option("--respawn-failed-workers", "Replace workers that died. Default: yes.", negatable=True),

@@ -55,6 +55,11 @@ class ServerConfig:
         access_log: Log a line for every request.
         workers_kill_timeout: How long a worker may take to stop, from the signal to its end.
         shutdown_delay: How long the application goes on listening after the signal; added to `workers_kill_timeout`.
+        workers_lifetime: How long a Granian worker lives before another takes its place.
+        workers_max_rss: MiB of memory at which a Granian worker is replaced.
+        rss_sample_interval: How often its memory is looked at.
+        rss_samples: How many looks in a row must find too much.
+        limit_max_requests: How many requests a Uvicorn worker answers before another takes its place.
         respawn_failed_workers: Replace a worker that died. Default: yes, where there is a process to do it.
         blocking_threads: The number of threads for synchronous endpoints and dependencies in each worker.
         ssl_certificate: A file with the certificate chain, PEM.
@@ -97,6 +102,11 @@ class ServerConfig:
     access_log: bool = False
     workers_kill_timeout: int = 10
     shutdown_delay: float = 0.0
+    workers_lifetime: int | None = None
+    workers_max_rss: int | None = None
+    rss_sample_interval: int | None = None
+    rss_samples: int | None = None
+    limit_max_requests: int | None = None
     respawn_failed_workers: bool | None = None
     blocking_threads: int | None = None
     ssl_certificate: Path | None = None

@@ -26,7 +26,7 @@ from granian.server.mp import MPServer
 
 from velithon_adapters._compat.granian import BUILD_GIL, loops
 from velithon_adapters.servers.address import bind
-from velithon_adapters.servers.config import STARTUP_FAILURE, OptionError, ServerConfig, ServerError
+from velithon_adapters.servers.config import STARTUP_FAILURE, OptionError, ServerConfig, ServerError, reject_unsupported
 from velithon_adapters.servers.granian_worker import Loader, asgi_worker, rsgi_worker
 from velithon_adapters.servers.worker import logger
 
@@ -36,10 +36,27 @@ __all__ = ["check", "protocol", "serve"]
 _ACCESS_FORMAT = '%(addr)s "%(method)s %(path)s %(protocol)s" %(status)d %(dt_ms).3fms'
 
 
+# Options that Granian has by the same name.
+_SAME_NAME = (
+    "backpressure",
+    "runtime_threads",
+    "runtime_blocking_threads",
+    "workers_lifetime",
+    "workers_max_rss",
+    "rss_sample_interval",
+    "rss_samples",
+)
+_UNSUPPORTED = {"limit_max_requests": "use --workers-lifetime or --workers-max-rss, or --server uvicorn"}
+
+
 def check(config: ServerConfig) -> None:
     """Raise `ServerError` for what Granian cannot honour."""
     if not BUILD_GIL:
         raise ServerError("granian: Python builds without the GIL are not supported; use --server uvicorn")
+    reject_unsupported(config, "granian", _UNSUPPORTED)
+    for name in ("rss_sample_interval", "rss_samples"):
+        if getattr(config, name) is not None and config.workers_max_rss is None:
+            raise OptionError("granian", f"--{name.replace('_', '-')}", "it needs --workers-max-rss")
     if config.loop is not None and config.loop not in loops:
         available = ", ".join(sorted(loops.keys()))
         raise OptionError("granian", f"--loop {config.loop}", f"it is not installed; available are {available}")
@@ -144,7 +161,7 @@ def _options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> dict[s
     for name, enum in enums.items():
         if (value := getattr(config, name)) is not None:
             options[name] = enum(value)
-    for name in ("backpressure", "runtime_threads", "runtime_blocking_threads"):
+    for name in _SAME_NAME:
         if (value := getattr(config, name)) is not None:
             options[name] = value
     return options

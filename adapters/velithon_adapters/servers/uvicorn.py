@@ -42,6 +42,10 @@ _UNSUPPORTED: Final = {
     "runtime_mode": "it has one thread; use --workers, or --server granian",
     "runtime_threads": "it has one thread; use --workers, or --server granian",
     "task_impl": _GRANIAN,
+    "workers_lifetime": f"use --limit-max-requests, or {_GRANIAN.removeprefix('use ')}",
+    "workers_max_rss": f"use --limit-max-requests, or {_GRANIAN.removeprefix('use ')}",
+    "rss_sample_interval": _GRANIAN,
+    "rss_samples": _GRANIAN,
 } | {
     name: f"it speaks HTTP/1 only; {_GRANIAN}"
     for name in ServerConfig.__dataclass_fields__
@@ -61,6 +65,10 @@ def check(config: ServerConfig) -> None:
             "use auto, asyncio or uvloop, or --server granian",
         ),
         "--reload with --workers": (config.reload and config.workers > 1, "leave one of them out"),
+        "--limit-max-requests with --no-respawn-failed-workers": (
+            config.limit_max_requests is not None and config.respawn_failed_workers is False,
+            "nobody would take a worker's place; leave one of them out",
+        ),
         "--reload with --respawn-failed-workers": (
             config.reload and config.respawn_failed_workers is True,
             "the next change of a file starts a failed worker again; leave one of them out",
@@ -120,7 +128,8 @@ def _run(options: uvicorn.Config, config: ServerConfig, sock: socket.socket) -> 
 
 def _has_workers(config: ServerConfig) -> bool:
     """Tell whether the application runs in other processes than this one."""
-    return config.reload or config.workers > 1 or config.respawn_failed_workers is True
+    replaced = config.respawn_failed_workers is True or config.limit_max_requests is not None
+    return config.reload or config.workers > 1 or replaced
 
 
 def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
@@ -140,6 +149,7 @@ def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
         # Granian has nothing like it: the loader does it, the same for both
         proxy_headers=False,
         root_path=config.root_path,
+        limit_max_requests=config.limit_max_requests,
         ssl_certfile=config.ssl_certificate,
         ssl_keyfile=config.ssl_keyfile,
         ssl_keyfile_password=config.ssl_keyfile_password,
