@@ -11,7 +11,7 @@ from velithon import Depends, HTTPException, Query, Router, Velithon, WebSocket,
 from velithon.di import Provide, ServiceContainer, SingletonProvider, inject
 from velithon.exceptions import RegistrationError
 from velithon.websocket import Heartbeat, WebSocketEndpoint
-from velithon.websocket.heartbeat import beating
+from velithon.websocket.heartbeat import add_heartbeat
 from velithon.websocket.readahead import is_silent
 
 
@@ -435,7 +435,7 @@ def test_a_sender_notices_that_the_heartbeat_was_lost(breaks: bool) -> None:
             await asyncio.sleep(0.001)
 
     async def run() -> None:
-        await beating(app, heartbeat)({}, receive, send)
+        await add_heartbeat(app, heartbeat)({}, receive, send)
 
     heartbeat = Heartbeat(0.01, "?", answer=None if breaks else "!", timeout=0.01)
     asyncio.run(run())

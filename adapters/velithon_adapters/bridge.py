@@ -17,7 +17,7 @@ from velithon_adapters.websocket import ASGIWebsocket, ClientDisconnected, RSGIW
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 
-    from velithon_adapters.protocol import Message, Receive, Send
+    from velithon_adapters.asgi import Message, Receive, Send
     from velithon_adapters.rsgi import HTTPProtocol, Scope, WebsocketProtocol
 
 __all__ = ["ASGIAdapter", "RSGIAdapter"]

@@ -21,7 +21,7 @@ from velithon_adapters.scope import FILE_RANGE, is_token
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from velithon_adapters.protocol import Message, Receive, Send
+    from velithon_adapters.asgi import Message, Receive, Send
     from velithon_adapters.rsgi import HTTPProtocol, HTTPStreamTransport
 
 __all__ = ["HTTPReceive", "HTTPSend", "RSGIProtocol", "RSGIStreamTransport", "rsgi_headers", "unwrap"]
@@ -369,7 +369,7 @@ def unwrap(first: Any, second: Any = None, /) -> Any:
         ``None`` if these are no wrappers of ours, do not belong together, or were already used.
     """
     if second is None:
-        if type(first) is not RSGIProtocol or first.responded or first._claimed or first._watcher is not None:
+        if type(first) is not RSGIProtocol or first.responded or first._claimed or first._ahead is not None:
             return None
         first._handed_over = True
         return first._receive, first._send

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from velithon_adapters.protocol import Message
+    from velithon_adapters.asgi import Message
 
 __all__ = ["Lifespan", "LifespanError", "LifespanMode"]
 

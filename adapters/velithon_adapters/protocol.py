@@ -9,21 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from velithon_adapters import rsgi
+from velithon_adapters.readahead import ReadAhead
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-    from typing import TypeAlias
 
+    from velithon_adapters.asgi import Message, Receive, Send
     from velithon_adapters.rsgi import ResponseHeaders
-
-    Message: TypeAlias = MutableMapping[str, Any]
-    Receive: TypeAlias = Callable[[], Awaitable[Message]]
-    Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 __all__ = ["RSGIProtocol", "RSGIStreamTransport", "check_status", "has_body"]
 
@@ -47,6 +43,21 @@ def has_body(status: int) -> bool:
     return status != 204 and status != 304
 
 
+class BodyReadAhead(ReadAhead):
+    """Reads one part of a body ahead, and knows whether its last part came."""
+
+    __slots__ = ("is_body_complete",)
+
+    def __init__(self, receive: Receive) -> None:
+        super().__init__(receive)
+        self.is_body_complete = False
+
+    def _arrived(self, message: Message) -> bool:
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            self.is_body_complete = True
+        return True
+
+
 class RSGIProtocol:
     """RSGI's protocol over ASGI's ``receive`` and ``send``.
 
@@ -59,15 +70,12 @@ class RSGIProtocol:
     """
 
     __slots__ = (
-        "_buffer",
+        "_ahead",
+        "_broken",
         "_claimed",
         "_delivery",
-        "_drained",
-        "_ended",
-        "_gone",
         "_handle",
         "_handed_over",
-        "_lock",
         "_pending",
         "_receive",
         "_scope",
@@ -75,7 +83,6 @@ class RSGIProtocol:
         "_stream",
         "_task",
         "_waiters",
-        "_watcher",
         "responded",
     )
 
@@ -86,13 +93,11 @@ class RSGIProtocol:
         self._send = send
         self._handed_over = False
         self._claimed = False
-        self._ended = False
-        self._gone = False
-        self._buffer: deque[bytes] = deque()
-        self._lock = asyncio.Lock()
-        self._drained: asyncio.Event | None = None
-        self._waiters: list[asyncio.Future[None]] = []
-        self._watcher: asyncio.Task[None] | None = None
+        # Whether the server raised from `send`.
+        self._broken = False
+        # Made when something is read, or read ahead.
+        self._ahead: BodyReadAhead | None = None
+        self._waiters: list[asyncio.Task[None]] = []
         self._delivery = asyncio.Lock()
         self._pending: Callable[[], Awaitable[None]] | None = None
         self._handle: asyncio.Handle | None = None
@@ -127,13 +132,17 @@ class RSGIProtocol:
         ASGI tells of a disconnect only after the body, of which no more than one chunk is read ahead: a body that is
         left unread may hide it.
         """
-        waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
         if self._gone:
-            waiter.set_result(None)
-        else:
-            self._waiters.append(waiter)
-            self._watch()
+            known = loop.create_future()
+            known.set_result(None)
+            return known
+        waiter = loop.create_task(self._wait_for_disconnect())
+        self._waiters.append(waiter)
         return waiter
+
+    async def _wait_for_disconnect(self) -> None:
+        await self._reading().wait_until_ended()
 
     def _claim(self) -> None:
         if self._claimed:
@@ -141,46 +150,25 @@ class RSGIProtocol:
         self._claimed = True
 
     async def _chunks(self) -> AsyncIterator[bytes]:
-        while True:
-            while self._buffer:
-                chunk = self._buffer.popleft()
-                if self._drained is not None:
-                    self._drained.set()
-                yield chunk
-            if self._ended:
-                return
-            if self._gone:
+        reading = self._reading()
+        more_body = True
+        while more_body:
+            message = await reading.receive()
+            if message["type"] != "http.request":
                 raise rsgi.ProtocolClosed("The client is gone.")
-            await self._pull(past_body=False)
-
-    async def _pull(self, *, past_body: bool) -> None:
-        """Take one message, unless what another task took meanwhile makes that needless."""
-        async with self._lock:
-            if not self._gone and (past_body if self._ended else not self._buffer):
-                self._take(await self._receive())
-
-    def _take(self, message: Message) -> None:
-        if message["type"] == "http.request":
+            more_body = message.get("more_body", False)
             if body := message.get("body", b""):
-                self._buffer.append(body)
-            self._ended = not message.get("more_body", False)
-        else:
-            self._gone = True
-            for waiter in self._waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+                yield body
 
-    def _watch(self) -> None:
-        if self._watcher is None and not self._gone:
-            self._watcher = asyncio.get_running_loop().create_task(self._watching())
+    def _reading(self) -> BodyReadAhead:
+        ahead = self._ahead
+        if ahead is None:
+            ahead = self._ahead = BodyReadAhead(self._receive)
+        return ahead
 
-    async def _watching(self) -> None:
-        self._drained = asyncio.Event()
-        while not self._gone:
-            if self._buffer and not self._ended:
-                self._drained.clear()
-                await self._drained.wait()
-            await self._pull(past_body=True)
+    @property
+    def _gone(self) -> bool:
+        return self._broken or (self._ahead is not None and self._ahead.ended is not None)
 
     # Responding
 
@@ -223,7 +211,7 @@ class RSGIProtocol:
             raise rsgi.ProtocolError("A response was already given.")
         self._give(self._send_start, status, headers)
         self._stream = RSGIStreamTransport(self)
-        self._watch()
+        self._reading().watch()
         return self._stream
 
     async def finish(self) -> None:
@@ -261,11 +249,12 @@ class RSGIProtocol:
         """Let go of everything that runs for this request."""
         if self._handle is not None:
             self._handle.cancel()
-        for task in (self._task, self._watcher):
-            if task is not None:
-                task.cancel()
+        if self._task is not None:
+            self._task.cancel()
         for waiter in self._waiters:
             waiter.cancel()
+        if self._ahead is not None:
+            self._ahead.close({"type": "http.disconnect"})
 
     def _give(self, deliver: Callable[..., Awaitable[None]], status: int, headers: ResponseHeaders, *more: Any) -> None:
         if self.responded:
@@ -293,13 +282,13 @@ class RSGIProtocol:
 
     async def _deliver(self, message: Message) -> None:
         # Who broke the body's framing may still be there to be told.
-        if self._gone and self._ended:
+        if self._broken or (self._ahead is not None and self._ahead.ended is not None and self._ahead.is_body_complete):
             return
         try:
             await self._send(message)
         except OSError:
             # ASGI 2.4: the client is gone.
-            self._gone = self._ended = True
+            self._broken = True
 
     async def _send_start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         await self._deliver({"type": "http.response.start", "status": status, "headers": headers})

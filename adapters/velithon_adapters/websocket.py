@@ -17,7 +17,7 @@ from velithon_adapters.scope import HANDSHAKE_STATUS
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from velithon_adapters.protocol import Message, Receive, Send
+    from velithon_adapters.asgi import Message, Receive, Send
     from velithon_adapters.rsgi import WebsocketProtocol
 
 __all__ = ["ASGIWebsocket", "ClientDisconnected", "RSGIWebsocketProtocol", "RSGIWebsocketTransport"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from velithon_adapters.protocol import Message, Receive, Send
+    from velithon_adapters.asgi import Message, Receive, Send
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from velithon_adapters.protocol import Message, Receive, Send
+    from velithon_adapters.asgi import Message, Receive, Send
 
 pytestmark = pytest.mark.asyncio
 

@@ -14,8 +14,8 @@ from velithon_adapters import Lifespan, LifespanError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from velithon_adapters.asgi import Receive, Send
     from velithon_adapters.lifespan import LifespanMode
-    from velithon_adapters.protocol import Receive, Send
 
 pytestmark = pytest.mark.asyncio
 

@@ -18,7 +18,7 @@ from velithon_adapters.websocket import RSGIMessage
 
 if TYPE_CHECKING:
     from velithon_adapters import RSGIScope, RSGIWebsocketProtocol
-    from velithon_adapters.protocol import Message, Receive, Send
+    from velithon_adapters.asgi import Message, Receive, Send
 
 pytestmark = pytest.mark.asyncio
 

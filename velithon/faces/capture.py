@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from velithon.responses.app import AppResponse
 from velithon.responses.base import HTMLResponse, PlainTextResponse, Response
 from velithon.responses.json import JSONResponse
 from velithon.responses.stream import StreamingResponse
+from velithon_adapters.readahead import ReadAhead
 from velithon_adapters.scope import FILE_RANGE
 
 if TYPE_CHECKING:
@@ -42,70 +42,30 @@ _AS_THEY_ARE = frozenset({JSONResponse, Response, PlainTextResponse, HTMLRespons
 _running: set[asyncio.Task[None]] = set()
 
 
-class Incoming:
-    """What a request brings, for two readers: the application, and who sends its answer and waits for the client's end.
+class SharedReceive(ReadAhead):
+    """A request's messages for two readers: the application, and who sends its answer and waits for a disconnect.
 
-    A server is asked once at a time, and never told to forget that it was asked: Granian takes the second of two
-    questions, or the one after a question that was cancelled, for one about the end, and answers it with that.
+    The application's messages wait for it, one part of a body at a time.
     """
 
+    __slots__ = ("_abandoned",)
+
     def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._unread: deque[Message] = deque()
-        self._over = False
-        self._closed = False
-        self._asked: asyncio.Task[Message] | None = None
-        self._taken = asyncio.Event()
+        super().__init__(receive)
+        self._abandoned = False
 
-    async def receive(self) -> Message:
-        """Return the application's next message."""
-        while not self._unread:
-            if self._over:
-                return {"type": "http.disconnect"}
-            await self._ask()
-        self._taken.set()
-        return self._unread.popleft()
-
-    async def ended(self) -> Message:
-        """Wait for the client's end; what comes before it is left to the application, one part of a body at a time."""
-        while not self._over:
-            if self._unread and self._unread[-1].get("more_body", False):
-                self._taken.clear()
-                await self._taken.wait()
-            else:
-                await self._ask()
-        if self._closed:
+    async def receive_disconnect(self) -> Message:
+        """Wait until the client leaves."""
+        message = await self.wait_until_ended()
+        if self._abandoned:
             # The application is done, not the client: a layer may have more to send than the application had.
             await asyncio.get_running_loop().create_future()
-        return {"type": "http.disconnect"}
+        return message
 
-    async def _ask(self) -> None:
-        asked = self._asked
-        if asked is None:
-            # What Granian returns looks like a future, and does not call two of those who wait for it.
-            asked = self._asked = asyncio.get_running_loop().create_task(self._message())
-            asked.add_done_callback(self._answered)
-        await asyncio.wait((asked,))
-        if not asked.cancelled():
-            asked.result()
-
-    async def _message(self) -> Message:
-        return await self._receive()
-
-    def _answered(self, asked: asyncio.Task[Message]) -> None:
-        self._asked = None
-        if asked.cancelled() or asked.exception() is not None or asked.result()["type"] == "http.disconnect":
-            self._over = True
-        else:
-            self._unread.append(asked.result())
-
-    def close(self) -> None:
-        """Say that nobody sends the answer any more: to the application the client is gone."""
-        self._closed = self._closed or not self._over
-        self._over = True
-        self._taken.set()
-        if self._asked is not None:
-            self._asked.cancel()
+    def abandon(self) -> None:
+        """Tell the application that the client is gone: nobody sends its answer any more."""
+        self._abandoned = self._abandoned or self.ended is None
+        self.close({"type": "http.disconnect"})
 
 
 class Run:
@@ -120,7 +80,7 @@ class Run:
         # Whether the whole body was handed over.
         self.complete = False
         self.task: asyncio.Task[None] | None = None
-        self.incoming = Incoming(AppResponse.receive_of(request))
+        self.incoming = SharedReceive(AppResponse.receive_of(request))
 
     async def send(self, message: Message) -> None:
         """Take a message."""
@@ -193,7 +153,7 @@ class Run:
     def abandon(self) -> None:
         """Stop reading: an application that waits to hand over a chunk nobody will read comes free."""
         self.reading = False
-        self.incoming.close()
+        self.incoming.abandon()
         while not self.messages.empty():
             self.messages.get_nowait()
 
@@ -227,7 +187,7 @@ class CapturedResponse(StreamingResponse):
 
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Send over either face; on ASGI the server's messages are shared with the application."""
-        await super().__call__(scope, receive if send is None else self._run.incoming.ended, send)
+        await super().__call__(scope, receive if send is None else self._run.incoming.receive_disconnect, send)
         if send is not None:
             await self._run.ended()
 

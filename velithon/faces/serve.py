@@ -76,11 +76,11 @@ def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: Erro
             sent = watched(response, send) if response.overridden else send
             background = response.background
             if background is None:
-                await response(scope, receive, sent)
+                await response(scope, request._receive, sent)
             else:
                 # Run here rather than by the response, so that a shutdown knows of it.
                 response.background = None
-                await response(scope, receive, sent)
+                await response(scope, request._receive, sent)
                 await run_background(background, scope)
         except BaseException as exc:  # noqa: BLE001 - answered or raised again there
             await answer_failure(request, response, exc, errors)

@@ -12,7 +12,7 @@ from starlette.requests import Request as StarletteRequest
 from velithon._compat.starlette import get_route_path
 from velithon.exceptions import HTTPException
 from velithon.requests.forms import CHUNK_SIZE, MultiPartParser, joined
-from velithon.requests.readahead import ReadAhead
+from velithon.requests.readahead import DisconnectPoll
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -60,7 +60,7 @@ class Request(StarletteRequest[Any]):
     _max_body_size: int | None = None
     _is_unread = False
     _put_back: Receive | None = None
-    _read_ahead: ReadAhead | None = None
+    _poll: DisconnectPoll | None = None
 
     @property
     def _stack(self) -> AsyncExitStack | None:
@@ -134,21 +134,21 @@ class Request(StarletteRequest[Any]):
 
     async def is_disconnected(self) -> bool:
         """Tell whether the client is known to be gone; a body that was not read stays to be read."""
-        ahead = self._read_ahead
-        if ahead is None:
+        poll = self._poll
+        if poll is None:
             if self._is_disconnected or self._stream_consumed or hasattr(self, "_body"):
                 return await super().is_disconnected()
-            ahead = self._read_ahead = self._start_read_ahead()
+            poll = self._poll = self._start_poll()
             limited: LimitedReceive | None = self.__dict__.get("_limited_receive")
             if limited is not None:
-                limited.inner = ahead
+                limited.inner = poll
         if not self._is_disconnected:
-            self._is_disconnected = await ahead.left()
+            self._is_disconnected = await poll.is_disconnected()
         return self._is_disconnected
 
-    def _start_read_ahead(self) -> ReadAhead:
-        ahead = self._receive = ReadAhead(self._receive)
-        return ahead
+    def _start_poll(self) -> DisconnectPoll:
+        poll = self._receive = DisconnectPoll(self._receive)
+        return poll
 
     def put_back(self) -> None:
         """Give a body that was read to whoever calls `receive` next, such as another request for the same scope."""

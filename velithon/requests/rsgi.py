@@ -12,7 +12,7 @@ from velithon._compat.starlette import get_route_path
 from velithon.datastructures import RSGIHeaders
 from velithon.exceptions import HTTPException
 from velithon.requests.forms import WHOLE_SIZE
-from velithon.requests.readahead import ReadAhead
+from velithon.requests.readahead import DisconnectPoll
 from velithon.requests.request import Request
 from velithon_adapters import rsgi
 from velithon_adapters.body import is_http2, read_http2
@@ -204,15 +204,15 @@ class RSGIRequest(Request):
         """Tell those who wait for the client to leave that the response is done, as ASGI servers do."""
         if self._asgi_receive is not None:
             self._asgi_receive.close()
-        if self._read_ahead is not None:
-            self._read_ahead.close()
+        if self._poll is not None:
+            self._poll.stop()
 
     @property
     def _receive(self) -> Receive:  # type: ignore[override]
-        return self._read_ahead or self._body_receive()
+        return self._poll or self._body_receive()
 
-    def _start_read_ahead(self) -> ReadAhead:
-        return ReadAhead(self._body_receive())
+    def _start_poll(self) -> DisconnectPoll:
+        return DisconnectPoll(self._body_receive())
 
     @property
     def _send(self) -> Send:  # type: ignore[override]

@@ -25,7 +25,7 @@ from velithon.responses.json import JSONResponse
 from velithon.routing.options import RouteOptions, WebSocketOptions, check_options
 from velithon.routing.table import PREDICTABLE
 from velithon.routing.template import MOUNTS
-from velithon.websocket.readahead import LookAhead, is_silent
+from velithon.websocket.readahead import WebSocketReadAhead, is_silent
 from velithon.websocket.trampoline import run_at_bottom
 
 if TYPE_CHECKING:
@@ -384,9 +384,9 @@ class WebSocketRoute(starlette.WebSocketRoute):
     def _layers(self, app: ASGIApp) -> ASGIApp:
         heartbeat, origins = self.options.get("heartbeat"), self.options.get("allowed_origins")
         if heartbeat is not None:
-            from velithon.websocket.heartbeat import beating
+            from velithon.websocket.heartbeat import add_heartbeat
 
-            app = beating(app, heartbeat)
+            app = add_heartbeat(app, heartbeat)
         if origins is not None:
             from velithon.websocket.origins import allow_origins
 
@@ -401,7 +401,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
         if not is_silent(scope):
             await self._run(scope, receive, send)
             return
-        ahead = LookAhead(receive, send)
+        ahead = WebSocketReadAhead(receive, send)
         try:
             await self._run(scope, ahead.receive, ahead.send)
         finally:

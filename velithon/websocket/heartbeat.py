@@ -11,13 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from velithon.websocket.readahead import closed_message
+from velithon_adapters.readahead import ReadAhead
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Heartbeat", "beating"]
+__all__ = ["Heartbeat", "add_heartbeat"]
 
-# How many messages may wait for the endpoint while the connection is watched.
 WAITING = 32
+"""Messages that may wait for the endpoint while the heartbeat reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,42 +50,32 @@ class Heartbeat:
                 raise ValueError(f"A heartbeat's {name} must be more than 0 seconds, not {value}.")
 
 
-def beating(app: ASGIApp, heartbeat: Heartbeat | float) -> ASGIApp:
+def add_heartbeat(app: ASGIApp, heartbeat: Heartbeat | float) -> ASGIApp:
     """Return a WebSocket application whose connections have a heartbeat."""
     settings = heartbeat if isinstance(heartbeat, Heartbeat) else Heartbeat(heartbeat)
 
-    async def beats(scope: Scope, receive: Receive, send: Send) -> None:
-        connection = Beating(settings, receive, send)
+    async def run_with_heartbeat(scope: Scope, receive: Receive, send: Send) -> None:
+        connection = HeartbeatConnection(settings, receive, send)
         try:
             await app(scope, connection.receive, connection.send)
         finally:
             await connection.stop()
 
-    return beats
+    return run_with_heartbeat
 
 
-class Beating:
-    """One connection with a heartbeat: a task reads, so that answers are seen also while the endpoint only sends."""
+class HeartbeatConnection(ReadAhead):
+    """One connection with a heartbeat; it reads ahead, so that it sees answers while the endpoint only sends."""
 
     def __init__(self, heartbeat: Heartbeat, receive: Receive, send: Send) -> None:
+        super().__init__(receive, messages=WAITING)
         self.heartbeat = heartbeat
-        self._receive = receive
         self._send = send
-        self._messages: asyncio.Queue[Message] = asyncio.Queue(WAITING)
-        self._tasks: list[asyncio.Task[None]] = []
-        self._over: Message | None = None
+        self._beats: asyncio.Task[None] | None = None
+        # When the client was last heard, in the loop's time.
         self._heard = 0.0
-        self._full = False
-        self._closing = False
         self._answered = asyncio.Event()
-
-    async def receive(self) -> Message:
-        """Return the next message that is no answer to a heartbeat."""
-        if not self._tasks:
-            return await self._receive()
-        if self._over is not None and self._messages.empty():
-            return self._over
-        return await self._messages.get()
+        self._is_closing = False
 
     async def send(self, message: Message) -> None:
         """Send a message.
@@ -91,72 +84,50 @@ class Beating:
             OSError: The client is gone.
         """
         kind = message["type"]
-        if self._over is not None and kind != "websocket.close":
+        if self.ended is not None and kind != "websocket.close":
             raise OSError("The client is gone.")
-        if kind == "websocket.close" and self._tasks:
-            await self._stop_reading()
-        if self._over is None:
+        if kind == "websocket.close" and self._beats is not None:
+            await self.release()
+        if self.ended is None:
             await self._send(message)
             if kind == "websocket.close":
-                self._end({"type": "websocket.disconnect", "code": message.get("code", 1000), "reason": ""})
+                self.close(closed_message(message.get("code", 1000)))
         if kind == "websocket.accept":
             loop = asyncio.get_running_loop()
             self._heard = loop.time()
-            self._tasks = [loop.create_task(self._read()), loop.create_task(self._beat())]
+            self.watch()
+            self._beats = loop.create_task(self._beat())
 
     async def stop(self) -> None:
-        """End the tasks."""
-        for task in self._tasks[: 1 if self._closing else None]:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        """Stop reading and end the heartbeat."""
+        await self.release()
         # A task that was cancelled keeps the frames in which it waited, and they the server's end of the connection.
-        self._tasks = []
+        beats, self._beats = self._beats, None
+        if beats is not None:
+            if not self._is_closing:
+                beats.cancel()
+            await asyncio.wait((beats,))
 
-    def _end(self, message: Message) -> None:
-        if self._over is None:
-            self._over = message
-            if not self._messages.full():
-                # Whoever waits for a message gets this one; a full queue has nobody waiting.
-                self._messages.put_nowait(message)
-
-    async def _stop_reading(self) -> None:
-        # Granian's ASGI mode closes no connection that somebody reads from.
-        self._tasks[0].cancel()
-        await asyncio.wait(self._tasks[:1])
+    def _arrived(self, message: Message) -> bool:
+        self._heard = asyncio.get_running_loop().time()
+        self._answered.set()
+        answer, data = self.heartbeat.answer, message.get("text")
+        return answer is None or answer != (message.get("bytes") if data is None else data)
 
     async def _leave(self) -> None:
-        """Tell the endpoint and close the connection."""
-        await self._stop_reading()
-        self._closing = True
-        self._end(_lost())
+        """Tell the endpoint that the client is lost and close the connection."""
+        await self.release()
+        self._is_closing = True
+        self.close(_lost())
         with suppress(OSError):
             await self._send({"type": "websocket.close", "code": 1011, "reason": "no heartbeat"})
-
-    async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            message = await self._receive()
-            self._heard = loop.time()
-            self._answered.set()
-            if message["type"] == "websocket.disconnect":
-                self._end(message)
-                return
-            data = message.get("text")
-            if self.heartbeat.answer is not None and self.heartbeat.answer == (
-                message.get("bytes") if data is None else data
-            ):
-                continue
-            self._full = self._messages.full()
-            await self._messages.put(message)
-            self._full = False
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
         heartbeat = self.heartbeat
         kind = "text" if isinstance(heartbeat.message, str) else "bytes"
         sent = self._heard
-        while self._over is None:
+        while self.ended is None:
             due = max(self._heard, sent) + heartbeat.interval
             if (wait := due - loop.time()) > 0:
                 await asyncio.sleep(wait)
@@ -166,17 +137,17 @@ class Beating:
             try:
                 await self._send({"type": "websocket.send", kind: heartbeat.message})
             except OSError:
-                self._end(_lost())
+                self.close(_lost())
                 return
             if heartbeat.answer is not None:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(heartbeat.timeout or heartbeat.interval):
                         await self._answered.wait()
-                # With a full queue nobody reads, so that silence says nothing.
-                if not self._answered.is_set() and not self._full and self._over is None:
+                # Without room nobody reads, so that silence says nothing.
+                if not self._answered.is_set() and self.has_room and self.ended is None:
                     await self._leave()
                     return
 
 
 def _lost() -> Message:
-    return {"type": "websocket.disconnect", "code": 1006, "reason": "no heartbeat"}
+    return closed_message(1006, "no heartbeat")
