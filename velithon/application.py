@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from velithon.channels import Channels
     from velithon.di import ServiceContainer
     from velithon.faces.serve import Responder, RSGIApp
+    from velithon.jobs import Jobs
     from velithon.requests.request import Request
     from velithon.responses.base import Response
     from velithon.routing.frontend import FrontendFiles
@@ -97,6 +98,8 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
             `velithon.stores`. In this process's memory by default. It is closed with the application.
         channels: What publishes and subscribes by name, or its URL (`redis://...`): see `velithon.channels`. In this
             process by default. They are closed with the application.
+        jobs: What does the functions that are jobs, or the URL of its broker (`redis://...`): see `velithon.jobs`. In
+            this process by default.
         options: What all routes share: see `AppOptions`.
 
     Raises:
@@ -144,6 +147,7 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
         telemetry: TelemetryConfig | None = None,
         store: Store | str | None = None,
         channels: Channels | str | None = None,
+        jobs: Jobs | str | None = None,
         **options: Unpack[AppOptions],
     ) -> None:
         check_options("Velithon", options, AppOptions)
@@ -186,6 +190,8 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
         self._store = store
         self._stores: list[Store] = []
         self._channels = channels
+        if jobs is not None:
+            self.jobs = jobs
         self._in_flight = InFlight()
         self._app_scope = signature.AppScope()
         self._lifespan_state: dict[str, Any] = {}
@@ -365,10 +371,19 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
             stack.push_async_callback(self._app_scope.aclose)
             stack.push_async_callback(self._close_stores)
             stack.push_async_callback(self._close_channels)
+            jobs = await self._start_jobs()
             try:
                 yield
             finally:
-                await self._in_flight.drain(self.background_grace)
+                await self._finish_work(jobs)
+
+    async def _finish_work(self, jobs: Jobs | None) -> None:
+        """Wait for background tasks, then for the jobs of this process, `background_grace` seconds for both."""
+        grace, begin = self.background_grace, asyncio.get_running_loop().time()
+        await self._in_flight.drain(grace)
+        if jobs is not None:
+            spent = asyncio.get_running_loop().time() - begin
+            await jobs.stop(None if grace is None else max(0.0, grace - spent))
 
     def on_event(self, event_type: str) -> Callable[[F], F]:
         """Return the decorator for `"startup"` or `"shutdown"` functions; the function comes back unchanged."""
@@ -386,29 +401,6 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
         """
         if container not in self.containers:
             self.containers.append(container)
-
-    @property
-    def store(self) -> Store:
-        """Where rate limits, cached responses, sessions and whoever asks for it keep values: see `velithon.stores`."""
-        if self._store is None or isinstance(self._store, str):
-            from velithon.stores import store_from_url
-
-            self._store = store_from_url(self._store or "memory://")
-        return self._store
-
-    @store.setter
-    def store(self, store: Store | str) -> None:
-        self._store = store
-
-    def register_store(self, store: Store) -> None:
-        """Close a store with the application, as its own is; a closed store may be used again."""
-        if not any(store is known for known in self._stores):
-            self._stores.append(store)
-
-    async def _close_stores(self) -> None:
-        own = [] if self._store is None or isinstance(self._store, str) else [self._store]
-        for store in [*own, *self._stores]:
-            await store.aclose()
 
     # -- layers and handlers --------------------------------------------------------------------------------------
 

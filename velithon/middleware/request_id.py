@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,14 @@ from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import on_server_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from velithon.requests.request import Request
     from velithon.responses.base import Response
 
-__all__ = ["RequestIDMiddleware", "get_request_id"]
+__all__ = ["RequestIDMiddleware", "get_request_id", "request_id_of_records"]
 
 # What a client or a proxy may choose: nothing that could end a log field or a header.
 _SANE = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}")
@@ -88,6 +89,17 @@ class RequestIDMiddleware(BaseHTTPMiddleware):
         if given is not None and _SANE.fullmatch(given):
             return given
         return self.generate()
+
+
+@contextmanager
+def request_id_of_records(request_id: str | None) -> Iterator[None]:
+    """Let what is logged in the block carry the identifier of a request that may be over."""
+    _mark_records()
+    token = _request_id.set(request_id)
+    try:
+        yield
+    finally:
+        _request_id.reset(token)
 
 
 def _mark_records() -> None:

@@ -1,0 +1,213 @@
+"""Reads a job's function once: what is an argument of the job, and what is resolved where the job is done.
+
+Dependencies, `Provide` and the application are resolved by the plan that endpoints have, with everything that stands
+for: exits, overrides, the scopes of a function, a request (here: the job) and the application.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, ForwardRef, get_args, get_origin
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+from pydantic_core import PydanticSerializationError
+from starlette.applications import Starlette
+
+from velithon.concurrency import run_in_threadpool
+from velithon.di import inject
+from velithon.di.injection import unwrap
+from velithon.di.providers import marker_of
+from velithon.exceptions import RegistrationError
+from velithon.jobs.context import JobContext
+from velithon.params import Depends
+from velithon.signature.annotations import bare, is_subclass, signature_of
+from velithon.signature.compile import WebSocketPlan
+from velithon.signature.model import EndpointModel
+from velithon.signature.overrides import overridden
+from velithon.signature.read import read_endpoint
+
+__all__ = ["JobCall"]
+
+_EMPTY = inspect.Parameter.empty
+
+
+class Invocation:
+    """What a plan knows of one run: where a request would stand, there is this."""
+
+    __slots__ = ("app", "arguments", "call", "is_done")
+
+    def __init__(self, app: Any, call: JobCall, arguments: dict[str, Any]) -> None:
+        self.app = app
+        self.call = call
+        self.arguments = arguments
+        self.is_done = False
+
+
+class JobCall:
+    """A job's function, read.
+
+    Args:
+        function: A function, `async def` or `def`.
+
+    Raises:
+        RegistrationError: A parameter can be nothing that a job has.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.direct = inject(function)
+        self._inner = unwrap(function)
+        self.is_coroutine = inspect.iscoroutinefunction(self._inner)
+        self._plans: dict[tuple[Any, ...], Callable[[Invocation], Any]] = {}
+        self.arguments: dict[str, TypeAdapter[Any]] = {}
+        self._context: str | None = None
+        declared = signature_of(function)
+        resolved = []
+        for parameter in declared.parameters.values():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+                raise self._error(
+                    parameter.name, "a job's parameters have names: leave out *args, **kwargs and the sign /"
+                )
+            if is_subclass(bare(parameter.annotation), JobContext):
+                self._context = parameter.name
+            elif _is_resolved(parameter):
+                resolved.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
+            else:
+                self.arguments[parameter.name] = self._adapter(parameter)
+        self._signature = declared.replace(
+            parameters=[found for found in declared.parameters.values() if found.name in self.arguments],
+            return_annotation=_EMPTY,
+        )
+        self.returns: TypeAdapter[Any] = self._return_adapter(declared.return_annotation)
+        self._model = self._read(resolved)
+
+    def _error(self, parameter: str, problem: str) -> RegistrationError:
+        return RegistrationError(problem, endpoint=self.function, parameter=parameter)
+
+    def _adapter(self, parameter: inspect.Parameter) -> TypeAdapter[Any]:
+        annotation = Any if parameter.annotation is _EMPTY else parameter.annotation
+        if isinstance(annotation, str | ForwardRef):
+            raise self._error(parameter.name, f"its annotation {annotation!r} cannot be evaluated where the job stands")
+        try:
+            return TypeAdapter(annotation)
+        except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
+            raise self._error(
+                parameter.name,
+                f"{annotation!r} cannot travel as JSON: take an id or a model, or let it be resolved where the job is "
+                "done, with Depends or Provide",
+            ) from error
+
+    def _return_adapter(self, annotation: Any) -> TypeAdapter[Any]:
+        try:
+            return TypeAdapter(Any if annotation in (_EMPTY, inspect.Signature.empty) else annotation)
+        except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
+            return TypeAdapter(Any)
+
+    def _read(self, resolved: list[inspect.Parameter]) -> EndpointModel:
+        def collect(**_: Any) -> None: ...
+
+        for name in ("__module__", "__qualname__", "__name__"):
+            setattr(collect, name, getattr(self.function, name))
+        collect.__signature__ = inspect.Signature(resolved)  # type: ignore[attr-defined] # PEP 362
+        model = read_endpoint(collect, path="")
+        for node in model.walk():
+            what = [field.name for field in node.fields]
+            what += [name for name, kind in node.injected.items() if kind not in ("app", "security_scopes")]
+            if what:
+                raise RegistrationError(
+                    "there is no request where a job is done: give the job what it needs as an argument",
+                    endpoint=node.call if node is not model else self.function,
+                    parameter=what[0],
+                )
+        return model
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call as JSON carries them.
+
+        Raises:
+            TypeError: They do not fit the function.
+        """
+        name = self.function.__qualname__
+        try:
+            given = self._signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(
+                f"The job {name} takes {self._signature}: {error}. The options of one call go into "
+                f"{self.function.__name__}.options(...), and what is injected is resolved where the job is done."
+            ) from error
+        bound = {}
+        for parameter, value in given.items():
+            adapter = self.arguments[parameter]
+            try:
+                bound[parameter] = adapter.dump_python(adapter.validate_python(value), mode="json")
+            except (ValidationError, PydanticSerializationError, ValueError) as error:
+                raise TypeError(f"The job {name} cannot take {value!r} as {parameter!r}: {error}") from error
+        return bound
+
+    async def run(self, app: Any, arguments: dict[str, Any], context: JobContext) -> Any:
+        """Call the function with arguments as JSON carries them; return its value as JSON carries it.
+
+        Raises:
+            ValidationError: The arguments are those of another version of the function.
+            Exception: What the function or a dependency raised.
+        """
+        unknown = arguments.keys() - self.arguments.keys()
+        if unknown:
+            raise TypeError(f"The job {self.function.__qualname__} has no parameters {sorted(unknown)}.")
+        values = {name: self.arguments[name].validate_json(orjson.dumps(value)) for name, value in arguments.items()}
+        if self._context is not None:
+            values[self._context] = context
+        invocation = Invocation(app, self, values)
+        value = await self._plan(app)(invocation)
+        if not invocation.is_done:
+            raise RuntimeError("A dependency with yield caught the job's exception: it must raise it again.")
+        return self.returns.dump_python(value, mode="json", warnings=False)
+
+    def load(self, result: Any) -> Any:
+        """Return the value that JSON carried, as the function's annotation says."""
+        return self.returns.validate_json(orjson.dumps(result))
+
+    def _plan(self, app: Any) -> Callable[[Invocation], Any]:
+        overrides = getattr(app, "dependency_overrides", None) or {}
+        key = tuple(overrides.items())
+        plan = self._plans.get(key)
+        if plan is None:
+            model = overridden(self._model, overrides) if overrides else self._model
+            plan = self._plans[key] = _JobPlan(model).build()
+        return plan
+
+    async def call(self, values: dict[str, Any]) -> Any:
+        """Call the function itself."""
+        if self.is_coroutine:
+            return await self._inner(**values)
+        return await run_in_threadpool(self._inner, **values)
+
+
+class _JobPlan(WebSocketPlan):
+    """Writes the plan of a job: its dependencies, then the call."""
+
+    def write_core(self) -> None:
+        """Write from the dependencies to the value."""
+        out = self.out
+        self.prelude_at = (len(out.lines), out._depth)
+        arguments = self.write_node(self.model, None)
+        out.line(f"return await {self.use(_call)}(request, {arguments})")
+
+
+async def _call(invocation: Invocation, **resolved: Any) -> Any:
+    value = await invocation.call.call({**invocation.arguments, **resolved})
+    invocation.is_done = True
+    return value
+
+
+def _is_resolved(parameter: inspect.Parameter) -> bool:
+    """Tell whether a parameter is resolved where the job is done."""
+    annotation = parameter.annotation
+    if isinstance(parameter.default, Depends) or marker_of(parameter.default, annotation) is not None:
+        return True
+    if get_origin(annotation) is Annotated and any(isinstance(item, Depends) for item in get_args(annotation)[1:]):
+        return True
+    return is_subclass(bare(annotation), Starlette)

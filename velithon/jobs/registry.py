@@ -1,0 +1,79 @@
+"""The jobs of this process by name, and which application does them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from velithon.jobs.message import JobsError
+
+if TYPE_CHECKING:
+    from velithon.jobs.job import Job
+
+__all__ = ["all_jobs", "find_job", "here", "left", "register", "started"]
+
+_jobs: dict[str, Job[..., Any]] = {}
+# The `Jobs` that have started in each loop, in their order.
+_started: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Any]] = WeakKeyDictionary()
+
+
+def register(job: Job[..., Any]) -> None:
+    """Make a job known by its name.
+
+    Raises:
+        ValueError: Another function has it.
+    """
+    known = _jobs.get(job.name)
+    if known is not None and _place(known) != _place(job):
+        raise ValueError(
+            f"Two jobs are named {job.name!r}, {_place(known)} and {_place(job)}: give one @job(name=...)."
+        )
+    _jobs[job.name] = job
+
+
+def _place(job: Job[..., Any]) -> str:
+    code = getattr(job.function, "__code__", None)
+    return repr(job.function) if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def find_job(name: str) -> Job[..., Any] | None:
+    """Return the job of a name."""
+    return _jobs.get(name)
+
+
+def all_jobs() -> list[Job[..., Any]]:
+    """Return all jobs, by name."""
+    return [_jobs[name] for name in sorted(_jobs)]
+
+
+def started(jobs: Any) -> None:
+    """Note that the jobs of an application have started in the running loop."""
+    _started.setdefault(asyncio.get_running_loop(), []).append(jobs)
+
+
+def left(jobs: Any) -> None:
+    """Note that they have ended."""
+    found = _started.get(asyncio.get_running_loop(), [])
+    if jobs in found:
+        found.remove(jobs)
+
+
+def here() -> Any:
+    """Return the `Jobs` of the application that runs in this loop.
+
+    Where several applications run in one loop, one of them may have been given a backend: it is that one's.
+
+    Raises:
+        JobsError: No application with jobs has started, or several were given a backend.
+    """
+    found = _started.get(asyncio.get_running_loop(), [])
+    chosen = [jobs for jobs in found if not jobs.is_default]
+    if len(chosen) > 1:
+        raise JobsError("Several applications with jobs run here: use app.jobs.enqueue(job, ...).")
+    if not found:
+        raise JobsError(
+            "No application with jobs has started in this event loop. In a test write `with TestClient(app)`; in a "
+            "script `async with app.jobs`."
+        )
+    return chosen[0] if chosen else found[0]
