@@ -94,3 +94,55 @@ def test_websockets_uploads_and_files_pass(behind: tuple[Nginx, Server], http: h
     assert http.get("/static/a.txt").text == "static"
     assert http.get("/static/none.txt").status_code == 404
     assert http.get("/metrics").status_code == 404
+
+
+SHOP = """
+import os
+from authlib.integrations.starlette_client import OAuth
+from velithon import Middleware, Request, Velithon
+from velithon.middleware.sessions import SessionMiddleware
+from velithon.responses import RedirectResponse
+
+oauth = OAuth()
+oauth.register(
+    "provider",
+    server_metadata_url=os.environ["ISSUER"] + "/.well-known/openid-configuration",
+    client_id="shop",
+    client_secret="secret of the shop",
+    client_kwargs={"scope": "openid profile"},
+)
+app = Velithon(middleware=[Middleware(SessionMiddleware, secret_key="of the test", https_only=True)])
+
+@app.get("/login")
+async def login(request: Request):
+    return await oauth.provider.authorize_redirect(request, str(request.url_for("callback")))
+
+@app.get("/callback")
+async def callback(request: Request):
+    token = await oauth.provider.authorize_access_token(request)
+    request.session["user"] = dict(token["userinfo"])
+    return RedirectResponse(request.url_for("me"))
+
+@app.get("/me")
+async def me(request: Request):
+    return {"url": str(request.url), "name": request.session["user"]["name"]}
+"""
+
+
+@pytest.mark.parametrize("server", ["granian-rsgi", "uvicorn"])
+def test_a_login_at_a_provider_comes_back_over_tls(server: ServerName) -> None:
+    """The provider accepts the https URI alone, and the session's cookie is for https alone."""
+    from tests.services.openid import openid_provider
+
+    allowed: list[str] = []
+    with openid_provider(allowed) as issuer:
+        env = {"ISSUER": issuer, "AUTHLIB_INSECURE_TRANSPORT": "1"}
+        with serve(SHOP, server, env=env) as running, nginx([running.port]) as front:
+            allowed.append(f"{front.url}/callback")
+            with httpx.Client(verify=context(front), follow_redirects=True, timeout=20) as http:
+                answer = http.get(f"{front.url}/login")
+    assert (answer.status_code, answer.json()) == (200, {"url": f"{front.url}/me", "name": "Ann"})
+    ways = [(str(step.url).split("?")[0], step.status_code) for step in answer.history]
+    assert ways[0][0] == f"{front.url}/login"
+    assert ways[1][0] == f"{issuer}/authorize"
+    assert ways[2][0] == f"{front.url}/callback"

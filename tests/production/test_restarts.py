@@ -1,6 +1,5 @@
 """Instances that are restarted one after the other, under load, behind nginx."""
 
-import os
 import ssl
 import threading
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ import httpx2 as httpx
 import pytest
 
 from tests.cli.processes import Run, until, velithon_run
+from tests.effort import FULL
 from tests.servers import free_port
 from tests.services.nginx import nginx
 
@@ -78,11 +78,14 @@ class Load:
             thread.join(30)
 
 
-@pytest.mark.parametrize("server", ["granian", "uvicorn"])
+@pytest.mark.parametrize(
+    "server",
+    ["granian", pytest.param("uvicorn", marks=pytest.mark.skipif(not FULL, reason="VELITHON_TESTS=full runs it"))],
+)
 def test_no_request_fails_while_instances_are_restarted(server: str, tmp_path: Path) -> None:
-    """1,000 requests; 20,000 where `VELITHON_TESTS=full` asks for the long form."""
+    """Some hundred requests; 20,000 where `VELITHON_TESTS=full` asks for the long form."""
     (tmp_path / "main.py").write_text(APP)
-    wanted = 20_000 if os.environ.get("VELITHON_TESTS") == "full" else 1_000
+    wanted, least = (20_000, 8) if FULL else (300, 2)
     with ExitStack() as stack:
         ports = [stack.enter_context(free_port()) for _ in range(2)]
 
@@ -97,7 +100,7 @@ def test_no_request_fails_while_instances_are_restarted(server: str, tmp_path: P
         load = Load(front.url, ssl.create_default_context(cafile=str(front.certificate)), 8)
         try:
             restarts = 0
-            while load.sent < wanted or restarts < 4:
+            while load.sent < wanted or restarts < least:
                 port = ports[restarts % 2]
                 seen = load.sent
                 until(lambda seen=seen: load.sent > seen + 50, "some load")  # type: ignore[misc]

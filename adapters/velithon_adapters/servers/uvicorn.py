@@ -7,6 +7,7 @@ end with `workers_kill_timeout`.
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -31,6 +33,9 @@ from velithon_adapters.servers.interface import adapt, behind_proxies
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
 
 __all__ = ["check", "protocol", "serve"]
+
+# Seconds for requests that are on their way when listening ends, as in Granian's workers.
+LINGER: Final = 0.2
 
 _GRANIAN: Final = "use --server granian"
 _UNSUPPORTED: Final = {
@@ -199,8 +204,29 @@ class _Server(uvicorn.Server):
         self.over = False
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._take_last(sockets or [])
         await super().shutdown(sockets)
         self.over = True
+
+    async def _take_last(self, sockets: list[socket.socket]) -> None:
+        """Take the connections that wait while listening ends: the kernel would reset them with what was sent."""
+        waiting = [sock.dup() for sock in sockets]
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for sock in waiting:
+            with sock, suppress(BlockingIOError):
+                while True:
+                    connection, _ = sock.accept()
+                    connection.setblocking(False)
+                    await loop.connect_accepted_socket(self._make_protocol, connection, ssl=self.config.ssl)
+        # Their requests are on the way.
+        await asyncio.sleep(min(LINGER, self.timeout / 4))
+
+    def _make_protocol(self) -> Any:
+        return self.config.http_protocol_class(  # type: ignore[call-arg] # of asyncio's class, which it says it is
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
