@@ -8,7 +8,7 @@ from velithon.datastructures import DefaultPlaceholder
 from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.openapi.fragments import merge as deep_dict_update
 from velithon.routing.routes import generate_unique_id
-from velithon.signature.read import path_names
+from velithon.signature.path import path_names
 
 __all__ = [
     "deep_dict_update",

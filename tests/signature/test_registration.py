@@ -13,6 +13,7 @@ from velithon import params
 from velithon.exceptions import RegistrationError
 from velithon.params import Body, Depends, Form, Header, Path, Query
 from velithon.signature import checked_limits, compile_http, explain, read_endpoint
+from velithon.signature.bodies import JSONBody
 
 
 class Unknown:
@@ -178,9 +179,11 @@ def test_the_model_names_everything() -> None:
     assert [field.place for field in model.fields] == ["path", "header", "body"]
     assert model.returns == list[int]
     assert model.is_coroutine
-    assert not model.embed
-    assert model.body_field.name == "body"
-    assert model.media_type == "application/json"
+    assert isinstance(model.body, JSONBody)
+    assert not model.body.embed
+    described = model.body.describe("items")
+    assert isinstance(described.info, params.Body)
+    assert (described.name, described.info.media_type) == ("body", "application/json")
     assert [child.name for child in model.dependencies] == ["d"]
     assert model.dependencies[0].query_params[0].default == 1
     assert isinstance(model.dependencies[0].query_params[0].info, params.Query)

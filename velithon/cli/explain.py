@@ -297,9 +297,8 @@ def _source(text: str) -> Iterator[str]:
 
 def _steps(model: EndpointModel) -> Iterator[str]:
     yield ""
-    if model.all_body_params:
-        kind = "a form" if model.is_form else "JSON"
-        yield f"body      read first, as {kind}"
+    if model.body is not None:
+        yield f"body      read first, as {model.body.label}"
     done: dict[tuple[Any, ...], int] = {}
     yield from _node(model, done)
 
@@ -328,10 +327,12 @@ def _node(node: DependencyModel, done: dict[tuple[Any, ...], int]) -> Iterator[s
 
 
 def _kind(node: DependencyModel) -> str:
+    from velithon.signature import EndpointModel
+
     if node.is_generator or node.is_async_generator:
         kind = "async generator" if node.is_async_generator else "generator, in threads"
         exit_ = _EXITS.get(node.effective_scope or "")
-        return f"{kind}, {exit_}" if exit_ and not hasattr(node, "all_body_params") else kind
+        return f"{kind}, {exit_}" if exit_ and not isinstance(node, EndpointModel) else kind
     kind = "async" if node.is_coroutine else "in a thread"
     return f"{kind}, {_EXITS['app']}" if node.scope == "app" else kind
 

@@ -14,7 +14,6 @@ from starlette.routing import BaseRoute
 
 from velithon.datastructures import DefaultPlaceholder
 from velithon.routing.contexts import RouteContext, iter_route_contexts
-from velithon.signature.body import combined_field
 from velithon.signature.fields import Field
 from velithon.signature.outcome import read_outcome
 
@@ -128,11 +127,9 @@ def _entry(
 ) -> DocumentedRoute:
     outcome = read_outcome(model, route.response_options, complete=True)
     entry = DocumentedRoute(route, model, methods, summary, description, operation_id, outcome.response_class)
-    if model.all_body_params:
-        # The body's schema is named by the operation, whose id may have been changed since the route was made.
-        named = copy.copy(model)
-        named.name = operation_id
-        entry.body_field = combined_field(named)
+    if model.body is not None:
+        # The schema is named after the operation, whose id may have been changed since the route was made.
+        entry.body_field = model.body.describe(operation_id)
     if outcome.field is not None:
         entry.response_field = _output(f"Response_{operation_id}", outcome.field.annotation)
     if outcome.stream_field is not None:

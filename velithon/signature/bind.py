@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from functools import lru_cache
 from tokenize import TokenError
 from typing import Any
 from urllib.parse import parse_qsl
 
 from pydantic_core import ValidationError
-from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from velithon.exceptions import (
     EndpointContext,
-    HTTPException,
     RequestValidationError,
     VelithonError,
     WebSocketRequestValidationError,
 )
 from velithon.requests.rsgi import RSGIRequest
-from velithon.signature.fields import Errors, Field, Location, Undefined, located
+from velithon.signature.fields import Errors, Location, Undefined, located
 from velithon.signature.model import EndpointModel
-from velithon_adapters import rsgi
 
 
 def query_map(request: Any) -> dict[str, str]:
@@ -48,108 +41,6 @@ def parse_query(raw: str) -> dict[str, str]:
             key, _, value = pair.partition("=")
             result[key] = value
     return result
-
-
-@lru_cache(maxsize=256)
-def is_json(content_type: str) -> bool:
-    """Tell whether a media type is `application/json` or ends in `+json` (RFC 6839)."""
-    from email.message import Message
-
-    message = Message()
-    message["content-type"] = content_type
-    subtype = message.get_content_subtype()
-    return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
-
-
-def whole_body(request: Any) -> Awaitable[bytes]:
-    """Return the reading of the whole body: the server's own where nobody has begun and nothing bounds it."""
-    if type(request) is RSGIRequest and request._is_unread and request._rsgi.http_version != "2":
-        request._is_unread = False
-        request._stream_consumed = True
-        return request._protocol()
-    return request.body()  # type: ignore[no-any-return]
-
-
-def as_client_disconnect(request: Any, error: Exception) -> Exception:
-    """Translate RSGI's `ProtocolClosed` into `ClientDisconnect`, and mark the request as disconnected."""
-    if not isinstance(error, rsgi.ProtocolClosed):
-        return error
-    request._is_disconnected = True
-    return ClientDisconnect()
-
-
-def carries_json(request: Any, strict: bool) -> bool:
-    """Tell whether the body is to be read as JSON; without `strict`, a body of no declared type is."""
-    if type(request) is RSGIRequest and request._scope is None:
-        content_type = request._rsgi.headers.get("content-type")
-    else:
-        content_type = request.headers.get("content-type")
-    if not content_type:
-        return not strict
-    return content_type == "application/json" or is_json(content_type)
-
-
-def load_json(model: EndpointModel, request: Any, body: bytes) -> Any:
-    """Parse a JSON body.
-
-    Raises:
-        RequestValidationError: It is no JSON.
-        HTTPException: 400, it is not even text.
-    """
-    try:
-        return json.loads(body)
-    except json.JSONDecodeError as error:
-        detail = {
-            "type": "json_invalid",
-            "loc": ("body", error.pos),
-            "msg": "JSON decode error",
-            "input": {},
-            "ctx": {"error": error.msg},
-        }
-        raise RequestValidationError([detail], body=error.doc, endpoint_ctx=context(model, request)) from error
-    except (ValueError, RecursionError) as error:
-        raise unreadable(error) from error
-
-
-def unreadable(error: Exception) -> StarletteHTTPException:
-    """Return the answer to a body that cannot be read: the error itself if it is one."""
-    if isinstance(error, StarletteHTTPException):
-        return error
-    return HTTPException(400, "There was an error parsing the body")
-
-
-async def read_bytes(request: Any) -> bytes:
-    """Read the whole body.
-
-    Raises:
-        HTTPException: The body is over its limit, or its stream broke.
-    """
-    try:
-        body: bytes = await request.body()
-    except Exception as error:
-        raise unreadable(error) from error
-    return body
-
-
-async def read_json(model: EndpointModel, request: Any, strict: bool) -> Any:
-    """Read the body: parsed when it is JSON, `bytes` when it is not, `PydanticUndefined` when there is none."""
-    body = await read_bytes(request)
-    if not body:
-        return Undefined
-    return load_json(model, request, body) if carries_json(request, strict) else body
-
-
-async def read_form(request: Any, max_files: int, max_fields: int, max_part_size: int) -> FormData:
-    """Read the body as a form.
-
-    Raises:
-        HTTPException: The form is over a limit, or is none.
-    """
-    try:
-        form: FormData = await request.form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
-    except Exception as error:
-        raise unreadable(error) from error
-    return form
 
 
 def failed(errors: Errors | None, error: ValidationError, location: Location) -> Errors:
@@ -207,24 +98,9 @@ def invalid(model: EndpointModel, request: Any, errors: Errors, body: Any = Unde
     )
 
 
-def invalid_whole(
-    model: EndpointModel, request: Any, errors: Errors, body: Any, strict: bool
-) -> RequestValidationError:
-    """Return the same where the body was validated from its bytes, which the exception shows parsed."""
-    if isinstance(body, bytes):
-        body = load_json(model, request, body) if body and carries_json(request, strict) else body or Undefined
-    return invalid(model, request, errors, body)
-
-
 def invalid_websocket(model: EndpointModel, websocket: Any, errors: Errors) -> WebSocketRequestValidationError:
     """Return the exception that closes a WebSocket with 1008."""
     return WebSocketRequestValidationError(errors, endpoint_ctx=context(model, websocket))
-
-
-def body_value(field: Field, body: Any) -> tuple[Any, Errors]:
-    """Validate a field that is the whole body."""
-    location = ("body",)
-    return field.absent(location) if body is Undefined else field.validate(body, location)
 
 
 def blank_response() -> Response:

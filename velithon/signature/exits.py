@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any
 
 from anyio import CancelScope
-from starlette.datastructures import FormData
 
 from velithon._compat.anyio_scopes import innermost_cancel_scope
 from velithon.concurrency import contextmanager_in_threadpool
@@ -167,9 +166,3 @@ class Exits(AsyncExitStack):
 def never_yielded() -> VelithonError:
     """Return the error of a dependency that ended before its `yield`."""
     return VelithonError("a dependency with yield ended without yielding: yield a value, or raise an exception")
-
-
-async def close_form(form: FormData) -> None:
-    """Close a form's files, which removes them, whether the task was cancelled or not."""
-    with CancelScope(shield=True):
-        await form.close()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pydantic.main import IncEx
     from starlette.responses import Response
 
+    from velithon.signature.bodies.format import Body
     from velithon.signature.dependencies import Concurrency
     from velithon.signature.fields import Field
 
@@ -150,43 +151,17 @@ class DependencyModel:
 
 
 class EndpointModel(DependencyModel):
-    """An endpoint: the root of the dependencies, with what the whole body is.
+    """An endpoint: the root of the dependencies, with the body of its requests.
 
     Attributes:
-        all_body_params: The body fields of the endpoint and of everything that it depends on.
-        embed: Whether each body field stands under its own key.
-        body_field: The whole body as one field, for documents and to tell forms from JSON; none without a body.
+        body: The body, made of the body fields of the endpoint and of everything that it depends on; none without any.
     """
 
     def __init__(
         self, call: Callable[..., Any], *, name: str | None = None, path: str = "", kind: Kind = "http"
     ) -> None:
         super().__init__(call, name=name, path=path, kind=kind)
-        self.all_body_params: list[Field] = []
-        self.embed = False
-        self._body_field: Any = None
-
-    @property
-    def is_form(self) -> bool:
-        """Whether the body is a form."""
-        from velithon.params import Form
-
-        return any(isinstance(item.info, Form) for item in self.all_body_params)
-
-    @property
-    def media_type(self) -> str | None:
-        """The media type of the body in documents; none without a body."""
-        body = self.body_field
-        return None if body is None else body.info.media_type
-
-    @property
-    def body_field(self) -> Any:
-        """The whole body as one field."""
-        if self._body_field is None and self.all_body_params:
-            from velithon.signature.body import combined_field
-
-            self._body_field = combined_field(self)
-        return self._body_field
+        self.body: Body | None = None
 
 
 class ResponseOptions:

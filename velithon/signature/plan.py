@@ -8,7 +8,6 @@ look-ups in a cache of dependencies.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, get_origin
 
@@ -21,6 +20,7 @@ from velithon.signature.annotations import is_sequence
 from velithon.signature.exits import Leaving, context_maker, enter_limited, never_yielded
 from velithon.signature.fields import Field, Undefined, aliases, missing, param_model
 from velithon.signature.model import DependencyModel, EndpointModel
+from velithon.signature.path import has_convertor, path_names
 from velithon.signature.writer import Writer
 
 _SOURCES = {
@@ -99,7 +99,7 @@ class PlanWriter:
             expression = f"request.{_SOURCES[place]}"
         if place not in self.sources:
             self.sources[place] = name
-            self.prelude.append((name, expression))
+            self.out.prelude(f"{name} = {expression}")
         return name
 
     def write_fields(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
@@ -107,9 +107,12 @@ class PlanWriter:
         arguments: dict[str, str] = {}
         for field in [*node.path_params, *node.query_params, *node.header_params, *node.cookie_params]:
             arguments[field.name] = self.write_field(field, errors)
-        if node.body_params:
-            arguments.update(self.write_body(node, errors))
+        arguments.update(self.write_body_fields(node, errors))
         return arguments
+
+    def write_body_fields(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
+        """Write the validation of a callable's body fields; a WebSocket's handshake has no body."""
+        return {}
 
     def write_field(self, field: Field, errors: str | None) -> str:
         name = self.out.fresh(field.name)
@@ -123,6 +126,7 @@ class PlanWriter:
         return name
 
     def write_found(self, errors: str | None) -> None:
+        """Write that the errors in the variable `found` are added to the variable `errors`."""
         if errors is not None:
             with self.out.block("if found:"):
                 self.out.line(f"{errors} = {self.use(bind.joined)}({errors}, found)")
@@ -134,8 +138,8 @@ class PlanWriter:
         key = wire.lower() if field.place == "header" else wire
         received = self.source(field.place, many=False)
         location = out.constant((field.place, wire), f"{field.name}_at")
-        certain = field.place == "path" and wire in path_keys(self.model.path)
-        as_it_is = is_text(field) and not (certain and has_converter(self.model.path, wire))
+        certain = field.place == "path" and wire in path_names(self.model.path)
+        as_it_is = is_text(field) and not (certain and has_convertor(self.model.path, wire))
         if certain and as_it_is:
             out.line(f"{name} = {received}[{key!r}]")
             return
@@ -176,10 +180,6 @@ class PlanWriter:
             out.line(f"{name} = {validate}({name})")
         with out.block(f"except {self.use(ValidationError)} as error:"):
             out.line(f"{errors} = {self.use(bind.failed)}({errors}, error, {location})")
-
-    def write_body(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
-        """Write the reading of a callable's body fields."""
-        raise NotImplementedError
 
     # Dependencies
 
@@ -320,7 +320,7 @@ class PlanWriter:
             return False
         if field.place == "path":
             key = aliases(field)[0][1]
-            return key in path_keys(self.model.path) and not has_converter(self.model.path, key)
+            return key in path_names(self.model.path) and not has_convertor(self.model.path, key)
         return field.constant_default
 
     @property
@@ -329,19 +329,6 @@ class PlanWriter:
         if self.model.kind == "websocket":
             return True
         return any(not is_simple(item) for node in self.model.walk() for item in node.query_params)
-
-    prelude: list[tuple[str, str]]
-
-
-def path_keys(path: str) -> set[str]:
-    """Return the names of a path template's parameters."""
-    return {name.partition(":")[0] for name in re.findall("{(.*?)}", path)}
-
-
-def has_converter(path: str, name: str) -> bool:
-    """Tell whether a path parameter arrives as something else than a string."""
-    found = re.search(rf"{{{re.escape(name)}:(.*?)}}", path)
-    return found is not None and found.group(1) not in ("str", "path")
 
 
 def is_simple(field: Field) -> bool:

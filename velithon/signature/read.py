@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import re
 import sys
 from collections.abc import (
     AsyncGenerator,
@@ -45,10 +44,12 @@ from velithon.signature.annotations import (
     unwrapped,
     with_class,
 )
-from velithon.signature.body import add_form_union_validators, must_embed
+from velithon.signature.bodies.form import add_form_union_validators
+from velithon.signature.bodies.registry import body_of
 from velithon.signature.fields import Field, Undefined, merged_info, union_models
 from velithon.signature.known import check_annotation
 from velithon.signature.model import DependencyModel, EndpointModel, Injected, Kind
+from velithon.signature.path import path_names
 
 if sys.version_info >= (3, 13):
     _is_coroutine_function = inspect.iscoroutinefunction
@@ -85,11 +86,6 @@ _PARTS: tuple[tuple[type, Injected], ...] = (
 )
 
 
-def path_names(path: str) -> set[str]:
-    """Return the names of a path template's parameters, without their converters."""
-    return {name.partition(":")[0] for name in re.findall("{(.*?)}", path)}
-
-
 def read_endpoint(
     call: Callable[..., Any],
     *,
@@ -115,8 +111,7 @@ def read_endpoint(
     for depends in dependencies:
         model.dependencies.append(_read_parameterless(depends, model, names))
     _read_into(model, names)
-    model.all_body_params = [item for dependency in model.walk() for item in dependency.body_params]
-    model.embed = must_embed(model.all_body_params)
+    model.body = body_of([field for node in model.walk() for field in node.body_params])
     return model
 
 

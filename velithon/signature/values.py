@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from starlette.datastructures import FormData, Headers, ImmutableMultiDict, UploadFile
 
 from velithon.params import Param
-from velithon.signature.fields import Errors, Field, Location, Undefined, aliases, missing, model_fields, param_model
+from velithon.signature.fields import Errors, Field, Location, Undefined, aliases, model_fields, param_model
 
 
 def validated(field: Field, value: Any, location: Location) -> tuple[Any, Errors]:
@@ -116,19 +116,3 @@ def _model_argument(field: Field, model: type[BaseModel], received: Mapping[str,
             if rest and rest[0] in gathered.header_names:
                 error["loc"] = (place, gathered.header_names[rest[0]], *rest[1:])
     return result, errors
-
-
-def embedded(field: Field, body: Any) -> tuple[Any, Errors]:
-    """Take a body field from under its key."""
-    names = [alias for alias, _ in aliases(field)]
-    location: Location = ("body", names[0])
-    value: Any = Undefined
-    if body is not Undefined and not isinstance(body, bytes):
-        if not hasattr(body, "get"):
-            return None, [missing(location)]
-        for name in names:
-            value = body.get(name, Undefined)
-            if value is not Undefined:
-                location = ("body", name)
-                break
-    return validated(field, value, location)

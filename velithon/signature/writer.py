@@ -19,12 +19,23 @@ class Writer:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {}
         self._depth = 1
+        self._prelude_at = (0, 1)
         self._known: dict[tuple[int, str], str] = {}
         self._taken: set[str] = set()
 
     def line(self, text: str) -> None:
         """Add a line at the current depth."""
         self.lines.append("    " * self._depth + text)
+
+    def begin_prelude(self) -> None:
+        """Remember this place for the lines of `prelude`."""
+        self._prelude_at = (len(self.lines), self._depth)
+
+    def prelude(self, text: str) -> None:
+        """Add a line at the place of `begin_prelude`, before everything that was written since."""
+        index, depth = self._prelude_at
+        self.lines.insert(index, "    " * depth + text)
+        self._prelude_at = (index + 1, depth)
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:

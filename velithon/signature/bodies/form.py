@@ -1,17 +1,105 @@
-"""Takes values out of forms: repeated keys, empty inputs, files and whole models."""
+"""Bodies that are forms, `multipart/form-data` or URL-encoded: repeated keys, empty inputs, files, whole models."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from copy import copy
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from anyio import CancelScope
+from pydantic import BaseModel, BeforeValidator, Tag
 from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
 
 from velithon import params
-from velithon.signature.annotations import holds, holds_many, is_optional, sequence_of
+from velithon.signature.annotations import holds, holds_many, is_optional, is_subclass, sequence_of
+from velithon.signature.bodies.document import unreadable
+from velithon.signature.bodies.form_schema import documented_config, documented_fields
+from velithon.signature.bodies.format import Body
 from velithon.signature.fields import Errors, Field, Undefined, aliases, form_models, model_fields
+from velithon.signature.limits import DEFAULT_LIMITS
 from velithon.signature.values import extras, multi_value, validated
+
+if TYPE_CHECKING:
+    from velithon.signature.bodies.format import BodyPlan
+
+
+class FormBody(Body):
+    """A form, whose fields are parameters, or the fields of models."""
+
+    media_types = ("application/x-www-form-urlencoded", "multipart/form-data")
+    label = "a form"
+    needs_exit = True
+
+    @classmethod
+    def is_declared(cls, fields: Sequence[Field]) -> bool:
+        """Tell whether an endpoint takes a form: one of its fields is `Form()` or `File()`."""
+        return any(isinstance(field.info, params.Form) for field in fields)
+
+    def must_embed(self) -> bool:
+        """Tell whether each field stands under its own key: all do, but for the fields of models."""
+        first, others = self.fields[0], self.fields[1:]
+        models = form_models(first)
+        if models and any(not form_models(field) or field.annotation is not first.annotation for field in others):
+            return True
+        if super().must_embed():
+            return True
+        return isinstance(first.info, params.Form) and not models and not is_subclass(first.annotation, BaseModel)
+
+    def write_reading(self, plan: BodyPlan) -> str:
+        limits = ", ".join(str(plan.form_limits[name]) for name in DEFAULT_LIMITS)
+        plan.out.line(f"form = await {plan.use(read_form)}(request, {limits})")
+        plan.out.line(f"stack.push_async_callback({plan.use(close_form)}, form)")
+        return "form"
+
+    def write_fields(self, plan: BodyPlan, fields: Sequence[Field], errors: str | None) -> dict[str, str]:
+        out = plan.out
+        reader = out.constant(FormReader(fields, self.embed), "read_form_fields")
+        arguments = {field.name: out.fresh(field.name) for field in fields}
+        values = out.fresh("form_values")
+        out.line(f"{values}, found = await {reader}(form)")
+        plan.write_found(errors)
+        for field in fields:
+            out.line(f"{arguments[field.name]} = {values}[{field.name!r}]")
+        return arguments
+
+    def describe(self, name: str) -> Field:
+        """Return the whole form as one field, whose schema has the fields of models beside the others."""
+        models = [field for field in self.fields if form_models(field)]
+        if not self.embed and not any(is_optional(field.annotation) for field in models):
+            return self.fields[0]
+        if models:
+            whole = self.whole_model(name, documented_fields(self.fields), documented_config(self.fields))
+        else:
+            whole = self.whole_model(name, self.fields)
+        if self.embed:
+            if any(isinstance(field.info, params.File) for field in self.fields):
+                return self.whole_field(whole, params.File)
+            return self.whole_field(whole, params.Form, "multipart/form-data")
+        info = copy(self.fields[0].info)
+        info.annotation = whole
+        info.metadata = []
+        info.discriminator = None
+        return Field(self.fields[0].name, info)
+
+
+async def read_form(request: Request, max_files: int, max_fields: int, max_part_size: int) -> FormData:
+    """Read the body as a form.
+
+    Raises:
+        HTTPException: The form is over a limit, or is none.
+    """
+    try:
+        return await request.form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
+    except Exception as error:
+        raise unreadable(error) from error
+
+
+async def close_form(form: FormData) -> None:
+    """Close a form's files, which removes them, whether the task was cancelled or not."""
+    with CancelScope(shield=True):
+        await form.close()
 
 
 def form_items(fields: Sequence[Field], form: FormData) -> Iterator[tuple[str, Any, Field | None]]:
@@ -134,3 +222,27 @@ class FormReader:
             values[item.field.name], errors = validated(item.field, value, location)
             all_errors += errors
         return values, all_errors
+
+
+def add_form_union_validators(annotation: Any) -> Any:
+    """Let each model of a union read the form's raw values its own way."""
+    choices: list[Any] = []
+    for choice in get_args(annotation):
+        if choice is type(None):
+            choices.append(choice)
+            continue
+        model, *metadata = get_args(choice) if get_origin(choice) is Annotated else (choice,)
+        tags = [item for item in metadata if isinstance(item, Tag)]
+        tag = tags[-1] if tags else Tag(model.__name__)
+        choices.append(Annotated[choice, BeforeValidator(partial(_as_form_of, model)), tag])
+    return Union[tuple(choices)]  # noqa: UP007
+
+
+def _as_form_of(model: type[BaseModel], value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    pairs = [(key, item) for key, items in value.items() for item in (items if isinstance(items, list) else [items])]
+    shaped = {alias: item for alias, item, _ in form_items(model_fields(model), FormData(pairs))}
+    # No browser sends these, but a validator may have put them there.
+    shaped.update({key: item for key, item in value.items() if item is None or (isinstance(item, list) and not item)})
+    return shaped

@@ -13,7 +13,7 @@ from velithon.signature.annotations import is_optional
 from velithon.signature.fields import Field, aliases, form_models, model_fields
 
 
-def form_schema_fields(fields: Sequence[Field]) -> list[Field]:
+def documented_fields(fields: Sequence[Field]) -> list[Field]:
     """Return the fields under neutral names, because two models may use the same names."""
     shown = []
     for index, field in enumerate(fields):
@@ -24,7 +24,7 @@ def form_schema_fields(fields: Sequence[Field]) -> list[Field]:
     return shown
 
 
-def form_schema_config(fields: Sequence[Field]) -> ConfigDict:
+def documented_config(fields: Sequence[Field]) -> ConfigDict:
     """Return the configuration that makes the combined model's schema flat."""
     return ConfigDict(json_schema_extra=partial(_flatten, fields))
 

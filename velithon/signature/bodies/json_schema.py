@@ -23,7 +23,7 @@ _CONFIG = frozenset({"strict", "coerce_numbers_to_str", "val_json_bytes", "val_t
 _FUNCTIONS = frozenset({"function-before", "function-after", "function-wrap", "function-plain"})
 
 
-def fast_validator(field: Field) -> Callable[[bytes], Any] | None:
+def bytes_validator(field: Field) -> Callable[[bytes], Any] | None:
     """Return what validates a field from a body's bytes, or none where the long way may give something else."""
     if field.is_json:
         return None

@@ -1,0 +1,148 @@
+"""JSON bodies. A single field without dependencies is validated straight from the bytes where that gives the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import ValidationError
+from starlette.requests import ClientDisconnect
+
+from velithon.requests.rsgi import RSGIRequest
+from velithon.signature import bind
+from velithon.signature.bodies.document import DocumentBody, unreadable, whole_value
+from velithon.signature.bodies.json_schema import bytes_validator
+from velithon.signature.fields import Field, Undefined
+from velithon_adapters import rsgi
+
+if TYPE_CHECKING:
+    from velithon.signature.bodies.format import BodyPlan
+    from velithon.signature.model import EndpointModel
+
+
+class JSONBody(DocumentBody):
+    """A body of `application/json`, or of a media type that ends in `+json`."""
+
+    media_types = ("application/json",)
+    label = "JSON"
+
+    @classmethod
+    def is_declared(cls, fields: Sequence[Field]) -> bool:
+        """Tell that the endpoint takes JSON: it does where no other format was asked for."""
+        return True
+
+    def matches(self, request: Any, strict: bool) -> bool:
+        return carries_json(request, strict)
+
+    def parse(self, body: bytes) -> Any:
+        return json.loads(body)
+
+    def load(self, model: EndpointModel, request: Any, body: bytes) -> Any:
+        """Return a body as Python data.
+
+        Raises:
+            RequestValidationError: It is no JSON; the location of the error has the position.
+            HTTPException: 400, it is not even text.
+        """
+        try:
+            return self.parse(body)
+        except json.JSONDecodeError as error:
+            detail = {
+                "type": "json_invalid",
+                "loc": ("body", error.pos),
+                "msg": "JSON decode error",
+                "input": {},
+                "ctx": {"error": error.msg},
+            }
+            raise bind.invalid(model, request, [detail], error.doc) from error
+        except (ValueError, RecursionError) as error:
+            raise unreadable(error) from error
+
+    def shown(self, model: EndpointModel, request: Any, body: Any, strict: bool) -> Any:
+        """Return a body that was validated from its bytes as the exception of a failed validation shows it: parsed."""
+        if not isinstance(body, bytes):
+            return body
+        return self.load(model, request, body) if body and carries_json(request, strict) else body or Undefined
+
+    @cached_property
+    def _from_bytes(self) -> Callable[[bytes], Any] | None:
+        """What validates the only field from the body's bytes, where something may."""
+        return None if self.embed or len(self.fields) != 1 else bytes_validator(self.fields[0])
+
+    def _is_direct(self, plan: BodyPlan) -> bool:
+        # Dependencies run after JSON was parsed and before it is validated.
+        return not plan.has_dependencies and self._from_bytes is not None
+
+    def write_reading(self, plan: BodyPlan) -> str:
+        if not self._is_direct(plan):
+            return super().write_reading(plan)
+        out = plan.out
+        with out.block("try:"):
+            out.line(f"body = request._body = await {plan.use(whole_body)}(request)")
+        with out.block("except Exception as error:"):
+            out.line(f"error = {plan.use(as_client_disconnect)}(request, error)")
+            out.line(f"raise {plan.use(unreadable)}(error) from error")
+        return f"{out.constant(self.shown, 'shown_body')}({plan.model_name}, request, body, {plan.strict})"
+
+    def write_fields(self, plan: BodyPlan, fields: Sequence[Field], errors: str | None) -> dict[str, str]:
+        if not self._is_direct(plan):
+            return super().write_fields(plan, fields, errors)
+        # Only what fails is parsed, for its error.
+        out, (field,) = plan.out, fields
+        name = out.fresh(field.name)
+        validate = out.constant(self._from_bytes, f"validate_{field.name}_json")
+        constant = out.constant(field, f"{field.name}_field")
+        load = out.constant(self.load, "load_json")
+        with out.block(f"if body and {plan.use(carries_json)}(request, {plan.strict}):"):
+            with out.block("try:"):
+                out.line(f"{name} = {validate}(body)")
+            with out.block(f"except {plan.use(ValidationError)}:"):
+                out.line(f"body = {load}({plan.model_name}, request, body)")
+                out.line(f"{name}, found = {constant}.validate(body, ('body',))")
+                plan.write_found(errors)
+        with out.block("else:"):
+            out.line(f"body = body or {out.constant(Undefined, 'Undefined')}")
+            out.line(f"{name}, found = {plan.use(whole_value)}({constant}, body)")
+            plan.write_found(errors)
+        return {field.name: name}
+
+
+@lru_cache(maxsize=256)
+def is_json(content_type: str) -> bool:
+    """Tell whether a media type is `application/json` or ends in `+json` (RFC 6839)."""
+    from email.message import Message
+
+    message = Message()
+    message["content-type"] = content_type
+    subtype = message.get_content_subtype()
+    return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
+
+
+def carries_json(request: Any, strict: bool) -> bool:
+    """Tell whether the body is to be read as JSON; without `strict`, a body of no declared type is."""
+    if type(request) is RSGIRequest and request._scope is None:
+        content_type = request._rsgi.headers.get("content-type")
+    else:
+        content_type = request.headers.get("content-type")
+    if not content_type:
+        return not strict
+    return content_type == "application/json" or is_json(content_type)
+
+
+def whole_body(request: Any) -> Awaitable[bytes]:
+    """Return the reading of the whole body: the server's own where nobody has begun and nothing bounds it."""
+    if type(request) is RSGIRequest and request._is_unread and request._rsgi.http_version != "2":
+        request._is_unread = False
+        request._stream_consumed = True
+        return request._protocol()
+    return request.body()  # type: ignore[no-any-return]
+
+
+def as_client_disconnect(request: Any, error: Exception) -> Exception:
+    """Translate RSGI's `ProtocolClosed` into `ClientDisconnect`, and mark the request as disconnected."""
+    if not isinstance(error, rsgi.ProtocolClosed):
+        return error
+    request._is_disconnected = True
+    return ClientDisconnect()
