@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.responses.json import JSONResponse
 from velithon.signature.bind import keep
-from velithon.signature.exits import Exits, close_form
+from velithon.signature.bodies.form import close_form
+from velithon.signature.exits import Exits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
