@@ -13,12 +13,13 @@ from types import TracebackType
 from typing import Any
 
 from velithon.logging import log_warnings
+from velithon_adapters.servers.config import ServerError
 from velithon_adapters.servers.interface import spoken_by
 
 __all__ = ["AppTarget", "LoadError"]
 
 
-class LoadError(Exception):
+class LoadError(ServerError):
     """The application cannot be found or made; the message is one line, or the traceback of the user's own code."""
 
 
@@ -31,12 +32,14 @@ class AppTarget:
             the path of a Python file.
         factory: The attribute is a function without parameters that returns the application.
         directory: Where modules are looked for first; the working directory when it is `None`.
+        debug: Whether the application's tasks are named by endpoint, for asyncio's debug mode.
         log_warnings: Whether the process that loads it logs what Python warns of, from the import on.
     """
 
     target: str
     factory: bool = False
     directory: Path | None = None
+    debug: bool = False
     log_warnings: bool = False
     _loaded: Any = field(default=None, init=False, repr=False, compare=False)
 
@@ -52,6 +55,10 @@ class AppTarget:
         """
         if self._loaded is None:
             self._loaded = self._load()
+            if self.debug:
+                from velithon.cli.task_names import name_tasks
+
+                name_tasks(self._loaded)
         return self._loaded
 
     def _load(self) -> Any:

@@ -116,6 +116,9 @@ def run(
     reload: Annotated[
         bool, _option("--reload", "Restart when a Python file below the working directory changes.")
     ] = False,
+    debug: Annotated[
+        bool, _option("--debug", "asyncio's debug mode: steps of over 0.1 s are logged with their endpoint.")
+    ] = False,
     workers_kill_timeout: Annotated[
         int,
         _option("--workers-kill-timeout", "Seconds a worker may take to stop. Default: 10.", min=1, max=1800),
@@ -256,7 +259,10 @@ def _serve(name: str, params: dict[str, Any]) -> None:
     from velithon_adapters.servers import ServerConfig, ServerError, runner
 
     module = runner(params["server"])
-    load = AppTarget(name, factory=params["factory"], log_warnings=True)
+    if params["debug"]:
+        # Read by every loop that is made from here on, in workers too.
+        os.environ["PYTHONASYNCIODEBUG"] = "1"
+    load = AppTarget(name, factory=params["factory"], log_warnings=True, debug=params["debug"])
     fields = {key: params[key] for key in ServerConfig.__dataclass_fields__ if key in params}
     config = ServerConfig(load=load, name=name, **fields)
     try:

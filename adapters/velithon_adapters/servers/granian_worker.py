@@ -26,6 +26,7 @@ from velithon_adapters._compat.granian import (
 )
 from velithon_adapters.lifespan import LifespanError
 from velithon_adapters.servers.config import STARTUP_FAILURE, ServerConfig, ServerError
+from velithon_adapters.servers.debugging import log_failure, use_terminal_for_breakpoints
 from velithon_adapters.servers.interface import adapt, behind_proxies
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
 
@@ -41,6 +42,7 @@ class Loader:
 
     def __call__(self) -> Any:
         stop_with_parent()
+        use_terminal_for_breakpoints(self.config.workers)
         app = adapt(self.config.load(), self.interface, root_path=self.config.root_path)
         hosted = (_HostedRSGI if self.interface == "rsgi" else _HostedASGI)(app, self.config)
         _Hosted.current = hosted
@@ -207,7 +209,7 @@ def _work(target: Callable[..., None], args: tuple[Any, ...]) -> None:
     try:
         target(*args)
     except ServerError as exc:
-        logger.error("%s", exc)
+        log_failure(exc)
         exit_now(STARTUP_FAILURE)
     except (Exception, SystemExit):
         hosted = _Hosted.current

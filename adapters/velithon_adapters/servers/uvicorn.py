@@ -29,6 +29,7 @@ from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 
 from velithon_adapters.servers.address import bind
 from velithon_adapters.servers.config import STARTUP_FAILURE, OptionError, ServerConfig, ServerError, reject_unsupported
+from velithon_adapters.servers.debugging import log_failure
 from velithon_adapters.servers.interface import adapt, behind_proxies
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
 
@@ -171,10 +172,13 @@ class _Loader:
 
     def __call__(self) -> Any:
         stop_with_parent()
+        if os.environ.get("PYTHONASYNCIODEBUG"):
+            # Uvicorn has turned it off where Python's own runner would have left it on.
+            asyncio.get_running_loop().set_debug(True)
         try:
             app = behind_proxies(adapt(self.config.load(), "asgi"), self.config.trusted_proxies(), "asgi")
         except ServerError as exc:
-            logger.error("%s", exc)
+            log_failure(exc)
         except Exception:  # noqa: BLE001 - whatever it is, it is logged and ends the process
             logger.exception("Cannot load the application")
         else:
