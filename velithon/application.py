@@ -372,6 +372,9 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
             stack.push_async_callback(self._close_stores)
             stack.push_async_callback(self._close_channels)
             jobs = await self._start_jobs()
+            if self._events is not None:
+                await self._events.start()
+                stack.push_async_callback(self._events.stop)
             try:
                 yield
             finally:

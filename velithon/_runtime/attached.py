@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from velithon.channels import Channels
+    from velithon.events import Events
     from velithon.jobs import Jobs
     from velithon.stores import Store
 
@@ -17,6 +18,7 @@ class Attached:
     """The part of an application that holds them and closes them with it."""
 
     _channels: Channels | str | None = None
+    _events: Events | None = None
     _jobs: Jobs | str | None = None
     _store: Store | str | None
     _stores: list[Store]
@@ -49,6 +51,15 @@ class Attached:
         self._jobs = jobs
         if not isinstance(jobs, str):
             jobs.app = self
+
+    @property
+    def events(self) -> Events:
+        """What happens in the application, and who hears of it: see `velithon.events`."""
+        if self._events is None:
+            from velithon.events import Events
+
+            self._events = Events(self)
+        return self._events
 
     async def _start_jobs(self) -> Jobs | None:
         """Start them, where somebody set them or has imported what makes a function a job."""
