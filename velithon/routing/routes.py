@@ -144,6 +144,12 @@ class Route(starlette.Route):
             # A dict keeps the order of declaration; what takes "the first method" must not depend on hashing.
             self.methods = dict.fromkeys(method.upper() for method in methods or ("GET",)).keys()
             self.model = self._model(endpoint)
+        for method, call in {**dict.fromkeys(self.methods or (), endpoint), **_calls(self.models)}.items():
+            if method not in ("GET", "HEAD") and hasattr(call, "__velithon_cache__"):
+                raise RegistrationError(
+                    f"@cache keeps responses to GET, and this endpoint answers {method}: give that one of its own",
+                    endpoint=call,
+                )
 
     def _model(self, call: Callable[..., Any]) -> EndpointModel:
         model = signature.read_endpoint(
@@ -218,6 +224,15 @@ class Route(starlette.Route):
             form_limits=self.form_limits,
         )
         plan = compiled()
+        respond = self._overridable(model, plan, compiled)
+        if not hasattr(model.call, "__velithon_cache__"):
+            return respond
+        from velithon.cache.route import cached
+
+        return cached(self, model, respond)
+
+    def _overridable(self, model: EndpointModel, plan: Responder, compiled: Callable[..., Responder]) -> Responder:
+        """Return a plan that heeds `dependency_overrides`."""
         provider = self._provider
         if provider is None or not model.dependencies:
             return plan
@@ -287,6 +302,10 @@ APIRoute = Route
 PREDICTABLE.add(Route.matches)
 
 
+def _calls(models: dict[str, EndpointModel]) -> dict[str, Callable[..., Any]]:
+    return {method: model.call for method, model in models.items()}
+
+
 def _value(option: Any) -> Any:
     return option.value if isinstance(option, DefaultPlaceholder) else option
 
@@ -328,6 +347,8 @@ class WebSocketRoute(starlette.WebSocketRoute):
         **options: Unpack[WebSocketOptions],
     ) -> None:
         check_options("WebSocketRoute", options, WebSocketOptions)
+        if hasattr(endpoint, "__velithon_cache__"):
+            raise RegistrationError("@cache keeps responses to GET; a WebSocket has none.", endpoint=endpoint)
         self.path = path
         self.endpoint = endpoint
         self.name = name or get_name(endpoint)

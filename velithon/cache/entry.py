@@ -1,0 +1,116 @@
+"""A kept response: bytes for a store, and what was read from them for who has them in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import orjson
+
+from velithon.cache.rules import matches_condition
+from velithon.responses.base import Response
+
+if TYPE_CHECKING:
+    from velithon.responses.headers import Pairs
+
+__all__ = ["Entry"]
+
+_OF_304 = frozenset({"cache-control", "content-location", "etag", "expires", "last-modified", "vary"})
+
+
+class Entry(bytes):
+    """A response, or the names of the headers by which several of one URL differ.
+
+    A store in memory gives back the very object that it was given, so a hit there has nothing to read.
+
+    Attributes:
+        status: Its status; 0 for names.
+        pairs: Its headers; without `Age`.
+        body: Its body.
+        born: When it was made, in Unix time; likewise `fresh_until` and `stale_until`.
+        tags: Keys of tags -> the tokens that they had.
+        varies: Names of request headers -> the values that the response was made for.
+        identity: Of names: what the keys of the responses begin with.
+        shown: The response as it was last sent; to be sent as it is until `shown_until`, in Unix time.
+    """
+
+    status: int
+    pairs: Pairs
+    body: bytes
+    born: float
+    fresh_until: float
+    stale_until: float
+    tags: dict[str, str]
+    varies: dict[str, str | None]
+    identity: str
+    etag: str | None
+    last_modified: str | None
+    shown: Response
+    shown_until: float
+
+    @classmethod
+    def make(cls, head: dict[str, Any], body: bytes) -> Self:
+        """Return the entry of a head, which JSON can carry, and a body."""
+        written = orjson.dumps(head)
+        self = cls(len(written).to_bytes(4, "big") + written + body)
+        self._read(head, body)
+        return self
+
+    @classmethod
+    def of(cls, blob: bytes) -> Self:
+        """Return the entry that a store kept."""
+        if type(blob) is cls:
+            return blob
+        end = 4 + int.from_bytes(blob[:4], "big")
+        self = cls(blob)
+        self._read(orjson.loads(blob[4:end]), blob[end:])
+        return self
+
+    def _read(self, head: dict[str, Any], body: bytes) -> None:
+        self.status = head["status"]
+        self.pairs = [(name, value) for name, value in head["pairs"]]
+        self.body = body
+        self.born = head["born"]
+        self.fresh_until = head["fresh_until"]
+        self.stale_until = head["stale_until"]
+        self.tags = head["tags"]
+        self.varies = head["varies"]
+        self.identity = head["identity"]
+        headers = dict(self.pairs)
+        self.etag, self.last_modified = headers.get("etag"), headers.get("last-modified")
+        self.shown_until = 0
+
+    def is_for(self, request: Any) -> bool:
+        """Tell whether a request has the values that the response was made for."""
+        return all(request.headers.get(name) == value for name, value in self.varies.items())
+
+    def show(self, now: float) -> Response:
+        """Return the response as old as it is now, for a face: whoever changes it changes it for all."""
+        made = self.response(now)
+        self.shown = made
+        self.shown_until = min(self.born + max(0, int(now - self.born)) + 1, self.fresh_until)
+        return made
+
+    def response(self, now: float) -> Response:
+        """Return the response as old as it is now."""
+        made = Response.__new__(Response)
+        made.status_code = self.status
+        made.background = None
+        made.body = self.body
+        made._pairs = [*self.pairs, ("age", str(max(0, int(now - self.born))))]
+        made._raw = None
+        return made
+
+    def answer(self, now: float, if_none_match: str | None, if_modified_since: str | None) -> Response:
+        """Return the response, or 304 to a client that has it."""
+        made = self.response(now)
+        if self.status == 200 and matches_condition(if_none_match, if_modified_since, self.etag, self.last_modified):
+            return not_modified(made)
+        return made
+
+
+def not_modified(response: Response) -> Response:
+    """Return the 304 of a response (RFC 9110, section 15.4.5)."""
+    made = Response(status_code=304)
+    made._pairs = [(name, value) for name, value in response.rsgi_headers() if name in _OF_304 or name == "age"]
+    made.background = response.background
+    return made
