@@ -1,0 +1,19 @@
+"""Sessions that are kept on the server: the cookie holds an identifier, the store what is behind it.
+
+`request.session` is the dictionary that it is with signed cookies, with a new identifier at login
+(`request.session.regenerate(user="alice")`), and the sessions of a user can be listed and revoked.
+"""
+
+from velithon.sessions.middleware import ServerSessionMiddleware, SessionUnavailableError
+from velithon.sessions.records import SessionInfo, list_sessions, revoke_session, revoke_sessions
+from velithon.sessions.session import ServerSession
+
+__all__ = [
+    "ServerSession",
+    "ServerSessionMiddleware",
+    "SessionInfo",
+    "SessionUnavailableError",
+    "list_sessions",
+    "revoke_session",
+    "revoke_sessions",
+]

@@ -1,0 +1,55 @@
+"""The dictionary that a request sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from velithon.middleware.sessions import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from velithon.sessions.records import Record
+
+__all__ = ["ServerSession"]
+
+
+class ServerSession(Session):
+    """A session, as a dictionary that JSON can carry. A change inside of a value needs `mark_modified()`.
+
+    Emptying it ends it: the store forgets it, and the cookie is removed.
+    """
+
+    record: Record | None = None
+    regenerated = False
+    # Of the cookie that it was loaded by; whoever extends the cookie's lifetime needs it again.
+    _identifier: str = ""
+    _user: str | None = None
+    _details: Mapping[str, Any] | None = None
+
+    @property
+    def user(self) -> str | None:
+        """Whom the session belongs to, as `regenerate` was told."""
+        if self.regenerated:
+            return self._user
+        return None if self.record is None else self.record.user
+
+    @property
+    def handle(self) -> str | None:
+        """What names the session in lists: no secret. `None` before the response of the first request was made."""
+        return None if self.record is None else self.record.handle
+
+    def regenerate(self, user: str | None = None, *, details: Mapping[str, Any] | None = None) -> None:
+        """Give the session a new identifier with this response; the old one is worth nothing from then on.
+
+        Call it whenever somebody logs in, so that an identifier that was known before, perhaps to somebody else, does
+        not become theirs; the absolute lifetime begins anew.
+
+        Args:
+            user: Whom the session belongs to from now on, for `list_sessions` and `revoke_sessions`.
+            details: What lists show of it, as JSON can carry it, such as the browser's name.
+        """
+        self.mark_modified()
+        self.regenerated = True
+        self._user = user
+        self._details = details
