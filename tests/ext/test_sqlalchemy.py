@@ -1,0 +1,253 @@
+"""Databases: one session a request, committed or rolled back by outcome, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import sqlmodel
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelSession
+
+from tests.conftest import ClientFactory
+from tests.services.postgresql import PostgreSQL, postgresql
+from velithon import HTTPException, Velithon
+from velithon.background import BackgroundTasks
+from velithon.ext.sqlalchemy import Database
+from velithon.health import Health
+from velithon.responses import StreamingResponse
+
+
+class Base(DeclarativeBase):
+    """The tables."""
+
+
+class Item(Base):
+    """A row."""
+
+    __tablename__ = "items"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+
+
+class Note(sqlmodel.SQLModel, table=True):
+    """A row of SQLModel's."""
+
+    id: int | None = sqlmodel.Field(default=None, primary_key=True)
+    text: str
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    with postgresql() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database, empty for each test."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'items.db'}"
+    return str(request.getfixturevalue("server").url("asyncpg"))
+
+
+def application(database: Database[AsyncSession]) -> Velithon:  # noqa: C901 - six endpoints, and nothing to decide
+    health = Health()
+    app = Velithon()
+    database.install(app, health, cache=0)
+    health.install(app)
+
+    @app.on_startup
+    async def make_tables() -> None:
+        async with database.engine.begin() as connection:
+            await connection.run_sync(Base.metadata.drop_all)
+            await connection.run_sync(Base.metadata.create_all)
+
+    Session = Annotated[AsyncSession, database.session]
+
+    @app.post("/items/{name}", status_code=201)
+    async def add(name: str, session: Session, fail: str = "") -> dict[str, Any]:
+        item = Item(name=name)
+        session.add(item)
+        await session.flush()
+        if fail == "http":
+            raise HTTPException(409, "No.")
+        if fail == "error":
+            raise RuntimeError("No.")
+        return {"id": item.id, "name": item.name}
+
+    @app.get("/items")
+    async def names(session: Session) -> list[str]:
+        return list(await session.scalars(select(Item.name).order_by(Item.name)))
+
+    @app.post("/late/{name}")
+    async def late(name: str, session: Session, tasks: BackgroundTasks) -> bool:
+        session.add(Item(name=name))
+        tasks.add_task(count)
+        return session.in_transaction()
+
+    counted: list[int] = []
+
+    async def count() -> None:
+        async with database.begin() as session:
+            counted.append(len((await session.scalars(select(Item))).all()))
+
+    @app.get("/counted")
+    async def get_counted() -> list[int]:
+        return counted
+
+    @app.get("/stream")
+    async def stream(session: Session) -> StreamingResponse:
+        async def rows() -> AsyncIterator[str]:
+            yield str(session.in_transaction())
+
+        await session.scalars(select(Item))
+        return StreamingResponse(rows())
+
+    @app.get("/open-stream")
+    async def open_stream(session: Annotated[AsyncSession, database.streaming_session]) -> StreamingResponse:
+        async def rows() -> AsyncIterator[str]:
+            for name in await session.scalars(select(Item.name)):
+                yield name
+
+        return StreamingResponse(rows())
+
+    return app
+
+
+def test_a_request_is_one_transaction(client: ClientFactory, url: str) -> None:
+    """Committed before the answer, rolled back by any exception."""
+    with client(application(Database(url)), raise_server_exceptions=False) as c:
+        assert c.post("/items/a").json() == {"id": 1, "name": "a"}
+        assert c.get("/items").json() == ["a"]
+        assert c.post("/items/b?fail=http").status_code == 409
+        assert c.post("/items/c?fail=error").status_code == 500
+        assert c.get("/items").json() == ["a"]
+
+
+def test_a_commit_that_fails_is_no_success(client: ClientFactory, url: str) -> None:
+    """The client never reads 2xx of what the database refused."""
+    with client(application(Database(url)), raise_server_exceptions=False) as c:
+        c.post("/items/a")
+        assert c.post("/late/a").status_code == 500  # the second row of that name is refused by the commit
+
+
+def test_background_tasks_see_what_was_committed(client: ClientFactory, url: str) -> None:
+    with client(application(Database(url))) as c:
+        assert c.post("/late/a").json() is True
+        assert c.get("/counted").json() == [1]
+
+
+def test_streams_hold_no_session_unless_asked(client: ClientFactory, url: str) -> None:
+    with client(application(Database(url))) as c:
+        c.post("/items/a")
+        assert c.get("/stream").text == "False"
+        assert c.get("/open-stream").text == "a"
+
+
+def test_connections_are_given_back(client: ClientFactory, url: str) -> None:
+    """A pool of one connection serves one request after the other, failures and streams included."""
+    database = Database(url, pool_size=1, max_overflow=0, pool_timeout=2)
+    with client(application(database), raise_server_exceptions=False) as c:
+        for number in range(3):
+            for path in (f"/items/{number}", f"/items/x{number}?fail=http", f"/items/y{number}?fail=error"):
+                c.post(path)
+            assert c.get("/open-stream").status_code == 200
+        assert c.get("/items").json() == ["0", "1", "2"]
+
+
+def test_a_test_is_rolled_back(client: ClientFactory, url: str) -> None:
+    """What the application committed is gone after the test; within it, all requests see it."""
+    database = Database(url)
+    app = application(database)
+    with client(app) as c:
+        c.post("/items/kept")
+    app.on_startup.clear()
+    with database.rolled_back(), client(app) as c:
+        c.post("/items/gone")
+        assert c.post("/items/refused?fail=http").status_code == 409
+        assert c.get("/items").json() == ["gone", "kept"]
+    with client(app) as c:
+        assert c.get("/items").json() == ["kept"]
+
+
+@pytest.mark.asyncio
+async def test_a_test_that_would_leave_its_transaction_open_says_so() -> None:
+    """An application that does not shut down, or does not know the database, cannot roll back."""
+    database = Database("sqlite+aiosqlite://")
+
+    async def forget() -> Any:
+        with database.rolled_back():
+            async with database.begin() as session:
+                await session.execute(text("SELECT 1"))
+            opened.append(database._rolled_back)
+
+    opened: list[Any] = []
+    with pytest.raises(RuntimeError, match="transaction is still open"):
+        await forget()
+    await opened[0].aclose()
+    await database.aclose()
+
+
+def test_readiness_depends_on_the_database(client: ClientFactory, server: PostgreSQL) -> None:
+    with client(application(Database(server.url("asyncpg")))) as c:
+        assert c.get("/readyz").status_code == 200
+        server.stop()
+        try:
+            assert c.get("/readyz").status_code == 503
+        finally:
+            server.start()
+        # The pool's connections are dead; nobody notices.
+        assert c.get("/items").status_code == 200
+        assert c.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:secret@h/d", "sqlite:///x.db"])
+def test_a_driver_that_blocks_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="asynchronous driver"):
+        Database(url)
+
+
+def test_a_password_is_not_shown() -> None:
+    assert "secret" not in repr(Database("postgresql+asyncpg://u:secret@h/d"))
+
+
+@pytest.mark.asyncio
+async def test_a_database_in_memory_is_one() -> None:
+    database = Database("sqlite+aiosqlite://")
+    async with database.begin() as session:
+        await session.execute(text("CREATE TABLE t (x)"))
+    async with database.begin() as session:
+        assert (await session.execute(text("SELECT count(*) FROM t"))).scalar() == 0
+    await database.aclose()
+
+
+def test_sqlmodel_works_through_it(client: ClientFactory, url: str) -> None:
+    table = Note.__table__  # type: ignore[attr-defined]  # made by SQLModel's metaclass
+    database = Database(url, session_class=SQLModelSession)
+    app = Velithon()
+    database.install(app)
+
+    @app.on_startup
+    async def make_tables() -> None:
+        async with database.engine.begin() as connection:
+            await connection.run_sync(table.drop, checkfirst=True)
+            await connection.run_sync(table.create)
+
+    @app.post("/notes")
+    async def add(note: Note, session: Annotated[SQLModelSession, database.session]) -> Note:
+        session.add(note)
+        await session.flush()
+        return note
+
+    @app.get("/notes")
+    async def notes(session: Annotated[SQLModelSession, database.session]) -> list[str]:
+        return [note.text for note in await session.exec(sqlmodel.select(Note))]
+
+    with client(app) as c:
+        assert c.post("/notes", json={"text": "hello"}).json() == {"id": 1, "text": "hello"}
+        assert c.get("/notes").json() == ["hello"]

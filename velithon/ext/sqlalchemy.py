@@ -1,0 +1,216 @@
+"""SQLAlchemy's asynchronous engine and sessions; needs `pip install "velithon[sqlalchemy]"` and a driver.
+
+`Database` is one engine. Its `session` is a dependency: each request that asks gets one session, which is committed
+when the endpoint returns and rolled back when it raises, before the response is sent. So a client that reads 201 can
+read what it made, and a long stream holds no connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, Generic
+
+from typing_extensions import TypeVar
+
+from velithon.params import Depends
+
+try:
+    from sqlalchemy import Connection, event, text
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+    from sqlalchemy.pool import StaticPool
+except ImportError as exc:
+    raise ImportError('velithon.ext.sqlalchemy needs SQLAlchemy: pip install "velithon[sqlalchemy]"') from exc
+
+if TYPE_CHECKING:
+    from velithon.application import Velithon
+    from velithon.health import Health
+
+__all__ = ["Database"]
+
+S = TypeVar("S", bound=AsyncSession, default=AsyncSession)
+
+
+class Database(Generic[S]):
+    """An engine, made when it is first needed, and its sessions.
+
+    Args:
+        url: Such as `postgresql+asyncpg://user@host/name`. An asynchronous driver is asked for.
+        session_class: The class of the sessions, such as SQLModel's `AsyncSession`.
+        session_options: Further arguments of the sessions. `expire_on_commit` is off by default: an object that an
+            endpoint returns is read after the commit.
+        engine_options: Further arguments of `create_async_engine`. `pool_pre_ping` is on by default: a connection that
+            the server has closed is replaced, and no request sees it.
+
+    Raises:
+        ValueError: The URL names no asynchronous driver.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        session_class: type[S] = AsyncSession,  # type: ignore[assignment]  # the default of a type variable
+        session_options: dict[str, Any] | None = None,
+        **engine_options: Any,
+    ) -> None:
+        self.url = make_url(url)
+        if not self.url.get_dialect().is_async:
+            raise ValueError(
+                "Database takes the URL of an asynchronous driver, such as postgresql+asyncpg:// or sqlite+aiosqlite://,"
+                f" not {self.url.drivername}://."
+            )
+        self.session_class = session_class
+        self.session_options: dict[str, Any] = {"expire_on_commit": False, **(session_options or {})}
+        self.engine_options: dict[str, Any] = {"pool_pre_ping": True, **engine_options}
+        if self.url.get_backend_name() == "sqlite" and self.url.database in (None, "", ":memory:"):
+            # Each connection to a database in memory would have one of its own.
+            self.engine_options.setdefault("poolclass", StaticPool)
+        self._engine: AsyncEngine | None = None
+        self._rolled_back: _RolledBack | None = None
+
+    def __repr__(self) -> str:
+        """Return the URL without its password."""
+        return f"Database({self.url.render_as_string()!r})"
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine; a new one after `aclose()`."""
+        if self._engine is None:
+            self._engine = create_async_engine(self.url, **self.engine_options)
+            if self.url.get_backend_name() == "sqlite":
+                _begin_transactions(self._engine)
+        return self._engine
+
+    # -- sessions -------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[S]:
+        """Return `async with` around a session outside a request: committed at the end, rolled back on an exception."""
+        if self._rolled_back is None:
+            async with self.session_class(self.engine, **self.session_options) as session, session.begin():
+                yield session
+            return
+        async with self._rolled_back.connection(self.engine) as connection:
+            options = {**self.session_options, "join_transaction_mode": "create_savepoint"}
+            async with self.session_class(connection, **options) as session, session.begin():
+                yield session
+
+    async def _session(self) -> AsyncIterator[S]:
+        async with self.begin() as session:
+            yield session
+
+    @property
+    def session(self) -> Any:
+        """A request's session: `session: AsyncSession = database.session`, or in `Annotated`.
+
+        It is committed when the endpoint has returned, and rolled back when it raised, an `HTTPException` too; then it
+        is closed, and the response is sent.
+        """
+        return Depends(self._session, scope="function")
+
+    @property
+    def streaming_session(self) -> Any:
+        """A request's session that stays open until its response was sent, for a stream that reads rows while it goes.
+
+        What it changed is committed after that: the client does not learn of a commit that fails.
+        """
+        return Depends(self._session, scope="request")
+
+    # -- the application ------------------------------------------------------------------------------------------
+
+    def install(self, app: Velithon, health: Health | None = None, *, timeout: float = 2.0, cache: float = 1.0) -> None:
+        """Close the engine with an application, and let its readiness depend on the database.
+
+        Args:
+            app: The application.
+            health: Where the check `database` is added.
+            timeout: Seconds that the database may take to answer the check.
+            cache: Seconds for which an answer holds.
+        """
+        app.on_shutdown.append(self.aclose)
+        if health is not None:
+            health.add_check("database", self.check, timeout=timeout, cache=cache)
+
+    async def check(self) -> None:
+        """Ask the database for a 1.
+
+        Raises:
+            Exception: It did not answer.
+        """
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def aclose(self) -> None:
+        """Close the engine's connections; the next use opens new ones."""
+        if self._rolled_back is not None:
+            await self._rolled_back.aclose()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.dispose()
+
+    # -- tests ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def rolled_back(self) -> Iterator[None]:
+        """Undo in the end what an application does: `with database.rolled_back(), TestClient(app) as client`.
+
+        All sessions share one connection and the transaction around it; their commits are savepoints. It is rolled
+        back when the application shuts down, in whose event loop the connection lives, so the client has to be used as
+        a context manager. One session is open at a time; others wait.
+
+        Raises:
+            RuntimeError: The application did not shut down, or it was nested.
+        """
+        if self._rolled_back is not None:
+            raise RuntimeError("The sessions of this database are rolled back already.")
+        rolled_back = self._rolled_back = _RolledBack()
+        try:
+            yield
+        finally:
+            self._rolled_back = None
+        if rolled_back.is_open:
+            raise RuntimeError(
+                "The test's transaction is still open: install() the database in the application, and use the test"
+                " client as a context manager, so that the application shuts down."
+            )
+
+
+def _begin_transactions(engine: AsyncEngine) -> None:
+    """Begin SQLite's transactions when SQLAlchemy does: the driver waits for a change, and loses savepoints."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def leave_it_to_us(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+class _RolledBack:
+    """One connection for all sessions of a test, and the transaction that is never committed."""
+
+    def __init__(self) -> None:
+        self._connection: AsyncConnection | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
+
+    @asynccontextmanager
+    async def connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async with self._lock:
+            if self._connection is None:
+                self._connection = await engine.connect()
+                await self._connection.begin()
+            yield self._connection
+
+    async def aclose(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.rollback()
+            await connection.close()
