@@ -4,6 +4,7 @@ import asyncio
 import sys
 import threading
 import time
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -830,3 +831,19 @@ def test_factories_of_which_many_are_shared_are_made_in_order() -> None:
     assert provider() == 256
     assert made[:7] == [2, 2, 4, 2, 2, 4, 8]
     assert len(made) == 255
+
+
+def test_providers_are_named_in_tracebacks() -> None:
+    class Broken:
+        def __init__(self, part: object) -> None:
+            raise ValueError("seen")
+
+    class Holder(ServiceContainer):
+        part = FactoryProvider(object)
+        broken = FactoryProvider(Broken, part)
+
+    with pytest.raises(ValueError, match="seen") as caught:
+        Holder().broken()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert 'File "<velithon provider Holder.broken' in shown
+    assert "return factory" in shown

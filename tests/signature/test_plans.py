@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import linecache
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
 
 import pytest
@@ -31,7 +33,8 @@ from velithon.datastructures import URL, Address, Headers, QueryParams, State
 from velithon.di import FactoryProvider, Provide, ServiceContainer, SingletonProvider, inject
 from velithon.exceptions import RequestValidationError
 from velithon.requests import Request
-from velithon.signature import compile_http, read_endpoint
+from velithon.signature import compile_http, explain, read_endpoint
+from velithon.testclient import TestClient
 
 
 def test_parts_of_the_connection_are_injected(client: ClientFactory) -> None:
@@ -306,3 +309,32 @@ def test_type_aliases_open(client: ClientFactory) -> None:
     session = client(app)
     assert session.get("/?a=3").json() == [3, 2]
     assert session.get("/?a=0").json()["detail"][0]["loc"] == ["query", "a"]
+
+
+def test_plans_are_named_after_what_they_answer() -> None:
+    """A traceback shows the method, the path and the endpoint, and the generated line itself."""
+    app = Velithon()
+
+    @app.post("/items/{key}")
+    async def read(key: int) -> None:
+        raise ValueError("seen")
+
+    with pytest.raises(ValueError, match="seen") as caught:
+        TestClient(app).post("/items/3")
+    shown = "".join(traceback.format_exception(caught.value))
+    assert f'File "<velithon POST /items/{{key}} {__name__}.{read.__qualname__}' in shown
+    assert "return to_response(await call_endpoint(key)" in shown
+
+
+def test_different_plans_of_one_name_keep_their_lines() -> None:
+    def make(default: int) -> Callable[..., Any]:
+        async def endpoint(a: int = default) -> None: ...
+        async def other() -> None: ...
+
+        other.__qualname__ = endpoint.__qualname__
+        return endpoint if default else other
+
+    plans = [compile_http(read_endpoint(make(default), path="/")) for default in (0, 1)]
+    names = [plan.__code__.co_filename for plan in plans]
+    assert names[0] != names[1]
+    assert ["".join(linecache.getlines(name)) for name in names] == [explain(plan) for plan in plans]

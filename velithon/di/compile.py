@@ -18,6 +18,8 @@ from itertools import takewhile
 from keyword import iskeyword
 from typing import Any, Final, Generic, TypeVar
 
+from velithon._runtime.generated import compile_function
+
 T = TypeVar("T")
 
 MISSING: Final = object()
@@ -130,9 +132,7 @@ def generate(name: str, recipe: Recipe) -> Callable[[], Any]:
         return recipe.factory
     namespace: dict[str, Any] = {"MISSING": MISSING}
     source = f"{'async ' if recipe.is_async else ''}def call():\n    return {recipe.text(namespace)}\n"
-    exec(compile(source, f"<provider {name}>", "exec"), namespace)
-    call: Callable[[], Any] = namespace["call"]
-    return call
+    return compile_function(f"provider {name}", source, "call", namespace)
 
 
 def _by_position(factory: Callable[..., Any], given: int, kwargs: Mapping[str, Any]) -> int:

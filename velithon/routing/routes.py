@@ -206,7 +206,7 @@ class Route(starlette.Route):
     def get_route_handler(self) -> Callable[[Any], Awaitable[Any]]:
         """Return what answers a request: `async handler(request) -> Response`. Subclasses may wrap it."""
         if self.model is not None:
-            return self._handler(self.model)
+            return self._handler(self.model, self.methods or ())
         if self.models:
             return self._class_handler()
 
@@ -215,13 +215,14 @@ class Route(starlette.Route):
 
         return run
 
-    def _handler(self, model: EndpointModel) -> Callable[[Any], Awaitable[Any]]:
+    def _handler(self, model: EndpointModel, methods: Collection[str]) -> Callable[[Any], Awaitable[Any]]:
         compiled = functools.partial(
             signature.compile_http,
             _traced(model, self._provider),
             self.response_options,
             strict_content_type=_value(self.strict_content_type),
             form_limits=self.form_limits,
+            methods=methods,
         )
         plan = compiled()
         respond = self._overridable(model, plan, compiled)
@@ -251,7 +252,7 @@ class Route(starlette.Route):
         return handler
 
     def _class_handler(self) -> Callable[[Any], Awaitable[Any]]:
-        handlers = {method: self._handler(model) for method, model in self.models.items()}
+        handlers = {method: self._handler(model, [method]) for method, model in self.models.items()}
         if "GET" in handlers:
             handlers.setdefault("HEAD", handlers["GET"])
         allow = ", ".join(sorted(handlers))

@@ -9,7 +9,7 @@ whoever imports a name of the package does not wait for either.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from velithon._runtime.lazy import lazy_attributes
@@ -67,6 +67,7 @@ def compile_http(
     overrides: Overrides | None = None,
     strict_content_type: bool = True,
     form_limits: Mapping[str, int] | None = None,
+    methods: Collection[str] = (),
 ) -> Callable[[Any], Awaitable[Any]]:
     """Make the function that answers an endpoint's requests: `async plan(request) -> Response`.
 
@@ -78,6 +79,7 @@ def compile_http(
         overrides: Dependencies to replace, as `app.dependency_overrides` holds them.
         strict_content_type: Whether a body without a `Content-Type` is kept as bytes; otherwise it is read as JSON.
         form_limits: `max_files` and `max_fields` (counts), `max_part_size` (bytes of one field that is no file).
+        methods: What the endpoint answers, for the name of the plan in tracebacks.
 
     Raises:
         RegistrationError: A limit cannot be used.
@@ -86,7 +88,8 @@ def compile_http(
     from velithon.signature.limits import checked_limits
     from velithon.signature.model import ResponseOptions
 
-    return http_plan(model, options or ResponseOptions(), overrides, strict_content_type, checked_limits(form_limits))
+    limits = checked_limits(form_limits)
+    return http_plan(model, options or ResponseOptions(), overrides, strict_content_type, limits, methods)
 
 
 def compile_websocket(model: EndpointModel, *, overrides: Overrides | None = None) -> Callable[[Any], Awaitable[None]]:

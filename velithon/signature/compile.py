@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -23,14 +23,17 @@ def http_plan(
     overrides: Overrides | None,
     strict_content_type: bool,
     limits: dict[str, int],
+    methods: Collection[str],
 ) -> Callable[[Any], Awaitable[Any]]:
     """Make the function that answers an endpoint's requests; see `velithon.signature.compile_http`."""
-    return HTTPPlan(overridden(model, overrides) if overrides else model, options, strict_content_type, limits).build()
+    if overrides:
+        model = overridden(model, overrides)
+    return HTTPPlan(model, options, strict_content_type, limits, methods).build()
 
 
 def websocket_plan(model: EndpointModel, overrides: Overrides | None) -> Callable[[Any], Awaitable[None]]:
     """Make the function that runs a WebSocket endpoint; see `velithon.signature.compile_websocket`."""
-    return WebSocketPlan(overridden(model, overrides) if overrides else model).build()
+    return WebSocketPlan(overridden(model, overrides) if overrides else model, ["WS"]).build()
 
 
 def result_function(model: EndpointModel, options: ResponseOptions) -> Callable[..., Any]:
@@ -44,9 +47,14 @@ class HTTPPlan(PlanWriter):
     """Writes the plan of an HTTP endpoint."""
 
     def __init__(
-        self, model: EndpointModel, options: ResponseOptions, strict_content_type: bool, limits: Mapping[str, int]
+        self,
+        model: EndpointModel,
+        options: ResponseOptions,
+        strict_content_type: bool,
+        limits: Mapping[str, int],
+        methods: Collection[str],
     ) -> None:
-        super().__init__(model)
+        super().__init__(model, methods)
         self.options = options
         self.strict = strict_content_type
         self.form_limits: Mapping[str, int] = limits
@@ -67,7 +75,7 @@ class HTTPPlan(PlanWriter):
             self.write_function_stack(respond)
             if self.needs_function_stack:
                 out.line("return response_made")
-        plan = out.function("plan", "request")
+        plan = out.function("request", self.title)
         # What a face may call instead, without a request; of this very function, as wrappers copy attributes.
         plan.__velithon_plan__ = plan  # type: ignore[attr-defined]
         if self.takes_nothing:
@@ -156,14 +164,14 @@ class ScopePlan(HTTPPlan):
     asked = "scope"
 
     def __init__(self, plan: HTTPPlan, finish: Callable[..., Any]) -> None:
-        super().__init__(plan.model, plan.options, plan.strict, plan.form_limits)
+        super().__init__(plan.model, plan.options, plan.strict, plan.form_limits, plan.methods)
         self.finish = finish
 
     def build(self) -> Callable[..., Awaitable[Any]]:
         """Write and compile."""
         out = self.out
         self.write_core(out.constant(self.finish, "to_response"), "return ")
-        return self.out.function("plan", "scope, path")
+        return out.function("scope, path", self.title)
 
     def source(self, place: str, many: bool) -> str:
         """Return the variable that holds a place's values, writing it at its first use."""
@@ -184,7 +192,7 @@ class WebSocketPlan(PlanWriter):
                 self.write_inner()
         else:
             self.write_inner()
-        return out.function("plan", "request")
+        return out.function("request", self.title)
 
     def write_inner(self) -> None:
         out = self.out

@@ -8,7 +8,7 @@ look-ups in a cache of dependencies.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, get_origin
 
 from pydantic_core import ValidationError
@@ -16,7 +16,7 @@ from pydantic_core import ValidationError
 from velithon._compat.anyio_scopes import innermost_cancel_scope
 from velithon.concurrency import run_in_threadpool
 from velithon.signature import bind, values
-from velithon.signature.annotations import is_sequence
+from velithon.signature.annotations import is_sequence, unwrapped
 from velithon.signature.exits import Leaving, context_maker, enter_limited, never_yielded
 from velithon.signature.fields import Field, Undefined, aliases, missing, param_model
 from velithon.signature.model import DependencyModel, EndpointModel
@@ -61,8 +61,9 @@ class PlanWriter:
     # The variable of what was asked, for messages about it.
     asked = "request"
 
-    def __init__(self, model: EndpointModel) -> None:
+    def __init__(self, model: EndpointModel, methods: Collection[str] = ()) -> None:
         self.model = model
+        self.methods = methods
         self.out = Writer()
         self.sources: dict[str, str] = {}
         self.solved: dict[tuple[Any, ...], Solved] = {}
@@ -83,6 +84,13 @@ class PlanWriter:
             "stack", "inner", "plan", "path", "query", "headers", "cookies", "endpoint", "invalid", "more", "value",
         ):  # fmt: skip
             self.out.fresh(name)
+
+    @property
+    def title(self) -> str:
+        """What the plan answers, for tracebacks: `GET /items/{key} shop.read`."""
+        call = unwrapped(self.model.call)
+        name = getattr(call, "__qualname__", None) or type(call).__qualname__
+        return f"{','.join(sorted(self.methods))} {self.model.path} {call.__module__}.{name}".strip()
 
     def use(self, function: Callable[..., Any]) -> str:
         """Return the name of a function of ours in the plan."""

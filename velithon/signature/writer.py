@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import linecache
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_numbers = itertools.count(1)
+from velithon._runtime.generated import compile_function
 
 
 class Writer:
@@ -68,14 +67,14 @@ class Writer:
             self.names[name] = value
         return self._known[key]
 
-    def function(self, name: str, parameter: str) -> Callable[..., Any]:
-        """Compile what was written into an async function; tracebacks and debuggers can show its source."""
-        head = f"async def {name}({parameter}):"
-        source = "\n".join([head, *(self.lines or ["    pass"]), ""])
-        filename = f"<velithon plan {next(_numbers)} {name}>"
-        # No modification time: linecache keeps the entry instead of looking for a file.
-        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-        exec(compile(source, filename, "exec"), self.names)
-        plan: Callable[..., Any] = self.names[name]
-        plan.__velithon_source__ = source  # type: ignore[attr-defined]
+    def function(self, parameters: str, title: str) -> Callable[..., Any]:
+        """Compile what was written into the asynchronous function `plan`.
+
+        Args:
+            parameters: The function's parameters.
+            title: What it answers, for tracebacks.
+        """
+        source = "\n".join([f"async def plan({parameters}):", *(self.lines or ["    pass"]), ""])
+        plan = compile_function(title, source, "plan", self.names)
+        plan.__velithon_source__ = source  # type: ignore[attr-defined] # functions take any attribute
         return plan

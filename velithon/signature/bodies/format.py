@@ -115,7 +115,9 @@ class Body(ABC):
         Args:
             name: What the schema of several fields is named after.
         """
-        return self.whole_field(self.whole_model(name, self.fields), params.Body) if self.embed else self.fields[0]
+        if not self.embed:
+            return self.fields[0]
+        return self.whole_field(self.whole_model(name, self.fields), params.Body, self.media_types[0])
 
     @staticmethod
     def whole_model(name: str, fields: Sequence[Field], config: ConfigDict | None = None) -> type[BaseModel]:
