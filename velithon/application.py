@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from velithon import signature
 from velithon._runtime.attached import Attached
 from velithon.background import InFlight
+from velithon.compat.instruments import detour_of
 from velithon.concurrency import ThreadPool, current_thread_pool, use_thread_pool
 from velithon.datastructures import Default
 from velithon.exception_handlers import (
@@ -29,10 +31,10 @@ from velithon.exception_handlers import (
 from velithon.exceptions import HTTPException, RequestValidationError, WebSocketRequestValidationError
 from velithon.faces.capture import build_call_next
 from velithon.faces.entry import rsgi_entry
-from velithon.faces.serve import asgi_face, layered
+from velithon.faces.serve import asgi_face, bridged, layered
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.middleware.errors import Errors
-from velithon.middleware.stack import build_stack
+from velithon.middleware.errors import Errors, ServerErrorMiddleware
+from velithon.middleware.stack import Stack, build_stack
 from velithon.responses.json import JSONResponse
 from velithon.routing.options import AppOptions, check_options
 from velithon.routing.router import Router
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from velithon.di import ServiceContainer
     from velithon.faces.serve import Responder, RSGIApp
     from velithon.jobs import Jobs
+    from velithon.middleware.errors import ErrorObserver
     from velithon.requests.request import Request
     from velithon.responses.base import Response
     from velithon.routing.frontend import FrontendFiles
@@ -198,10 +201,16 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
         # Carries WebSockets and the lifespan from RSGI to the ASGI face.
         self._bridge = RSGIAdapter(self, "on")
         self._entry: RSGIApp | None = None
+        self.error_observers: list[ErrorObserver] = []
         self.exception_handlers = self._handlers(exception_handlers or {}, problem_details)
         # Outermost first, as Starlette keeps them; what was given last is to run first.
         self.user_middleware = list(reversed(middleware or ()))
         self._stack: ASGIApp | None = None
+        # What `__call__` runs: the stack, or what an instrument put around it.
+        self._way: ASGIApp | None = None
+        self._outermost: Responder | None = None
+        self._missing: Response | None = None
+        self._detour: str | None = None
         self.router = Router(
             redirect_slashes=redirect_slashes,
             lifespan=lifespan,
@@ -249,11 +258,11 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
         if self.root_path and scope["type"] != "lifespan":
             put_below(scope, self.root_path)
         scope["app"] = self
-        app = self._stack
+        app = self._way
         if app is None:
-            app = self._build()
+            app = self._compose()
         if scope["type"] == "websocket":
-            await run_trampoline(scope, app(scope, receive, send))  # type: ignore[arg-type] # `_build` made it
+            await run_trampoline(scope, app(scope, receive, send))  # type: ignore[arg-type] # an `async def`
             return
         await app(scope, receive, send)
 
@@ -267,8 +276,8 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
 
     def _composed(self) -> tuple[Errors, Responder | None, Response | None]:
         """Return the exception handlers; where there are layers, the outermost responder; and the kept 404, if any."""
-        if self._stack is None:
-            self._build()
+        if self._way is None:
+            self._compose()
         return self._errors, self._outermost, self._missing
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -291,16 +300,34 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
         self._bridge.root_path = self.root_path
         return self._bridge.__rsgi__(scope, protocol)
 
-    def _build(self) -> ASGIApp:
+    def _compose(self) -> ASGIApp:
         """Compose the layers for both faces; from here on none can be added."""
+        # An instrument may have replaced what Starlette would call; then both faces call it.
+        self._detour = detour_of(self)
+        if self._detour is None:
+            self._stack = self._way = self._direct()
+            return self._stack
+        if self._stack is None:
+            self._stack = self.build_middleware_stack()
+        # For what comes out of the detour, which has told the observers.
+        self._errors = Errors(self.exception_handlers, self.debug)
+        self._outermost = layered(self, bridged(self, self))
+        self._missing = None
+        self._way = partial(Starlette.__call__, self)
+        return self._way
+
+    def _layers(self) -> Stack:
+        """Make the exception handlers and, around the router, all layers."""
         if self._telemetry is None and "opentelemetry.trace" in sys.modules:
             from velithon.telemetry import global_telemetry
 
             self._telemetry = global_telemetry()
-        telemetry, handlers, layers = self._telemetry, self.exception_handlers, self.user_middleware
-        if telemetry is not None:
-            handlers, layers = telemetry.around(self)
-        self._errors = errors = Errors(handlers, self.debug)
+        handlers, layers = self.exception_handlers, self.user_middleware
+        if self._telemetry is not None:
+            handlers, layers = self._telemetry.around(self)
+        # Nothing stands around the router: an RSGI server's request goes straight to it.
+        self._plain = not layers and self._thread_pool is None and not self.root_path
+        self._errors = errors = Errors(handlers, self.debug, self.error_observers)
         router = self.router
         # Sent to everybody who asks for a path without a route, where no layer sees it and no handler would make it.
         self._missing = not_found() if errors.find(HTTPException(404)) is http_exception_handler else None
@@ -318,9 +345,17 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
                 return await errors.respond(request, exc)
 
         call_next = build_call_next(router.respond if pool is None else routed, errors)
-        stack = build_stack(respond, errors.wrap(router), layers, self, call_next)
+        return build_stack(respond, errors.wrap(router), layers, self, call_next)
+
+    def _direct(self) -> ASGIApp:
+        stack = self._layers()
         outermost = stack.respond if stack.direct else layered(stack.asgi, stack.rsgi_form(self))
-        http = asgi_face(outermost, otherwise=stack.asgi, errors=errors)
+        self._outermost = None if self._plain else outermost
+        return self._around(asgi_face(outermost, otherwise=self._errors.observed(stack.asgi), errors=self._errors))
+
+    def _around(self, http: ASGIApp) -> ASGIApp:
+        """Return the ASGI application that is `http` and, besides, runs the lifespan."""
+        pool, router = self._thread_pool, self.router
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "lifespan":
@@ -335,10 +370,7 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
                 use_thread_pool(pool)
             await http(scope, receive, send)
 
-        self._stack = app if telemetry is None else telemetry.keep_context(app)
-        plain = not layers and pool is None and not self.root_path
-        self._outermost = None if plain else outermost
-        return self._stack
+        return app if self._telemetry is None else self._telemetry.keep_context(app)
 
     @property
     def middleware_stack(self) -> ASGIApp | None:
@@ -348,11 +380,17 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
     @middleware_stack.setter
     def middleware_stack(self, app: ASGIApp | None) -> None:
         self._stack = app
+        self._way = None
         self._entry = None
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Return the application with its layers, as ASGI."""
-        return self._build()
+        """Return the application with its layers, as ASGI: Starlette's layer of server errors around all others.
+
+        Only what replaces this method, or calls it, runs through what it returns.
+        """
+        app = self._around(self._layers().asgi)
+        handler: Any = self._errors.server_error
+        return ServerErrorMiddleware(self._errors.observed(app), handler=handler)
 
     # -- lifespan -------------------------------------------------------------------------------------------------
 
@@ -450,6 +488,15 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
         if self.middleware_stack is not None:
             raise RuntimeError("Cannot add an exception handler after an application has started")
         self.exception_handlers[exc_class_or_status_code] = handler
+
+    def add_error_observer(self, observer: ErrorObserver) -> None:
+        """Let `observer(request, exc)` be told, once, of each exception that no handler answered.
+
+        Args:
+            observer: A function, sync or async; its first argument is a `WebSocket` where that failed. It runs before
+                the 500 is sent, changes nothing of the answer, and what it raises is logged.
+        """
+        self.error_observers.append(observer)
 
     # -- routes ---------------------------------------------------------------------------------------------------
 

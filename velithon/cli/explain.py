@@ -217,7 +217,9 @@ def _faces(application: Velithon, way: str, shortcut: str) -> Iterator[str]:
         reasons.append("thread_pool_size: each request is told its pool")
     if application.root_path:
         reasons.append(f"root_path={application.root_path!r}: paths are cut first")
-    if way == "mounted":
+    if application._detour is not None:
+        yield f"RSGI      over ASGI, behind an adapter: {application._detour}"
+    elif way == "mounted":
         yield "RSGI      over ASGI: what is mounted is an ASGI application, behind an adapter"
     elif reasons:
         yield f"RSGI      through layers: {'; '.join(reasons)}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
@@ -15,18 +17,23 @@ from velithon._compat.starlette import is_async_callable, wrap_app_handling_exce
 from velithon.concurrency import run_in_threadpool
 from velithon.exception_handlers import log_departure
 from velithon.faces.serve import adopt
+from velithon.requests.request import Request
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.custom import send_overridden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from velithon.requests.request import Request
     from velithon.responses.base import Response
 
+    ErrorObserver = Callable[[Any, Exception], Awaitable[None] | None]
+
 __all__ = ["ERROR_HOOKS", "Errors", "ServerErrorMiddleware", "on_server_error"]
+
+logger = logging.getLogger("velithon")
 
 # In a request's scope: functions of layers that want their headers on the 500 response, which is made outside of them.
 ERROR_HOOKS = "velithon.error_hooks"
@@ -58,10 +65,12 @@ class Errors:
     Args:
         handlers: By status code or exception class; 500 and `Exception` belong to the outer layer.
         debug: Whether a traceback is the answer to an unhandled exception.
+        observers: Functions that are told of unhandled exceptions; see `Velithon.add_error_observer`.
     """
 
-    def __init__(self, handlers: Mapping[Any, Any], debug: bool) -> None:
+    def __init__(self, handlers: Mapping[Any, Any], debug: bool, observers: Sequence[ErrorObserver] = ()) -> None:
         self.debug = debug
+        self.observers = observers
         self.server_handler = None
         inner: dict[Any, Any] = {}
         for key, handler in handlers.items():
@@ -122,9 +131,34 @@ class Errors:
         try:
             await self.inside.answer(request, exc, response)
         except Exception as raised:
+            await self.observe(request, raised)
             if raised is exc and (response is None or not response.started):
                 await send(request, await self.server_error(request, exc))
             raise
+
+    async def observe(self, request: HTTPConnection, exc: Exception) -> None:
+        """Tell the observers; what one of them raises is logged, and is nobody else's problem."""
+        for observer in self.observers:
+            try:
+                result = observer(request, exc)
+                if isawaitable(result):
+                    await result
+            except Exception:
+                logger.exception("The error observer %r failed.", observer)
+
+    def observed(self, app: ASGIApp) -> ASGIApp:
+        """Return an ASGI application whose exceptions are told to the observers on their way to the server."""
+
+        async def observing(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await app(scope, receive, send)
+            except Exception as exc:
+                if scope["type"] != "lifespan" and self.observers:
+                    http = scope["type"] == "http"
+                    await self.observe(Request(scope, receive) if http else WebSocket(scope, receive, send), exc)
+                raise
+
+        return observing
 
     async def server_error(self, request: Request, exc: Exception) -> Response:
         """Make the 500 response: the traceback in debug mode, else the user's handler's, else plain text."""

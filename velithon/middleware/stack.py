@@ -58,7 +58,10 @@ class Stack:
 
 
 class Next:
-    """The next layer as a layer sees it: an ASGI application with three arguments, an RSGI application with two."""
+    """The next layer as a layer sees it: an ASGI application with three arguments, an RSGI application with two.
+
+    Its `__call__` is an `async def`: layers look, to tell ASGI 3 from ASGI 2 (asgiref, OpenTelemetry, Sentry).
+    """
 
     # Tells asgiref, with which layers of others look at what they stand around, that this is ASGI 3.
     _asgi_single_callable = True
@@ -67,10 +70,11 @@ class Next:
         self._asgi = asgi
         self._rsgi = rsgi
 
-    def __call__(self, scope: Any, receive: Any, send: Any = None) -> Awaitable[None]:
+    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         if send is None:
-            return self.__rsgi__(scope, receive)
-        return self._asgi(scope, receive, send)
+            await self.__rsgi__(scope, receive)
+        else:
+            await self._asgi(scope, receive, send)
 
     def __rsgi__(self, scope: Any, protocol: Any) -> Awaitable[None]:
         if scope.proto != "http":
@@ -175,9 +179,9 @@ def forms(layer: Any, app: HandlingOwner) -> tuple[ASGIApp, RSGIApp]:
 def _sees_files(layer: ASGIApp) -> ASGIApp:
     """Return a layer that files pass through as bytes, which it may want to read or to change, on every server."""
 
-    def asgi(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
         show_files(scope)
-        return layer(scope, receive, send)
+        await layer(scope, receive, send)
 
     return asgi
 

@@ -1,0 +1,49 @@
+"""Instruments that patch: what an agent replaced in Starlette or in the application is honoured, on both faces.
+
+Velithon answers without Starlette's `__call__` and without its stack of layers. An instrument that replaces one of them
+would then see nothing, so where one is replaced or overridden, requests take the detour through it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from starlette import applications
+from starlette.applications import Starlette
+
+if TYPE_CHECKING:
+    from velithon.application import Velithon
+
+__all__ = ["detour_of", "named"]
+
+
+def detour_of(app: Velithon) -> str | None:
+    """Return what stands in the way of the fast path through an application, in words; `None` where nothing does."""
+    from velithon.application import Velithon
+
+    call, stack = type(app).__call__, app.build_middleware_stack
+    if call is not Velithon.__call__:
+        return f"{named(call)} overrides __call__"
+    if getattr(stack, "__func__", stack) is not Velithon.build_middleware_stack:
+        return f"{named(stack)} replaces build_middleware_stack"
+    for name in ("__call__", "build_middleware_stack"):
+        function = vars(Starlette)[name]
+        if not _is_starlettes(function):
+            return f"{named(function)} patches Starlette.{name}"
+    if app.middleware_stack is not None:
+        return f"middleware_stack was set to {named(app.middleware_stack)}"
+    return None
+
+
+def _is_starlettes(function: Any) -> bool:
+    """Tell Starlette's own function from what an instrument put in its place, a proxy around it included."""
+    return inspect.isfunction(function) and function.__code__.co_filename == applications.__file__
+
+
+def named(item: Any) -> str:
+    """Return module and name of a function, or of an object's class."""
+    function: Callable[..., Any] = getattr(item, "__func__", item)
+    owner = function if hasattr(function, "__qualname__") else type(function)
+    return f"{owner.__module__}.{owner.__qualname__}"
