@@ -15,8 +15,6 @@ from tests.spec.documents import GUIDE
 
 pytestmark = pytest.mark.server
 
-QUICK_START = GUIDE.blocks["Quick Start / Basic Application"].code
-
 
 def commands() -> list[str]:
     """Return the `velithon run` lines of the guide, continued lines joined, without comments."""
@@ -52,7 +50,7 @@ def test_help_names_every_option_of_the_guide() -> None:
 @pytest.mark.parametrize("command", [command for command in commands() if "--help" not in command])
 def test_commands_start_servers(command: str, tmp_path: Path) -> None:
     """The command's server answers for the quick start's application."""
-    (tmp_path / "main.py").write_text(QUICK_START)
+    (tmp_path / "main.py").write_text(GUIDE.blocks["Quick Start / Basic Application"].code)
     secure = "--ssl-certificate" in command
     if secure:
         make_certificate(tmp_path)
