@@ -23,12 +23,22 @@ from velithon.sse import KEEPALIVE_COMMENT, EventSourceResponse, ServerSentEvent
 lines = st.none() | st.text(alphabet="a:\r\n ü\x85")
 
 
+@pytest.mark.parametrize("fields", [{"id": "a\0"}, {"retry": -1}, {"retry": "1\ndata: x"}])
+def test_an_event_in_the_wire_format_has_no_fields_that_nobody_gave(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"null characters|number of milliseconds"):
+        format_sse_event(**fields)
+
+
 @given(data=lines, event=lines, ident=lines, retry=st.none() | st.integers(0), comment=lines)
 def test_events_are_written_as_fastapi_writes_them(
     data: str | None, event: str | None, ident: str | None, retry: int | None, comment: str | None
 ) -> None:
     """The same bytes for the same fields."""
     fields: dict[str, Any] = {"data_str": data, "event": event, "id": ident, "retry": retry, "comment": comment}
+    if any(value is not None and ("\r" in value or "\n" in value) for value in (event, ident)):
+        with pytest.raises(ValueError, match="must be a single line"):
+            format_sse_event(**fields)
+        return
     assert format_sse_event(**fields) == fastapi.sse.format_sse_event(**fields)
 
 

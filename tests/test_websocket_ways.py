@@ -520,7 +520,7 @@ async def test_data_of_the_wrong_type_raises_in_the_endpoint(way: str) -> None:
 
 @pytest.mark.asyncio
 async def test_a_server_that_stops_tells_who_receives() -> None:
-    """1012, service restart."""
+    """1001, going away."""
     seen: list[Any] = []
 
     async def endpoint(websocket: WebSocket) -> None:
@@ -534,7 +534,7 @@ async def test_a_server_that_stops_tells_who_receives() -> None:
     for connection in app._bridge._running:
         connection.close()
     await running
-    assert seen == ["WebSocketDisconnect: 1012", "WebSocketDisconnect: 1006"]
+    assert seen == ["WebSocketDisconnect: 1001", "WebSocketDisconnect: 1006"]
 
 
 def test_a_denial_response(client: ClientFactory) -> None:

@@ -42,6 +42,7 @@ from velithon.routing.verbs import Verbs
 from velithon.websocket.trampoline import run_trampoline
 from velithon_adapters import RSGIAdapter
 from velithon_adapters.scope import put_below
+from velithon_adapters.stopping import stopping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -221,6 +222,7 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
             **options,
         )
         self.router.resources = self._resources
+        self.router.before_shutdown = self._finish_background
         for route in routes or ():
             self.router.add_existing(route)
         self.on_startup: Handlers = self.router.on_startup
@@ -420,11 +422,22 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
 
     async def _finish_work(self, jobs: Jobs | None) -> None:
         """Wait for background tasks, then for the jobs of this process, `background_grace` seconds for both."""
-        grace, begin = self.background_grace, asyncio.get_running_loop().time()
+        grace, begin = self._grace(), asyncio.get_running_loop().time()
         await self._in_flight.drain(grace)
         if jobs is not None:
             spent = asyncio.get_running_loop().time() - begin
             await jobs.stop(None if grace is None else max(0.0, grace - spent))
+
+    async def _finish_background(self) -> None:
+        """Wait for background tasks before the lifespan ends, as they may use what it holds."""
+        await self._in_flight.drain(self._grace())
+
+    def _grace(self) -> float | None:
+        """Return how long background work may take; never longer than half of what a server that stops has left."""
+        grace, left = self.background_grace, stopping.time_left()
+        if left is None:
+            return grace
+        return left / 2 if grace is None else min(grace, left / 2)
 
     def on_event(self, event_type: str) -> Callable[[F], F]:
         """Return the decorator for `"startup"` or `"shutdown"` functions; the function comes back unchanged."""

@@ -12,6 +12,7 @@ from velithon_adapters.http import HTTPReceive, HTTPSend, unwrap
 from velithon_adapters.lifespan import Lifespan, LifespanError, LifespanMode
 from velithon_adapters.protocol import RSGIProtocol
 from velithon_adapters.scope import RSGIScope, asgi_scope, body_length
+from velithon_adapters.stopping import stopping
 from velithon_adapters.websocket import ASGIWebsocket, ClientDisconnected, RSGIWebsocketProtocol
 
 if TYPE_CHECKING:
@@ -118,17 +119,27 @@ class RSGIAdapter:
 
     async def _websocket(self, scope: Scope, protocol: WebsocketProtocol) -> None:
         websocket = ASGIWebsocket(protocol)
+        task = asyncio.current_task()
+        give_up: Any = None if task is None else task.cancel
         self._running.add(websocket)
+        stopping.at_once.add(websocket.close)
+        stopping.streams.add(give_up)
         try:
             await self.app(self._scope(scope), websocket.receive, websocket.send)
         except ClientDisconnected:
             websocket.fail()
+        except asyncio.CancelledError:
+            websocket.fail()
+            if not stopping.begun:
+                raise
         except BaseException:
             websocket.fail()
             raise
         else:
             websocket.finish()
         finally:
+            stopping.at_once.discard(websocket.close)
+            stopping.streams.discard(give_up)
             self._ended(websocket)
 
     def _ended(self, connection: HTTPReceive | ASGIWebsocket) -> None:

@@ -26,7 +26,7 @@ logger = logging.getLogger("velithon_adapters")
 
 # RFC 6455 7.4.1
 NORMAL_CLOSURE = 1000
-SERVICE_RESTART = 1012
+GOING_AWAY = 1001
 
 _KIND_CLOSE = 0
 _KIND_BYTES = 1
@@ -125,7 +125,10 @@ class ASGIWebsocket:
     def close(self) -> None:
         """Say that the server stops: who receives is told ``websocket.disconnect``, who sends gets an exception."""
         if self.connection.code is None:
-            self.connection.over(SERVICE_RESTART)
+            self.connection.over(GOING_AWAY)
+            if self.accepted:
+                self.protocol.close()
+                self.connection.drop()
 
     def fail(self) -> None:
         """Refuse with 500 when the application raised before the handshake was done; else close."""

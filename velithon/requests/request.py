@@ -13,6 +13,7 @@ from velithon._compat.starlette import get_route_path
 from velithon.exceptions import HTTPException
 from velithon.requests.forms import CHUNK_SIZE, MultiPartParser, joined
 from velithon.requests.readahead import DisconnectPoll
+from velithon_adapters.stopping import stopping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -134,6 +135,9 @@ class Request(StarletteRequest[Any]):
 
     async def is_disconnected(self) -> bool:
         """Tell whether the client is known to be gone; a body that was not read stays to be read."""
+        if stopping.halfway:
+            # Who waits for a client to leave would keep a server that stops.
+            return True
         poll = self._poll
         if poll is None:
             if self._is_disconnected or self._stream_consumed or hasattr(self, "_body"):

@@ -5,28 +5,53 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from velithon_adapters.stopping import stopping
+
 if TYPE_CHECKING:
     from velithon_adapters.rsgi import HTTPProtocol
 
-__all__ = ["DisconnectWatch"]
+__all__ = ["DisconnectWatch", "StopWatch"]
 
 _PATIENCE = 0.05
 """Seconds after which a stream asks whether its client is still there."""
 
 
-class DisconnectWatch:
-    """Ends what the current task waits for when its client leaves.
+class StopWatch:
+    """Ends what the current task waits for when the server stops and cannot wait for the end of a stream."""
+
+    __slots__ = ("_task", "cancelled")
+
+    def __init__(self) -> None:
+        self.cancelled = False
+        self._task: Any = asyncio.current_task()
+        stopping.streams.add(self.end)
+
+    def end(self) -> None:
+        """Cancel the task, whose code asks `cancelled` whether that was meant for the stream alone."""
+        if self._task is not None:
+            # Granian's own tasks, under `--task-impl rust`, cannot be cancelled, and say so.
+            self.cancelled = self._task.cancel()
+
+    def stop(self) -> None:
+        """Stop watching; take back the cancellation, if there was one."""
+        stopping.streams.discard(self.end)
+        task, self._task = self._task, None
+        if self.cancelled:
+            task.uncancel()
+
+
+class DisconnectWatch(StopWatch):
+    """Ends what the current task waits for when its client leaves, too.
 
     The server is asked only once a stream has lasted for a while: asking costs more than a short stream does, and a
     stream that sends is told by its next chunk.
     """
 
-    __slots__ = ("_gone", "_protocol", "_task", "_timer", "cancelled")
+    __slots__ = ("_gone", "_protocol", "_timer")
 
     def __init__(self, protocol: HTTPProtocol) -> None:
-        self.cancelled = False
+        super().__init__()
         self._protocol = protocol
-        self._task: Any = asyncio.current_task()
         self._gone: asyncio.Future[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._ask)
 
@@ -35,15 +60,12 @@ class DisconnectWatch:
         self._gone.add_done_callback(self._left)
 
     def _left(self, gone: asyncio.Future[None]) -> None:
-        if not gone.cancelled() and self._task is not None:
-            # Granian's own tasks, under `--task-impl rust`, cannot be cancelled, and say so.
-            self.cancelled = self._task.cancel()
+        if not gone.cancelled():
+            self.end()
 
     def stop(self) -> None:
         """Stop watching; take back the cancellation, if there was one."""
         self._timer.cancel()
-        task, self._task = self._task, None
         if self._gone is not None:
             self._gone.cancel()
-        if self.cancelled:
-            task.uncancel()
+        super().stop()

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from velithon.concurrency import iterate_in_threadpool
 from velithon.encoders import jsonable_encoder
 from velithon.responses.stream import StreamingResponse
+from velithon_adapters.stopping import stopping
 
 if TYPE_CHECKING:
     from typing import Self
@@ -53,9 +54,7 @@ class ServerSentEvent(BaseModel):
     @field_validator("id")
     @classmethod
     def _id_is_one_line(cls, value: str | None) -> str | None:
-        if value is not None and "\0" in value:
-            raise ValueError("SSE 'id' must not contain null characters")
-        return _one_line(value, "id")
+        return _one_line(_without_null(value), "id")
 
     @model_validator(mode="after")
     def _one_kind_of_data(self) -> Self:
@@ -73,6 +72,12 @@ def _one_line(value: str | None, name: str) -> str | None:
     return value
 
 
+def _without_null(value: str | None) -> str | None:
+    if value is not None and "\0" in value:
+        raise ValueError("SSE 'id' must not contain null characters")
+    return value
+
+
 def format_sse_event(
     *,
     data_str: str | None = None,
@@ -85,11 +90,18 @@ def format_sse_event(
 
     Args:
         data_str: The data, encoded already; several lines become several fields.
-        event: The type.
-        id: The identifier.
+        event: The type. One line.
+        id: The identifier. One line without a null character.
         retry: Milliseconds.
         comment: Lines that clients ignore.
+
+    Raises:
+        ValueError: ``event``, ``id`` or ``retry`` would end its line, and begin another field.
     """
+    _one_line(event, "event")
+    _one_line(_without_null(id), "id")
+    if retry is not None and (type(retry) is not int or retry < 0):
+        raise ValueError(f"SSE 'retry' must be a number of milliseconds, not {retry!r}")
     lines = [f": {line}" for line in _lines(comment)]
     if event is not None:
         lines.append(f"event: {event}")
@@ -185,17 +197,19 @@ async def with_pings(
     generator that opens cancel scopes must not change tasks. Leaving this generator ends the other one first.
     """
     relay = _Relay(items, encode)
+    stopping.at_once.add(relay.end)
     try:
         async for chunk in relay.chunks(interval):
             yield chunk
     finally:
+        stopping.at_once.discard(relay.end)
         await relay.stop()
 
 
 class _Relay:
     """Carries one item at a time from the task that makes them to the one that sends them."""
 
-    __slots__ = ("_encode", "_ended", "_item", "_items", "_loop", "_ready", "_room", "_task")
+    __slots__ = ("_encode", "_ended", "_given_up", "_item", "_items", "_loop", "_ready", "_room", "_task")
 
     def __init__(self, items: AsyncIterable[Any], encode: Callable[[Any], bytes]) -> None:
         self._items = items
@@ -203,6 +217,7 @@ class _Relay:
         self._loop = asyncio.get_running_loop()
         self._item: bytes | None = None
         self._ended = False
+        self._given_up = stopping.begun
         self._ready: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._task = self._loop.create_task(self._produce())
@@ -225,7 +240,7 @@ class _Relay:
 
     async def chunks(self, interval: float) -> AsyncIterator[bytes]:
         while True:
-            if self._item is None and not self._ended:
+            if self._item is None and not self._ended and not self._given_up:
                 self._ready = self._loop.create_future()
                 timer = self._loop.call_later(interval, _wake, self._ready)
                 try:
@@ -236,11 +251,18 @@ class _Relay:
                 chunk, self._item = self._item, None
                 _wake(self._room)
                 yield chunk
+            elif self._given_up and not self._ended:
+                return
             elif self._ended:
                 await self._task
                 return
             else:
                 yield KEEPALIVE_COMMENT
+
+    def end(self) -> None:
+        """Let the stream end after the event in hand, as the server stops: browsers connect again."""
+        self._given_up = True
+        _wake(self._ready)
 
     async def stop(self) -> None:
         """End the task that makes items, whatever it is doing, and see it through."""

@@ -10,7 +10,7 @@ from starlette import responses as starlette
 from velithon.background import assign_owner
 from velithon.concurrency import iterate_in_threadpool
 from velithon.responses.base import Response
-from velithon.responses.disconnect import DisconnectWatch
+from velithon.responses.disconnect import DisconnectWatch, StopWatch
 from velithon_adapters import rsgi
 
 if TYPE_CHECKING:
@@ -70,9 +70,14 @@ class StreamingResponse(Response, starlette.StreamingResponse):
 
     async def stream_response(self, send: Send) -> None:
         """Send over ASGI and close the generator, whatever ended the stream."""
+        watch = StopWatch()
         try:
             await super().stream_response(send)
+        except asyncio.CancelledError:
+            if not watch.cancelled:
+                raise
         finally:
+            watch.stop()
             await _close(self.body_iterator)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:

@@ -101,6 +101,8 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         self.on_shutdown = Handlers(on_shutdown or ())
         # What stands around the lifespan, where an application owns the router.
         self.resources: Callable[[], Any] | None = None
+        # What is awaited before anything of the lifespan ends.
+        self.before_shutdown: Callable[[], Any] | None = None
         self._includes: list[tuple[Router, RouteOptions, str]] = []
         self._included: list[Router] = []
         self._user_lifespan: Lifespan[Any] = self.lifespan_context
@@ -425,6 +427,8 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
                 state = await stack.enter_async_context(context)
                 if state:
                     states.append(state)
+            if self.before_shutdown is not None:
+                stack.push_async_callback(self.before_shutdown)
             merged = {key: value for state in reversed(states) for key, value in state.items()}
             yield merged or None
 

@@ -7,7 +7,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import Any
 
-from granian import _signals
+from granian import _granian, _signals
 from granian._granian import BUILD_GIL, WorkerSignal
 from granian._loops import loops
 from granian.server.mp import MPServer
@@ -16,6 +16,7 @@ __all__ = [
     "BUILD_GIL",
     "PRIVATE",
     "REQUEST_TASK",
+    "SocketHolder",
     "handle_signals_in_python",
     "loops",
     "spawn_asgi_worker",
@@ -27,14 +28,20 @@ REQUEST_TASK = "future_watcher"
 
 PRIVATE = {
     "granian._granian:BUILD_GIL": "tells a build for free-threaded Python, which is refused",
+    "granian._granian:SocketHolder": "hands a listening socket that is open already to the workers",
     "granian._loops:loops": "tells which event loops are installed",
     "granian._granian:WorkerSignal": "tells a worker to stop",
     "granian._signals:set_loop_signals": "is replaced by handlers that others can stand in front of",
     "granian.server.mp:MPServer._spawn_asgi_lifespan_worker": "is wrapped to bound a worker's shutdown",
+    "granian.server.mp:MPServer._init_shared_socket": "is replaced: the socket is open already",
+    "granian.server.mp:MPServer._respawn_workers": "is replaced: a worker answers until the next one does",
+    "granian.server.mp:MPServer._spawn_worker": "is wrapped, so that a worker can say that it has started",
     "granian.server.mp:MPServer._spawn_rsgi_worker": "is wrapped to bound a worker's shutdown",
 }
 """Module and name -> what it is used for."""
 
+# Its type stubs know another signature.
+SocketHolder: Any = _granian.SocketHolder
 spawn_asgi_worker: Callable[..., Any] = MPServer._spawn_asgi_lifespan_worker
 spawn_rsgi_worker: Callable[..., Any] = MPServer._spawn_rsgi_worker
 

@@ -10,11 +10,15 @@ import math
 import multiprocessing
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +28,7 @@ from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from velithon_adapters._compat.granian import BUILD_GIL, loops
+from velithon_adapters._compat.granian import BUILD_GIL, SocketHolder, loops
 from velithon_adapters.servers.address import bind
 from velithon_adapters.servers.config import STARTUP_FAILURE, OptionError, ServerConfig, ServerError, reject_unsupported
 from velithon_adapters.servers.granian_worker import Loader, asgi_worker, rsgi_worker
@@ -84,15 +88,12 @@ def serve(config: ServerConfig, started: Callable[[], None] = lambda: None) -> N
         SystemExit: With a status that is not 0 when the application did not start or workers kept dying.
     """
     check(config)
-    # Granian binds for itself; UNIX sockets are unlinked again, as it refuses to start where a file is
-    bind(config).close()
-    if config.uds is not None:
-        config.uds.unlink()
+    sock = bind(config)
     # parent and workers alike: Granian asks multiprocessing for the default method
     multiprocessing.set_start_method("spawn", force=True)
     interface: Literal["rsgi", "asgi"] = config.interface or "rsgi"
     with _readable_key(config) as key:
-        server = _Server(config.name, **_options(config, interface), ssl_key=key)
+        server = _Server(sock, config.name, **_options(config, interface), ssl_key=key)
         started()
         try:
             server.serve(
@@ -172,7 +173,31 @@ def _renamed(options: dict[str, Any], **names: str) -> dict[str, Any]:
 
 
 class _Server(MPServer):
-    """Granian's supervisor: a second signal kills the workers, and an application that cannot start ends the server."""
+    """Granian's supervisor, which keeps the listening socket and a worker that answers.
+
+    Granian's own workers open a socket each: connections that wait in it are lost with the worker, and a port of which
+    the only worker restarts refuses connections. Here it is opened once, and clients wait.
+
+    A second signal kills the workers, and an application that cannot start ends the server, unless another worker
+    serves an older version of it.
+
+    Args:
+        sock: The bound socket.
+        target: The application's name.
+        options: Granian's.
+    """
+
+    def __init__(self, sock: socket.socket, target: str, **options: Any) -> None:
+        super().__init__(target, **options)
+        self.bound = sock
+        # for each worker the two ends of the pipe by which it says that its application has started
+        self.pipes: dict[int, tuple[Connection, Connection]] = {}
+
+    def _init_shared_socket(self) -> None:
+        self._sso = self.bound
+        self._sso.listen(self.backlog)
+        self._sso.set_inheritable(True)
+        self._shd: Any = SocketHolder(self._sso.fileno(), self.bind_uds is not None, self.backlog)
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         if self.interrupt_signal:
@@ -186,10 +211,59 @@ class _Server(MPServer):
         self.interrupt_signal = True
         self.main_loop_interrupt.set()
 
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any, socket_loader: Any = None) -> Any:
+        reader, writer = multiprocessing.Pipe(duplex=False)
+        self.pipes[idx] = reader, writer
+        return super()._spawn_worker(idx, target, replace(callback_loader, ready=writer))
+
+    def _has_started(self, index: int, timeout: float = 0) -> bool:
+        return self.pipes[index][0].poll(timeout)
+
     def _respawn_workers(self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
-        if any(self.wrks[index].inner.exitcode == STARTUP_FAILURE for index in workers):
-            self.respawn_failed_workers = False
-            self.interrupt_children.extend(workers)
-            self.main_loop_interrupt.set()
-            return
-        super()._respawn_workers(workers, spawn_target, target_loader, delay)
+        for index in workers:
+            old = self.wrks[index]
+            if old.inner.exitcode == STARTUP_FAILURE:
+                self.respawn_failed_workers = False
+                self.interrupt_children.append(index)
+                self.main_loop_interrupt.set()
+                return
+            if not self._replace(index, old, spawn_target, target_loader):
+                return
+
+    def _replace(self, index: int, old: Any, spawn_target: Any, target_loader: Any) -> bool:
+        """Put a new worker in the place of one that died, or of one that goes on until the new one answers."""
+        died = not old.is_alive()
+        if died and not self._has_started(index):
+            self.respawned_wrks[index] = time.monotonic()  # Granian ends the server for one that never starts
+        logger.info("Respawning worker-%d", index + 1)
+        before = self.pipes[index]
+        new = self._spawn_worker(index, spawn_target, target_loader)
+        new.interrupt_by_parent = not died
+        new.start()
+        if died:
+            self.wrks[index] = new
+            return True
+        if not self._wait_until_ready(index, new):
+            new.kill()
+            new.join()
+            self.pipes[index] = before
+            if not self.interrupt_signal:
+                logger.error("The new worker-%d did not start; the old one goes on", index + 1)
+            return False
+        new.interrupt_by_parent = False
+        self.wrks[index] = new
+        logger.info("Stopping old worker-%d", index + 1)
+        old.terminate()
+        old.join(self.workers_kill_timeout)
+        if old.is_alive():
+            logger.warning("Killing old worker-%d", index + 1)
+            old.kill()
+            old.join()
+        return True
+
+    def _wait_until_ready(self, index: int, worker: Any) -> bool:
+        """Wait until a worker's application has started; return false when it will not, or a signal comes first."""
+        while worker.is_alive() and not self.interrupt_signal:
+            if self._has_started(index, 0.1):
+                return True
+        return False

@@ -1,9 +1,9 @@
-"""A worker process of Granian: loading the application, and a shutdown that is bounded in time.
+"""A worker process of Granian: loading the application, and an end that loses nothing and is bounded in time.
 
-Granian waits for every connection before a worker stops, also for one that has sent half a request and will never send
-the rest; after `workers_kill_timeout` it kills the worker, and the application's shutdown never runs. `Drain` bounds
-that wait: from the signal on it watches what is in flight, stops the loop when nothing is or when the time is almost
-over, and the worker then runs the application's shutdown itself.
+From the signal on Granian takes no connection, waits for those that it has, without a bound, and then ends the loop:
+background work that outlives its connection would be lost, and a connection that never ends would keep the worker until
+its parent kills it, without the application's shutdown. `Drain` watches what is in flight from the signal on. It stops
+the loop where Granian would wait in vain; and whoever ends the loop, it is there before the application's shutdown.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, Literal
 
@@ -28,7 +29,9 @@ from velithon_adapters.lifespan import LifespanError
 from velithon_adapters.servers.config import STARTUP_FAILURE, ServerConfig, ServerError
 from velithon_adapters.servers.debugging import log_failure, use_terminal_for_breakpoints
 from velithon_adapters.servers.interface import adapt, behind_proxies
-from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
+from velithon_adapters.servers.sockets import Stoppable
+from velithon_adapters.servers.worker import exit_now, limit_threads, logger, outlive_hangups, stop_with_parent
+from velithon_adapters.stopping import stopping
 
 __all__ = ["Loader", "asgi_worker", "rsgi_worker"]
 
@@ -39,12 +42,16 @@ class Loader:
 
     config: ServerConfig
     interface: Literal["rsgi", "asgi"]
+    ready: Connection | None = None
+    """Where a new worker says that its application has started."""
 
     def __call__(self) -> Any:
         stop_with_parent()
         use_terminal_for_breakpoints(self.config.workers)
+        outlive_hangups()
         app = adapt(self.config.load(), self.interface, root_path=self.config.root_path)
         hosted = (_HostedRSGI if self.interface == "rsgi" else _HostedASGI)(app, self.config)
+        hosted.ready = self.ready
         _Hosted.current = hosted
         return hosted
 
@@ -59,15 +66,22 @@ class _Hosted:
         self.config = config
         self.drain: Drain | None = None
         self.failed = False
+        self.ready: Connection | None = None
+
+    def say_ready(self) -> None:
+        """Tell the parent that the application has started; the listening socket is open already."""
+        ready, self.ready = self.ready, None
+        if ready is not None:
+            ready.send_bytes(b"ready")
+            ready.close()
 
     def watch_signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start the drain on the first signal. Granian's handler, which stops the listener, is called as before."""
+        """Start the drain on the first signal, in the place of Granian's handler, which the drain calls."""
         self.drain = drain = Drain(loop, self.config.workers_kill_timeout, self.config.task_impl != "rust")
 
         def handle(signum: int, frame: FrameType | None) -> None:
-            drain.start()
-            if callable(granian := before.get(signum)):
-                granian(signum, frame)
+            granian = before[signum]
+            drain.start(lambda: granian(signum, frame))
 
         before: dict[int, Any] = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
 
@@ -94,8 +108,11 @@ class _HostedRSGI(_Hosted):
                 reason = exc.__cause__ if isinstance(exc, LifespanError) and exc.__cause__ else exc
                 logger.error("Application startup failed", exc_info=reason)
                 raise
+        self.say_ready()
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.drain is not None:
+            loop.run_until_complete(self.drain.finish())
         if (delete := getattr(self.app, "__rsgi_del__", None)) is not None:
             delete(loop)
 
@@ -110,7 +127,7 @@ class _HostedASGI(_Hosted):
     said = False
 
     def __init__(self, app: Any, config: ServerConfig) -> None:
-        super().__init__(behind_proxies(app, config.trusted_proxies(), "asgi"), config)
+        super().__init__(Stoppable(behind_proxies(app, config.trusted_proxies(), "asgi")), config)
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         return self.live(scope, receive, send) if scope["type"] == "lifespan" else self.app(scope, receive, send)
@@ -126,18 +143,25 @@ class _HostedASGI(_Hosted):
             done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in pending:
                 wait.cancel()
+            if self.drain is not None:
+                await self.drain.finish()
             return waits[0].result() if waits[0] in done else {"type": "lifespan.shutdown"}
 
         async def watch(message: Any) -> None:
             if message["type"] == "lifespan.startup.failed":
                 self.failed, self.said = True, bool(message.get("message"))
             await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                self.say_ready()
 
         try:
             await self.app(scope, receive_or_stop, watch)
         except Exception:
             if not self.said:  # else Granian has logged the reason already
                 raise
+        finally:
+            if not self.failed:  # an application without a lifespan
+                self.say_ready()
 
     def shut_down(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.lifespan is not None and not self.lifespan.done():
@@ -152,8 +176,14 @@ class Drain:
         loop: The worker's event loop.
         timeout: Seconds until the parent kills the worker.
         counts: Whether requests in flight can be seen, which is so when they are asyncio's tasks.
+
+    Attributes:
+        over: Whether the loop was stopped here, and not by Granian.
+        done: Whether the application's shutdown has run.
     """
 
+    notice = 0.1
+    """Seconds for telling WebSockets that the server stops, before it does."""
     linger = 0.5
     """Seconds for requests that are being accepted or answered while the signal arrives."""
 
@@ -162,24 +192,59 @@ class Drain:
         self.timeout = timeout
         self.counts = counts
         self.over = False
+        self.done = False
         self.begun: float | None = None
+        self._reserve = min(2.0, timeout / 3)  # for the application's shutdown
+        self._finishing = False
+        self._watching: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    def start(self, stop_granian: Callable[[], None]) -> None:
         """Begin, on the first signal; others change nothing here, as the parent answers a second one by killing."""
         if self.begun is None:
             self.begun = time.monotonic()
-            threading.Thread(target=self.run, name="drain", daemon=True).start()
+            threading.Thread(target=self._watch_clock, name="drain", daemon=True).start()
+            self.loop.call_soon_threadsafe(self._begin, stop_granian)
 
-    def run(self) -> None:
-        """Wait for the requests in flight, stop the loop, and see to it that the process ends in time."""
+    def _begin(self, stop_granian: Callable[[], None]) -> None:
+        stopping.begin(self.timeout, self._reserve)
+        self.loop.call_later(self.notice, stop_granian)
+        self._watching = self.loop.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        """Stop the loop when nothing is in flight any more, unless Granian has done so meanwhile."""
         assert self.begun is not None
-        reserve = min(2.0, self.timeout / 3)  # for the application's shutdown
-        last = self.begun + self.timeout - reserve
-        while time.monotonic() < last and (time.monotonic() < self.begun + self.linger or self.busy()):
+        # Polled: nobody tells when a task of Granian's begins or ends.
+        while self._in_time() and (time.monotonic() < self.begun + self.linger or self.busy()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        if not self._finishing:
+            self.over = True
+            self.loop.stop()
+
+    async def finish(self) -> None:
+        """Wait for what Granian does not wait for, such as background work; then cancel what is left."""
+        if self._finishing or self.begun is None:
+            return
+        self._finishing = True
+        while self._in_time() and self.requests():  # noqa: ASYNC110 as above
+            await asyncio.sleep(0.02)
+        if requests := self.requests():
+            logger.warning("Cancelling %d requests that are still in flight", len(requests))
+            for request in requests:
+                request.cancel()
+            await asyncio.wait(requests, timeout=min(0.5, self.timeout / 10))
+
+    def _in_time(self) -> bool:
+        return self.begun is not None and time.monotonic() < self.begun + self.timeout - self._reserve
+
+    def _watch_clock(self) -> None:
+        """End the process in time, in a thread, whatever holds the loop or keeps the interpreter from its end."""
+        assert self.begun is not None
+        last = self.begun + self.timeout - 0.2
+        while not self.done and time.monotonic() < last:
             time.sleep(0.05)
-        self.over = True
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        time.sleep(max(0.0, self.begun + self.timeout - 0.2 - time.monotonic()))
+        if self.done:
+            time.sleep(max(0.0, min(1.0, last - time.monotonic())))
+            exit_now(0)
         logger.error("Worker %d is still busy, ending it without its shutdown", os.getpid())
         exit_now(1)
 
@@ -222,15 +287,11 @@ def _work(target: Callable[..., None], args: tuple[Any, ...]) -> None:
             raise
         else:
             _finish(hosted, hosted.drain)
+    if (hosted := _Hosted.current) is not None and hosted.drain is not None:
+        hosted.drain.done = True
 
 
 def _finish(hosted: _Hosted, drain: Drain) -> None:
-    requests = drain.requests()
-    if requests:
-        logger.warning("Cancelling %d requests that are still in flight", len(requests))
-        for request in requests:
-            request.cancel()
-        drain.loop.run_until_complete(asyncio.wait(requests, timeout=min(0.5, drain.timeout / 10)))
     try:
         hosted.shut_down(drain.loop)
     except Exception:  # noqa: BLE001 - whatever it is, it is logged and ends the process

@@ -25,18 +25,22 @@ from typing import Any, Final
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 
 from velithon_adapters.servers.address import bind
 from velithon_adapters.servers.config import STARTUP_FAILURE, OptionError, ServerConfig, ServerError, reject_unsupported
 from velithon_adapters.servers.debugging import log_failure
 from velithon_adapters.servers.interface import adapt, behind_proxies
-from velithon_adapters.servers.worker import exit_now, limit_threads, logger, stop_with_parent
+from velithon_adapters.servers.sockets import Stoppable
+from velithon_adapters.servers.worker import exit_now, limit_threads, logger, outlive_hangups, stop_with_parent
+from velithon_adapters.stopping import stopping
 
 __all__ = ["check", "protocol", "serve"]
 
 # Seconds for requests that are on their way when listening ends, as in Granian's workers.
 LINGER: Final = 0.2
+_FOREVER: Final = 10**9  # seconds
 
 _GRANIAN: Final = "use --server granian"
 _UNSUPPORTED: Final = {
@@ -104,6 +108,8 @@ def serve(config: ServerConfig, started: Callable[[], None] = lambda: None) -> N
     sock.set_inheritable(True)
     # Uvicorn ends itself with the signal that it caught, after a graceful shutdown too; that is a success here
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    if (hangup := getattr(signal, "SIGHUP", None)) is not None:  # not on Windows
+        before[hangup] = signal.signal(hangup, _refuse_restart)
     try:
         options = _uvicorn_config(config)
         started()
@@ -114,6 +120,13 @@ def serve(config: ServerConfig, started: Callable[[], None] = lambda: None) -> N
         sock.close()
         if config.uds is not None:
             config.uds.unlink(missing_ok=True)
+
+
+def _refuse_restart(signum: int, frame: FrameType | None) -> None:
+    logger.warning(
+        "SIGHUP changes nothing: Uvicorn restarts workers one after the other with --workers 2 or more only. "
+        "Use that, or --server granian."
+    )
 
 
 def _run(options: uvicorn.Config, config: ServerConfig, sock: socket.socket) -> None:
@@ -160,8 +173,13 @@ def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
         ssl_keyfile=config.ssl_keyfile,
         ssl_keyfile_password=config.ssl_keyfile_password,
         # the rest of the time is for the application's shutdown
-        timeout_graceful_shutdown=max(1, config.workers_kill_timeout - min(2, config.workers_kill_timeout // 3)),
+        timeout_graceful_shutdown=max(1, config.workers_kill_timeout - _reserve(config.workers_kill_timeout)),
     )
+
+
+def _reserve(timeout: int) -> int:
+    """Return how many seconds of a worker's end are kept for the application's shutdown."""
+    return min(2, timeout // 3)
 
 
 @dataclass
@@ -175,6 +193,8 @@ class _Loader:
         if os.environ.get("PYTHONASYNCIODEBUG"):
             # Uvicorn has turned it off where Python's own runner would have left it on.
             asyncio.get_running_loop().set_debug(True)
+        if multiprocessing.parent_process() is not None:
+            outlive_hangups()
         try:
             app = behind_proxies(adapt(self.config.load(), "asgi"), self.config.trusted_proxies(), "asgi")
         except ServerError as exc:
@@ -182,7 +202,8 @@ class _Loader:
         except Exception:  # noqa: BLE001 - whatever it is, it is logged and ends the process
             logger.exception("Cannot load the application")
         else:
-            return _WithThreads(app, self.config.blocking_threads) if self.config.blocking_threads else app
+            stoppable = Stoppable(app)
+            return _WithThreads(stoppable, self.config.blocking_threads) if self.config.blocking_threads else stoppable
         sys.exit(STARTUP_FAILURE)
 
 
@@ -208,6 +229,7 @@ class _Server(uvicorn.Server):
         self.over = False
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        stopping.begin(self.timeout, _reserve(self.timeout))
         await self._take_last(sockets or [])
         await super().shutdown(sockets)
         self.over = True
@@ -261,12 +283,29 @@ class _Supervisor(Multiprocess):
         self.failed = False
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
+        if (hangup := getattr(signal, "SIGHUP", None)) is not None:  # not on Windows
+            signal.signal(hangup, lambda *_: self.signal_queue.append(hangup))
 
     def _stop(self, sig: int, frame: FrameType | None) -> None:
         if self.signalled:
             _kill([process.process for process in self.processes])
         self.signalled = True
         self.should_exit.set()
+
+    def restart_all(self) -> None:
+        """Replace one worker after the other; each answers until the next one does, however long that takes."""
+        for index, old in enumerate(self.processes):
+            new = Process(self.config, self.sockets)
+            new.start()
+            if not new.wait_until_ready(_FOREVER, self.should_exit):
+                new.kill()
+                new.join()
+                if not self.should_exit.is_set():
+                    logger.error("The new worker %s did not start; the old one goes on", new.pid)
+                return
+            old.terminate()
+            _join([old.process], self.settings.workers_kill_timeout)
+            self.processes[index] = new
 
     def join_all(self) -> None:
         timeout = self.settings.workers_kill_timeout + self.settings.shutdown_delay

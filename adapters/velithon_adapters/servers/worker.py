@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import NoReturn
 
-__all__ = ["exit_now", "limit_threads", "stop_with_parent"]
+__all__ = ["exit_now", "limit_threads", "outlive_hangups", "stop_with_parent"]
 
 logger = logging.getLogger("velithon_adapters.servers")
 
@@ -34,6 +34,12 @@ def stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="stop-with-parent", daemon=True).start()
+
+
+def outlive_hangups() -> None:
+    """Leave SIGHUP to the process that supervises this worker: a worker that died of it would lose what it has."""
+    if (number := getattr(signal, "SIGHUP", None)) is not None:  # not on Windows
+        signal.signal(number, signal.SIG_IGN)
 
 
 def exit_now(status: int) -> NoReturn:
