@@ -109,7 +109,7 @@ def stage_thunks(app: Any, case: Case) -> dict[str, Thunk]:
 def _plan_thunks(
     route: Any, params: dict[str, Any], scope: Any, protocol: Any, request: Callable[[], Any], layered: bool
 ) -> dict[str, Thunk]:
-    respond = route._handler(route.model)
+    respond = route._handler(route.model, route.methods)
     to_response = compile_result(route.model, route.response_options)
 
     def prepared() -> Any:
