@@ -13,6 +13,7 @@ from starlette.staticfiles import NotModifiedResponse
 from starlette.staticfiles import StaticFiles as StarletteStaticFiles
 
 from velithon.concurrency import run_in_threadpool
+from velithon.requests.accept import accepts
 from velithon.responses.file import FileResponse
 
 if TYPE_CHECKING:
@@ -107,10 +108,4 @@ class StaticFiles(StarletteStaticFiles):
 
 def accepts_html(accept: str | None) -> bool:
     """Tell whether an `Accept` header names HTML, as browsers do when they go to a page."""
-    for item in (accept or "").split(","):
-        media_type, *parameters = (part.strip().lower() for part in item.split(";"))
-        if media_type in ("text/html", "application/xhtml+xml"):
-            return not any(
-                parameter.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for parameter in parameters
-            )
-    return False
+    return accepts(accept, ("text/html", "application/xhtml+xml"))

@@ -114,7 +114,7 @@ class Asked:
                 return [f"route     none; {_route(frontend)} serves files for what no route has"], "walk"
             return ["route     none: 404"], "miss" if table.direct(self.method, path) is MISS else "walk"
         if not found.allowed:
-            allowed = router._allowed(_Path(path), found)  # type: ignore[arg-type]
+            allowed = router._allowed(_Path(path), found)  # type: ignore[arg-type]  # it has the two attributes that are read
             return [f"route     none: 405, allowed are {', '.join(sorted(allowed))}"], "walk"
         if not isinstance(found.route, Route):
             return self._inner(found.route, dict(found.child_scope or {}), scope)

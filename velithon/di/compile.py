@@ -170,7 +170,7 @@ def _expression(value: object, namespace: dict[str, Any]) -> str:
     return f"({label}_value if ({label}_value := {label}_cell.value) is not MISSING else {call})"
 
 
-def once(name: str, cell: Cell, make: Callable[[], T], settle: Callable[[Cell, T], Any]) -> Callable[[], Any]:
+def once(name: str, cell: Cell, make: Callable[[], T], keep: Callable[[Cell, T], Any]) -> Callable[[], Any]:
     """Make a synchronous singleton: one thread makes, the others wait for it; a failure is tried again."""
 
     def create() -> Any:
@@ -180,7 +180,7 @@ def once(name: str, cell: Cell, make: Callable[[], T], settle: Callable[[Cell, T
                     raise ProviderError(f"{name} asks for itself while it is being made")
                 cell.owner = threading.get_ident()
                 try:
-                    cell.value = settle(cell, make())
+                    cell.value = keep(cell, make())
                 finally:
                     cell.owner = None
             return cell.value
@@ -193,7 +193,7 @@ def once(name: str, cell: Cell, make: Callable[[], T], settle: Callable[[Cell, T
 
 
 def once_async(
-    name: str, cell: Cell, make: Callable[[], Any], settle: Callable[[Cell, Any], Awaitable[Any]], *, awaits: bool
+    name: str, cell: Cell, make: Callable[[], Any], keep: Callable[[Cell, Any], Awaitable[Any]], *, awaits: bool
 ) -> Callable[[], Any]:
     """Make an asynchronous singleton: one task makes, tasks of any event loop wait for it.
 
@@ -217,7 +217,7 @@ def once_async(
             await asyncio.shield(asyncio.wrap_future(pending))
         try:
             made = make()
-            cell.value = await settle(cell, await made if awaits else made)
+            cell.value = await keep(cell, await made if awaits else made)
             return cell.value
         finally:
             with cell.lock:

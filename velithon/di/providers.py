@@ -42,8 +42,11 @@ class Provider(Generic[T]):
         if not callable(factory):
             raise ProviderError(f"{type(self).__name__} takes a class or a function, not {factory!r}")
         self.factory = factory
-        self.args = tuple(_unmarked(value) for value in args)
-        self.kwargs = {**_provided_defaults(factory, args, kwargs), **{k: _unmarked(v) for k, v in kwargs.items()}}
+        self.args = tuple(_provider_of(value) for value in args)
+        self.kwargs = {
+            **_provided_defaults(factory, args, kwargs),
+            **{k: _provider_of(v) for k, v in kwargs.items()},
+        }
         self.owner: type | None = None
         self.name: str | None = None
         self.bound = False
@@ -232,9 +235,9 @@ class SingletonProvider(Provider[T]):
     def _finish(self, recipe: Recipe, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
         cell = self._cells.setdefault(overrides, Cell())
         if recipe.is_async or self.is_async_resource:
-            call = once_async(str(self), cell, call, self._scope.settle_async, awaits=recipe.is_async)
+            call = once_async(str(self), cell, call, self._scope.keep_async, awaits=recipe.is_async)
             return Compiled(True, call, cell, overrides)
-        return Compiled(False, once(str(self), cell, call, self._scope.settle), cell, overrides)
+        return Compiled(False, once(str(self), cell, call, self._scope.keep), cell, overrides)
 
 
 class ValueProvider(Provider[T]):
@@ -346,7 +349,7 @@ def _compiled(value: Any) -> Any:
     return value.compiled if isinstance(value, Provider) else value
 
 
-def _unmarked(value: Any) -> Any:
+def _provider_of(value: Any) -> Any:
     return value.provider if isinstance(value, Provide) else value
 
 

@@ -36,7 +36,7 @@ def _closer(value: object) -> Callable[[], Any] | None:
     for name in ("aclose", "close"):
         method = getattr(value, name, None)
         if callable(method):
-            return method  # type: ignore[no-any-return]
+            return method  # type: ignore[no-any-return]  # callable, as was asked above
     return None
 
 
@@ -53,7 +53,7 @@ class Scope:
         self._stack = AsyncExitStack()
         self._cells: list[Cell] = []
 
-    def settle(self, cell: Cell, value: Any) -> Any:
+    def keep(self, cell: Cell, value: Any) -> Any:
         """Take over an object made by a synchronous provider; returns what its users get."""
         kind = type(value)
         close = _closer(value)
@@ -69,7 +69,7 @@ class Scope:
         self._cells.append(cell)
         return value
 
-    async def settle_async(self, cell: Cell, value: Any) -> Any:
+    async def keep_async(self, cell: Cell, value: Any) -> Any:
         """Take over an object made by an asynchronous provider; returns what its users get."""
         kind = type(value)
         if enters_async(kind):

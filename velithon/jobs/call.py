@@ -23,7 +23,7 @@ from velithon.di.providers import marker_of
 from velithon.exceptions import RegistrationError
 from velithon.jobs.context import JobContext
 from velithon.params import Depends
-from velithon.signature.annotations import bare, is_subclass, signature_of
+from velithon.signature.annotations import is_subclass, signature_of, without_metadata
 from velithon.signature.compile import WebSocketPlan
 from velithon.signature.model import EndpointModel
 from velithon.signature.overrides import overridden
@@ -71,7 +71,7 @@ class JobCall:
                 raise self._error(
                     parameter.name, "a job's parameters have names: leave out *args, **kwargs and the sign /"
                 )
-            if is_subclass(bare(parameter.annotation), JobContext):
+            if is_subclass(without_metadata(parameter.annotation), JobContext):
                 self._context = parameter.name
             elif _is_resolved(parameter):
                 resolved.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
@@ -210,4 +210,4 @@ def _is_resolved(parameter: inspect.Parameter) -> bool:
         return True
     if get_origin(annotation) is Annotated and any(isinstance(item, Depends) for item in get_args(annotation)[1:]):
         return True
-    return is_subclass(bare(annotation), Starlette)
+    return is_subclass(without_metadata(annotation), Starlette)

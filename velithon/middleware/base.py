@@ -80,5 +80,5 @@ def dispatch_of(layer: Any) -> DispatchFunction | None:
         BaseHTTPMiddleware.__call__,
     ):
         dispatch: Any = layer.dispatch_func
-        return dispatch  # type: ignore[no-any-return]
+        return dispatch  # type: ignore[no-any-return]  # a method of a subclass, or of none
     return None

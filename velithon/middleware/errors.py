@@ -173,7 +173,7 @@ class Errors:
             response = adopt(response, request)
         for hook in request.scope.get(ERROR_HOOKS, ()):
             hook(request, response)
-        return response  # type: ignore[no-any-return]
+        return response  # type: ignore[no-any-return]  # a handler of the application made it
 
 
 class InnerErrors:

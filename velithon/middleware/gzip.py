@@ -10,6 +10,7 @@ from starlette.middleware.gzip import GZipMiddleware as StarletteGZipMiddleware
 
 from velithon.concurrency import run_in_threadpool
 from velithon.middleware.base import BaseHTTPMiddleware
+from velithon.requests.accept import accepts
 from velithon.responses.app import AppResponse
 from velithon.responses.base import Response
 from velithon.responses.file import FileResponse
@@ -128,7 +129,7 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
 
 
 def _compressed(compressor: Any, data: bytes, mode: int) -> bytes:
-    return compressor.compress(data) + compressor.flush(mode)  # type: ignore[no-any-return]
+    return compressor.compress(data) + compressor.flush(mode)  # type: ignore[no-any-return]  # `zlib` has no public type for compressors
 
 
 def _length(response: Response) -> int | None:
@@ -140,8 +141,4 @@ def _length(response: Response) -> int | None:
 
 def accepts_gzip(header: str | None) -> bool:
     """Tell whether an `Accept-Encoding` names gzip, and not to refuse it with `q=0` (RFC 9110 12.5.3)."""
-    for item in (header or "").split(","):
-        coding, *parameters = item.lower().replace(" ", "").split(";")
-        if coding in ("gzip", "x-gzip"):
-            return not any(parameter in ("q=0", "q=0.0", "q=0.00", "q=0.000") for parameter in parameters)
-    return False
+    return accepts(header, ("gzip", "x-gzip"))

@@ -115,5 +115,5 @@ def _mark_records() -> None:
             made.request_id = request_id
         return made
 
-    record._velithon_request_id = True  # type: ignore[attr-defined]
+    record._velithon_request_id = True  # type: ignore[attr-defined]  # log records take any attribute
     logging.setLogRecordFactory(record)

@@ -51,7 +51,7 @@ class ServerScope(RSGIScope):
         self.request = request
 
     @property
-    def asgi(self) -> MutableMapping[str, Any]:  # type: ignore[override]
+    def asgi(self) -> MutableMapping[str, Any]:  # type: ignore[override]  # a property where the base has an attribute
         """The ASGI dictionary, built when it is first asked for; what runs inside sees its changes."""
         return self.request.scope
 
@@ -59,5 +59,5 @@ class ServerScope(RSGIScope):
     def headers(self) -> Headers:
         """The headers."""
         if self.request._scope is None:
-            return self._server.headers  # type: ignore[no-any-return]
+            return self._server.headers  # type: ignore[no-any-return]  # the server's own mapping
         return super().headers

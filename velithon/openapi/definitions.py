@@ -65,7 +65,7 @@ class Definitions:
                 inputs[key] = (key, self._mode(field), _core_schema(field))
         found, schemas = _Generator(ref_template=REF_TEMPLATE).generate_definitions(list(inputs.values()))
         self._found = {key: schema for (key, _), schema in found.items()}
-        self.schemas: dict[str, dict[str, Any]] = schemas  # type: ignore[assignment]
+        self.schemas: dict[str, dict[str, Any]] = schemas  # type: ignore[assignment]  # pydantic types the schemas by their references
         for schema in self.schemas.values():
             if "description" in schema:
                 schema["description"] = schema["description"].split("\f")[0]

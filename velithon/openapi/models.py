@@ -228,7 +228,7 @@ class Example(TypedDict, total=False):
     value: Any | None
     externalValue: AnyUrl | None
 
-    __pydantic_config__ = {"extra": "allow"}  # type: ignore[misc]
+    __pydantic_config__ = {"extra": "allow"}  # type: ignore[misc]  # pydantic reads it of a TypedDict, which may only have annotations
 
 
 class ParameterInType(Enum):

@@ -32,87 +32,89 @@ __all__ = [
 
 
 class AppOptions(TypedDict, total=False):
-    """What the routes of an application share. Meanings and defaults are FastAPI's.
-
-    Keys:
-        dependencies: Run before the endpoint; their values are not used.
-        form_limits: `max_files`, `max_fields` (counts), `max_part_size` (bytes of one field that is no file).
-        strict_content_type: Whether a JSON body needs a JSON `Content-Type`.
-        raises: `HTTPException` subclasses, or instances, that belong in the document.
-        max_body_size: In bytes; a larger body is answered with 413. It counts from the route on: what a layer reads
-            before is in memory already, unless `BodyLimitMiddleware` stands around that layer.
-        tags: Likewise for the document: `responses`, `deprecated`, `include_in_schema`, `callbacks`,
-            `generate_unique_id_function`.
-    """
+    """What the routes of an application share. Meanings and defaults are FastAPI's."""
 
     dependencies: Sequence[Depends] | None
+    """Run before the endpoint; their values are not used."""
     max_body_size: int | None
+    """In bytes; a larger body is answered with 413. No limit by default.
+
+    It counts from the route on: what a layer reads before is in memory already, unless `BodyLimitMiddleware` stands
+    around that layer.
+    """
     form_limits: dict[str, Any] | None
+    """`max_files` and `max_fields` (counts, 1000 each), `max_part_size` (bytes of one field that is no file, 1 MiB)."""
     strict_content_type: Any
+    """Whether a JSON body needs a JSON `Content-Type`; by default it does."""
     raises: Sequence[type[Exception] | Exception]
+    """`HTTPException` subclasses, or instances, that the document shows as responses."""
     tags: Sequence[str | Enum] | None
+    """The groups that the document shows the operations in."""
     responses: dict[int | str, dict[str, Any]] | None
+    """More responses for the document: status code, or `4XX`, or `default` -> `description`, `model` and the like."""
     deprecated: bool | None
+    """Whether the document marks the operations as deprecated."""
     include_in_schema: bool
+    """Whether the document shows the operations; by default it does."""
     callbacks: list[BaseRoute] | None
+    """Routes that the document shows as what the server calls at its client."""
     generate_unique_id_function: Any
+    """`function(route) -> str`: the operation's identifier in the document, where `operation_id` gives none."""
 
 
 class SharedOptions(AppOptions, total=False):
-    """What the routes of a router share: `AppOptions`, and layers.
-
-    Keys:
-        middleware: Layers around each of the routes, the outermost first.
-    """
+    """What the routes of a router share: `AppOptions`, and layers."""
 
     middleware: Sequence[Middleware] | None
+    """Layers around each of the routes, the outermost first."""
 
 
 class RouteOptions(SharedOptions, total=False):
-    """What a route can be given beside its path, its endpoint and its methods: `SharedOptions`, and its own.
-
-    Keys:
-        name: For `url_path_for`; the endpoint's name by default.
-        response_model: What to validate, filter and document; the return annotation by default.
-        response_model_include: Fields to keep; likewise `response_model_exclude`, `response_model_by_alias`,
-            `response_model_exclude_unset`, `response_model_exclude_defaults`, `response_model_exclude_none`.
-        response_class: The class of responses made of what the endpoint returns.
-        status_code: The status of a success.
-        summary: For the document; likewise `description`, `response_description`, `operation_id`, `openapi_extra`.
-    """
+    """What a route can be given beside its path, its endpoint and its methods: `SharedOptions`, and its own."""
 
     name: str | None
+    """For `url_path_for`; the endpoint's name by default."""
     response_model: Any
+    """What results are validated, filtered and documented as; the return annotation by default, `None` for nothing."""
     response_model_include: IncEx | None
+    """The fields of the result that are sent; all by default."""
     response_model_exclude: IncEx | None
+    """The fields of the result that are not sent."""
     response_model_by_alias: bool
+    """Whether fields are sent under their aliases; by default they are."""
     response_model_exclude_unset: bool
+    """Whether fields that nobody set are left out."""
     response_model_exclude_defaults: bool
+    """Whether fields that equal their default are left out."""
     response_model_exclude_none: bool
+    """Whether fields that are `None` are left out."""
     response_class: Any
+    """The class of responses made of what the endpoint returns; `JSONResponse` by default."""
     status_code: int | None
+    """The status of a success; that of the response class, 200, by default."""
     summary: str | None
+    """The operation's title in the document; the endpoint's name in words by default."""
     description: str | None
+    """The operation's description in the document, as Markdown; the endpoint's docstring by default."""
     response_description: str
+    """The description of a success in the document."""
     operation_id: str | None
+    """The operation's identifier in the document, which generated clients use as a name."""
     openapi_extra: dict[str, Any] | None
+    """Merged into the operation in the document, in depth."""
 
 
 class WebSocketOptions(TypedDict, total=False):
-    """What a WebSocket route can be given beside its path, its endpoint and its name.
-
-    Keys:
-        dependencies: Run before the endpoint; their values are not used.
-        middleware: Layers around this route alone, the outermost first.
-        heartbeat: A `velithon.websocket.Heartbeat`, or its interval in seconds.
-        allowed_origins: Whose pages may connect, such as `https://example.org`; a handshake of another origin is
-            refused with 403. All by default.
-    """
+    """What a WebSocket route can be given beside its path, its endpoint and its name."""
 
     dependencies: Sequence[Depends] | None
+    """Run before the endpoint; their values are not used."""
     middleware: Sequence[Middleware] | None
+    """Layers around this route alone, the outermost first."""
     heartbeat: Heartbeat | float | None
+    """A `velithon.websocket.Heartbeat`, or its interval in seconds; none by default."""
     allowed_origins: Collection[str] | None
+    """Whose pages may connect, such as `https://example.org`; others are refused with 403. All by default."""
 
 
 def join_websocket_options(outer: RouteOptions, inner: WebSocketOptions) -> WebSocketOptions:
@@ -151,7 +153,7 @@ def join_options(outer: RouteOptions, inner: RouteOptions) -> RouteOptions:
             joined[name] = _JOINED[name](value, joined[name])
         elif name in _FALLBACK and isinstance(joined[name], DefaultPlaceholder):
             joined[name] = value
-    return joined  # type: ignore[return-value]
+    return joined  # type: ignore[return-value]  # the keys are those of the two TypedDicts
 
 
 def check_options(where: str, options: Any, known: type) -> None:
@@ -165,7 +167,7 @@ def check_options(where: str, options: Any, known: type) -> None:
     Raises:
         TypeError: There are others.
     """
-    unknown = options.keys() - known.__optional_keys__  # type: ignore[attr-defined]
+    unknown = options.keys() - known.__optional_keys__  # type: ignore[attr-defined]  # every TypedDict has it
     if unknown:
         raise TypeError(f"{where}() got unknown options: {', '.join(sorted(unknown))}.")
 

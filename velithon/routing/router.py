@@ -323,14 +323,14 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             raise HTTPException(404)
         route, params = answer
         request._matched(route, {} if params is None else params)
-        return route.respond(request)  # type: ignore[no-any-return]
+        return route.respond(request)  # type: ignore[no-any-return]  # Starlette types routes as `BaseRoute`
 
     def search(self, request: Request, method: str, path: str) -> Awaitable[Any]:
         """Do what `respond` does where `Table.direct` had no answer."""
         found = self.table.resolve(method, path, request)
         if found is not None and found.direct:
             request._matched(found.route, found.path_params or {})
-            return found.route.respond(request)  # type: ignore[attr-defined, no-any-return]
+            return found.route.respond(request)  # type: ignore[attr-defined, no-any-return]  # Starlette types routes as `BaseRoute`
         return self._otherwise(request, found)
 
     async def _otherwise(self, request: Request, found: Found | None) -> Any:

@@ -25,6 +25,7 @@ from velithon.responses.json import JSONResponse
 from velithon.routing.options import RouteOptions, WebSocketOptions, check_options
 from velithon.routing.table import PREDICTABLE
 from velithon.routing.template import MOUNTS
+from velithon.signature.plan_cache import Overrides, PlanCache
 from velithon.websocket.readahead import WebSocketReadAhead, is_silent
 from velithon.websocket.trampoline import run_at_bottom
 
@@ -237,17 +238,11 @@ class Route(starlette.Route):
         provider = self._provider
         if provider is None or not model.dependencies:
             return plan
-        overridden: dict[tuple[Any, ...], Callable[[Any], Awaitable[Any]]] = {}
+        overridden = PlanCache(lambda overrides: compiled(overrides=overrides))
 
         def handler(request: Any) -> Awaitable[Any]:
             overrides = provider.dependency_overrides
-            if not overrides:
-                return plan(request)
-            key = tuple((id(call), id(other)) for call, other in overrides.items())
-            alternative = overridden.get(key)
-            if alternative is None:
-                alternative = overridden[key] = compiled(overrides=dict(overrides))
-            return alternative(request)
+            return overridden.get(overrides)(request) if overrides else plan(request)
 
         return handler
 
@@ -267,7 +262,7 @@ class Route(starlette.Route):
 
     def respond(self, request: Request) -> Awaitable[Any]:
         """Answer a request; the plan is made when the first one arrives."""
-        self.respond = self._build()  # type: ignore[assignment, method-assign]
+        self.respond = self._build()  # type: ignore[assignment, method-assign]  # the compiled plan takes the place of this method
         return self.respond(request)
 
     def _respond(self, request: Request) -> Awaitable[Any]:
@@ -287,7 +282,7 @@ class Route(starlette.Route):
 
             respond = route_stack(respond, self.middleware, self._provider)
             self.direct_call = self.scope_plan = None
-        return respond  # type: ignore[no-any-return]
+        return respond  # type: ignore[no-any-return]  # layers of applications are untyped
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Route) and (self.path, self.endpoint, set(self.methods or ())) == (
@@ -360,7 +355,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
         self.model: EndpointModel | None = None
         self._class: EndpointClass | None = None
         self._provider: HandlingOwner | None = None
-        self._plans: dict[tuple[Any, ...], Callable[[Any], Awaitable[None]]] = {}
+        self._plans = PlanCache(self._compile)
         self.app = self._layers(self._innermost(endpoint))
 
     def _innermost(self, endpoint: Any) -> ASGIApp:
@@ -376,7 +371,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
                     "Dependencies need a function or a WebSocketEndpoint class: an ASGI application has no signature."
                 )
                 raise RegistrationError(problem, endpoint=endpoint)
-            return endpoint  # type: ignore[no-any-return]
+            return endpoint  # type: ignore[no-any-return]  # layers of applications are untyped
         self.model = signature.read_endpoint(
             endpoint, path=self.path, kind="websocket", dependencies=self.dependencies, name=self.name
         )
@@ -418,18 +413,13 @@ class WebSocketRoute(starlette.WebSocketRoute):
             if self._class is not None:
                 await run_at_bottom(scope, self._class.run(websocket, dict(overrides)))
             else:
-                await run_at_bottom(scope, self._plan(overrides)(websocket))  # type: ignore[arg-type] # an `async def`
+                await run_at_bottom(scope, self._plans.get(overrides)(websocket))  # type: ignore[arg-type] # an `async def`
 
         await wrap_app_handling_exceptions(app, websocket)(scope, receive, send)
 
-    def _plan(self, overrides: dict[Any, Any]) -> Callable[[Any], Awaitable[None]]:
-        key = tuple((id(call), id(other)) for call, other in overrides.items())
-        plan = self._plans.get(key)
-        if plan is None:
-            assert self.model is not None
-            model = _traced(self.model, self._provider)
-            plan = self._plans[key] = signature.compile_websocket(model, overrides=dict(overrides) or None)
-        return plan
+    def _compile(self, overrides: Overrides) -> Callable[[Any], Awaitable[None]]:
+        assert self.model is not None
+        return signature.compile_websocket(_traced(self.model, self._provider), overrides=overrides or None)
 
 
 APIWebSocketRoute = WebSocketRoute
@@ -460,7 +450,7 @@ class RouteList(list[BaseRoute]):
         super().__init__(routes)
         self._tell = changed
 
-    def _changed(name: str) -> Any:  # type: ignore[misc]
+    def _changed(name: str) -> Any:  # type: ignore[misc]  # called while the class is made, not as a method
         change = getattr(list, name)
 
         @functools.wraps(change)

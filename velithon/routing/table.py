@@ -92,7 +92,7 @@ class Entry:
         self.route = route
         # A route class with a matching rule of its own is asked, not predicted.
         self.opaque = type(route).matches not in PREDICTABLE
-        self.plain = not self.opaque and not PARAM_REGEX.search(route.path)  # type: ignore[attr-defined]
+        self.plain = not self.opaque and not PARAM_REGEX.search(route.path)  # type: ignore[attr-defined]  # every route that is indexed has a path
         self.responds = hasattr(route, "respond")
         self.convertors: dict[str, Convertor[Any]] = getattr(route, "param_convertors", {})
         self.methods: set[str] | None = None
@@ -230,7 +230,7 @@ class Table:
                 else:
                     self.root.add([*prefix, "{rest:path}"], entry)
                 continue
-            path: str = route.path  # type: ignore[attr-defined]
+            path: str = route.path  # type: ignore[attr-defined]  # every route that is indexed has a path
             self.root.add(path.split("/"), entry)
             if entry.plain:
                 plain.setdefault(path)

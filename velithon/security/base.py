@@ -46,7 +46,7 @@ class SchemeModel:
             exclude_none: Likewise.
             options: Likewise.
         """
-        return _dump(self)  # type: ignore[no-any-return]
+        return _dump(self)  # type: ignore[no-any-return]  # pydantic types what it dumps as Any
 
 
 def _dump(value: Any) -> Any:

@@ -106,7 +106,7 @@ def compile_websocket(model: EndpointModel, *, overrides: Overrides | None = Non
 
 def explain(plan: Callable[..., Any]) -> str:
     """Return the generated source of a plan."""
-    text: str = plan.__velithon_source__  # type: ignore[attr-defined]
+    text: str = plan.__velithon_source__  # type: ignore[attr-defined]  # set by `Writer.function`
     return text
 
 

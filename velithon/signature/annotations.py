@@ -46,7 +46,7 @@ def unalias(annotation: Any) -> Any:
     return annotation
 
 
-def bare(annotation: Any) -> Any:
+def without_metadata(annotation: Any) -> Any:
     """Return what `Annotated` wraps."""
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
@@ -69,7 +69,7 @@ def _sequence_class(annotation: Any) -> bool:
 
 def is_sequence(annotation: Any) -> bool:
     """Tell whether the annotation, or a choice of it, holds many values."""
-    annotation = bare(annotation)
+    annotation = without_metadata(annotation)
     if is_union(annotation):
         return any(is_sequence(arg) for arg in get_args(annotation))
     return _sequence_class(annotation) or _sequence_class(get_origin(annotation))
@@ -85,7 +85,7 @@ def _complex_class(annotation: Any) -> bool:
 
 def is_scalar(annotation: Any) -> bool:
     """Tell whether one string can carry the value, so that a query can hold it."""
-    annotation = bare(annotation)
+    annotation = without_metadata(annotation)
     if annotation is Ellipsis:
         return True
     if is_union(annotation):
@@ -101,7 +101,7 @@ def is_scalar(annotation: Any) -> bool:
 
 def is_scalar_sequence(annotation: Any) -> bool:
     """Tell whether a repeated query key can carry the value."""
-    annotation = bare(annotation)
+    annotation = without_metadata(annotation)
     if is_union(annotation):
         found = False
         for arg in get_args(annotation):
@@ -198,7 +198,7 @@ class _Names(dict[str, Any]):
             if code in frame.f_code.co_consts:
                 self.update(frame.f_locals)
                 break
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
 
 
 def _is_open(annotation: Any) -> bool:

@@ -107,7 +107,7 @@ def blank_response() -> Response:
     """Return the response whose status and headers an endpoint may set and that is merged into the real one."""
     response = Response()
     del response.headers["content-length"]
-    response.status_code = None  # type: ignore[assignment]
+    response.status_code = None  # type: ignore[assignment]  # none tells that nobody chose one
     return response
 
 

@@ -77,11 +77,11 @@ class HTTPPlan(PlanWriter):
                 out.line("return response_made")
         plan = out.function("request", self.title)
         # What a face may call instead, without a request; of this very function, as wrappers copy attributes.
-        plan.__velithon_plan__ = plan  # type: ignore[attr-defined]
+        plan.__velithon_plan__ = plan  # type: ignore[attr-defined]  # functions take any attribute
         if self.takes_nothing:
-            plan.__velithon_direct_call__ = (called(self.model), finish)  # type: ignore[attr-defined]
+            plan.__velithon_direct_call__ = (called(self.model), finish)  # type: ignore[attr-defined]  # functions take any attribute
         elif self.takes_little:
-            plan.__velithon_scope_plan__ = ScopePlan(self, finish).build()  # type: ignore[attr-defined]
+            plan.__velithon_scope_plan__ = ScopePlan(self, finish).build()  # type: ignore[attr-defined]  # functions take any attribute
         return plan
 
     @property

@@ -60,11 +60,11 @@ class _CancelSafe(AbstractAsyncContextManager[Any]):
         self._scope: Any = None
 
     # Plain functions that return the awaitable: a coroutine around it would cost as much as all the rest.
-    def __aenter__(self) -> Awaitable[Any]:  # type: ignore[override]
+    def __aenter__(self) -> Awaitable[Any]:  # type: ignore[override]  # an awaitable, which is all that `async with` asks for
         self._scope = innermost_cancel_scope()
         return self._manager.__aenter__()
 
-    def __aexit__(  # type: ignore[override]
+    def __aexit__(  # type: ignore[override]  # an awaitable, which is all that `async with` asks for
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Awaitable[bool | None]:
         if kind is not None and issubclass(kind, asyncio.CancelledError) and innermost_cancel_scope() is self._scope:
@@ -138,11 +138,11 @@ class Exits(AsyncExitStack):
 
     def leave(self, generator: AsyncGenerator[Any, Any], scope: Any) -> None:
         """Push the exit of an asynchronous generator; see `Leaving`."""
-        self._exit_callbacks.append((False, Leaving(generator, scope).__aexit__))  # type: ignore[attr-defined]
+        self._exit_callbacks.append((False, Leaving(generator, scope).__aexit__))  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
 
     async def aclose(self) -> None:
         """Run the exits; from the first that raises on, as any stack does."""
-        callbacks = self._exit_callbacks  # type: ignore[attr-defined]
+        callbacks = self._exit_callbacks  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
         raised: BaseException | None = None
         try:
             while callbacks:

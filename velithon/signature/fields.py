@@ -13,7 +13,15 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticUndefined, SchemaValidator, ValidationError
 
 from velithon import params
-from velithon.signature.annotations import bare, is_sequence, is_subclass, is_union, members, model_of, unalias
+from velithon.signature.annotations import (
+    is_sequence,
+    is_subclass,
+    is_union,
+    members,
+    model_of,
+    unalias,
+    without_metadata,
+)
 
 Place = Literal["path", "query", "header", "cookie", "body", "form", "file"]
 Undefined: Any = PydanticUndefined
@@ -246,7 +254,7 @@ def _build(field: Field) -> Tools:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=field.config)
-    return adapter.validator, adapter.core_schema  # type: ignore[return-value]
+    return adapter.validator, adapter.core_schema  # type: ignore[return-value]  # a plugin may wrap the validator, which has the same methods
 
 
 def merged_info(info: FieldInfo, annotation: Any) -> FieldInfo:
@@ -332,5 +340,5 @@ def union_models(annotation: Any) -> list[type[BaseModel]]:
     """Return the models of a union of several models and nothing else but None."""
     if not is_union(annotation):
         return []
-    models = [bare(unalias(arg)) for arg in members(annotation)]
+    models = [without_metadata(unalias(arg)) for arg in members(annotation)]
     return models if len(models) > 1 and all(is_subclass(model, BaseModel) for model in models) else []

@@ -30,7 +30,7 @@ from velithon.responses.json import JSONResponse
 from velithon.signature.annotations import is_subclass, unwrapped
 from velithon.signature.bind import context
 from velithon.signature.fields import Field, located
-from velithon.signature.known import check_annotation
+from velithon.signature.validatable import check_annotation
 
 if TYPE_CHECKING:
     from starlette.background import BackgroundTasks
@@ -180,7 +180,7 @@ def valid_kind(field: Field) -> type[BaseModel] | None:
     config = schema.get("config") or {}
     if schema["type"] != "model" or config.get("revalidate_instances", "never") != "never":
         return None
-    return annotation  # type: ignore[no-any-return]
+    return annotation  # type: ignore[no-any-return]  # a model, as was asked above
 
 
 def invalid_result(error: ValidationError, result: Any, model: EndpointModel, request: Any) -> ResponseValidationError:

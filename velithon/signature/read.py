@@ -47,9 +47,9 @@ from velithon.signature.annotations import (
 from velithon.signature.bodies.form import add_form_union_validators
 from velithon.signature.bodies.registry import body_of
 from velithon.signature.fields import Field, Undefined, merged_info, union_models
-from velithon.signature.known import check_annotation
 from velithon.signature.model import DependencyModel, EndpointModel, Injected, Kind
 from velithon.signature.path import path_names
+from velithon.signature.validatable import check_annotation
 
 if sys.version_info >= (3, 13):
     _is_coroutine_function = inspect.iscoroutinefunction
@@ -480,5 +480,5 @@ class _Parameter:
             model.cookie_params.append(field)
         else:
             if not hasattr(info, "in_"):
-                info.in_ = params.ParamTypes.query  # type: ignore[attr-defined]
+                info.in_ = params.ParamTypes.query  # type: ignore[attr-defined]  # `Param` itself says no place
             model.query_params.append(field)

@@ -11,6 +11,8 @@ from starlette.websockets import WebSocket as StarletteWebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from velithon import signature
+from velithon.signature.path import path_names
+from velithon.signature.plan_cache import Overrides, PlanCache
 from velithon.websocket.connection import INTERNAL_ERROR, NORMAL_CLOSURE, WebSocket
 
 if TYPE_CHECKING:
@@ -80,8 +82,7 @@ class EndpointClass:
         self, cls: type[StarletteWebSocketEndpoint], *, path: str, dependencies: Sequence[Depends], name: str
     ) -> None:
         self.cls = cls
-        parameters = {part.partition(":")[0].partition("}")[0] for part in path.split("{")[1:]}
-        self.close_code = _takes_close_code(cls.on_disconnect, parameters)
+        self.close_code = _takes_close_code(cls.on_disconnect, path_names(path))
         self.models: dict[str, EndpointModel] = {}
         fixed = {"on_connect": 1, "on_receive": 2, "on_disconnect": 1 + self.close_code}
         for method, count in fixed.items():
@@ -91,11 +92,11 @@ class EndpointClass:
                 self.models[method] = signature.read_endpoint(
                     call, path=path, kind="websocket", dependencies=own, name=name
                 )
-        self._plans: dict[tuple[Any, ...], dict[str, Callable[[Any], Awaitable[None]]]] = {}
+        self._plans = PlanCache(self._compile)
 
     async def run(self, websocket: WebSocket, overrides: Mapping[Any, Any]) -> None:
         """Run one connection."""
-        plans = self._planned(overrides)
+        plans = self._plans.get(overrides)
         endpoint = self.cls(websocket.scope, websocket._receive, websocket._send)
 
         async def call(name: str, *arguments: Any) -> None:
@@ -126,15 +127,10 @@ class EndpointClass:
         finally:
             await call("on_disconnect", *((code,) if self.close_code else ()))
 
-    def _planned(self, overrides: Mapping[Any, Any]) -> dict[str, Callable[[Any], Awaitable[None]]]:
-        key = tuple((id(call), id(other)) for call, other in overrides.items())
-        plans = self._plans.get(key)
-        if plans is None:
-            plans = self._plans[key] = {
-                name: signature.compile_websocket(model, overrides=overrides or None)
-                for name, model in self.models.items()
-            }
-        return plans
+    def _compile(self, overrides: Overrides) -> dict[str, Callable[[Any], Awaitable[None]]]:
+        return {
+            name: signature.compile_websocket(model, overrides=overrides or None) for name, model in self.models.items()
+        }
 
 
 def _function(cls: type, name: str, count: int) -> tuple[Callable[..., Awaitable[None]], bool]:

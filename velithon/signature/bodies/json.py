@@ -137,7 +137,7 @@ def whole_body(request: Any) -> Awaitable[bytes]:
         request._is_unread = False
         request._stream_consumed = True
         return request._protocol()
-    return request.body()  # type: ignore[no-any-return]
+    return request.body()  # type: ignore[no-any-return]  # `Request.body` of an untyped request
 
 
 def as_client_disconnect(request: Any, error: Exception) -> Exception:

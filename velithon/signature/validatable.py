@@ -23,7 +23,7 @@ _SCALARS = frozenset(
 _CONTAINERS = (list, dict, set, frozenset, tuple)
 
 
-def is_known(annotation: Any) -> bool:
+def is_plain(annotation: Any) -> bool:
     """Tell whether the annotation is made only of types that pydantic surely validates."""
     try:
         if annotation in _SCALARS:
@@ -34,7 +34,7 @@ def is_known(annotation: Any) -> bool:
     if origin is Literal:
         return True
     if is_union(annotation) or origin in _CONTAINERS:
-        return all(map(is_known, get_args(annotation)))
+        return all(map(is_plain, get_args(annotation)))
     if annotation in _CONTAINERS:
         return True
     return origin is None and is_subclass(annotation, (BaseModel, Enum))
@@ -46,7 +46,7 @@ _TEXT = frozenset({str, bytes})
 _NUMBERS = frozenset({int, float, bool, Decimal})
 
 
-def misfit(field: Field) -> str | None:
+def unusable_constraint(field: Field) -> str | None:
     """Return a constraint that no value of a plain type can satisfy; pydantic would only find out at a request."""
     kinds = members(field.annotation)
     if _all_among(kinds, _TEXT):
@@ -72,11 +72,11 @@ def _all_among(kinds: Iterable[Any], types: Iterable[type]) -> bool:
 def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
     """Raise what `fail` makes of the problem if pydantic cannot validate a field's annotation."""
     annotation = field.annotation
-    if not field.info.metadata and field.info.discriminator is None and is_known(annotation):
+    if not field.info.metadata and field.info.discriminator is None and is_plain(annotation):
         return
     if isinstance(annotation, ForwardRef):
         raise fail(f"its annotation {annotation.__forward_arg__!r} uses a name unknown where the endpoint is defined")
-    wrong = misfit(field)
+    wrong = unusable_constraint(field)
     if wrong is not None:
         raise fail(f"the constraint {wrong} means nothing for {annotation!r}: leave it out, or change the type")
     try:
