@@ -67,8 +67,8 @@ async def count(thunks: list[Thunk]) -> None:
         os.getppid()
 
 
-def counted(arguments: list[str], thunks: int) -> list[float]:
-    """Return the instructions of one call of each thunk, as `python -m benchmarks.core <arguments>` runs them.
+def counted(arguments: list[str], thunks: int, module: str = "benchmarks.core") -> list[float]:
+    """Return the instructions of one call of each thunk, as `python -m <module> <arguments>` runs them.
 
     Raises:
         RuntimeError: There is no valgrind, or it failed.
@@ -83,7 +83,7 @@ def counted(arguments: list[str], thunks: int) -> list[float]:
             f"--callgrind-out-file={directory}/out",
             sys.executable,
             "-m",
-            "benchmarks.core",
+            module,
             *arguments,
         ]
         environment = {**os.environ, "PYTHONHASHSEED": "0"}

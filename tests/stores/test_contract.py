@@ -44,6 +44,24 @@ async def test_a_value_takes_the_place_of_the_one_before(store: Store) -> None:
     assert await store.get("key") == b"new"
 
 
+async def test_only_what_is_there_is_replaced(store: Store) -> None:
+    """With its new lifetime; what was deleted, or has expired, does not come back."""
+    assert await store.replace("key", b"new") is False
+    assert await store.exists("key") is False
+    await store.set("key", b"old")
+    assert await store.replace("key", b"new", expire=0.1) is True
+    assert await store.get("key") == b"new"
+
+    async def gone() -> bool:
+        return await store.replace("key", b"again", expire=0.1) is False
+
+    await asyncio.sleep(0.12)
+    await until(gone)
+    await store.set("key", b"old")
+    await store.delete("key")
+    assert await store.replace("key", b"new") is False
+
+
 async def test_delete_counts_what_was_there(store: Store) -> None:
     await store.set("a", b"1")
     await store.set("b", b"")

@@ -1,6 +1,7 @@
 """What only a store in files does."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -60,6 +61,24 @@ asyncio.run(main())
         pass
 
 
+async def test_locks_leave_nothing_behind(tmp_path: Path) -> None:
+    """However many names there were; and one that is waited for stays one."""
+    first, second = FileStore(tmp_path), FileStore(tmp_path)
+    inside = most = 0
+
+    async def enter(store: FileStore) -> None:
+        nonlocal inside, most
+        async with store.lock("name"):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.001)
+            inside -= 1
+
+    await asyncio.gather(*(enter(store) for store in (first, second) * 20))
+    assert most == 1
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
 async def test_values_outlive_the_process(tmp_path: Path) -> None:
     await FileStore(tmp_path).namespace("n").set("key", b"value", expire=60)
     assert await FileStore(tmp_path).namespace("n").get("key") == b"value"
@@ -72,8 +91,6 @@ async def test_what_has_expired_is_swept(tmp_path: Path) -> None:
     (path,) = tmp_path.glob("??/*")
     half = path.with_name(".half")
     half.write_bytes(b"")
-    import os
-
     os.utime(half, (0, 0))
     await asyncio.sleep(0.02)
     end = time.monotonic() + 20

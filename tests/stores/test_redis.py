@@ -28,6 +28,7 @@ OPERATIONS: dict[str, Operation] = {
     "get": lambda store: store.get("key"),
     "get_many": lambda store: store.get_many("key", "other"),
     "set": lambda store: store.set("key", b"value", expire=60),
+    "replace": lambda store: store.replace("key", b"value"),
     "delete": lambda store: store.delete("key"),
     "exists": lambda store: store.exists("key"),
     "increment": lambda store: store.increment("n", expire=60),
@@ -61,7 +62,7 @@ async def test_a_restart_is_not_noticed(server: RedisServer, store: RedisStore, 
     """Connections that the old server closed are replaced."""
     await asyncio.gather(*(store.get("key") for _ in range(5)))
     server.restart()
-    if name in ("get", "get_many", "set", "exists", "clear"):
+    if name in ("get", "get_many", "set", "replace", "exists", "clear"):
         # Asked again: the event loop has had no chance to see that the connection is closed.
         await OPERATIONS[name](store)
     await asyncio.sleep(0.05)

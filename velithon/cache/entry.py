@@ -30,7 +30,6 @@ class Entry(bytes):
         tags: Keys of tags -> the tokens that they had.
         varies: Names of request headers -> the values that the response was made for.
         identity: Of names: what the keys of the responses begin with.
-        shown: The response as it was last sent; to be sent as it is until `shown_until`, in Unix time.
     """
 
     status: int
@@ -44,8 +43,6 @@ class Entry(bytes):
     identity: str
     etag: str | None
     last_modified: str | None
-    shown: Response
-    shown_until: float
 
     @classmethod
     def make(cls, head: dict[str, Any], body: bytes) -> Self:
@@ -77,18 +74,10 @@ class Entry(bytes):
         self.identity = head["identity"]
         headers = dict(self.pairs)
         self.etag, self.last_modified = headers.get("etag"), headers.get("last-modified")
-        self.shown_until = 0
 
     def is_for(self, request: Any) -> bool:
         """Tell whether a request has the values that the response was made for."""
         return all(request.headers.get(name) == value for name, value in self.varies.items())
-
-    def show(self, now: float) -> Response:
-        """Return the response as old as it is now, for a face: whoever changes it changes it for all."""
-        made = self.response(now)
-        self.shown = made
-        self.shown_until = min(self.born + max(0, int(now - self.born)) + 1, self.fresh_until)
-        return made
 
     def response(self, now: float) -> Response:
         """Return the response as old as it is now."""

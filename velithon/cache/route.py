@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["cached"]
 
+# How many responses of a route are at hand, and how large they may be, in bytes.
+_RECENT, _SMALL = 128, 64 * 1024
+
 
 def cached(route: Any, model: EndpointModel, respond: Responder) -> Responder:
     """Return the responder of a decorated endpoint, which answers from the cache where it can.
@@ -52,41 +55,90 @@ def hit_plan(cache: ResponseCache, responder: Responder, route: Any) -> Callable
     A fresh response in memory is sent from there: that costs less than making a small JSON response. Anything else is
     left to the responder, which gets a request then.
     """
-    owner, place = route._provider, cache.place
-    of = cache.store.of
-    now_is = time.time
-    base: Any = cache
-    entries: Any = {}
-    start = ""
+    hits = Hits(cache, route._provider)
+    owner, now_is, recent, find = route._provider, time.time, hits.recent, hits.find
+    nothing = (None,) * 7
 
     async def plan(scope: Any, params: Any) -> Response:
-        nonlocal base, entries, start
-        if owner._store is not base:
-            view = of(owner)
-            base = owner._store
-            entries, start = (view._memory.entries, view._start + place) if type(view) is MemoryStore else ({}, "")
         get = scope.headers.get
-        full = f"{start}{scope.scheme}://{get('host') or scope.authority}{scope.path}?{scope.query_string}"
-        found = entries.get(full)
+        query, host, scheme, full, kept, until, shown = recent.get(scope.path, nothing)
         if (
-            found is not None
-            and type(entry := found[0]) is Entry
+            kept is not None
+            and scope.query_string == query
+            and get("host") == host
+            and scope.scheme == scheme
+            # What was dropped, or has taken its place, is another object.
+            and hits.entries.get(full) is kept
+            and now_is() < until
             and get("authorization") is None
             and get("cookie") is None
+            and get("if-none-match") is None
+            and owner._store is hits.base
         ):
-            now = now_is()
-            condition = get("if-none-match")
-            if now < entry.shown_until and condition is None:
-                return entry.shown
-            if now < entry.fresh_until and not entry.tags:
-                # Once a second is often enough to say that it is in use.
-                entries.move_to_end(full)
-                if condition is None and entry.last_modified is None:
-                    return entry.show(now)
-                return entry.answer(now, condition, get("if-modified-since"))
-        return Miss(responder, route, params)
+            return shown  # type: ignore[no-any-return] # in the table as it is
+        return find(scope) or Miss(responder, route, params)
 
     return plan
+
+
+class Hits:
+    """Finds responses in memory over an RSGI scope.
+
+    Args:
+        cache: Whose keys they have.
+        owner: The application.
+
+    Attributes:
+        base: The application's store.
+        entries: What it keeps, if it is in memory.
+        recent: Path -> the rest of a URL, its key, what is kept there, and the response to be sent until a time. Few
+            and small ones: what the store has dropped may stay here for a while.
+    """
+
+    def __init__(self, cache: ResponseCache, owner: Any) -> None:
+        self.cache = cache
+        self.owner = owner
+        self.base: Any = self
+        self.entries: Any = {}
+        self.recent: dict[str, tuple[Any, ...]] = {}
+        self._start = ""
+
+    def find(self, scope: Any) -> Response | None:
+        """Return a fresh response, or 304; `None` where a request is needed to tell."""
+        if self.owner._store is not self.base:
+            self._look_at_store()
+        headers = scope.headers
+        get = headers.get
+        if get("authorization") is not None or get("cookie") is not None:
+            return None
+        host = get("host")
+        full = f"{self._start}{scope.scheme}://{host or scope.authority}{scope.path}?{scope.query_string}"
+        kept = self.entries.get(full)
+        if kept is None or type(entry := kept[0]) is not Entry or entry.tags:
+            return None
+        now = time.time()
+        if now >= entry.fresh_until:
+            return None
+        # Once a second is often enough to say that it is in use.
+        self.entries.move_to_end(full)
+        condition = get("if-none-match")
+        if condition is not None or entry.last_modified is not None:
+            return entry.answer(now, condition, get("if-modified-since"))
+        response = entry.response(now)
+        if host is not None and len(entry) <= _SMALL:
+            if len(self.recent) >= _RECENT:
+                self.recent.clear()
+            until = min(entry.born + max(0, int(now - entry.born)) + 1, entry.fresh_until)
+            self.recent[scope.path] = (scope.query_string, host, scope.scheme, full, kept, until, response)
+        return response
+
+    def _look_at_store(self) -> None:
+        view = self.cache.store.of(self.owner)
+        self.base = self.owner._store
+        self.recent.clear()
+        self.entries = {}
+        if type(view) is MemoryStore:
+            self.entries, self._start = view._memory.entries, view._start + self.cache.place
 
 
 class Miss(Response):

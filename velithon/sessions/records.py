@@ -99,16 +99,11 @@ class Sessions:
 
     async def rewrite(self, record: Record, expire: float) -> bool:
         """Keep what has changed; tell whether the session was still there: a revoked one does not come back."""
-        async with self._store.lock(record.handle):
-            if not await self._store.exists(record.handle):
-                return False
-            await self._store.set(record.handle, record.packed(), expire=expire)
-            return True
+        return await self._store.replace(record.handle, record.packed(), expire=expire)
 
     async def remove(self, handle: str, user: str | None) -> bool:
         """Forget a session; tell whether there was one."""
-        async with self._store.lock(handle):
-            there = await self._store.delete(handle)
+        there = await self._store.delete(handle)
         if user is not None:
             async with self._store.lock(_list_key(user)):
                 await self._write(user, [known for known in await self._handles(user) if known != handle])

@@ -61,6 +61,10 @@ class Store(Protocol):
         """Keep a value, in the place of the one before."""
         ...
 
+    async def replace(self, key: str, value: bytes, *, expire: float | None = None) -> bool:
+        """Keep a value where there is one, in one step; tell whether there was: what was deleted stays so."""
+        ...
+
     async def delete(self, *keys: str) -> int:
         """Remove values; return how many there were."""
         ...

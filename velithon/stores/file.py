@@ -1,7 +1,7 @@
 """A store in a directory, for values that outlive a restart and that the processes of one machine share.
 
 A value is a file whose name is a digest of the key. It is written beside and moved into its place, so readers see the
-old value or the new one, whatever is killed. Numbers and locks are guarded by `flock`, which ends with its process.
+old value or the new one, whatever is killed. Who writes or removes holds a `flock`, which ends with its process.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _FULL = {28, 122}  # ENOSPC, EDQUOT
 class FileStore(BaseStore):
     """Keeps values in files. Processes of one machine share them; use a directory on a local disk.
 
-    Expired values are removed when they are asked for, and by a sweep now and then. Nothing bounds the directory but
+    Expired values are removed by a sweep once in a thousand writes. Nothing bounds the directory but
     `expire`.
 
     Args:
@@ -74,7 +74,13 @@ class FileStore(BaseStore):
         """Keep a value."""
         lifetime = checked_expire(expire)
         until = _NEVER if lifetime is None else time.time() + lifetime
-        await self._run(self._write, self.full(key), checked_value(value), until)
+        await self._run(self._set, self.full(key), checked_value(value), until)
+
+    async def replace(self, key: str, value: bytes, *, expire: float | None = None) -> bool:
+        """Keep a value where there is one, in one step; tell whether there was."""
+        lifetime = checked_expire(expire)
+        until = _NEVER if lifetime is None else time.time() + lifetime
+        return await self._run(self._replace, self.full(key), checked_value(value), until)
 
     async def delete(self, *keys: str) -> int:
         """Remove values; return how many there were."""
@@ -94,14 +100,14 @@ class FileStore(BaseStore):
         full = self.full(key)
         async with self._locks(full):
             path = self.directory / "locks" / _digest(full)
-            file = await self._run(_open_lock, path)
+            wait = 0.001
+            while (file := await self._run(_try_lock, path)) is None:
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 0.05)
             try:
-                wait = 0.001
-                while not _try_lock(file):
-                    await asyncio.sleep(wait)
-                    wait = min(wait * 2, 0.05)
                 yield
             finally:
+                path.unlink(missing_ok=True)
                 os.close(file)
 
     async def clear(self) -> None:
@@ -130,10 +136,14 @@ class FileStore(BaseStore):
         if found is None or found[0] != full:
             return None
         _, value, until = found
-        if until != _NEVER and until <= time.time():
-            path.unlink(missing_ok=True)
-            return None
-        return value, until
+        return None if until != _NEVER and until <= time.time() else (value, until)
+
+    def _set(self, full: str, value: bytes, until: float) -> None:
+        with self._guard(full):
+            self._write(full, value, until)
+        self._writes[0] += 1
+        if self._writes[0] % _SWEEP_EVERY == 0:
+            self._sweep(everything=False)
 
     def _write(self, full: str, value: bytes, until: float) -> None:
         path, name = self._path(full), full.encode()
@@ -146,14 +156,19 @@ class FileStore(BaseStore):
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        self._writes[0] += 1
-        if self._writes[0] % _SWEEP_EVERY == 0:
-            self._sweep(everything=False)
+
+    def _replace(self, full: str, value: bytes, until: float) -> bool:
+        with self._guard(full):
+            if self._read(full) is None:
+                return False
+            self._write(full, value, until)
+            return True
 
     def _remove(self, full: str) -> bool:
-        there = self._read(full) is not None
-        self._path(full).unlink(missing_ok=True)
-        return there
+        with self._guard(full):
+            there = self._read(full) is not None
+            self._path(full).unlink(missing_ok=True)
+            return there
 
     def _increment(self, full: str, by: int, lifetime: float | None) -> int:
         with self._guard(full):
@@ -169,7 +184,7 @@ class FileStore(BaseStore):
     def _guard(self, full: str) -> Iterator[None]:
         """Hold one of a few locks for a short time, in this thread."""
         number = int(_digest(full)[:4], 16) % _LOCKS
-        file = _open_lock(self.directory / "locks" / f"number-{number}")
+        file = _open_lock(self.directory / "locks" / f"guard-{number}")
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -185,11 +200,16 @@ class FileStore(BaseStore):
                     path.unlink(missing_ok=True)
                 continue
             found = _load(path)
-            if found is None:
-                continue
-            full, _, until = found
-            if (until != _NEVER and until <= now) or (everything and self.contains(full)):
-                path.unlink(missing_ok=True)
+            if found is not None and self._is_over(found, now, everything):
+                with self._guard(found[0]):
+                    # Somebody may have written a new value meanwhile.
+                    found = _load(path)
+                    if found is not None and self._is_over(found, now, everything):
+                        path.unlink(missing_ok=True)
+
+    def _is_over(self, found: tuple[str, bytes, float], now: float, everything: bool) -> bool:
+        full, _, until = found
+        return (until != _NEVER and until <= now) or (everything and self.contains(full))
 
 
 def _digest(full: str) -> str:
@@ -215,9 +235,17 @@ def _open_lock(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _try_lock(file: int) -> bool:
+def _try_lock(path: Path) -> int | None:
+    """Return the open file of a lock that is held now; `None` while somebody else holds it.
+
+    Who leaves a lock removes its file: one that was opened before that is no lock any more.
+    """
+    file = _open_lock(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        if os.fstat(file).st_ino == path.stat().st_ino:
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(file)
+    return None

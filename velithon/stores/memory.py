@@ -58,6 +58,13 @@ class MemoryStore(BaseStore):
         until = None if lifetime is None else time.monotonic() + lifetime
         self._memory.set(self.full(key), checked_value(value), until)
 
+    async def replace(self, key: str, value: bytes, *, expire: float | None = None) -> bool:
+        """Keep a value where there is one; tell whether there was."""
+        if self._memory.get(self.full(key)) is None:
+            return False
+        await self.set(key, value, expire=expire)
+        return True
+
     async def delete(self, *keys: str) -> int:
         """Remove values; return how many there were."""
         return sum(self._memory.pop(self.full(key)) for key in keys)

@@ -114,6 +114,11 @@ class RedisStore(BaseStore):
         full, data, lifetime = self.full(key), checked_value(value), _milliseconds(expire)
         await self._repeatable(lambda: self.client.set(full, data, px=lifetime))
 
+    async def replace(self, key: str, value: bytes, *, expire: float | None = None) -> bool:
+        """Keep a value where there is one, in one step; tell whether there was."""
+        full, data, lifetime = self.full(key), checked_value(value), _milliseconds(expire)
+        return bool(await self._repeatable(lambda: self.client.set(full, data, px=lifetime, xx=True)))
+
     async def delete(self, *keys: str) -> int:
         """Remove values; return how many there were."""
         count: int = await self.run(self.client.delete(*map(self.full, keys))) if keys else 0
