@@ -320,6 +320,11 @@ def injected_tasks() -> BackgroundTasks:
     return BackgroundTasks(max_concurrent=1).attach()
 
 
+def has_late_tasks(background: StarletteBackgroundTask) -> bool:
+    """Tell whether tasks were added after the others had run, as the exits of dependencies may do."""
+    return isinstance(background, BackgroundTasks) and background._taken < len(background.tasks)
+
+
 def assign_owner(task: StarletteBackgroundTask) -> None:
     """Let a task have an owner: it does not warn when it is dropped without having run.
 

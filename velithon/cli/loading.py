@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from velithon.compat.alias import install, is_asked_for
 from velithon.logging import log_warnings
 from velithon_adapters.servers.config import ServerError
 from velithon_adapters.servers.interface import spoken_by
@@ -85,6 +86,8 @@ class AppTarget:
         if str(directory) not in sys.path:
             sys.path.insert(0, str(directory))
         importlib.invalidate_caches()
+        if is_asked_for():
+            install()
         try:
             return importlib.import_module(name)
         except (Exception, SystemExit) as exc:

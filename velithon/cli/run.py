@@ -71,6 +71,12 @@ def run(
     factory: Annotated[bool, _option("--factory", "The attribute is a function that returns the application.")] = (
         False
     ),
+    as_fastapi: Annotated[
+        bool,
+        _option(
+            "--as-fastapi", "Have `import fastapi` mean Velithon: runs an application written for FastAPI as it is."
+        ),
+    ] = False,
     url_path_prefix: Annotated[
         str | None, _option("--url-path-prefix", "The path that a proxy strips from requests (root_path).")
     ] = None,
@@ -249,6 +255,10 @@ def run(
     name = target or app_option
     if not name:
         raise fail("no application was given; name it as module:attribute, such as `velithon run main:app`")
+    if as_fastapi:
+        from velithon.compat import install
+
+        install()
     _serve(name, context.params)
 
 

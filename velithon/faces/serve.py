@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette import responses as starlette
 
+from velithon.background import has_late_tasks
 from velithon.exceptions import VelithonError
 from velithon.middleware.scope import ServerScope
 from velithon.requests.request import Request
@@ -85,7 +86,10 @@ def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: Erro
         except BaseException as exc:  # noqa: BLE001 - answered or raised again there
             await answer_failure(request, response, exc, errors)
         else:
-            await _close(request)
+            if request._stack is not None:
+                await request._stack.aclose()
+                if background is not None and has_late_tasks(background):
+                    await run_background(background, scope)
 
     return app
 
@@ -144,17 +148,14 @@ async def finish_rsgi(app: Owner, request: RSGIRequest | None, response: Respons
     """Do what is left when a response was given to an RSGI server."""
     if request is not None:
         request._close_receive()
-    if response.background is not None:
-        await app._in_flight.run(response.background)
+    background = response.background
+    if background is not None:
+        await app._in_flight.run(background)
     stack = None if request is None else request._stack
     if stack is not None:
         await stack.aclose()
-
-
-async def _close(request: Request) -> None:
-    stack = request._stack
-    if stack is not None:
-        await stack.aclose()
+        if background is not None and has_late_tasks(background):
+            await app._in_flight.run(background)
 
 
 async def run_background(background: Any, scope: Scope) -> None:

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocket
 
 from velithon._compat.starlette import is_async_callable, wrap_app_handling_exceptions
+from velithon.compat.namesakes import with_namesakes
 from velithon.concurrency import run_in_threadpool
 from velithon.exception_handlers import log_departure
 from velithon.faces.serve import adopt
@@ -73,7 +74,7 @@ class Errors:
         self.observers = observers
         self.server_handler = None
         inner: dict[Any, Any] = {}
-        for key, handler in handlers.items():
+        for key, handler in with_namesakes(handlers).items():
             if key in (500, Exception):
                 self.server_handler = handler
             else:

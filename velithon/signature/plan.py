@@ -369,7 +369,10 @@ def called(node: DependencyModel) -> Any:
 def call_arguments(node: DependencyModel, arguments: dict[str, str]) -> str:
     """Return the text of a call's arguments: by position as far as that is safe, which is faster."""
     parts = []
+    positional = node.positional
     for index, name in enumerate(node.order):
         if name in arguments:
-            parts.append(arguments[name] if index < node.positional else f"{name}={arguments[name]}")
+            parts.append(arguments[name] if index < positional else f"{name}={arguments[name]}")
+        else:
+            positional = index  # it keeps its default, so those after it need their names
     return ", ".join(parts)

@@ -360,6 +360,8 @@ class _Parameter:
             raise self.fail(f"{self.type.__name__} is given by the framework: leave {type(info).__name__}() out")
         if self.model.scope == "app" and what != "app":
             raise self.fail('a dependency with scope "app" belongs to no request: it cannot take one')
+        if self.value is not _empty and what == ("websocket" if self.model.kind == "http" else "request"):
+            return True  # a function for both kinds of connection keeps its default for the other
         if what == "websocket" and self.model.kind == "http":
             raise self.fail("an HTTP endpoint has no WebSocket: take HTTPConnection, which both have")
         self.model.injected[self.name] = what
@@ -376,8 +378,10 @@ class _Parameter:
             return None
         choice = choices[0]
         if choice is self.type:
+            # `Request[State]`, with the type of the lifespan's state.
+            connection = get_origin(choice) or choice
             for cls, what in _CONNECTION:
-                if is_subclass(choice, cls):
+                if is_subclass(connection, cls):
                     return what
             if is_named(choice, "SecurityScopes"):
                 self.model.scopes_class = choice

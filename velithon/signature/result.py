@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import ValidationError
 from starlette.responses import Response as StarletteResponse
 
+from velithon.background import assign_owner
 from velithon.encoders import has_non_finite, json_bytes, jsonable_encoder
 from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.responses.base import Response
@@ -162,6 +163,11 @@ def _returned(
 ) -> StarletteResponse:
     """Take a response as the endpoint made it."""
     if result.background is None:
+        result.background = background
+    elif background is not None and result.background is not background:
+        # Both run: what was asked for by annotation first.
+        assign_owner(result.background)
+        background.tasks.append(result.background)
         result.background = background
     if result is injected and not result.status_code:
         result.status_code = status

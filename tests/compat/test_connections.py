@@ -1,0 +1,124 @@
+"""Connections and background tasks as packages ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypedDict
+
+import fastapi.exceptions
+import pytest
+import starlette.requests
+import starlette.websockets
+
+from tests.conftest import ClientFactory
+from velithon import BackgroundTask, BackgroundTasks, Depends, Request, Response, Velithon, WebSocket
+from velithon.exceptions import HTTPException, RequestValidationError
+from velithon.responses import JSONResponse
+
+
+class Shared(TypedDict):
+    """What a lifespan yields."""
+
+    number: int
+
+
+def kinds(request: Request = None, websocket: WebSocket = None, q: int = 1) -> list[Any]:  # type: ignore[assignment]
+    """Serve both kinds of connection, as an integration's own dependency does."""
+    return [request is not None, websocket is not None, q]
+
+
+def test_a_connection_of_the_other_kind_keeps_its_default(client: ClientFactory) -> None:
+    """And what stands after it in the signature is given by name."""
+    app = Velithon()
+
+    @app.get("/")
+    def endpoint(found: list[Any] = Depends(kinds)) -> list[Any]:
+        return found
+
+    @app.websocket("/")
+    async def chat(websocket: WebSocket, found: list[Any] = Depends(kinds)) -> None:
+        await websocket.accept()
+        await websocket.send_json(found)
+        await websocket.close()
+
+    http = client(app)
+    assert http.get("/?q=3").json() == [True, False, 3]
+    with http.websocket_connect("/?q=4") as websocket:
+        assert websocket.receive_json() == [False, True, 4]
+
+
+def test_connections_with_the_type_of_their_state(client: ClientFactory) -> None:
+    """Starlette's typed state: `Request[State]`, `WebSocket[State]`."""
+    app = Velithon()
+
+    @app.get("/")
+    def endpoint(request: starlette.requests.Request[Shared], any_: starlette.requests.HTTPConnection[Shared]) -> str:
+        return request.url.path + any_.url.path
+
+    @app.websocket("/")
+    async def chat(websocket: starlette.websockets.WebSocket[Shared]) -> None:
+        await websocket.accept()
+        await websocket.close()
+
+    http = client(app)
+    assert http.get("/").json() == "//"
+    with http.websocket_connect("/") as websocket:
+        assert websocket.receive()["type"] == "websocket.close"
+
+
+def test_no_background_task_is_lost(client: ClientFactory) -> None:
+    """Those of the parameter, of the returned response, and those added after `yield` all run."""
+    app, done = Velithon(), list[str]()
+
+    def late(tasks: BackgroundTasks) -> Iterator[None]:
+        yield
+        tasks.add_task(done.append, "late")
+
+    @app.get("/", dependencies=[Depends(late)])
+    def endpoint(tasks: BackgroundTasks) -> Response:
+        tasks.add_task(done.append, "parameter")
+        return Response("x", background=BackgroundTask(done.append, "response"))
+
+    assert client(app).get("/").text == "x"
+    assert done == ["parameter", "response", "late"]
+
+
+@pytest.mark.parametrize("registered", [RequestValidationError, fastapi.exceptions.RequestValidationError])
+def test_a_handler_of_either_class_answers_both(client: ClientFactory, registered: type[Exception]) -> None:
+    """Ours is raised by the framework, FastAPI's by a package."""
+    app = Velithon()
+
+    @app.exception_handler(registered)
+    async def answer(request: Request, exc: Any) -> Response:
+        return JSONResponse({"errors": len(exc.errors())}, 400)
+
+    @app.get("/theirs")
+    def theirs() -> None:
+        raise fastapi.exceptions.RequestValidationError([{"type": "x", "loc": ("query",), "msg": "m", "input": 1}])
+
+    @app.get("/ours")
+    def ours(q: int) -> None: ...
+
+    http = client(app)
+    assert [http.get(path).json() for path in ("/theirs", "/ours")] == [{"errors": 1}] * 2
+    assert [http.get(path).status_code for path in ("/theirs", "/ours")] == [400, 400]
+
+
+@pytest.mark.parametrize("registered", [HTTPException, fastapi.exceptions.HTTPException])
+def test_a_handler_of_either_http_exception_answers_both(client: ClientFactory, registered: type[Exception]) -> None:
+    """And FastAPI's errors of validation are 422 without a handler."""
+    app = Velithon()
+
+    @app.exception_handler(registered)
+    async def answer(request: Request, exc: Any) -> Response:
+        return JSONResponse({"own": exc.detail}, exc.status_code)
+
+    @app.get("/{which}")
+    def endpoint(which: str) -> None:
+        if which == "validation":
+            raise fastapi.exceptions.RequestValidationError([{"type": "x", "loc": ("query",), "msg": "m", "input": 1}])
+        raise (fastapi.exceptions.HTTPException if which == "theirs" else HTTPException)(418, which)
+
+    http = client(app)
+    assert [http.get(f"/{which}").json() for which in ("theirs", "ours")] == [{"own": "theirs"}, {"own": "ours"}]
+    assert http.get("/validation").status_code == 422

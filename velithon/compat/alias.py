@@ -1,0 +1,102 @@
+"""The name `fastapi` for Velithon: an importer that finds Velithon's module for each of FastAPI's."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+__all__ = ["install", "is_asked_for"]
+
+_VARIABLE = "VELITHON_AS_FASTAPI"
+# The version of FastAPI whose names and behaviour are taken.
+VERSION = "0.165.0"
+_ELSEWHERE = {
+    "fastapi.cli": "velithon.cli",
+    "fastapi.dependencies.models": "velithon.signature.model",
+    "fastapi.dependencies.utils": "velithon.compat.dependencies",
+}
+_PACKAGES = ("fastapi.dependencies",)
+
+
+class _Importer(MetaPathFinder, Loader):
+    """Finds `fastapi.x` as `velithon.x`; the very same module, so that what is patched is patched."""
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name.partition(".")[0] != "fastapi":
+            return None
+        private = "._" in name
+        if name != "fastapi" and name not in _PACKAGES and (private or not _exists(_ours(name))):
+            raise ModuleNotFoundError(
+                f"{name} is internal to FastAPI and Velithon has nothing of the kind: use the public names of fastapi",
+                name=name,
+            )
+        return ModuleSpec(name, self, is_package=True)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        if spec.name == "fastapi":
+            return _top()
+        if spec.name in _PACKAGES:
+            return None
+        module = importlib.import_module(_ours(spec.name))
+        self._kept = (module.__spec__, getattr(module, "__path__", None))
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The import system has written its own spec on a module that has one.
+        if module.__name__.partition(".")[0] == "velithon":
+            spec, path = self._kept
+            module.__spec__ = spec
+            if path is None:
+                vars(module).pop("__path__", None)
+            else:
+                module.__path__ = path
+
+
+def _ours(name: str) -> str:
+    return _ELSEWHERE.get(name, "velithon" + name.removeprefix("fastapi"))
+
+
+def _exists(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _top() -> ModuleType:
+    import velithon
+
+    module = ModuleType("fastapi", "FastAPI's public names, which Velithon answers to in this process.")
+    names: dict[str, Any] = {name: getattr(velithon, name) for name in velithon.__all__}
+    vars(module).update(names, FastAPI=velithon.Velithon, __version__=VERSION)
+    return module
+
+
+def install() -> None:
+    """Have `fastapi` mean Velithon in this process and in those that it starts with the same environment.
+
+    Raises:
+        RuntimeError: Somebody has imported FastAPI's own already, and may hold its classes.
+    """
+    if any(isinstance(finder, _Importer) for finder in sys.meta_path):
+        return
+    if "fastapi" in sys.modules:
+        raise RuntimeError("fastapi is imported already: call velithon.compat.install() before anything imports it.")
+    from velithon import Velithon
+
+    options = Velithon.__init__.__kwdefaults__
+    assert options is not None
+    options["title"] = "FastAPI"
+    sys.meta_path.insert(0, _Importer())
+    os.environ[_VARIABLE] = "1"
+
+
+def is_asked_for() -> bool:
+    """Tell whether the environment asks for it, as `velithon run --as-fastapi` has it for its workers."""
+    return os.environ.get(_VARIABLE, "").lower() in ("1", "true", "yes", "on")
