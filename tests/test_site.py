@@ -68,17 +68,15 @@ def public_modules() -> Iterator[ModuleType]:
 
 
 def resolve(path: str) -> object:
-    """Return what a dotted path names."""
-    parts = path.split(".")
-    for split in range(len(parts), 0, -1):
+    """Return what a dotted path names: a module's attribute rather than its submodule of the same name."""
+    first, *names = path.split(".")
+    found: object = import_module(first)
+    for position, name in enumerate(names, 1):
         try:
-            found: object = import_module(".".join(parts[:split]))
-        except ModuleNotFoundError:
-            continue
-        for name in parts[split:]:
             found = getattr(found, name)
-        return found
-    raise ModuleNotFoundError(path)
+        except AttributeError:
+            found = import_module(".".join([first, *names[:position]]))
+    return found
 
 
 def test_every_public_name_is_in_the_reference() -> None:

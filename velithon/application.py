@@ -199,6 +199,7 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
         self._in_flight = InFlight()
         self._app_scope = signature.AppScope()
         self._lifespan_state: dict[str, Any] = {}
+        self._started_jobs: Jobs | None = None
         # Carries WebSockets and the lifespan from RSGI to the ASGI face.
         self._bridge = RSGIAdapter(self, "on")
         self._entry: RSGIApp | None = None
@@ -222,6 +223,7 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
             **options,
         )
         self.router.resources = self._resources
+        self.router.finish_work = self._finish_work
         self.router.before_shutdown = self._finish_background
         for route in routes or ():
             self.router.add_existing(route)
@@ -411,19 +413,20 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
             stack.push_async_callback(self._app_scope.aclose)
             stack.push_async_callback(self._close_stores)
             stack.push_async_callback(self._close_channels)
-            jobs = await self._start_jobs()
+            self._started_jobs = await self._start_jobs()
             if self._events is not None:
                 await self._events.start()
                 stack.push_async_callback(self._events.stop)
             try:
                 yield
-            finally:
-                await self._finish_work(jobs)
+            finally:  # of a start that failed, and of what shutdown functions began
+                await self._finish_work()
 
-    async def _finish_work(self, jobs: Jobs | None) -> None:
+    async def _finish_work(self) -> None:
         """Wait for background tasks, then for the jobs of this process, `background_grace` seconds for both."""
         grace, begin = self._grace(), asyncio.get_running_loop().time()
         await self._in_flight.drain(grace)
+        jobs, self._started_jobs = self._started_jobs, None
         if jobs is not None:
             spent = asyncio.get_running_loop().time() - begin
             await jobs.stop(None if grace is None else max(0.0, grace - spent))

@@ -23,6 +23,12 @@ def test_a_customer_is_told_once(mechanic: TestClient, monkeypatch: pytest.Monke
     for state in ("started", "ready", "ready"):
         assert mechanic.put(f"/repairs/1/state?state={state}").status_code == 200
     assert mechanic.portal is not None
-    for _ in range(2):
-        mechanic.portal.call(messages.send_messages)
+    for _ in range(3):
+        mechanic.portal.call(a_round)
     assert sent[1:] == [("ada@example.com", "Your bicycle is ready: red, 28 inch.")]
+
+
+async def a_round() -> None:
+    """Ask for the job and wait until it has ended."""
+    handle = await messages.send_messages.enqueue()
+    await handle.result(timeout=10)

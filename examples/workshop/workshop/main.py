@@ -1,6 +1,5 @@
 """The application: what it is made of."""
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -12,7 +11,7 @@ from velithon.middleware.security_headers import SecurityHeadersMiddleware
 from workshop import accounts, repairs
 from workshop.board import add_board
 from workshop.database import create_tables, get_engine
-from workshop.messages import keep_sending, promise_message
+from workshop.messages import promise_message
 from workshop.settings import get_settings
 
 
@@ -21,10 +20,7 @@ async def lifespan(app: Velithon) -> AsyncGenerator[None, None]:
     """Look at the settings and the database before the first request."""
     get_settings()
     await create_tables()
-    sender = asyncio.create_task(keep_sending())
     yield
-    sender.cancel()
-    await asyncio.wait([sender])
     await get_engine().dispose()
 
 
@@ -34,6 +30,7 @@ app = Velithon(
     lifespan=lifespan,
     max_body_size=64 * 1024,
     channels=os.environ.get("WORKSHOP_CHANNELS_URL"),  # in this process where there is none
+    jobs=os.environ.get("WORKSHOP_JOBS_URL"),  # likewise
     middleware=[
         Middleware(SecurityHeadersMiddleware),
         Middleware(LoggingMiddleware),

@@ -1,6 +1,5 @@
 """Messages to customers: promised with the change that they tell of, and sent until they are."""
 
-import asyncio
 import logging
 
 from sqlalchemy import select, update
@@ -8,12 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from velithon import BackgroundTasks
+from velithon.jobs import every, job
 from workshop.database import Base, get_engine
 from workshop.repairs import Repair, State
 
 logger = logging.getLogger("workshop.messages")
 
-SECONDS_BETWEEN_ROUNDS = 30.0
 MAX_ATTEMPTS = 10
 
 
@@ -33,7 +32,7 @@ def promise_message(repair: Repair, session: AsyncSession, tasks: BackgroundTask
     """Write the message down in the transaction of the change: there are both, or neither."""
     if repair.state is State.READY:
         session.add(MessageRow(address=repair.customer_email, text=f"Your bicycle is ready: {repair.bicycle}."))
-        tasks.add_task(send_messages)
+        tasks.add_task(send_messages.enqueue)
 
 
 async def deliver(address: str, text: str) -> None:
@@ -41,6 +40,7 @@ async def deliver(address: str, text: str) -> None:
     logger.info("To %s: %s", address, text)
 
 
+@job(schedule=every(seconds=30), unique=True)
 async def send_messages() -> None:
     """Send what waits, each message in a transaction of its own."""
     waiting = MessageRow.sent.is_(False) & (MessageRow.attempts < MAX_ATTEMPTS)
@@ -68,13 +68,3 @@ async def send(number: int) -> None:
         if message is not None:
             await deliver(message.address, message.text)
             message.sent = True
-
-
-async def keep_sending() -> None:
-    """Send again and again what a failure or a crash left behind."""
-    while True:
-        try:
-            await send_messages()
-        except Exception:
-            logger.exception("The database did not answer; the next round tries again")
-        await asyncio.sleep(SECONDS_BETWEEN_ROUNDS)
