@@ -31,7 +31,7 @@ from velithon.exception_handlers import (
 from velithon.exceptions import HTTPException, RequestValidationError, WebSocketRequestValidationError
 from velithon.faces.capture import build_call_next
 from velithon.faces.entry import rsgi_entry
-from velithon.faces.serve import asgi_face, bridged, layered
+from velithon.faces.serve import asgi_face, respond_with_layers, rsgi_form_of
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import Errors, ServerErrorMiddleware
 from velithon.middleware.stack import Stack, build_stack
@@ -315,7 +315,7 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
             self._stack = self.build_middleware_stack()
         # For what comes out of the detour, which has told the observers.
         self._errors = Errors(self.exception_handlers, self.debug)
-        self._outermost = layered(self, bridged(self, self))
+        self._outermost = respond_with_layers(self, rsgi_form_of(self, self))
         self._missing = None
         self._way = partial(Starlette.__call__, self)
         return self._way
@@ -353,7 +353,7 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
 
     def _direct(self) -> ASGIApp:
         stack = self._layers()
-        outermost = stack.respond if stack.direct else layered(stack.asgi, stack.rsgi_form(self))
+        outermost = stack.respond if stack.direct else respond_with_layers(stack.asgi, stack.rsgi_form(self))
         self._outermost = None if self._plain else outermost
         return self._around(asgi_face(outermost, otherwise=self._errors.observed(stack.asgi), errors=self._errors))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from velithon_adapters.body import is_http2
@@ -104,15 +105,11 @@ class RSGIAdapter:
                 await self.app(scope.asgi, *original)
                 return
         receive = HTTPReceive(protocol, body_length(scope), http2=is_http2(scope))
-        send = HTTPSend(protocol, method=scope.method, receive=receive)
+        send = HTTPSend(protocol, method=scope.method, receive=receive, is_outermost=True)
         self._running.add(receive)
         try:
-            await self.app(self._scope(scope), receive, send)
-        except BaseException:
-            send.fail()
-            raise
-        else:
-            send.finish()
+            async with send:
+                await self.app(self._scope(scope), receive, send)
         finally:
             receive.close()
             self._ended(receive)
@@ -125,18 +122,12 @@ class RSGIAdapter:
         stopping.at_once.add(websocket.close)
         stopping.streams.add(give_up)
         try:
-            await self.app(self._scope(scope), websocket.receive, websocket.send)
-        except ClientDisconnected:
-            websocket.fail()
+            with suppress(ClientDisconnected):
+                async with websocket:
+                    await self.app(self._scope(scope), websocket.receive, websocket.send)
         except asyncio.CancelledError:
-            websocket.fail()
             if not stopping.begun:
                 raise
-        except BaseException:
-            websocket.fail()
-            raise
-        else:
-            websocket.finish()
         finally:
             stopping.at_once.discard(websocket.close)
             stopping.streams.discard(give_up)
@@ -191,11 +182,8 @@ class ASGIAdapter:
         if kind == "http":
             await self._http(scope, receive, send)
         elif kind == "websocket":
-            protocol = RSGIWebsocketProtocol(scope, receive, send)
-            try:
+            async with RSGIWebsocketProtocol(scope, receive, send) as protocol:
                 await self._call(RSGIScope(scope), protocol)
-            finally:
-                await protocol.finish()
         elif kind == "lifespan":
             await self._lifespan(receive, send)
         else:
@@ -206,17 +194,8 @@ class ASGIAdapter:
         if original is not None:
             await self._call(RSGIScope(scope), original)
             return
-        protocol = RSGIProtocol(scope, receive, send)
-        try:
+        async with RSGIProtocol(scope, receive, send) as protocol:
             await self._call(RSGIScope(scope), protocol)
-        except BaseException:
-            # What was given before is on its way on an RSGI server. The stream's end is left out: it is not whole.
-            try:
-                await protocol.flush()
-            finally:
-                protocol.abandon()
-            raise
-        await protocol.finish()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         for phase, hook in (("startup", "__rsgi_init__"), ("shutdown", "__rsgi_del__")):

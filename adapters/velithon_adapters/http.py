@@ -17,9 +17,11 @@ from velithon_adapters import rsgi
 from velithon_adapters.body import BodyChunks
 from velithon_adapters.protocol import RSGIProtocol, RSGIStreamTransport, check_status, has_body
 from velithon_adapters.scope import FILE_RANGE, is_token
+from velithon_adapters.sending import Sending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import TracebackType
 
     from velithon_adapters.asgi import Message, Receive, Send
     from velithon_adapters.rsgi import HTTPProtocol, HTTPStreamTransport
@@ -155,15 +157,18 @@ class HTTPReceive:
             gone.cancel()
 
 
-class HTTPSend:
+class HTTPSend(Sending):
     """ASGI's ``send`` over an RSGI protocol.
 
-    Once the client is gone messages are dropped silently, as Uvicorn drops them.
+    Once the client is gone messages are dropped silently, as Uvicorn drops them. Run the application inside of it, as a
+    context manager: leaving it completes the response. What was raised after a response began is answered with 500 if
+    the server was given nothing yet, because nobody else can answer any more.
 
     Args:
         protocol: The server's protocol object.
         method: The request's method: the answer to ``HEAD`` carries no body.
         receive: What is to be closed as soon as the response is done.
+        is_outermost: Whether nobody outside answers what is raised before a response began, so that 500 is sent here.
 
     Attributes:
         sent: Whether the server was given a response, or its beginning.
@@ -174,6 +179,7 @@ class HTTPSend:
     __slots__ = (
         "_client_gone",
         "_headers",
+        "_is_outermost",
         "_left",
         "_method",
         "_receive",
@@ -186,9 +192,17 @@ class HTTPSend:
         "sent",
     )
 
-    def __init__(self, protocol: HTTPProtocol, *, method: str = "GET", receive: HTTPReceive | None = None) -> None:
+    def __init__(
+        self,
+        protocol: HTTPProtocol,
+        *,
+        method: str = "GET",
+        receive: HTTPReceive | None = None,
+        is_outermost: bool = False,
+    ) -> None:
         self.protocol = protocol
         self.sent = False
+        self._is_outermost = is_outermost
         self.complete = False
         self.handed_over = False
         self._method = method
@@ -199,6 +213,11 @@ class HTTPSend:
         self._stream: HTTPStreamTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._client_gone = False
+
+    @property
+    def begun(self) -> bool:  # type: ignore[override] # read only: it follows from the first message
+        """Whether the application has begun a response, of which the server may have been given nothing yet."""
+        return self._status != 0
 
     @property
     def disconnected(self) -> bool:
@@ -227,27 +246,38 @@ class HTTPSend:
         else:
             raise RuntimeError(f"Expected ASGI message 'http.response.body', but got '{kind}'.")
 
-    def close(self) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Complete the response of an application that returned; settle that of one that raised."""
+        if error is None:
+            self._finish()
+        elif self._is_outermost or self._status:
+            self._fail()
+        else:
+            self._release()
+
+    def _release(self) -> None:
         """Let go of the response: a stream ends here."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._stream = None
 
-    def fail(self) -> None:
+    def _fail(self) -> None:
         """Answer 500 if the server was given nothing yet; else only let go."""
-        self.close()
+        self._release()
         if not self.sent and not self.handed_over:
             self.sent = True
             self.protocol.response_bytes(*SERVER_ERROR)
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """Check that the application, which has returned, gave a whole response; else log it and answer 500."""
         if not self.complete and not self.handed_over and not self.disconnected:
             logger.error("ASGI callable returned without %s response.", "completing" if self._status else "starting")
-            self.fail()
+            self._fail()
         else:
-            self.close()
+            self._release()
 
     def _start(self, message: Message) -> None:
         status = message["status"]
@@ -333,7 +363,7 @@ class HTTPSend:
             self._done()
 
     def _file(self, path: Any, part: tuple[int, int] | None = None) -> None:
-        self.close()
+        self._release()
         self.sent = True
         if self._method == "HEAD" or not has_body(self._status):
             self.protocol.response_empty(self._status, self._headers)
@@ -369,7 +399,7 @@ def unwrap(first: Any, second: Any = None, /) -> Any:
         ``None`` if these are no wrappers of ours, do not belong together, or were already used.
     """
     if second is None:
-        if type(first) is not RSGIProtocol or first.responded or first._claimed or first._ahead is not None:
+        if type(first) is not RSGIProtocol or first.begun or first._claimed or first._ahead is not None:
             return None
         first._handed_over = True
         return first._receive, first._send

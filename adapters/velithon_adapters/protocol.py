@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from velithon_adapters import rsgi
 from velithon_adapters.readahead import ReadAhead
+from velithon_adapters.sending import Sending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+    from types import TracebackType
 
     from velithon_adapters.asgi import Message, Receive, Send
     from velithon_adapters.rsgi import ResponseHeaders
@@ -58,7 +60,7 @@ class BodyReadAhead(ReadAhead):
         return True
 
 
-class RSGIProtocol:
+class RSGIProtocol(Sending):
     """RSGI's protocol over ASGI's ``receive`` and ``send``.
 
     Args:
@@ -66,7 +68,9 @@ class RSGIProtocol:
         receive: The server's ``receive``.
         send: The server's ``send``.
 
-    Whoever makes one has to await `finish` after the application returned, or `abandon` it.
+    Run the application inside of it, as a context manager: leaving it sends what is still to be sent. Without a
+    response that logs an error and answers with an empty 500, as Granian does. Of an application that raised, what it
+    begun with before is sent, and a stream is left without its end.
     """
 
     __slots__ = (
@@ -83,11 +87,11 @@ class RSGIProtocol:
         "_stream",
         "_task",
         "_waiters",
-        "responded",
+        "begun",
     )
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        self.responded = False
+        self.begun = False
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -207,34 +211,39 @@ class RSGIProtocol:
         Raises:
             ProtocolError: A response was given before.
         """
-        if self.responded:
+        if self.begun:
             raise rsgi.ProtocolError("A response was already given.")
         self._give(self._send_start, status, headers)
         self._stream = RSGIStreamTransport(self)
         self._reading().watch()
         return self._stream
 
-    async def finish(self) -> None:
-        """Send what is still to be sent, after the application returned.
-
-        Where it gave no response, this logs so and answers with an empty 500, as Granian does.
-        """
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Send what is still to be sent, and let go of everything that runs for this request."""
         try:
-            if self._handed_over:
-                return
-            if not self.responded:
-                if self._gone:
-                    return
-                logger.error("RSGI callable returned without a response.")
-                self.response_empty(500, [])
-            await self.flush()
-            if self._stream is not None:
-                self._stream.closed = True
-                await self._deliver({"type": "http.response.body", "body": b"", "more_body": False})
+            if error is None:
+                await self._finish()
+            else:
+                await self._flush()
         finally:
-            self.abandon()
+            self._abandon()
 
-    async def flush(self) -> None:
+    async def _finish(self) -> None:
+        if self._handed_over:
+            return
+        if not self.begun:
+            if self._gone:
+                return
+            logger.error("RSGI callable returned without a response.")
+            self.response_empty(500, [])
+        await self._flush()
+        if self._stream is not None:
+            self._stream.closed = True
+            await self._deliver({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _flush(self) -> None:
         """Send what was given so far."""
         if self._task is not None:
             await self._task
@@ -245,7 +254,7 @@ class RSGIProtocol:
         """Answer for the request again, after who `velithon_adapters.unwrap` handed it over to sent nothing."""
         self._handed_over = False
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Let go of everything that runs for this request."""
         if self._handle is not None:
             self._handle.cancel()
@@ -257,11 +266,11 @@ class RSGIProtocol:
             self._ahead.close({"type": "http.disconnect"})
 
     def _give(self, deliver: Callable[..., Awaitable[None]], status: int, headers: ResponseHeaders, *more: Any) -> None:
-        if self.responded:
+        if self.begun:
             return
         check_status(status)
         raw = [(name.lower().encode("latin-1"), value.encode()) for name, value in headers]
-        self.responded = True
+        self.begun = True
         self._pending = partial(deliver, status, raw, *more)
         # Most applications return right after responding, and then `finish` sends without a task.
         self._handle = asyncio.get_running_loop().call_soon(self._pump)

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from velithon_adapters import rsgi
 from velithon_adapters.connection import ABNORMAL_CLOSURE, NO_STATUS, ClientDisconnected, Connection
 from velithon_adapters.scope import HANDSHAKE_STATUS
+from velithon_adapters.sending import Sending
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
+    from types import TracebackType
 
     from velithon_adapters.asgi import Message, Receive, Send
     from velithon_adapters.rsgi import WebsocketProtocol
@@ -46,8 +48,11 @@ def _tell_of_close_code(code: int) -> None:
         )
 
 
-class ASGIWebsocket:
+class ASGIWebsocket(Sending):
     """ASGI's ``receive`` and ``send`` for a WebSocket over an RSGI protocol.
+
+    Run the application inside of it, as a context manager: leaving it closes what the application left open. A
+    handshake that was not answered is refused with 500.
 
     Args:
         protocol: The server's protocol object.
@@ -130,22 +135,22 @@ class ASGIWebsocket:
                 self.protocol.close()
                 self.connection.drop()
 
-    def fail(self) -> None:
-        """Refuse with 500 when the application raised before the handshake was done; else close."""
-        self._finish(500)
+    @property
+    def begun(self) -> bool:  # type: ignore[override] # read only: it follows from what was sent
+        """Whether the handshake was answered."""
+        return self.accepted or self._refused
 
-    def finish(self) -> None:
-        """Close what the application, which has returned, left open."""
-        if not self.accepted and self.connection.code is None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close what the application left open."""
+        if error is None and not self.accepted and self.connection.code is None:
             logger.error("ASGI callable returned without completing handshake.")
-        self._finish(500)
-
-    def _finish(self, status: int) -> None:
         if self.connection.code is None:
             if self.accepted:
                 self._close(NORMAL_CLOSURE)
             else:
-                self.protocol.close(status)
+                self.protocol.close(500)
                 self.connection.over(ABNORMAL_CLOSURE)
         # The frames of an exception may keep this object.
         self.connection.drop()
@@ -211,10 +216,10 @@ class RSGIMessage:
         return f"{type(self).__name__}({self.kind!r}, {self.data!r})"
 
 
-class RSGIWebsocketProtocol:
+class RSGIWebsocketProtocol(Sending):
     """RSGI's protocol for a WebSocket over ASGI's ``receive`` and ``send``.
 
-    Whoever makes one has to await `finish` after the application returned.
+    Run the application inside of it, as a context manager: leaving it closes what the application left open.
 
     Args:
         scope: The ASGI scope, whose extensions matter.
@@ -277,8 +282,15 @@ class RSGIWebsocketProtocol:
         self.closed = True
         self._tasks.append(asyncio.get_running_loop().create_task(self._flush()))
 
-    async def finish(self) -> None:
-        """Send what is still to be sent, and close what the application, which has returned, left open."""
+    @property
+    def begun(self) -> bool:  # type: ignore[override] # read only: it follows from what was sent
+        """Whether the handshake was answered."""
+        return self.closed or self._transport is not None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Send what is still to be sent, and close what the application left open."""
         self.close()
         for task in self._tasks:
             await task

@@ -419,7 +419,7 @@ async def test_sends_after_the_end_of_the_application_are_dropped() -> None:
     send = HTTPSend(protocol)
     await send(start())
     await send(part(b"a", more_body=True))
-    send.close()
+    send._release()
     await send(part(b"b", more_body=True))
     assert protocol.calls == [("stream", 200, []), ("chunk", b"a")]
 
@@ -512,12 +512,12 @@ async def test_used_or_foreign_wrappers_stay_on() -> None:
     assert unwrap(receive, send) is protocol
     await send(start())
     assert unwrap(receive, send) is None
-    send.close()
+    send._release()
 
     wrapped = RSGIProtocol({"method": "GET"}, receive, send)
     assert unwrap(wrapped) == (receive, send)
     wrapped = RSGIProtocol({"method": "GET"}, receive, send)
     wrapped.response_empty(200, [])
     assert unwrap(wrapped) is None
-    wrapped.abandon()
+    wrapped._abandon()
     assert unwrap(object()) is None  # type: ignore[call-overload]

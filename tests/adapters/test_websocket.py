@@ -103,7 +103,7 @@ async def test_transport_of_a_broken_connection_is_let_go_of() -> None:
     gc.disable()
     try:
         assert (await asgi.receive())["code"] == 1006
-        asgi.finish()
+        await asgi.__aexit__(None, None, None)
         del protocol, asgi
         assert transport() is None
     finally:
@@ -286,7 +286,7 @@ async def test_server_that_stops() -> None:
     with pytest.raises(ClientDisconnected):
         await asgi.send(text("x"))
     asgi.close()
-    asgi.finish()
+    await asgi.__aexit__(None, None, None)
     assert protocol.closes == [None]
 
 
@@ -299,7 +299,7 @@ async def test_server_that_refuses_a_message_has_lost_the_client() -> None:
         with pytest.raises(ClientDisconnected) as caught:
             await asgi.send({"type": "websocket.send", "bytes": b"x"})
         assert caught.value.__cause__ is failure
-        asgi.finish()
+        await asgi.__aexit__(None, None, None)
 
 
 async def test_client_that_leaves_during_the_handshake() -> None:
@@ -343,7 +343,7 @@ async def test_refused_handshake_is_a_403() -> None:
     assert (await asgi.receive())["code"] == 1006
     with pytest.raises(RuntimeError, match="after sending 'websocket.close'"):
         await asgi.send(ACCEPT)
-    asgi.finish()
+    await asgi.__aexit__(None, None, None)
     assert protocol.closes == [403]
 
 

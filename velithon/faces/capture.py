@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from velithon.exceptions import VelithonError
-from velithon.faces.serve import adopt
+from velithon.faces.serve import to_response
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.app import AppResponse
 from velithon.responses.base import HTMLResponse, PlainTextResponse, Response
@@ -179,10 +179,7 @@ class CapturedResponse(StreamingResponse):
 
     def __init__(self, run: Run) -> None:
         message = run.started.result()
-        self.status_code = message["status"]
-        self.raw_headers = list(message.get("headers", []))
-        self.body_iterator = run.body()
-        self.background = None
+        self.init_raw(message["status"], list(message.get("headers", [])), run.body())
         self._run = run
 
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
@@ -240,7 +237,7 @@ def build_call_next(respond: Responder, errors: ErrorHandlers | None = None) -> 
         if type(response) in _AS_THEY_ARE:
             return response
         if not isinstance(response, Response):
-            response = adopt(response, request)
+            response = to_response(response, request)
         if isinstance(response, AppResponse):
             return await Run(response.handled, request).start()
         return response

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from velithon.exceptions import HTTPException
-from velithon.faces.serve import adopt, answer_failure, finish_rsgi
+from velithon.faces.serve import answer_failure, finish_rsgi, to_response
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.base import Response
-from velithon.responses.custom import Overridden
+from velithon.responses.custom import CustomSending
 from velithon.routing.table import MISS
 
 if TYPE_CHECKING:
@@ -91,12 +91,12 @@ def rsgi_entry(app: EntryOwner) -> RSGIApp:  # noqa: C901 - one function on purp
                     response = await errors.respond(request, exc)
             if not isinstance(response, Response):
                 request = late(scope, protocol, answer) if request is None else request
-                response = adopt(response, request)
+                response = to_response(response, request)
             pending = response.send_rsgi(scope, protocol)
             if pending is not None:
-                if type(pending) is Overridden:
+                if type(pending) is CustomSending:
                     request = late(scope, protocol, answer) if request is None else request
-                    pending.request = request
+                    pending = pending.send(request)
                 await pending
             if response.background is not None or (request is not None and request._opened):
                 await finish_rsgi(app, request, response)

@@ -7,7 +7,7 @@ opened for the request. What a responder raises is the face's to let through; `E
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from starlette import responses as starlette
 
@@ -18,9 +18,9 @@ from velithon.requests.request import Request
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.app import AppResponse
 from velithon.responses.base import Response
-from velithon.responses.custom import Overridden, watched
-from velithon_adapters.body import BodyChunks, is_http2
-from velithon_adapters.scope import RSGIScope, body_length
+from velithon.responses.custom import CustomSending
+from velithon_adapters.scope import RSGIScope
+from velithon_adapters.sending import TrackedProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -73,8 +73,8 @@ def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: Erro
         try:
             response = await respond(request)
             if not isinstance(response, Response):
-                response = adopt(response, request)
-            sent = watched(response, send) if response.overridden else send
+                response = to_response(response, request)
+            sent: Send = response.track(send) if response.overridden else send
             background = response.background
             if background is None:
                 await response(scope, request._receive, sent)
@@ -115,12 +115,10 @@ def rsgi_face(
         try:
             response = await respond(request)
             if not isinstance(response, Response):
-                response = adopt(response, request)
+                response = to_response(response, request)
             pending = response.send_rsgi(scope, protocol)
             if pending is not None:
-                if type(pending) is Overridden:
-                    pending.request = request
-                await pending
+                await (pending.send(request) if type(pending) is CustomSending else pending)
             if response.background is not None or request._opened:
                 await finish_rsgi(app, request, response)
         except BaseException as exc:  # noqa: BLE001 - answered or raised again there
@@ -185,15 +183,10 @@ async def _unwind(stack: AsyncExitStack | None, exc: BaseException) -> BaseExcep
     return exc
 
 
-def adopt(response: Any, request: Request) -> Response:
+def to_response(response: Any, request: Request) -> Response:
     """Return a response of ours for one of Starlette's, or for any ASGI application that stands for a response."""
     if isinstance(response, starlette.Response) and type(response).__call__ is starlette.Response.__call__:
-        adopted = Response.__new__(Response)
-        adopted.status_code = response.status_code
-        adopted.body = response.body
-        adopted.background = response.background
-        adopted.raw_headers = response.raw_headers
-        return adopted
+        return Response.from_starlette(response)
     if not callable(response):
         raise VelithonError(f"A middleware returned {response!r}, which is no response.")
     return AppResponse(response, request)
@@ -208,54 +201,19 @@ class LayersResponse(AppResponse):
         super().__init__(asgi, request)
         self.rsgi = rsgi
 
-    async def _watch(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
-        request = self.request
-        watched = WatchedProtocol(protocol, scope)
-        if isinstance(request, RSGIRequest):
-            # From here on the request's own answer, such as an error's, goes through the same object.
-            request._protocol = watched
-            if not isinstance(scope, RSGIScope):
-                await self._run_layers(ServerScope(scope, request), watched)
-                return
-        await self._run_layers(scope, watched)
-
-    async def _run_layers(self, scope: Any, watched: WatchedProtocol) -> None:
-        try:
-            await self.rsgi(scope, watched)
-        finally:
-            self.started = watched.started
-
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Run the layers in their RSGI form."""
-        return self._watch(scope, protocol)
+        request, seen = self.request, scope
+        self._sending = tracked = TrackedProtocol(protocol, scope)
+        if isinstance(request, RSGIRequest):
+            # From here on the request's own answer, such as an error's, goes through the same object.
+            request._protocol = tracked
+            if not isinstance(scope, RSGIScope):
+                seen = cast("HTTPScope", ServerScope(scope, request))
+        return self.rsgi(seen, tracked)
 
 
-class WatchedProtocol:
-    """An RSGI HTTP protocol that remembers whether a response was begun, and tells of a broken body."""
-
-    __slots__ = ("inner", "scope", "started")
-
-    def __init__(self, inner: HTTPProtocol, scope: HTTPScope) -> None:
-        self.inner = inner
-        self.scope = scope
-        self.started = False
-
-    def __call__(self) -> Awaitable[bytes]:
-        return self.inner()
-
-    def __aiter__(self) -> BodyChunks:
-        return BodyChunks(self.inner, body_length(self.scope), is_http2(self.scope))
-
-    def client_disconnect(self) -> Awaitable[None]:
-        return self.inner.client_disconnect()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("response_"):
-            self.started = True
-        return getattr(self.inner, name)
-
-
-def request_of(scope: Any, protocol: Any, app: Owner) -> RSGIRequest:
+def find_request(scope: Any, protocol: Any, app: Owner) -> RSGIRequest:
     """Return the request inside an RSGI layer: the one from outside, unless the layer put something in its place."""
     outside: RSGIRequest | None = getattr(scope, "request", None) if type(scope) is ServerScope else None
     if outside is not None:
@@ -272,26 +230,21 @@ def request_of(scope: Any, protocol: Any, app: Owner) -> RSGIRequest:
     return request
 
 
-def bridged(asgi: ASGIApp, app: Owner) -> RSGIApp:
+def rsgi_form_of(asgi: ASGIApp, app: Owner) -> RSGIApp:
     """Return the RSGI form, for HTTP, of an ASGI layer inside an application."""
 
     async def rsgi(scope: Any, protocol: Any) -> None:
-        request = request_of(scope, protocol, app)
-        send: Any = request._send
+        request = find_request(scope, protocol, app)
         try:
-            await asgi(request.scope, AppResponse.receive_of(request), send)
-        except BaseException:
-            send.close()
-            raise
-        else:
-            send.finish()
+            async with request._send as send:
+                await asgi(request.scope, AppResponse.receive_of(request), send)
         finally:
             request._close_receive()
 
     return rsgi
 
 
-def layered(asgi: ASGIApp, rsgi: RSGIApp) -> Responder:
+def respond_with_layers(asgi: ASGIApp, rsgi: RSGIApp) -> Responder:
     """Return the responder that runs a stack whose outermost layer is no dispatch function."""
 
     async def respond(request: Request) -> LayersResponse:

@@ -17,18 +17,17 @@ from velithon._compat.starlette import is_async_callable, wrap_app_handling_exce
 from velithon.compat.namesakes import with_namesakes
 from velithon.concurrency import run_in_threadpool
 from velithon.exception_handlers import log_departure
-from velithon.faces.serve import adopt
+from velithon.faces.serve import to_response
 from velithon.requests.request import Request
 from velithon.requests.rsgi import RSGIRequest
-from velithon.responses.custom import send_overridden
+from velithon.responses.base import Response
+from velithon.responses.custom import send_custom
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Receive, Scope, Send
-
-    from velithon.responses.base import Response
 
     ErrorObserver = Callable[[Any, Exception], Awaitable[None] | None]
 
@@ -115,7 +114,7 @@ class Errors:
         response = await _call(handler, request, exc)
         # An exception instance that is raised again collects a longer traceback each time.
         exc.__traceback__ = None
-        return adopt(response, request) if not hasattr(response, "started") else response
+        return response if isinstance(response, Response) else to_response(response, request)
 
     async def answer(self, request: Request, exc: Exception, response: Response | None) -> None:
         """Send what the outermost layer has to say about an exception, then raise it on to the server.
@@ -170,8 +169,8 @@ class Errors:
             response = await _call(self.server_handler, request, exc)
         else:
             response = self.pages.error_response(request, exc)
-        if not hasattr(response, "started"):
-            response = adopt(response, request)
+        if not isinstance(response, Response):
+            response = to_response(response, request)
         for hook in request.scope.get(ERROR_HOOKS, ()):
             hook(request, response)
         return response  # type: ignore[no-any-return]  # a handler of the application made it
@@ -208,9 +207,7 @@ class InnerErrors:
 async def send(request: Request, response: Response) -> None:
     """Send a response over the face that the request came in by."""
     if isinstance(request, RSGIRequest):
-        await (
-            send_overridden(response, request) if response.overridden else response(request._rsgi, request._protocol)
-        )
+        await (send_custom(response, request) if response.overridden else response(request._rsgi, request._protocol))
     else:
         await response(request.scope, request._receive, request._send)
 

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from velithon.exceptions import RegistrationError
 from velithon.faces.capture import build_call_next, capture
-from velithon.faces.serve import asgi_face, bridged, layered, request_of, rsgi_face
+from velithon.faces.serve import asgi_face, find_request, respond_with_layers, rsgi_face, rsgi_form_of
 from velithon.middleware.base import dispatch_of
 from velithon.responses.custom import show_files
 from velithon_adapters import ASGIAdapter, ASGIWebsocket, RSGIProtocol, RSGIScope, asgi_scope, unwrap
+from velithon_adapters.sending import TrackedSend
 from velithon_adapters.websocket import RSGIWebsocketProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
     from starlette.middleware import Middleware
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from velithon.faces.serve import HandlingOwner, Responder, RSGIApp
     from velithon.requests.request import Request
@@ -54,7 +55,7 @@ class Stack:
         return self.rsgi is None
 
     def rsgi_form(self, app: HandlingOwner) -> RSGIApp:
-        return self.rsgi or rsgi_face(self.respond, app, app._errors.inside, make=request_of)
+        return self.rsgi or rsgi_face(self.respond, app, app._errors.inside, make=find_request)
 
 
 class Next:
@@ -89,17 +90,11 @@ class Next:
 
 async def _straight(asgi: ASGIApp, scope: Any, protocol: RSGIProtocol, receive: Receive, send: Send) -> None:
     """Run what is inside an RSGI layer on what its protocol stands on; the layer may still answer what that raises."""
-    begun = False
-
-    async def watched(message: Message) -> None:
-        nonlocal begun
-        begun = True
-        await send(message)
-
+    sending = TrackedSend(send)
     try:
-        await asgi(scope.asgi, receive, watched)
+        await asgi(scope.asgi, receive, sending)
     except BaseException:
-        if not begun:
+        if not sending.begun:
             protocol.take_back()
         raise
 
@@ -112,13 +107,8 @@ async def websocket_over(asgi: ASGIApp, scope: Any, protocol: Any) -> None:
         protocol.closed = True
         await asgi(asgi_dictionary, protocol._receive, protocol._send)
         return
-    websocket = ASGIWebsocket(protocol)
-    try:
+    async with ASGIWebsocket(protocol) as websocket:
         await asgi(asgi_dictionary, websocket.receive, websocket.send)
-    except BaseException:
-        websocket.fail()
-        raise
-    websocket.finish()
 
 
 def build_stack(
@@ -172,7 +162,7 @@ def forms(layer: Any, app: HandlingOwner) -> tuple[ASGIApp, RSGIApp]:
         return layer, rsgi
     if _asgi_form(layer):
         asgi = _sees_files(layer)
-        return asgi, bridged(asgi, app)
+        return asgi, rsgi_form_of(asgi, app)
     return ASGIAdapter(layer), layer
 
 
@@ -221,7 +211,7 @@ def _positional(layer: Any) -> int | None:
 def route_stack(respond: Responder, layers: Iterable[Middleware], app: HandlingOwner) -> Responder:
     """Return the responder of one route behind its own layers, the outermost first."""
     stack = build_stack(respond, None, layers, app)
-    return stack.respond if stack.direct else layered(stack.asgi, stack.rsgi_form(app))
+    return stack.respond if stack.direct else respond_with_layers(stack.asgi, stack.rsgi_form(app))
 
 
 def websocket_stack(asgi: ASGIApp, layers: Iterable[Middleware]) -> ASGIApp:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, MutableMapping
     from contextlib import AsyncExitStack
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Receive, Scope
 
     from velithon._runtime.owner import Owner
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
@@ -46,7 +46,7 @@ class RSGIRequest(Request):
     _route: Any = None
     _params: dict[str, Any] | None = None
     _asgi_receive: HTTPReceive | None = None
-    _asgi_send: Send | None = None
+    _asgi_send: HTTPSend | None = None
     _exits: AsyncExitStack | None = None
     _headers: Headers | None = None  # type: ignore[assignment]
     _query_params: QueryParams | None = None  # type: ignore[assignment]
@@ -215,7 +215,7 @@ class RSGIRequest(Request):
         return DisconnectPoll(self._body_receive())
 
     @property
-    def _send(self) -> Send:  # type: ignore[override]
+    def _send(self) -> HTTPSend:  # type: ignore[override]
         send = self._asgi_send
         if send is None:
             send = self._asgi_send = HTTPSend(self._protocol, method=self._rsgi.method, receive=self._body_receive())

@@ -10,7 +10,7 @@ from velithon.responses.base import Response
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from starlette.types import ASGIApp, Message, Receive
+    from starlette.types import ASGIApp, Receive
 
     from velithon.requests.request import Request
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
@@ -21,7 +21,7 @@ __all__ = ["AppResponse"]
 class AppResponse(Response):
     """Stands for the answer of an ASGI application, which runs when the response is sent."""
 
-    started = False
+    _begun = False
 
     def __init__(self, app: ASGIApp, request: Request) -> None:
         self.app = app
@@ -30,29 +30,15 @@ class AppResponse(Response):
 
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Run the application over the face at hand."""
+        sending: Any
         if send is None:
-            await self._bridged(self.request._send)
+            # An `HTTPSend`: this is the RSGI face.
+            sending = self.request._send
+            self._sending = sending
         else:
-            await self._run(send)
-
-    async def _run(self, send: Any) -> None:
-        async def watched(message: Message) -> None:
-            self.started = True
-            await send(message)
-
-        await self.handled(self.request.scope, self.receive_of(self.request), watched)
-
-    async def _bridged(self, send: Any) -> None:
-        try:
-            await self._run(send)
-        except BaseException:
-            if self.started:
-                send.fail()
-            else:
-                send.close()
-            raise
-        else:
-            send.finish()
+            sending = self.track(send)
+        async with sending:
+            await self.handled(self.request.scope, self.receive_of(self.request), sending)
 
     @property
     def handled(self) -> ASGIApp:

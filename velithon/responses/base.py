@@ -12,12 +12,15 @@ from velithon.datastructures import checked_header
 from velithon.responses.custom import keep_overrides
 from velithon.responses.headers import Pairs, ResponseHeaders, _without, content_type_pairs
 from velithon_adapters.http import rsgi_headers
+from velithon_adapters.sending import Sending, TrackedSend
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping
+    from typing import Self
 
     from starlette.background import BackgroundTask
     from starlette.datastructures import URL
+    from starlette.types import Send
 
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
@@ -35,8 +38,10 @@ class Response(starlette.Response):
         background: Runs once the response is on its way.
     """
 
-    # Whether sending has begun, once it was asked for; a file's or an application's may fail before that.
-    started = True
+    # Whether sending counts as begun once it was asked for, where `_sending` does not know better.
+    _begun = True
+    # What the response is sent through, where that is tracked: see `started`.
+    _sending: Sending | None = None
     # Whether it comes from inside the layers, where the users' exception handlers are.
     inside = True
     # Whether a class of a user says how it is sent.
@@ -66,6 +71,30 @@ class Response(starlette.Response):
             self._pairs = content_type_pairs(self.media_type, self.charset)
         else:
             self.init_headers(headers)
+
+    @classmethod
+    def from_starlette(cls, response: starlette.Response) -> Self:
+        """Return a response of this class with the status, the headers, the body and the task of one of Starlette's."""
+        made = cls.__new__(cls)
+        made.status_code = response.status_code
+        made.body = response.body
+        made.background = response.background
+        made.raw_headers = response.raw_headers
+        return made
+
+    @property
+    def started(self) -> bool:
+        """Whether sending has begun, so that an error cannot be answered any more; known once sending was tried."""
+        return self._begun if self._sending is None else self._sending.begun
+
+    @started.setter
+    def started(self, value: bool) -> None:
+        self._begun = value
+
+    def track(self, send: Send) -> TrackedSend:
+        """Return a `send` over the one given, by which `started` is known."""
+        self._sending = tracked = TrackedSend(send)
+        return tracked
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """Take the headers given and add `Content-Type` unless they have it."""
@@ -200,10 +229,11 @@ class Response(starlette.Response):
             RuntimeError: A header is not allowed in HTTP.
         """
         self._check(method)
-        self.started = False
-        headers = self.rsgi_headers()
-        self.started = True
-        return headers
+        try:
+            return self.rsgi_headers()
+        except RuntimeError:
+            self._begun = False
+            raise
 
     def _check(self, method: str) -> None:
         """Refuse what servers would send as it is, or die of.
@@ -225,7 +255,7 @@ class Response(starlette.Response):
                     if name.lower() == b"content-length" and value != length:
                         problem = f"The body has {len(body)} bytes, but the header content-length says {value!r}."
         if problem is not None:
-            self.started = False
+            self._begun = False
             raise ValueError(problem)
 
 

@@ -13,12 +13,12 @@ from velithon_adapters.scope import FILE_RANGE, asgi_scope
 if TYPE_CHECKING:
     from collections.abc import Generator, MutableMapping
 
-    from starlette.types import Message, Send
+    from starlette.types import Receive
 
     from velithon.requests.rsgi import RSGIRequest
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
-__all__ = ["Overridden", "has_own_layers", "keep_overrides", "send_overridden", "show_files", "watched"]
+__all__ = ["CustomSending", "has_own_layers", "keep_overrides", "send_custom", "show_files"]
 
 # The extensions of ASGI by which a file is sent as its name.
 _BY_NAME = frozenset({"http.response.pathsend", FILE_RANGE})
@@ -51,80 +51,58 @@ def keep_overrides(cls: type[Any]) -> None:
         cls.send_rsgi = _send_as_asgi
 
 
-def _send_as_asgi(response: Any, scope: HTTPScope, protocol: HTTPProtocol) -> Overridden:
-    return Overridden(response, scope, protocol)
+def _send_as_asgi(response: Any, scope: HTTPScope, protocol: HTTPProtocol) -> CustomSending:
+    return CustomSending(response, scope, protocol)
 
 
-def watched(response: Any, send: Send) -> Send:
-    """Return a `send` that tells such a response when it has begun, which it has not yet."""
-    response.started = False
-
-    async def watch(message: Message) -> None:
-        response.started = True
-        await send(message)
-
-    return watch
-
-
-async def send_overridden(response: Any, request: RSGIRequest) -> None:
+async def send_custom(response: Any, request: RSGIRequest) -> None:
     """Send such a response over RSGI, then run its background task."""
     pending = response.send_rsgi(request._rsgi, request._protocol)
     if pending is not None:
-        if type(pending) is Overridden:
-            pending.request = request
-        await pending
+        await (pending.send(request) if type(pending) is CustomSending else pending)
     if response.background is not None:
         await response.background()
 
 
-class Overridden:
-    """What is left to be awaited when such a response is sent over RSGI.
+class CustomSending:
+    """What is left to be done when such a response is sent over RSGI: awaiting it, or `send` with the request.
 
     Args:
         response: The response.
         scope: The server's scope.
         protocol: The server's protocol object.
-
-    Attributes:
-        request: What is answered, whose ASGI scope the response sees. The face knows it, and sets it.
     """
 
-    __slots__ = ("protocol", "request", "response", "scope")
+    __slots__ = ("protocol", "response", "scope")
 
     def __init__(self, response: Any, scope: HTTPScope, protocol: HTTPProtocol) -> None:
         self.response = response
         self.scope = scope
         self.protocol = protocol
-        self.request: RSGIRequest | None = None
 
     def __await__(self) -> Generator[Any, None, None]:
-        """Run the response as an ASGI application."""
-        return self._run().__await__()
+        """Send without a request at hand, as a layer does."""
+        return self._send_alone().__await__()
 
-    async def _run(self) -> None:
-        request, response = self.request, self.response
-        receive: Any
-        send: Any
-        if request is None:
-            scope: MutableMapping[str, Any] = asgi_scope(self.scope)
-            receive = HTTPReceive(self.protocol, 0)
-            send = HTTPSend(self.protocol, method=self.scope.method, receive=receive)
-        else:
-            scope, receive, send = request.scope, request._receive, request._send
+    async def _send_alone(self) -> None:
+        receive = HTTPReceive(self.protocol, 0)
+        send = HTTPSend(self.protocol, method=self.scope.method, receive=receive)
+        try:
+            await self._run(asgi_scope(self.scope), receive, send)
+        finally:
+            receive.close()
+
+    async def send(self, request: RSGIRequest) -> None:
+        """Send as the answer to a request, whose ASGI scope the response sees."""
+        await self._run(request.scope, request._receive, request._send)
+
+    async def _run(self, scope: MutableMapping[str, Any], receive: Receive, send: HTTPSend) -> None:
+        """Run the response as an ASGI application."""
+        response = self.response
         show_files(scope)
         # What Starlette's classes run themselves is left to who sends, as on the other face.
         background, response.background = response.background, None
-        try:
-            await response(scope, receive, watched(response, send))
-        except BaseException:
-            if response.started:
-                send.fail()
-            else:
-                send.close()
-            raise
-        else:
-            send.finish()
-            response.background = background
-        finally:
-            if request is None:
-                receive.close()
+        response._sending = send
+        async with send:
+            await response(scope, receive, send)
+        response.background = background

@@ -51,11 +51,12 @@ class FileResponse(Response, starlette.FileResponse):
     Takes Starlette's arguments.
     """
 
+    # A file may turn out to be missing when it is sent.
+    _begun = False
     # Whether who sends takes a part of a file by its name.
     sends_ranges = False
 
     def __init__(self, path: Any, status_code: int = 200, *args: Any, **kwargs: Any) -> None:
-        self.started = False
         if not args and not kwargs:
             # What most endpoints return; Starlette's constructor makes each of these headers anew.
             self.path = path
@@ -73,6 +74,7 @@ class FileResponse(Response, starlette.FileResponse):
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
         if send is not None:
             self.sends_ranges = FILE_RANGE in (scope.get("extensions") or ())
+            send = self.track(send)
         await super().__call__(scope, receive, send)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
@@ -98,7 +100,7 @@ class FileResponse(Response, starlette.FileResponse):
             raise RuntimeError(f"File at path {self.path} does not exist.") from exc
         if not stat.S_ISREG(found.st_mode):
             raise RuntimeError(f"File at path {self.path} is not a file.")
-        self.started = True
+        self._begun = True
         protocol.response_file(200, [*pairs, *_file_state(found.st_size, found.st_mtime)], path)
         return None
 
@@ -117,15 +119,14 @@ class FileResponse(Response, starlette.FileResponse):
         }
         self.sends_ranges = True
         background, self.background = self.background, None
+        self._sending = send = HTTPSend(protocol, method=scope.method)
         try:
-            await starlette.FileResponse.__call__(
-                self, asgi, HTTPReceive(protocol, 0), HTTPSend(protocol, method=scope.method)
-            )
+            async with send:
+                await starlette.FileResponse.__call__(self, asgi, HTTPReceive(protocol, 0), send)
         finally:
             self.background = background
 
     async def _handle_simple(self, send: Send, send_header_only: bool, send_pathsend: bool) -> None:
-        self.started = True
         if self._has_length():
             await super()._handle_simple(send, send_header_only, send_pathsend)
             return
@@ -137,7 +138,6 @@ class FileResponse(Response, starlette.FileResponse):
     async def _handle_single_range(
         self, send: Send, start: int, end: int, file_size: int, send_header_only: bool
     ) -> None:
-        self.started = True
         if not self.sends_ranges or send_header_only:
             await super()._handle_single_range(send, start, end, file_size, send_header_only)
             return
@@ -150,5 +150,4 @@ class FileResponse(Response, starlette.FileResponse):
     async def _handle_multiple_ranges(
         self, send: Send, ranges: list[tuple[int, int]], file_size: int, send_header_only: bool
     ) -> None:
-        self.started = True
         await super()._handle_multiple_ranges(send, ranges, file_size, send_header_only)

@@ -49,6 +49,13 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         if background is not None:
             assign_owner(background)
 
+    def init_raw(self, status_code: int, headers: list[tuple[bytes, bytes]], content: AsyncIterable[Any]) -> None:
+        """Take the place of `__init__` where the headers are known as ASGI has them."""
+        self.status_code = status_code
+        self.raw_headers = headers
+        self.body_iterator = content
+        self.background = None
+
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Send as any response; the answer to `HEAD` has no body, so that none is made."""
         if send is None or scope["type"] != "http" or scope["method"] != "HEAD" or self._streams_itself():
