@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from benchmarks.apps import common
@@ -13,14 +16,18 @@ from benchmarks.apps.models import Item
 from benchmarks.core.cases import BODY, Case
 from velithon import BackgroundTasks, Cookie, Depends, Header, Request, Response, Velithon
 from velithon.di import FactoryProvider, Provide, ServiceContainer, SingletonProvider
+from velithon.health import Health
+from velithon.metrics import Metrics
 from velithon.middleware.cors import CORSMiddleware
 from velithon.middleware.gzip import GZipMiddleware
 from velithon.middleware.logging import LoggingMiddleware
+from velithon.middleware.overload import ConcurrencyLimitMiddleware, TimeoutMiddleware
 from velithon.middleware.request_id import RequestIDMiddleware
 from velithon.middleware.security_headers import SecurityHeadersMiddleware
 from velithon.middleware.timing import TimingMiddleware
 from velithon.middleware.trustedhost import TrustedHostMiddleware
 from velithon.responses import JSONResponse, StreamingResponse
+from velithon.telemetry import Telemetry
 
 __all__ = ["FEATURES", "PLAIN", "Feature"]
 
@@ -236,6 +243,23 @@ def _logged(app: Velithon) -> None:
     app.add_middleware(LoggingMiddleware)
 
 
+def _measured(app: Velithon) -> None:
+    Metrics(registry=CollectorRegistry()).install(app)
+
+
+def _not_traced(app: Velithon) -> None:
+    """Leave it to the application, which finds OpenTelemetry loaded and no provider."""
+
+
+def _traced(app: Velithon) -> None:
+    app._telemetry = Telemetry({"tracer_provider": TracerProvider(), "metrics": False, "logs": False})
+
+
+def _sampled_out(app: Velithon) -> None:
+    provider = TracerProvider(sampler=ALWAYS_OFF)
+    app._telemetry = Telemetry({"tracer_provider": provider, "metrics": False, "logs": False})
+
+
 _JSON = {"method": "POST", "body": BODY, "headers": {"content-type": "application/json"}}
 
 PLAIN = Feature("an async endpoint that returns a dict", plain)
@@ -268,6 +292,13 @@ FEATURES = (
     Feature("two http function middlewares", plain, make=_functions(2)),
     _layer("CORS, no Origin in the request", CORSMiddleware, allow_origins=[common.ORIGIN]),
     _layer("CORS, an allowed Origin", CORSMiddleware, {"origin": common.ORIGIN}, allow_origins=[common.ORIGIN]),
+    Feature("metrics for Prometheus", plain, make=_measured),
+    Feature("telemetry, no provider set", plain, make=_not_traced),
+    Feature("telemetry, a span for each request", plain, make=_traced),
+    Feature("telemetry, sampled out", plain, make=_sampled_out),
+    Feature("health endpoints beside it", plain, make=lambda app: Health().install(app)),
+    _layer("Timeout, of the request", TimeoutMiddleware, request=30),
+    _layer("ConcurrencyLimit", ConcurrencyLimitMiddleware, max_requests=100),
     _layer("RequestID", RequestIDMiddleware),
     _layer("Timing", TimingMiddleware),
     _layer("TrustedHost", TrustedHostMiddleware, allowed_hosts=["127.0.0.1"]),

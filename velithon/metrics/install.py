@@ -36,7 +36,7 @@ class Metrics:
     Args:
         buckets: Upper bounds of the durations' histogram, in seconds.
         size_buckets: Upper bounds of the sizes' histograms, in bytes.
-        exclude_paths: Paths that are not counted. The endpoint's own is not.
+        exclude_paths: Routes, by their templates, that are not counted. The endpoint's own is not.
         registry: Where the metrics are registered; prometheus-client's own by default, where an application's other
             metrics are, too. With several workers every metric of the process is served, whatever its registry.
         namespace: Stands before every name, with an underscore.
@@ -92,7 +92,7 @@ class Metrics:
         self._app = app
         app.add_middleware(MetricsMiddleware, self)
         if path is not None:
-            self.exclude_paths.add(app.root_path + path)
+            self.exclude_paths.add(path)
             app.add_api_route(path, self.endpoint, include_in_schema=include_in_schema, response_class=Response)
         app.router.on_startup.append(self.start)
         app.router.on_shutdown.append(self.stop)
@@ -168,7 +168,10 @@ class Metrics:
 
     async def endpoint(self, request: Request) -> Response:
         """Answer a scrape: Prometheus's text, or OpenMetrics where it is asked for."""
+        itself = int(request.app is self._app)
+        self.in_flight -= itself
         self.write()
+        self.in_flight += itself
         names = request.query_params.getlist("name[]")
         body, content_type = await run_in_threadpool(self._encode, request.headers.get("accept", ""), names)
         # Its charset is in the type already.

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from velithon.metrics.series import METHODS, UNMATCHED, Cell
 from velithon.middleware.base import BaseHTTPMiddleware
+from velithon.requests.rsgi import RSGIRequest
+from velithon.responses.base import HTMLResponse, PlainTextResponse, Response
 from velithon.responses.file import FileResponse
+from velithon.responses.json import JSONResponse
 from velithon.responses.stream import StreamingResponse
 from velithon.routing.template import request_template, scope_template
 
@@ -22,7 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MetricsMiddleware"]
 
-_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+# Responses whose body is there as a whole: most are one of these.
+_WHOLE = frozenset({JSONResponse, Response, PlainTextResponse, HTMLResponse})
+# Observations that are kept where nobody looks at them, as without a lifespan.
+_MANY = 4_096
 # What nginx calls a request whose client left before it was answered.
 _CLIENT_GONE = 499
 
@@ -43,53 +49,57 @@ class MetricsMiddleware(BaseHTTPMiddleware):
         self.series = metrics.series
         self.exclude_paths = metrics.exclude_paths
         self.cells = metrics.cells
+        self.by_route: dict[tuple[Any, int, str], Cell] = {}
 
     async def dispatch(self, request: Any, call_next: Any) -> Any:
         """Count a request."""
         metrics = self.metrics
-        if request._path in self.exclude_paths:
-            return await call_next(request)
         metrics.in_flight += 1
         start = perf_counter()
         try:
             response = await call_next(request)
         except BaseException as exc:
             metrics.in_flight -= 1
-            self._cell(request, _CLIENT_GONE if isinstance(exc, asyncio.CancelledError) else 500).observe(
-                perf_counter() - start, metrics.exemplar()
-            )
+            status = _CLIENT_GONE if isinstance(exc, asyncio.CancelledError) else 500
+            self._cell(request, status).observe(perf_counter() - start, metrics.exemplar())
             raise
         if isinstance(response, StreamingResponse):
             response.body_iterator = self._stream(response.body_iterator, request, response, start)
             return response
         metrics.in_flight -= 1
-        cell = self._cell(request, response.status_code)
-        if not metrics.exemplars:
-            cell.requests += 1
-            cell.durations.add(perf_counter() - start)
+        if type(request) is RSGIRequest and request._scope is None:
+            # A route's object is found faster than its template, which a mount would have a part of.
+            cell = self.by_route.get((request._route, response.status_code, request._rsgi.method))
+            if cell is None:
+                cell = self._cell(request, response.status_code)
+                self.by_route[request._route, response.status_code, cell.method] = cell
         else:
+            cell = self._cell(request, response.status_code)
+        if cell.takes_body:
+            _observe_upload(cell, request)
+        if metrics.exemplars:
             cell.observe(perf_counter() - start, metrics.exemplar())
-        if not isinstance(response, FileResponse):
-            cell.sizes.add(len(response.body))
+        else:
+            cell.seconds.append(perf_counter() - start)
+        if type(response) in _WHOLE or not isinstance(response, FileResponse):
+            cell.bytes.append(len(response.body))
+        if len(cell.bytes) > _MANY:
+            cell.write()
         return response
 
     def _cell(self, request: Request, status: int) -> Cell:
         method = request.method
+        if method not in METHODS:
+            # A client may send any, so those that nobody knows are one.
+            method = "other"
         template = request_template(request)
         key = (method, template, status)
         cell = self.cells.get(key)
         if cell is None:
-            # A client may send any method, so those that nobody knows are one.
-            known = method if method in METHODS else "other"
-            cell = Cell(self.series, known, UNMATCHED if template is None else template, status)
-            if known == method:
-                self.cells[key] = cell
-            else:
-                cell = self.cells.setdefault((known, template, status), cell)
-        if method not in _BODILESS:
-            length = request._header("content-length")
-            if length is not None and length.isdecimal():
-                cell.uploads.add(int(length))
+            route = UNMATCHED if template is None else template
+            cell = self.cells[key] = Cell(
+                self.series, method, route, status, counted=template not in self.exclude_paths
+            )
         return cell
 
     async def _stream(self, chunks: Any, request: Request, response: Any, start: float) -> AsyncIterator[Any]:
@@ -101,8 +111,10 @@ class MetricsMiddleware(BaseHTTPMiddleware):
         finally:
             self.metrics.in_flight -= 1
             cell = self._cell(request, response.status_code)
+            if cell.takes_body:
+                _observe_upload(cell, request)
             cell.observe(perf_counter() - start, self.metrics.exemplar())
-            cell.sizes.add(size)
+            cell.bytes.append(size)
             aclose = getattr(chunks, "aclose", None)
             if aclose is not None:
                 await aclose()
@@ -133,6 +145,12 @@ class MetricsMiddleware(BaseHTTPMiddleware):
         finally:
             self.metrics.connections.discard(connection)
             connection.close()
+
+
+def _observe_upload(cell: Cell, request: Request) -> None:
+    length = request._header("content-length")
+    if length is not None and length.isdecimal():
+        cell.uploads.append(int(length))
 
 
 class _Connection:

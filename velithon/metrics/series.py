@@ -32,72 +32,68 @@ UNMATCHED: Final = "unmatched"
 
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 
+BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
 Exemplar = dict[str, str] | None
 
 
-class Tally:
-    """Observations of one histogram that have not been written yet.
+class Cell:
+    """Requests of one method, route and status since the last look.
 
     Args:
-        bounds: The buckets' upper bounds; one more bucket has none.
+        series: Where they are written.
+        method: Their method.
+        route: Their route's template.
+        status: Of their responses.
+        counted: Whether they are written at all.
+
+    Attributes:
+        seconds: How long each took.
+        bytes: The size of each response's body.
+        uploads: The declared size of each request's body.
+        takes_body: Whether such requests have one.
     """
 
-    __slots__ = ("bounds", "counts", "total")
+    __slots__ = ("bytes", "counter", "histograms", "method", "seconds", "takes_body", "uploads")
 
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def add(self, value: float) -> None:
-        """Count one observation."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def write(self, child: Any) -> None:
-        """Write what was counted to prometheus-client's histogram, and begin anew."""
-        counts, total = self.counts, self.total
-        self.counts, self.total = [0] * len(counts), 0.0
-        if any(counts):
-            add_observations(child, counts, total)
-
-
-class Cell:
-    """Requests of one method, route and status since the last look."""
-
-    __slots__ = ("counter", "durations", "histograms", "requests", "sizes", "uploads")
-
-    def __init__(self, series: Series, method: str, route: str, status: int) -> None:
-        self.requests = 0
-        self.durations = Tally(series.duration_buckets)
-        self.sizes = Tally(series.size_buckets)
-        self.uploads = Tally(series.size_buckets)
-        self.counter = series.requests.labels(method, route, str(status))
-        self.histograms = [
-            (tally, histogram.labels(method, route))
-            for tally, histogram in (
-                (self.durations, series.durations),
-                (self.sizes, series.response_sizes),
-                (self.uploads, series.request_sizes),
-            )
-        ]
+    def __init__(self, series: Series, method: str, route: str, status: int, *, counted: bool) -> None:
+        self.method = method
+        self.takes_body = method not in BODILESS
+        self.seconds: list[float] = []
+        self.bytes: list[int] = []
+        self.uploads: list[int] = []
+        self.counter: Any = None
+        self.histograms: list[tuple[list[Any], Sequence[float], Any]] = []
+        if counted:
+            self.counter = series.requests.labels(method, route, str(status))
+            self.histograms = [
+                (self.seconds, series.duration_buckets, series.durations.labels(method, route)),
+                (self.bytes, series.size_buckets, series.response_sizes.labels(method, route)),
+            ]
+            if self.takes_body:
+                uploads = series.request_sizes.labels(method, route)
+                self.histograms.append((self.uploads, series.size_buckets, uploads))
 
     def observe(self, seconds: float, exemplar: Exemplar) -> None:
         """Count a request; one with an exemplar is written at once."""
-        if exemplar is None:
-            self.requests += 1
-            self.durations.add(seconds)
+        if exemplar is None or self.counter is None:
+            self.seconds.append(seconds)
         else:
             self.counter.inc(1, exemplar)
-            self.histograms[0][1].observe(seconds, exemplar)
+            self.histograms[0][2].observe(seconds, exemplar)
 
     def write(self) -> None:
         """Write what was counted, and begin anew."""
-        requests, self.requests = self.requests, 0
-        if requests:
-            self.counter.inc(requests)
-        for tally, child in self.histograms:
-            tally.write(child)
+        if self.seconds and self.counter is not None:
+            self.counter.inc(len(self.seconds))
+        for values, bounds, histogram in self.histograms:
+            if values:
+                counts = [0] * (len(bounds) + 1)
+                for value in values:
+                    counts[bisect_left(bounds, value)] += 1
+                add_observations(histogram, counts, sum(values))
+        for kept in (self.seconds, self.bytes, self.uploads):
+            kept.clear()
 
 
 class Series:
