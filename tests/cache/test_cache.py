@@ -504,8 +504,11 @@ def test_layers_around_it_change_no_kept_response(client: ClientFactory, make_ap
         assert {answer.json() for answer in answers} == {"x" * 1000}
 
 
-def test_a_store_that_is_away_costs_no_answer(client: ClientFactory, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_is_away_costs_no_answer(
+    client: ClientFactory, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also when it goes while a response is made; it is logged once, and caching goes on when it is back."""
+    monkeypatch.setattr("velithon.cache.engine._ASK_AGAIN", 0.2)
     with redis_server() as server:
         app, count = Velithon(store=server.url), Count()
 

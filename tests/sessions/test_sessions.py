@@ -238,9 +238,9 @@ def test_a_session_ends_when_it_is_idle(client: ClientFactory) -> None:
         assert caller.get("/", headers=headers).json() == {}
 
 
-def test_a_session_ends_absolutely(client: ClientFactory, make_app: MakeApp) -> None:
+def test_a_session_ends_absolutely(client: ClientFactory) -> None:
     """However much it is used."""
-    with client(make_app(idle_timeout=60, absolute_timeout=0.5)) as caller:
+    with client(with_sessions("memory://", idle_timeout=60, absolute_timeout=0.5)) as caller:
         identifier = cookie_of(caller.post("/set", json={"a": 1}))
         caller.cookies.clear()
         headers = {"cookie": f"session={identifier}"}
