@@ -78,11 +78,11 @@ class Callme:
 @pytest.mark.parametrize(
     ("endpoint", "parameter", "message"),
     [
-        (None, None, "is wrong"),
-        ("GET /items", None, "GET /items: is wrong"),
-        (test_fastapis_names_are_here, "q", f"{__name__}.test_fastapis_names_are_here, parameter 'q': is wrong"),
-        (Callme(), None, "<Callme>: is wrong"),
-        (None, "q", "parameter 'q': is wrong"),
+        (None, None, "is wrong."),
+        ("GET /items", None, "GET /items: is wrong."),
+        (test_fastapis_names_are_here, "q", f"{__name__}.test_fastapis_names_are_here, parameter 'q': is wrong."),
+        (Callme(), None, "<Callme>: is wrong."),
+        (None, "q", "parameter 'q': is wrong."),
     ],
 )
 def test_registration_errors_say_where(endpoint: Any, parameter: str | None, message: str) -> None:

@@ -166,7 +166,8 @@ class RegistrationError(VelithonError):
         self.parameter = parameter
         place = [_describe(endpoint)] if endpoint is not None else []
         place += [f"parameter {parameter!r}"] if parameter is not None else []
-        super().__init__(f"{', '.join(place)}: {problem}" if place else problem)
+        text = f"{', '.join(place)}: {problem}" if place else problem
+        super().__init__(text if text.endswith((".", "!", "?")) else f"{text}.")
 
 
 class DependencyScopeError(RegistrationError):

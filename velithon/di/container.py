@@ -150,14 +150,14 @@ class _Assembly:
         if provider.bound:
             return provider
         template = self._declared_for(provider, path)
-        here = (*path, template)
+        chain = (*path, template)
         if template in path:
-            raise ProviderError(f"providers need each other in a circle: {trace(here[path.index(template) :])}")
+            raise ProviderError(f"providers need each other in a circle: {trace(chain[path.index(template) :])}")
         if template not in self._bound:
             copy = template.copy(self.scope)
-            copy.args = tuple(self._argument(value, here) for value in template.args)
-            copy.kwargs = {name: self._argument(value, here) for name, value in template.kwargs.items()}
-            check_arguments(copy, here)
+            copy.args = tuple(self._argument(value, chain) for value in template.args)
+            copy.kwargs = {name: self._argument(value, chain) for name, value in template.kwargs.items()}
+            check_arguments(copy, chain)
             self._bound[template] = copy
         return self._bound[template]
 

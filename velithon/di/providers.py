@@ -308,16 +308,16 @@ def verify(provider: Provider[Any], path: tuple[Provider[Any], ...] = ()) -> Non
     Raises:
         ProviderError: With the path from the first provider to the mistake.
     """
-    here = (*path, provider)
+    chain = (*path, provider)
     if provider in path:
-        raise ProviderError(f"providers need each other in a circle: {trace(here[path.index(provider) :])}")
+        raise ProviderError(f"providers need each other in a circle: {trace(chain[path.index(provider) :])}")
     if provider.owner is not None and not provider.bound:
         raise ProviderError(
-            f"{trace(here)} belongs to a class: make a container, {provider.owner.__name__}(), and use its own"
+            f"{trace(chain)} belongs to a class: make a container, {provider.owner.__name__}(), and use its own"
         )
-    check_arguments(provider, here)
+    check_arguments(provider, chain)
     for needed in provider.dependencies():
-        verify(needed, here)
+        verify(needed, chain)
 
 
 def check_arguments(provider: Provider[Any], path: tuple[Provider[Any], ...]) -> None:
