@@ -403,6 +403,13 @@ def contextmanager_in_threadpool(cm: AbstractContextManager[T]) -> AbstractAsync
     return _ThreadedContext(cm)
 
 
+async def close_iterator(iterator: Any) -> None:
+    """Run an async generator's cleanup now rather than when it is collected; other iterators have none."""
+    aclose = getattr(iterator, "aclose", None)
+    if aclose is not None:
+        await aclose()
+
+
 async def iterate_in_threadpool(iterator: Iterable[T]) -> AsyncIterator[T]:
     """Iterate over something whose next item may block, each step in a thread.
 

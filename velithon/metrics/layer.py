@@ -6,6 +6,7 @@ import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from velithon.concurrency import close_iterator
 from velithon.metrics.series import METHODS, UNMATCHED, Cell
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests.rsgi import RSGIRequest
@@ -115,9 +116,7 @@ class MetricsMiddleware(BaseHTTPMiddleware):
                 _observe_upload(cell, request)
             cell.observe(perf_counter() - start, self.metrics.exemplar())
             cell.bytes.append(size)
-            aclose = getattr(chunks, "aclose", None)
-            if aclose is not None:
-                await aclose()
+            await close_iterator(chunks)
 
     async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a WebSocket and its messages."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     ErrorObserver = Callable[[Any, Exception], Awaitable[None] | None]
 
-__all__ = ["ERROR_HOOKS", "Errors", "ServerErrorMiddleware", "on_server_error"]
+__all__ = ["ERROR_HOOKS", "Errors", "ServerErrorMiddleware", "change_response", "on_server_error"]
 
 logger = logging.getLogger("velithon")
 
@@ -42,6 +42,20 @@ ERROR_HOOKS = "velithon.error_hooks"
 def on_server_error(request: Request, hook: Callable[[Request, Response], None]) -> None:
     """Let `hook(request, response)` change the 500 response, should this request end in one."""
     request.scope.setdefault(ERROR_HOOKS, []).append(hook)
+
+
+async def change_response(request: Any, call_next: Any, change: Callable[[Any, Any], None]) -> Any:
+    """Return the response of what is inside after `change(request, response)`, which a 500 made outside gets too."""
+    try:
+        response = await call_next(request)
+    except Exception:
+        on_server_error(request, change)
+        raise
+    if not response.started:
+        # A file is looked for only when it is sent.
+        on_server_error(request, change)
+    change(request, response)
+    return response
 
 
 class ExceptionLayer(ExceptionMiddleware):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipResponder
 from starlette.middleware.gzip import GZipMiddleware as StarletteGZipMiddleware
 
-from velithon.concurrency import run_in_threadpool
+from velithon.concurrency import close_iterator, run_in_threadpool
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests.accept import accepts
 from velithon.responses.app import AppResponse
@@ -118,9 +118,7 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
                 yield await self._compress(compressor, data, zlib.Z_SYNC_FLUSH)
             yield compressor.flush()
         finally:
-            aclose = getattr(chunks, "aclose", None)
-            if aclose is not None:
-                await aclose()
+            await close_iterator(chunks)
 
     async def _compress(self, compressor: Any, data: bytes, mode: int) -> bytes:
         if len(data) >= self.thread_minimum_size:

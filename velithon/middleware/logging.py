@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from velithon._runtime.access import log_websockets, mark_access_logged
+from velithon.concurrency import close_iterator
 from velithon.logging import access_level, escape_controls, quiet_paths
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.request_id import get_request_id
@@ -96,9 +97,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
                 yield chunk
         finally:
             self._log(request, path, status, start)
-            aclose = getattr(chunks, "aclose", None)
-            if aclose is not None:
-                await aclose()
+            await close_iterator(chunks)
 
     def _log(self, request: Request, path: str, status: int, start: float) -> None:
         client = request.client

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from velithon.concurrency import close_iterator
 from velithon.exceptions import HTTPException
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests.rsgi import RSGIRequest
@@ -90,9 +91,7 @@ class ConcurrencyLimitMiddleware(BaseHTTPMiddleware):
                 yield chunk
         finally:
             self.requests -= 1
-            aclose = getattr(chunks, "aclose", None)
-            if aclose is not None:
-                await aclose()
+            await close_iterator(chunks)
 
     async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a WebSocket in, or refuse its handshake: 403, or 1013 where the server can send that."""

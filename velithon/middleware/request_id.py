@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.datastructures import Headers
 
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.middleware.errors import on_server_error
+from velithon.middleware.errors import change_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,17 +65,9 @@ class RequestIDMiddleware(BaseHTTPMiddleware):
         request_id = self._choose(request.headers.get(self.header))
         request.state.request_id = request_id
         _request_id.set(request_id)
-        try:
-            response = await call_next(request)
-        except Exception:
-            on_server_error(request, self._on_error)
-            raise
-        if not response.started:
-            on_server_error(request, self._on_error)
-        response.set_header(self.header, request_id)
-        return response
+        return await change_response(request, call_next, self._add_header)
 
-    def _on_error(self, request: Request, response: Response) -> None:
+    def _add_header(self, request: Request, response: Response) -> None:
         response.set_header(self.header, request.state.request_id)
 
     async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.middleware.errors import on_server_error
+from velithon.middleware.errors import change_response
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from starlette.types import ASGIApp
 
     from velithon.requests.request import Request
@@ -66,17 +68,10 @@ class SecurityHeadersMiddleware(BaseHTTPMiddleware):
             value += "; preload" if hsts_preload else ""
             self.secure = [*self.plain, ("strict-transport-security", value)]
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    # Not `async def`: the coroutine is the one that runs what is inside.
+    def dispatch(self, request: Any, call_next: Any) -> Coroutine[Any, Any, Any]:
         """Add the headers."""
-        try:
-            response = await call_next(request)
-        except Exception:
-            on_server_error(request, self._add)
-            raise
-        if not response.started:
-            on_server_error(request, self._add)
-        self._add(request, response)
-        return response
+        return change_response(request, call_next, self._add)
 
     def _add(self, request: Request, response: Response) -> None:
         for name, value in self.secure if request._scheme == "https" else self.plain:

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 
 from velithon.exceptions import HTTPException
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.middleware.errors import on_server_error
+from velithon.middleware.errors import change_response
 from velithon.ratelimit.limit import RateLimit, RateLimitError
 from velithon.responses import JSONResponse
 
@@ -72,15 +72,7 @@ class RateLimitMiddleware(BaseHTTPMiddleware):
             for name, value in fields.items():
                 response.append_header(name, value)
 
-        try:
-            response = await call_next(request)
-        except Exception:
-            on_server_error(request, add)
-            raise
-        if not response.started:
-            on_server_error(request, add)
-        add(request, response)
-        return response
+        return await change_response(request, call_next, add)
 
     async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the handshake; refuse it with the status where the server can, else by closing."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import CancelScope
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from velithon.concurrency import iterate_in_threadpool
+from velithon.concurrency import close_iterator, iterate_in_threadpool
 from velithon.encoders import jsonable_encoder
 from velithon.responses.stream import StreamingResponse
 from velithon_adapters.stopping import stopping
@@ -234,9 +234,7 @@ class _Relay:
         finally:
             self._ended = True
             _wake(self._ready)
-            aclose = getattr(self._items, "aclose", None)
-            if aclose is not None:
-                await aclose()
+            await close_iterator(self._items)
 
     async def chunks(self, interval: float) -> AsyncIterator[bytes]:
         while True:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette import responses as starlette
 
 from velithon.background import assign_owner
-from velithon.concurrency import iterate_in_threadpool
+from velithon.concurrency import close_iterator, iterate_in_threadpool
 from velithon.responses.base import Response
 from velithon.responses.disconnect import DisconnectWatch, StopWatch
 from velithon_adapters import rsgi
@@ -73,7 +73,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
 
     async def _make_none(self) -> None:
         """Leave the body, which has no reader."""
-        await _close(self.body_iterator)
+        await close_iterator(self.body_iterator)
 
     async def stream_response(self, send: Send) -> None:
         """Send over ASGI and close the generator, whatever ended the stream."""
@@ -85,7 +85,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
                 raise
         finally:
             watch.stop()
-            await _close(self.body_iterator)
+            await close_iterator(self.body_iterator)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Start the stream; the rest is returned to be awaited."""
@@ -112,16 +112,9 @@ class StreamingResponse(Response, starlette.StreamingResponse):
             finally:
                 # The server ends the body when nobody holds its transport, which an exception's traceback would.
                 del send
-                await _close(self.body_iterator)
+                await close_iterator(self.body_iterator)
         except asyncio.CancelledError:
             if not watch.cancelled:
                 raise
         finally:
             watch.stop()
-
-
-async def _close(iterator: Any) -> None:
-    """Run a generator's cleanup now rather than when it is collected."""
-    aclose = getattr(iterator, "aclose", None)
-    if aclose is not None:
-        await aclose()

@@ -14,7 +14,7 @@ from pydantic_core import ValidationError
 from starlette.responses import Response, StreamingResponse
 
 from velithon import responses
-from velithon.concurrency import iterate_in_threadpool
+from velithon.concurrency import close_iterator, iterate_in_threadpool
 from velithon.signature.outcome import (
     Outcome,
     dump_options,
@@ -126,9 +126,7 @@ async def _mapped(items: Any, encode: Dump | None) -> AsyncGenerator[Any, None]:
             # A generator that never waits would keep every other request and its own cancellation waiting.
             await asyncio.sleep(0)
     finally:
-        close = getattr(items, "aclose", None)
-        if close is not None:
-            await close()
+        await close_iterator(items)
 
 
 def _encoded(items: Any, encode: Dump) -> Iterator[Any]:

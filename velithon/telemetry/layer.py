@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.websockets import WebSocketDisconnect
 
 from velithon._compat.opentelemetry import logs
+from velithon.concurrency import close_iterator
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.stream import StreamingResponse
@@ -126,9 +127,7 @@ async def _stream(chunks: Any, response: Any, traced: Traced) -> AsyncIterator[A
         raise
     finally:
         traced.end(response.status_code)
-        aclose = getattr(chunks, "aclose", None)
-        if aclose is not None:
-            await aclose()
+        await close_iterator(chunks)
 
 
 def keep_context(app: ASGIApp) -> ASGIApp:
