@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import pytest
 
+from benchmarks.core.memory import Protocol, Scope
 from tests.conftest import AsyncClientFactory, ClientFactory
 from tests.services.redis import redis_server
 from velithon import Cookie, Depends, Header, HTTPException, Request, Response, Security, Velithon, WebSocket
@@ -16,7 +17,7 @@ from velithon.cache import CacheMiddleware, CachePolicy, cache, invalidate
 from velithon.exceptions import RegistrationError
 from velithon.middleware.gzip import GZipMiddleware
 from velithon.middleware.request_id import RequestIDMiddleware
-from velithon.responses import FileResponse, StreamingResponse
+from velithon.responses import FileResponse, JSONResponse, StreamingResponse
 from velithon.security import APIKeyHeader
 
 MakeApp = Callable[..., Velithon]
@@ -528,6 +529,34 @@ def test_a_store_that_is_away_costs_no_answer(
                 assert time.monotonic() < end
                 time.sleep(0.05)
             assert "Responses are cached again" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_hit_in_memory_needs_no_request() -> None:
+    """It is found over the server's scope, also by who has it already; anything else is left to a request."""
+    app = Velithon()
+
+    @app.get("/{name}")
+    @cache(expire=60)
+    async def index(name: str) -> str:
+        return name
+
+    face: Any = app.__rsgi__
+    protocol = Protocol()
+    await face(Scope("GET", "/a", {}), protocol)
+    route: Any = next(route for route in app.routes if getattr(route, "path", "") == "/{name}")
+    plan = route.scope_plan
+    for _ in range(2):
+        hit = await plan(Scope("GET", "/a", {}), {"name": "a"})
+        assert (type(hit), hit.body) == (JSONResponse, b'"a"') or (type(hit), hit.body) == (Response, b'"a"')
+    etag = dict(protocol.sent[1])["etag"]
+    assert (await plan(Scope("GET", "/a", {"if-none-match": etag}), {})).status_code == 304
+    for headers in ({"cookie": "a=b"}, {"authorization": "x"}, {"host": "other"}):
+        assert type(await plan(Scope("GET", "/a", headers), {"name": "a"})).__name__ == "Miss"
+    for target in ("/b", "/a?q"):
+        assert type(await plan(Scope("GET", target, {}), {"name": "a"})).__name__ == "Miss"
+    await app.store.clear()
+    assert type(await plan(Scope("GET", "/a", {}), {"name": "a"})).__name__ == "Miss"
 
 
 def test_class_endpoints(client: ClientFactory, make_app: MakeApp) -> None:

@@ -5,14 +5,23 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from tests.conftest import AsyncClientFactory, ClientFactory
 from tests.services.redis import redis_server
-from velithon import Request, Velithon, WebSocket
-from velithon.sessions import ServerSessionMiddleware, list_sessions, revoke_session, revoke_sessions
+from tests.test_docs import ROOT, run
+from velithon import Depends, Request, Velithon, WebSocket
+from velithon.middleware.sessions import SessionMiddleware
+from velithon.sessions import (
+    ServerSession,
+    ServerSessionMiddleware,
+    get_session,
+    list_sessions,
+    revoke_session,
+    revoke_sessions,
+)
 
 MakeApp = Callable[..., Velithon]
 
@@ -272,6 +281,30 @@ def test_flags_of_the_cookie(client: ClientFactory) -> None:
     assert flags.startswith("id=")
     assert "; path=/a; " in flags
     assert flags.endswith("; httponly; samesite=strict; secure; domain=example.org; partitioned")
+
+
+def test_a_dependency_gives_it(client: ClientFactory) -> None:
+    """With its type; without the layer it says what is missing."""
+    page = run(ROOT / "docs" / "sessions.md")
+    with client(page.app) as caller:
+        assert caller.get("/devices").status_code == 401
+        assert caller.post("/login", data={"name": "alice", "password": "wrong"}).status_code == 403
+        caller.post("/login", data={"name": "alice", "password": "secret"})
+        assert caller.get("/me").json() == "alice"
+        (device,) = caller.get("/devices").json()
+        assert device["details"] == {"browser": "testclient"}
+        assert caller.post("/password").json() == 0
+        assert caller.delete(f"/devices/{device['handle']}").json() is True
+        assert caller.get("/me").json() is None
+
+    app = Velithon()
+    app.add_middleware(SessionMiddleware, secret_key="secret")
+
+    @app.get("/")
+    async def index(session: Annotated[ServerSession, Depends(get_session)]) -> None: ...
+
+    with client(app) as caller, pytest.raises(RuntimeError, match="needs ServerSessionMiddleware"):
+        caller.get("/")
 
 
 def test_timeouts_are_checked() -> None:

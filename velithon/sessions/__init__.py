@@ -6,13 +6,14 @@
 
 from velithon.sessions.middleware import ServerSessionMiddleware, SessionUnavailableError
 from velithon.sessions.records import SessionInfo, list_sessions, revoke_session, revoke_sessions
-from velithon.sessions.session import ServerSession
+from velithon.sessions.session import ServerSession, get_session
 
 __all__ = [
     "ServerSession",
     "ServerSessionMiddleware",
     "SessionInfo",
     "SessionUnavailableError",
+    "get_session",
     "list_sessions",
     "revoke_session",
     "revoke_sessions",

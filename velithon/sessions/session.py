@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starlette.requests import HTTPConnection
+
 from velithon.middleware.sessions import Session
 
 if TYPE_CHECKING:
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
     from velithon.sessions.records import Record
 
-__all__ = ["ServerSession"]
+__all__ = ["ServerSession", "get_session"]
 
 
 class ServerSession(Session):
@@ -53,3 +55,15 @@ class ServerSession(Session):
         self.regenerated = True
         self._user = user
         self._details = details
+
+
+def get_session(connection: HTTPConnection) -> ServerSession:
+    """Return `request.session` as what it is: a dependency, `Annotated[ServerSession, Depends(get_session)]`.
+
+    Raises:
+        RuntimeError: No `ServerSessionMiddleware` stands around the application, or something else took its place.
+    """
+    session = connection.session
+    if not isinstance(session, ServerSession):
+        raise RuntimeError(f"get_session() needs ServerSessionMiddleware; request.session is {type(session).__name__}.")
+    return session
