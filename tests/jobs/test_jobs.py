@@ -301,6 +301,23 @@ async def test_a_job_that_takes_too_long_fails() -> None:
             await (await hangs.enqueue()).result(5)
 
 
+@job(timeout=0.05)
+async def swallows() -> None:
+    """Overhear the first cancellation, as `asyncio.wait_for` may in Python 3.11."""
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        await asyncio.sleep(60)
+
+
+@pytest.mark.asyncio
+async def test_a_cancellation_that_was_overheard_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("velithon.jobs.limit.AGAIN_SECONDS", 0.05)
+    async with Jobs():
+        with pytest.raises(JobFailedError, match="0.05 seconds"):
+            await (await swallows.enqueue()).result(5)
+
+
 gates: dict[str, asyncio.Event] = {}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from velithon.jobs import observe
 from velithon.jobs.context import JobContext, current
+from velithon.jobs.limit import TimeLimit
 from velithon.jobs.memory import MemoryBackend
 from velithon.jobs.message import JobMessage, JobsError, JobsUnavailableError
 from velithon.jobs.registry import all_jobs, find_job, left, started
@@ -200,17 +201,10 @@ class Jobs:
 
         context = JobContext(message.id, job.name, message.attempt, message.request_id, save)
         token = current.set(context)
-        timeout = message.timeout
         try:
             with observe.span(job.name, message.id, message.headers):
-                limit = asyncio.timeout(timeout)
-                try:
-                    async with limit:
-                        return await job.call.run(self.app, message.arguments, context)
-                except TimeoutError as error:
-                    if not limit.expired():
-                        raise
-                    raise TimeoutError(f"It did not end within {timeout:g} seconds.") from error
+                async with TimeLimit(message.timeout):
+                    return await job.call.run(self.app, message.arguments, context)
         finally:
             current.reset(token)
 
