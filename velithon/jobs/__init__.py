@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from velithon._runtime.lazy import lazy_attributes
 from velithon.jobs.backend import Backend
 from velithon.jobs.context import JobContext, current_job
-from velithon.jobs.job import Job, JobOptions, job
+from velithon.jobs.definition import Job, JobOptions, job
 from velithon.jobs.jobs import Jobs
 from velithon.jobs.memory import MemoryBackend
 from velithon.jobs.message import JobFailedError, JobMessage, JobsError, JobsFullError, JobsUnavailableError

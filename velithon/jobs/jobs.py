@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from velithon.jobs.backend import Backend
-    from velithon.jobs.job import Job
+    from velithon.jobs.definition import Job
 
 __all__ = ["Jobs"]
 

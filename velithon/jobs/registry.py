@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from velithon.jobs.message import JobsError
 
 if TYPE_CHECKING:
-    from velithon.jobs.job import Job
+    from velithon.jobs.definition import Job
 
 __all__ = ["all_jobs", "find_job", "here", "left", "register", "started"]
 

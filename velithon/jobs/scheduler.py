@@ -17,7 +17,7 @@ from velithon.jobs.registry import all_jobs
 from velithon.stores import StoreError
 
 if TYPE_CHECKING:
-    from velithon.jobs.job import Job
+    from velithon.jobs.definition import Job
 
 __all__ = ["Scheduler"]
 
