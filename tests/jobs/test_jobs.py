@@ -561,3 +561,24 @@ async def test_several_applications_in_one_loop_are_told_apart() -> None:
         async with Jobs(MemoryBackend()):
             with pytest.raises(JobsError, match="Several"):
                 await add.enqueue(1)
+
+
+def test_jobs_are_in_the_metrics(client: ClientFactory) -> None:
+    from prometheus_client import CollectorRegistry
+
+    from velithon.metrics import Metrics
+
+    app = Velithon()
+    registry = CollectorRegistry()
+    Metrics(registry=registry).install(app)
+
+    @app.post("/")
+    async def endpoint() -> Any:
+        return await (await fails.enqueue(1)).result(5)
+
+    with client(app) as caller:
+        assert caller.post("/").json() == 2
+    for event, count in [("enqueued", 1), ("started", 2), ("retried", 1), ("succeeded", 1), ("failed", None)]:
+        assert registry.get_sample_value("jobs_total", {"job": fails.name, "event": event}) == count
+    assert registry.get_sample_value("job_duration_seconds_count", {"job": fails.name}) == 2
+    assert registry.get_sample_value("job_wait_seconds_count", {"job": fails.name}) == 2

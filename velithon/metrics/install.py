@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from velithon.application import Velithon
+    from velithon.jobs import JobEvent
     from velithon.metrics.layer import _Connection
     from velithon.metrics.series import Cell
 
@@ -109,6 +110,10 @@ class Metrics:
     def start(self) -> None:
         """Begin to look, in the running loop."""
         failure_observers.append(self._task_failed)
+        if "velithon.jobs" in sys.modules:
+            from velithon.jobs import add_observer
+
+            add_observer(self._job_event)
         # Whoever traces has imported it by now.
         self.exemplars = "opentelemetry.trace" in sys.modules
         loop = asyncio.get_running_loop()
@@ -120,6 +125,10 @@ class Metrics:
             self._timer.cancel()
             self._timer = None
             failure_observers.remove(self._task_failed)
+            if "velithon.jobs" in sys.modules:
+                from velithon.jobs import remove_observer
+
+                remove_observer(self._job_event)
         self.write()
         if MULTIPROCESS in os.environ:
             _multiprocess().mark_process_dead(os.getpid())
@@ -131,6 +140,13 @@ class Metrics:
 
     def _task_failed(self, task: Any, error: Exception) -> None:
         self.series.tasks_failed.inc()
+
+    def _job_event(self, event: JobEvent) -> None:
+        self.series.jobs.labels(event.job, event.kind).inc()
+        if event.kind == "started":
+            self.series.job_waits.labels(event.job).observe(event.seconds)
+        elif event.kind != "enqueued":
+            self.series.job_durations.labels(event.job).observe(event.seconds)
 
     def write(self) -> None:
         """Bring prometheus-client's objects up to date; in the loop's thread."""

@@ -143,6 +143,17 @@ class Series:
         self.tasks_running = Gauge("background_tasks_running", "Background tasks that run.", **live)
         self.tasks_queued = Gauge("background_tasks_queued", "Background tasks that wait for others.", **live)
         self.tasks_failed = Counter("background_tasks_failed", "Background tasks that raised.", **shared)
+        self.jobs = Counter("jobs", "What happened to jobs in this process.", ["job", "event"], **shared)
+        self.job_durations = Histogram(
+            "job_duration_seconds", "Time that one attempt at a job took.", ["job"], buckets=duration_buckets, **shared
+        )
+        self.job_waits = Histogram(
+            "job_wait_seconds",
+            "Time from when a job was due to its begin.",
+            ["job"],
+            buckets=duration_buckets,
+            **shared,
+        )
         self.threads_in_use = Gauge("thread_pool_threads_in_use", "Threads that run synchronous code.", **live)
         self.threads_waiting = Gauge("thread_pool_calls_waiting", "Calls that wait for a thread.", **live)
         self.loop_lag = Histogram(
