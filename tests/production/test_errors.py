@@ -66,7 +66,6 @@ def test_sentry_is_told_of_an_exception_once(server: ServerName) -> None:
             deadline = time.monotonic() + 10
             while not events and time.monotonic() < deadline:
                 time.sleep(0.02)
-            log = running.log
     (event,) = events
     assert [value["type"] for value in event["exception"]["values"]] == ["ZeroDivisionError"]
     assert event["transaction"] == "/orders/{order_id}"
@@ -74,4 +73,3 @@ def test_sentry_is_told_of_an_exception_once(server: ServerName) -> None:
     assert event["request"]["query_string"] == "q=1"
     assert event["tags"]["request_id"] == "abc"
     assert event["user"]["username"] == "ann"
-    assert "ZeroDivisionError" in log

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from velithon_adapters.servers.address import url
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from velithon_adapters.servers import ServerConfig
 
 __all__ = ["announce_when_ready"]
@@ -21,21 +23,20 @@ _GIVE_UP = 600.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
-def announce_when_ready(config: ServerConfig, started: float) -> None:
+def announce_when_ready(config: ServerConfig, is_ready: Callable[[], bool], started: float) -> None:
     """Log `Ready in 0.8 s at http://127.0.0.1:8000` once connections are taken.
-
-    Workers bind the address, and listen when the application has started up.
 
     Args:
         config: With the address that was bound.
+        is_ready: Whether the application of a worker has started.
         started: When the command began, by `time.monotonic()`.
     """
-    threading.Thread(target=_wait, args=(config, started), name="ready", daemon=True).start()
+    threading.Thread(target=_wait, args=(config, is_ready, started), name="ready", daemon=True).start()
 
 
-def _wait(config: ServerConfig, started: float) -> None:
+def _wait(config: ServerConfig, is_ready: Callable[[], bool], started: float) -> None:
     while time.monotonic() - started < _GIVE_UP:
-        if _is_listening(config):
+        if is_ready() and _is_listening(config):
             seconds = time.monotonic() - started
             address = url(config)
             logging.getLogger("velithon").info(

@@ -15,7 +15,7 @@ import typer
 from velithon.cli import app, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from velithon_adapters.servers import ServerConfig
 
@@ -285,9 +285,9 @@ def _serve(name: str, params: dict[str, Any]) -> None:
         health = getattr(getattr(application, "state", None), "health", None)
         config.shutdown_delay = getattr(health, "shutdown_delay", 0.0)
 
-        def announce() -> None:
+        def announce(is_ready: Callable[[], bool]) -> None:
             _announce(config, params, application, module.protocol(config))
-            announce_when_ready(config, began)
+            announce_when_ready(config, is_ready, began)
 
         with _metrics_of_all_workers(config.workers):
             module.serve(config, announce)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 from velithon_adapters.servers.config import OptionError, ServerConfig, ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from velithon_adapters.servers.config import Started
 
 __all__ = ["OptionError", "Runner", "ServerConfig", "ServerError", "ServerName", "runner"]
 
@@ -29,8 +29,11 @@ class Runner(Protocol):
     def protocol(self, config: ServerConfig) -> str:
         """Return what the server will speak, for people to read."""
 
-    def serve(self, config: ServerConfig, started: Callable[[], None] = ...) -> None:
-        """Serve until a signal; call `started` once the address is known and free."""
+    def serve(self, config: ServerConfig, started: Started = ...) -> None:
+        """Serve until a signal; call `started(is_ready)` once the address is known and free.
+
+        `is_ready()` tells whether who connects is answered; a connection may be taken before that.
+        """
 
 
 def runner(server: ServerName) -> Runner:

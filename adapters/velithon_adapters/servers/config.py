@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from velithon_adapters.forwarded import TrustedProxies
 
-__all__ = ["OptionError", "ServerConfig", "ServerError", "reject_unsupported"]
+__all__ = ["OptionError", "ServerConfig", "ServerError", "Started", "reject_unsupported"]
 
 # An exit code that says: do not start this worker again, it would fail the same way. Uvicorn uses the same number.
 STARTUP_FAILURE = 3
@@ -32,6 +32,10 @@ class OptionError(ServerError):
         super().__init__(f"{server} cannot honour {option}: {instead}")
         self.server = server
         self.option = option
+
+
+Started = Callable[[Callable[[], bool]], None]
+"""Called by a server when its address is known and free, with a function that tells whether a worker has started."""
 
 
 @dataclass(kw_only=True)

@@ -30,7 +30,14 @@ from granian.server.mp import MPServer
 
 from velithon_adapters._compat.granian import BUILD_GIL, SocketHolder, loops
 from velithon_adapters.servers.address import bind
-from velithon_adapters.servers.config import STARTUP_FAILURE, OptionError, ServerConfig, ServerError, reject_unsupported
+from velithon_adapters.servers.config import (
+    STARTUP_FAILURE,
+    OptionError,
+    ServerConfig,
+    ServerError,
+    Started,
+    reject_unsupported,
+)
 from velithon_adapters.servers.granian_worker import Loader, asgi_worker, rsgi_worker
 from velithon_adapters.servers.worker import logger
 
@@ -80,7 +87,7 @@ def protocol(config: ServerConfig) -> str:
     return f"{interface}, {versions}"
 
 
-def serve(config: ServerConfig, started: Callable[[], None] = lambda: None) -> None:
+def serve(config: ServerConfig, started: Started = lambda is_ready: None) -> None:
     """Serve until a signal; call `started` once the address is known and free.
 
     Raises:
@@ -94,7 +101,7 @@ def serve(config: ServerConfig, started: Callable[[], None] = lambda: None) -> N
     interface: Literal["rsgi", "asgi"] = config.interface or "rsgi"
     with _readable_key(config) as key:
         server = _Server(sock, config.name, **_options(config, interface), ssl_key=key)
-        started()
+        started(server.has_any_started)
         try:
             server.serve(
                 spawn_target=rsgi_worker if interface == "rsgi" else asgi_worker,
@@ -215,6 +222,10 @@ class _Server(MPServer):
         reader, writer = multiprocessing.Pipe(duplex=False)
         self.pipes[idx] = reader, writer
         return super()._spawn_worker(idx, target, replace(callback_loader, ready=writer))
+
+    def has_any_started(self) -> bool:
+        """Tell whether the application of a worker has started; the socket listens before that."""
+        return any(self._has_started(index) for index in list(self.pipes))
 
     def _has_started(self, index: int, timeout: float = 0) -> bool:
         return self.pipes[index][0].poll(timeout)

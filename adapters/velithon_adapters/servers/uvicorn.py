@@ -15,7 +15,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -29,7 +28,14 @@ from uvicorn.supervisors.multiprocess import Process
 from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 
 from velithon_adapters.servers.address import bind
-from velithon_adapters.servers.config import STARTUP_FAILURE, OptionError, ServerConfig, ServerError, reject_unsupported
+from velithon_adapters.servers.config import (
+    STARTUP_FAILURE,
+    OptionError,
+    ServerConfig,
+    ServerError,
+    Started,
+    reject_unsupported,
+)
 from velithon_adapters.servers.debugging import log_failure
 from velithon_adapters.servers.interface import adapt, behind_proxies
 from velithon_adapters.servers.sockets import Stoppable
@@ -96,7 +102,7 @@ def protocol(config: ServerConfig) -> str:
     return "ASGI, HTTP/1"
 
 
-def serve(config: ServerConfig, started: Callable[[], None] = lambda: None) -> None:
+def serve(config: ServerConfig, started: Started = lambda is_ready: None) -> None:
     """Serve until a signal; call `started` once the address is known and taken.
 
     Raises:
@@ -112,7 +118,7 @@ def serve(config: ServerConfig, started: Callable[[], None] = lambda: None) -> N
         before[hangup] = signal.signal(hangup, _refuse_restart)
     try:
         options = _uvicorn_config(config)
-        started()
+        started(lambda: True)  # its workers listen when the application has started
         _run(options, config, sock)
     finally:
         for number, handler in before.items():
