@@ -32,6 +32,8 @@ __all__ = [
     "websocket_request_validation_exception_handler",
 ]
 
+_MAX_ERROR_DEPTH = 20
+
 logger = logging.getLogger("velithon")
 
 _WS_POLICY_VIOLATION = 1008
@@ -78,8 +80,30 @@ async def request_validation_exception_handler(request: Request, exc: RequestVal
     """Answer 422 with every error of the request."""
     response = JSONResponse(None, status_code=422)
     # As results are encoded: `jsonable_encoder` takes five times as long.
-    response.body = json_bytes({"detail": exc.errors()})
+    response.body = _errors_bytes(exc)
     return response
+
+
+def _errors_bytes(exc: RequestValidationError) -> bytes:
+    try:
+        return json_bytes({"detail": exc.errors()})
+    except (ValueError, TypeError, RecursionError):
+        return json_bytes({"detail": _sayable(exc.errors())})
+
+
+def _sayable(value: Any, depth: int = 0) -> Any:
+    """Return what JSON can say of what a client sent, such as bytes that are no text."""
+    if depth > _MAX_ERROR_DEPTH:
+        return "..."
+    if isinstance(value, dict):
+        return {_sayable(key, depth + 1): _sayable(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(item, depth + 1) for item in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value if value is None or isinstance(value, bool | int) else str(value)
 
 
 async def websocket_request_validation_exception_handler(
@@ -115,7 +139,11 @@ async def problem_http_exception_handler(request: Request, exc: HTTPException) -
 
 async def problem_request_validation_exception_handler(request: Request, exc: RequestValidationError) -> Response:
     """Answer 422 with a problem document that lists every error of the request in ``errors``."""
-    errors = jsonable_encoder(exc.errors())
+    try:
+        errors = jsonable_encoder(exc.errors())
+        json_bytes(errors)
+    except (ValueError, TypeError, RecursionError):
+        errors = _sayable(exc.errors())
     count = f"{len(errors)} validation error{'' if len(errors) == 1 else 's'}"
     return _problem(request, 422, {"detail": count, "errors": errors}, None)
 

@@ -76,6 +76,15 @@ class WebSocketException(StarletteWebSocketException):
     """
 
 
+_MOST_SHOWN = 20
+_LONGEST_SHOWN = 500  # characters of an error
+
+
+def _shortened(error: Any) -> str:
+    text = repr(error)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
 class ValidationException(Exception):
     """Data did not fit what was declared.
 
@@ -101,7 +110,9 @@ class ValidationException(Exception):
     def __str__(self) -> str:
         count = len(self._errors)
         lines = [f"{count} validation error{'' if count == 1 else 's'}:"]
-        lines += [f"  {error}" for error in self._errors]
+        lines += [f"  {_shortened(error)}" for error in self._errors[:_MOST_SHOWN]]
+        if count > _MOST_SHOWN:
+            lines.append(f"  and {count - _MOST_SHOWN} more")
         if location := self._location():
             lines += ["", *location]
         return "\n".join(lines)

@@ -33,8 +33,6 @@ GETS = [
     ("/query?a=", {}),
     ("/query?a=%31&b=a+b%26", {}),
     ("/query?a=1&b=%ff&&=&x", {}),
-    ("/query?a=1&c=nan", {}),
-    ("/query?a=1&c=inf", {}),
     ("/query?a", {}),
     ("/query?a=1;b=2", {}),
     ("/query?%61=5", {}),

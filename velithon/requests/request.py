@@ -11,6 +11,7 @@ from starlette.requests import Request as StarletteRequest
 
 from velithon._compat.starlette import get_route_path
 from velithon.exceptions import HTTPException
+from velithon.requests.cookies import WithCookies
 from velithon.requests.forms import CHUNK_SIZE, MultiPartParser, joined
 from velithon.requests.readahead import DisconnectPoll
 from velithon_adapters.stopping import stopping
@@ -49,7 +50,7 @@ class LimitedReceive:
         return getattr(self.inner, name)
 
 
-class Request(StarletteRequest[Any]):
+class Request(WithCookies, StarletteRequest[Any]):
     """An HTTP request: Starlette's, with a bound on its body where one was asked for.
 
     Args:
@@ -201,6 +202,8 @@ class Request(StarletteRequest[Any]):
         if self._form is None:
             try:
                 self._form = await self._parsed_form(max_files, max_fields, max_part_size)
+            except UnicodeError as exc:
+                raise HTTPException(400, "The form's charset cannot be read.") from exc
             except MultiPartException as exc:
                 if "app" in self.scope:
                     raise HTTPException(400, exc.message) from exc

@@ -7,7 +7,7 @@ from copy import copy, deepcopy
 from dataclasses import is_dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Json, TypeAdapter
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Json, PydanticUserError, TypeAdapter
 from pydantic import Field as PydanticField
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticUndefined, SchemaValidator, ValidationError
@@ -253,8 +253,18 @@ def _build(field: Field) -> Tools:
     annotation: Any = Annotated[(info.annotation, *metadata)] if metadata else info.annotation
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=field.config)
+        adapter = _adapter(annotation, field.config)
     return adapter.validator, adapter.core_schema  # type: ignore[return-value]  # a plugin may wrap the validator, which has the same methods
+
+
+def _adapter(annotation: Any, config: ConfigDict | None) -> TypeAdapter[Any]:
+    """Return an adapter that refuses NaN and infinity, which JSON could not answer, unless the type allows them."""
+    if config is None:
+        try:
+            return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+        except PydanticUserError:
+            pass  # a model has a configuration of its own
+    return TypeAdapter(annotation, config=config)
 
 
 def merged_info(info: FieldInfo, annotation: Any) -> FieldInfo:

@@ -9,6 +9,7 @@ from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
 from starlette.websockets import WebSocket as StarletteWebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
+from velithon.requests.cookies import WithCookies
 from velithon_adapters import ASGIWebsocket, ClientDisconnected, rsgi
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ _CONNECTED = WebSocketState.CONNECTED
 _DISCONNECTED = WebSocketState.DISCONNECTED
 
 
-class WebSocket(StarletteWebSocket[Any]):
+class WebSocket(WithCookies, StarletteWebSocket[Any]):
     """A WebSocket connection: Starlette's."""
 
     # What a class endpoint is about to call: the bound method and the arguments that no signature names.

@@ -37,7 +37,12 @@ class JSONBody(DocumentBody):
         return carries_json(request, strict)
 
     def parse(self, body: bytes) -> Any:
-        return json.loads(body)
+        odd = _has_odd_numbers(body)
+        data = json.loads(body, parse_int=_parse_int) if odd else json.loads(body)
+        if odd or _has_surrogates(body):
+            json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
+        check_depth(body, data)
+        return data
 
     def load(self, model: EndpointModel, request: Any, body: bytes) -> Any:
         """Return a body as Python data.
@@ -59,6 +64,11 @@ class JSONBody(DocumentBody):
             raise bind.invalid(model, request, [detail], error.doc) from error
         except (ValueError, RecursionError) as error:
             raise unreadable(error) from error
+
+    def check(self, model: EndpointModel, request: Any, body: bytes) -> None:
+        """Refuse numbers that are no JSON, though pydantic reads them."""
+        if _has_odd_numbers(body):
+            self.load(model, request, body)
 
     def shown(self, model: EndpointModel, request: Any, body: Any, strict: bool) -> Any:
         """Return a body that was validated from its bytes as the exception of a failed validation shows it: parsed."""
@@ -96,6 +106,7 @@ class JSONBody(DocumentBody):
         constant = out.constant(field, f"{field.name}_field")
         load = out.constant(self.load, "load_json")
         with out.block(f"if body and {plan.use(carries_json)}(request, {plan.strict}):"):
+            out.line(f"{out.constant(self.check, 'check_numbers')}({plan.model_name}, request, body)")
             with out.block("try:"):
                 out.line(f"{name} = {validate}(body)")
             with out.block(f"except {plan.use(ValidationError)}:"):
@@ -107,6 +118,57 @@ class JSONBody(DocumentBody):
             out.line(f"{name}, found = {plan.use(whole_value)}({constant}, body)")
             plan.write_found(errors)
         return {field.name: name}
+
+
+# Every digit is a 0, every exponent an e without a sign.
+_SHAPE = bytes.maketrans(b"123456789E", b"000000000e")
+_MANY_DIGITS = b"0" * 300
+
+
+def _has_odd_numbers(body: bytes) -> bool:
+    """Tell whether there may be a number that is infinite, or none; a few searches, each in C."""
+    shape = body.translate(_SHAPE, b"+")
+    return (
+        shape.find(b"e000") >= 0
+        or body.find(b"NaN") >= 0
+        or body.find(b"Infinity") >= 0
+        or (len(body) >= len(_MANY_DIGITS) and shape.find(_MANY_DIGITS) >= 0)
+    )
+
+
+def _has_surrogates(body: bytes) -> bool:
+    return body.find(b"\\ud") >= 0 or body.find(b"\\uD") >= 0
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"A number has more than {MAX_DIGITS} digits.")
+    return int(digits)
+
+
+_CONTAINERS = (dict, list)
+
+MAX_DIGITS = 308
+"""How many digits a whole number of a body may have: more are infinity where a float is asked for."""
+
+MAX_DEPTH = 200
+"""How deep the arrays and objects of a body may be nested; pydantic answers no more than 255."""
+
+
+def check_depth(body: bytes, data: Any) -> None:
+    """Refuse a body that no answer could repeat.
+
+    Raises:
+        ValueError: Its arrays and objects are nested too deep.
+    """
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        level = [data] if type(data) in _CONTAINERS else []
+        for _ in range(MAX_DEPTH):
+            values = (value for outer in level for value in (outer.values() if type(outer) is dict else outer))
+            level = [value for value in values if type(value) in _CONTAINERS]
+            if not level:
+                return
+        raise ValueError(f"Arrays and objects are nested more than {MAX_DEPTH} deep.")
 
 
 @lru_cache(maxsize=256)
