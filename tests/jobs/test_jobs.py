@@ -31,6 +31,7 @@ from velithon.jobs import (
 )
 from velithon.middleware.request_id import RequestIDMiddleware, get_request_id
 from velithon.responses import JSONResponse
+from velithon.stores import Store, get_store
 
 done: list[Any] = []
 
@@ -582,3 +583,17 @@ def test_jobs_are_in_the_metrics(client: ClientFactory) -> None:
         assert registry.get_sample_value("jobs_total", {"job": fails.name, "event": event}) == count
     assert registry.get_sample_value("job_duration_seconds_count", {"job": fails.name}) == 2
     assert registry.get_sample_value("job_wait_seconds_count", {"job": fails.name}) == 2
+
+
+@job
+async def keeps(store: Annotated[Store, Depends(get_store)]) -> None:
+    """Keep a value."""
+    await store.set("kept", b"1")
+
+
+@pytest.mark.asyncio
+async def test_the_store_of_the_application_is_there_in_a_job() -> None:
+    app = Velithon()
+    async with app.jobs:
+        await (await keeps.enqueue()).result(5)
+    assert await app.store.get("kept") == b"1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from starlette.requests import HTTPConnection
+from starlette.applications import Starlette
 
 from velithon.stores.base import Store
 from velithon.stores.memory import MemoryStore
@@ -54,7 +54,7 @@ def _numbers(query: str) -> dict[str, Any]:
     return {name: int(value) for name, value in parse_qsl(query, strict_parsing=bool(query))}
 
 
-def get_store(connection: HTTPConnection) -> Store:
+def get_store(app: Starlette) -> Store:
     """Return the application's store: a dependency, `Annotated[Store, Depends(get_store)]`."""
-    store: Store = connection.app.store
+    store: Store = app.store  # type: ignore[attr-defined] # it is a Velithon
     return store
