@@ -38,7 +38,7 @@ def values(store_url: str, *keys: str) -> list[bytes | None]:
     """Return what the workers have kept."""
 
     async def read() -> list[bytes | None]:
-        async with store_from_url(store_url) as store:
+        async with store_from_url(store_url, timeout=10.0) as store:
             return await store.get_many(*keys)
 
     return asyncio.run(read())
