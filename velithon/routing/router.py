@@ -193,6 +193,10 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             RegistrationError: The prefix is malformed, a route would have an empty path, or the router includes itself.
         """
         check_options("include_router", options, SharedOptions)
+        if not isinstance(router, Router):
+            from velithon.compat.routers import adopt_router
+
+            router = adopt_router(router)
         if router is self:
             raise RegistrationError("A router cannot include itself.")
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
@@ -207,16 +211,22 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         if default_response_class is not None:
             given["response_class"] = default_response_class
         context = join_options(self.shared, given)
+        # All of them, before any is added: a router that is refused leaves nothing behind.
+        added = [self._joined(route, context, self.prefix + prefix) for route in [*router.routes, *router.frontends]]
         self._included.append(router)
         router._includes.append((self, context, self.prefix + prefix))
-        for route in [*router.routes, *router.frontends]:
-            self._include(route, context, self.prefix + prefix)
+        for route in added:
+            self._add(route)
 
     def add_router(self, router: Router, *, prefix: str = "", **options: Unpack[SharedOptions]) -> None:
         """Add the routes of another router: the guide's name for `include_router`."""
         self.include_router(router, prefix=prefix, **options)
 
     def _include(self, route: BaseRoute, context: RouteOptions, prefix: str) -> None:
+        self._add(self._joined(route, context, prefix))
+
+    def _joined(self, route: BaseRoute, context: RouteOptions, prefix: str) -> BaseRoute:
+        """Return a route as it is behind a prefix, with what the router shares."""
         added: BaseRoute
         if isinstance(route, Route):
             joined = join_options(context, route.options)
@@ -239,7 +249,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             added = Route(prefix + route.path, endpoint, methods=route.methods, **joined)
         else:
             added = route
-        self._add(added)
+        return added
 
     def add_existing(self, route: BaseRoute) -> None:
         """Add a route as it is: this router's prefix and options are not for it."""

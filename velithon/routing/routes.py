@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -438,6 +439,15 @@ class Host(starlette.Host):
     """An application for the requests of one host."""
 
 
+def _as_ours(argument: Any) -> Any:
+    """Return what is put into a list of routes, with routes of ours for FastAPI's."""
+    from velithon.compat.routers import adopt_route, adopt_routes
+
+    if isinstance(argument, BaseRoute):
+        return adopt_route(argument)
+    return list(adopt_routes(argument)) if isinstance(argument, Iterable) else argument
+
+
 class RouteList(list[BaseRoute]):
     """A router's routes.
 
@@ -455,6 +465,8 @@ class RouteList(list[BaseRoute]):
 
         @functools.wraps(change)
         def method(self: RouteList, *args: Any, **kwargs: Any) -> Any:
+            if "fastapi.routing" in sys.modules:
+                args = tuple(map(_as_ours, args))
             result = change(self, *args, **kwargs)
             self._tell()
             return result

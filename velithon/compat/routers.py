@@ -1,0 +1,148 @@
+"""FastAPI's routers and routes as ours: read by their attributes, so that fastapi is never imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import BaseRoute
+
+from velithon.exceptions import RegistrationError
+
+if TYPE_CHECKING:
+    from velithon.routing.router import Router
+
+__all__ = ["adopt_route", "adopt_router", "adopt_routes", "is_foreign"]
+
+_OPTIONS = (
+    "name",
+    "response_model",
+    "response_model_include",
+    "response_model_exclude",
+    "response_model_by_alias",
+    "response_model_exclude_unset",
+    "response_model_exclude_defaults",
+    "response_model_exclude_none",
+    "response_class",
+    "status_code",
+    "summary",
+    "description",
+    "response_description",
+    "operation_id",
+    "openapi_extra",
+    "dependencies",
+    "tags",
+    "responses",
+    "deprecated",
+    "include_in_schema",
+    "callbacks",
+    "generate_unique_id_function",
+    "strict_content_type",
+    "max_body_size",
+)
+_SHARED = (
+    "tags",
+    "dependencies",
+    "responses",
+    "callbacks",
+    "deprecated",
+    "include_in_schema",
+    "generate_unique_id_function",
+    "strict_content_type",
+    "max_body_size",
+)
+
+
+def is_foreign(item: Any, name: str) -> bool:
+    """Tell whether an object is of FastAPI's class of that name and not of ours."""
+    return not type(item).__module__.startswith("velithon.") and any(
+        cls.__name__ == name and cls.__module__.partition(".")[0] == "fastapi" for cls in type(item).__mro__
+    )
+
+
+def adopt_router(router: Any) -> Router:
+    """Return a router of ours with the routes of FastAPI's; one of ours as it is.
+
+    Raises:
+        RegistrationError: It is no router, or one of its routes cannot be served.
+    """
+    from velithon.routing.router import Router
+
+    if isinstance(router, Router):
+        return router
+    if not is_foreign(router, "APIRouter"):
+        raise RegistrationError(f"include_router takes a Router, or FastAPI's APIRouter, not {router!r}.")
+    adopted = Router(lifespan=router.lifespan_context, redirect_slashes=router.redirect_slashes)
+    for route in [*router.routes, *getattr(router, "_low_priority_routes", ())]:
+        if is_foreign(route, "_IncludedRouter"):
+            context = route.include_context
+            shared = _given(context, _SHARED)
+            default = _usual(context.default_response_class)
+            adopted.include_router(
+                adopt_router(route.original_router), prefix=context.prefix, default_response_class=default, **shared
+            )
+        else:
+            adopted.add_existing(adopt_route(route))
+    return adopted
+
+
+def adopt_routes(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """Yield routes, those of FastAPI's as ours."""
+    for route in routes:
+        if is_foreign(route, "_IncludedRouter"):
+            raise RegistrationError("A router that FastAPI's router includes goes with it: use include_router().")
+        yield adopt_route(route)
+
+
+def adopt_route(route: BaseRoute) -> BaseRoute:
+    """Return a route of ours for one of FastAPI's; any other as it is.
+
+    Raises:
+        RegistrationError: Its signature cannot be served.
+    """
+    from velithon.routing.routes import Route, WebSocketRoute
+
+    if is_foreign(route, "APIWebSocketRoute"):
+        found: Any = route
+        return WebSocketRoute(found.path, found.endpoint, name=found.name, dependencies=list(found.dependencies))
+    if not is_foreign(route, "APIRoute"):
+        return route
+    theirs: Any = route
+    options = _given(theirs, _OPTIONS)
+    options.setdefault("response_model", None)
+    cls = _with_handler(theirs) or Route
+    return cls(theirs.path, theirs.endpoint, methods=theirs.methods, **options)
+
+
+def _given(source: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Return those attributes that say something; FastAPI's placeholders are its defaults, and ours are the same."""
+    values = {name: getattr(source, name, None) for name in names}
+    return {name: value for name, value in values.items() if _usual(value) is not None}
+
+
+def _usual(value: Any) -> Any:
+    return None if type(value).__name__ == "DefaultPlaceholder" else value
+
+
+def _with_handler(theirs: Any) -> type[Any] | None:
+    """Return a class of routes that runs a FastAPI subclass's `get_route_handler` around our handler."""
+    from velithon.routing.routes import Route
+
+    base = next(
+        cls for cls in type(theirs).__mro__ if cls.__name__ == "APIRoute" and cls.__module__ == "fastapi.routing"
+    )
+    if type(theirs).get_route_handler is base.get_route_handler:
+        return None
+
+    class Adopted(Route):
+        def get_route_handler(self) -> Callable[[Any], Any]:
+            inner = super().get_route_handler
+            # `super().get_route_handler()` in the subclass finds ours, which stands before FastAPI's.
+            ours = type("APIRoute", (base,), {"get_route_handler": lambda _: inner()})
+            bridge: Any = object.__new__(type(type(theirs).__name__, (type(theirs), ours), {}))
+            vars(bridge).update(vars(theirs))
+            handler: Callable[[Any], Any] = bridge.get_route_handler()
+            return handler
+
+    Adopted.__name__ = Adopted.__qualname__ = type(theirs).__name__
+    return Adopted
