@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
     from starlette.routing import BaseRoute
+    from starlette.routing import Router as StarletteRouter
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
     from velithon.channels import Channels
@@ -543,7 +544,7 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
 
     def include_router(
         self,
-        router: Router,
+        router: Router | StarletteRouter,
         *,
         prefix: str = "",
         default_response_class: Any = None,

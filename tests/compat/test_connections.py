@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any, TypedDict
 
@@ -10,6 +11,7 @@ import pytest
 import starlette.requests
 import starlette.websockets
 
+import velithon.routing
 from tests.conftest import ClientFactory
 from velithon import BackgroundTask, BackgroundTasks, Depends, Request, Response, Velithon, WebSocket
 from velithon.exceptions import HTTPException, RequestValidationError
@@ -122,3 +124,33 @@ def test_a_handler_of_either_http_exception_answers_both(client: ClientFactory, 
     http = client(app)
     assert [http.get(f"/{which}").json() for which in ("theirs", "ours")] == [{"own": "theirs"}, {"own": "ours"}]
     assert http.get("/validation").status_code == 422
+
+
+def test_a_wrapper_with_a_signature_of_its_own_serves_both_kinds(client: ClientFactory) -> None:
+    """As a container's `@inject` does it: it adds a parameter of each kind, and gets the one that there is."""
+
+    async def home(**given: Any) -> list[str]:
+        return sorted(given)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = [inspect.Parameter(cls.__name__, keyword, annotation=cls) for cls in (Request, WebSocket)]
+    home.__signature__ = inspect.Signature(added)  # type: ignore[attr-defined]
+    app = Velithon()
+    app.get("/")(home)
+    assert client(app).get("/").json() == ["Request"]
+
+
+def test_add_route_takes_starlettes_name(client: ClientFactory) -> None:
+    """`route=` is `endpoint=`; one of them, once."""
+    app = Velithon()
+    app.add_route("/", route=lambda request: Response("x"))
+    assert client(app).get("/").text == "x"
+    with pytest.raises(TypeError, match="takes the endpoint, once"):
+        app.add_route("/a")
+
+
+@pytest.mark.parametrize("name", ["get_request_handler", "request_response"])
+def test_internals_say_what_to_use_instead(name: str) -> None:
+    """They are there for instruments to replace."""
+    with pytest.raises(NotImplementedError, match="use Route"):
+        getattr(velithon.routing, name)()

@@ -74,8 +74,15 @@ def _top() -> ModuleType:
 
     module = ModuleType("fastapi", "FastAPI's public names, which Velithon answers to in this process.")
     names: dict[str, Any] = {name: getattr(velithon, name) for name in velithon.__all__}
-    vars(module).update(names, FastAPI=velithon.Velithon, __version__=VERSION)
+    vars(module).update(names, FastAPI=velithon.Velithon, __version__=VERSION, __getattr__=_submodule)
     return module
+
+
+def _submodule(name: str) -> ModuleType:
+    """Import `fastapi.routing` for whoever asks for it after `import fastapi` alone, which imports it there."""
+    if name.startswith("_") or not _exists(f"velithon.{name}"):
+        raise AttributeError(f"module 'fastapi' has no attribute {name!r}")
+    return importlib.import_module(f"fastapi.{name}")
 
 
 def install() -> None:

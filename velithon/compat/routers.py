@@ -128,7 +128,7 @@ def _with_handler(theirs: Any) -> type[Any] | None:
     """Return a class of routes that runs a FastAPI subclass's `get_route_handler` around our handler."""
     from velithon.routing.routes import Route
 
-    base = next(
+    base: Any = next(
         cls for cls in type(theirs).__mro__ if cls.__name__ == "APIRoute" and cls.__module__ == "fastapi.routing"
     )
     if type(theirs).get_route_handler is base.get_route_handler:

@@ -175,7 +175,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
 
     def include_router(
         self,
-        router: Router,
+        router: Router | starlette.Router,
         *,
         prefix: str = "",
         default_response_class: Any = None,

@@ -92,14 +92,24 @@ class Verbs:
     def add_route(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., Any] | None = None,
         methods: Collection[str] | None = None,
+        *,
+        route: Callable[..., Any] | None = None,
         **options: Unpack[RouteOptions],
     ) -> None:
         """Add a route for a function, an `HTTPEndpoint` class or an ASGI application.
 
         A function whose only parameter says nothing of itself gets the request, whatever the parameter's name is.
+        `route` is Starlette's name for `endpoint`.
+
+        Raises:
+            TypeError: Neither was given, or both.
         """
+        if (endpoint is None) == (route is None):
+            raise TypeError("add_route() takes the endpoint, once: as the second argument, endpoint= or route=.")
+        endpoint = route if endpoint is None else endpoint
+        assert endpoint is not None
         self.add_api_route(path, of_connection(endpoint, path, Request), methods=methods, **options)
 
     def frontend(

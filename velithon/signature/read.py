@@ -360,8 +360,9 @@ class _Parameter:
             raise self.fail(f"{self.type.__name__} is given by the framework: leave {type(info).__name__}() out")
         if self.model.scope == "app" and what != "app":
             raise self.fail('a dependency with scope "app" belongs to no request: it cannot take one')
-        if self.value is not _empty and what == ("websocket" if self.model.kind == "http" else "request"):
-            return True  # a function for both kinds of connection keeps its default for the other
+        other = what == ("websocket" if self.model.kind == "http" else "request")
+        if other and (self.value is not _empty or hasattr(self.model.call, "__signature__")):
+            return True  # a function for both kinds keeps its default; a wrapper with a signature of its own has one
         if what == "websocket" and self.model.kind == "http":
             raise self.fail("an HTTP endpoint has no WebSocket: take HTTPConnection, which both have")
         self.model.injected[self.name] = what

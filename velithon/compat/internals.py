@@ -1,0 +1,43 @@
+"""Names of FastAPI's internals that instruments replace: there to be found, and called by nobody."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+__all__ = ["get_request_handler", "request_response", "run_endpoint_function", "solve_dependencies"]
+
+
+def get_request_handler(*args: Any, **options: Any) -> NoReturn:
+    """Say what to use instead of FastAPI's function, which makes an endpoint's handler.
+
+    Raises:
+        NotImplementedError: Always.
+    """
+    raise NotImplementedError("Velithon's routes make their handlers themselves: use Route(...).get_route_handler().")
+
+
+def request_response(*args: Any, **options: Any) -> NoReturn:
+    """Say what to use instead of FastAPI's function, which makes an ASGI application of a handler.
+
+    Raises:
+        NotImplementedError: Always.
+    """
+    raise NotImplementedError("Velithon's routes are ASGI applications: use Route(...).app.")
+
+
+async def solve_dependencies(*args: Any, **options: Any) -> NoReturn:
+    """Say what to use instead of FastAPI's function, which makes the arguments of an endpoint.
+
+    Raises:
+        NotImplementedError: Always.
+    """
+    raise NotImplementedError("Velithon compiles an endpoint's dependencies: use velithon.signature.compile_http().")
+
+
+async def run_endpoint_function(*args: Any, **options: Any) -> NoReturn:
+    """Say what to use instead of FastAPI's function, which calls an endpoint.
+
+    Raises:
+        NotImplementedError: Always.
+    """
+    raise NotImplementedError("Velithon calls an endpoint in its compiled plan: wrap it with get_route_handler().")
