@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -15,10 +14,10 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 
 from velithon import signature
-from velithon._runtime.attached import Attached
+from velithon._runtime.lifetime import Lifetime
 from velithon.background import InFlight
 from velithon.compat.instruments import detour_of
-from velithon.concurrency import ThreadPool, current_thread_pool, use_thread_pool
+from velithon.concurrency import ThreadPool, use_thread_pool
 from velithon.datastructures import Default
 from velithon.exception_handlers import (
     client_disconnect_handler,
@@ -42,17 +41,15 @@ from velithon.routing.verbs import Verbs
 from velithon.websocket.trampoline import run_trampoline
 from velithon_adapters import RSGIAdapter
 from velithon_adapters.scope import put_below
-from velithon_adapters.stopping import stopping
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from starlette.routing import BaseRoute
     from starlette.routing import Router as StarletteRouter
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
     from velithon.channels import Channels
-    from velithon.di import ServiceContainer
     from velithon.faces.serve import Responder, RSGIApp
     from velithon.jobs import Jobs
     from velithon.middleware.errors import ErrorObserver
@@ -67,7 +64,7 @@ if TYPE_CHECKING:
 __all__ = ["Velithon"]
 
 
-class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_route`, name and include_in_schema are options
+class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_route`, name and include_in_schema are options
     """A web application that any ASGI server can hold, and that Granian calls over RSGI.
 
     Args:
@@ -191,16 +188,15 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
             self._telemetry = Telemetry(telemetry)
         self.state = State()
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
-        self.containers: list[ServiceContainer] = []
+        self.containers = []
         self._store = store
-        self._stores: list[Store] = []
+        self._stores = []
         self._channels = channels
         if jobs is not None:
             self.jobs = jobs
         self._in_flight = InFlight()
         self._app_scope = signature.AppScope()
         self._lifespan_state: dict[str, Any] = {}
-        self._started_jobs: Jobs | None = None
         # Carries WebSockets and the lifespan from RSGI to the ASGI face.
         self._bridge = RSGIAdapter(self, "on")
         self._entry: RSGIApp | None = None
@@ -399,50 +395,6 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
 
     # -- lifespan -------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _resources(self) -> AsyncIterator[None]:
-        """Hold what the application owns, around its lifespan: closed after the shutdown functions ran."""
-        async with AsyncExitStack() as stack:
-            for container in self.containers:
-                # A start that fails cleans up after itself.
-                await container.startup()
-                stack.push_async_callback(container.close)
-            if self._thread_pool is not None:
-                use_thread_pool(self._thread_pool)
-            # Idle threads end at once; a busy one may take longer than the server has.
-            stack.push_async_callback(current_thread_pool().aclose, 0.2)
-            stack.push_async_callback(self._app_scope.aclose)
-            stack.push_async_callback(self._close_stores)
-            stack.push_async_callback(self._close_channels)
-            self._started_jobs = await self._start_jobs()
-            if self._events is not None:
-                await self._events.start()
-                stack.push_async_callback(self._events.stop)
-            try:
-                yield
-            finally:  # of a start that failed, and of what shutdown functions began
-                await self._finish_work()
-
-    async def _finish_work(self) -> None:
-        """Wait for background tasks, then for the jobs of this process, `background_grace` seconds for both."""
-        grace, begin = self._grace(), asyncio.get_running_loop().time()
-        await self._in_flight.drain(grace)
-        jobs, self._started_jobs = self._started_jobs, None
-        if jobs is not None:
-            spent = asyncio.get_running_loop().time() - begin
-            await jobs.stop(None if grace is None else max(0.0, grace - spent))
-
-    async def _finish_background(self) -> None:
-        """Wait for background tasks before the lifespan ends, as they may use what it holds."""
-        await self._in_flight.drain(self._grace())
-
-    def _grace(self) -> float | None:
-        """Return how long background work may take; never longer than half of what a server that stops has left."""
-        grace, left = self.background_grace, stopping.time_left()
-        if left is None:
-            return grace
-        return left / 2 if grace is None else min(grace, left / 2)
-
     def on_event(self, event_type: str) -> Callable[[F], F]:
         """Return the decorator for `"startup"` or `"shutdown"` functions; the function comes back unchanged."""
         return self.router.on_event(event_type)
@@ -450,15 +402,6 @@ class Velithon(Verbs, Attached, Starlette):  # type: ignore[misc]  # of `add_rou
     def add_event_handler(self, event_type: str, function: Callable[[], Any]) -> None:
         """Add a `"startup"` or `"shutdown"` function."""
         self.router.add_event_handler(event_type, function)
-
-    def register_container(self, container: ServiceContainer) -> None:
-        """Start this container with the application and close it with it.
-
-        Raises:
-            ProviderError: A provider of it cannot be resolved; names the path to it.
-        """
-        if container not in self.containers:
-            self.containers.append(container)
 
     # -- layers and handlers --------------------------------------------------------------------------------------
 
