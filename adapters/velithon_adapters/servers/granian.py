@@ -216,6 +216,8 @@ class _Server(MPServer):
         for worker in self.wrks:
             worker.interrupt_by_parent = True
         self.interrupt_signal = True
+        # What the kernel would take for this socket when the workers have stopped nobody would answer.
+        self.bound.close()
         self.main_loop_interrupt.set()
 
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any, socket_loader: Any = None) -> Any:
