@@ -154,3 +154,17 @@ def test_internals_say_what_to_use_instead(name: str) -> None:
     """They are there for instruments to replace."""
     with pytest.raises(NotImplementedError, match="use Route"):
         getattr(velithon.routing, name)()
+
+
+def test_a_signature_written_by_hand_is_called_by_name(client: ClientFactory) -> None:
+    """Its parameters may stand in another order than those of the function (Strawberry's context, dishka)."""
+
+    def home(first: int, second: int) -> list[int]:
+        return [first, second]
+
+    kept = list(inspect.signature(home).parameters.values())
+    turned = [one.replace(annotation=int) for one in reversed(kept)]
+    home.__signature__ = inspect.Signature(turned)  # type: ignore[attr-defined]
+    app = Velithon()
+    app.get("/")(home)
+    assert client(app).get("/?first=1&second=2").json() == [1, 2]

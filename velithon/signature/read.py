@@ -192,7 +192,8 @@ def _positional(call: Any, signature: inspect.Signature) -> int:
     if hasattr(call, "__velithon_inject__"):
         call = call.__wrapped__  # what a plan calls instead
     function = inspect.isfunction(call) or inspect.ismethod(call)
-    plain = function and not hasattr(call, "__wrapped__")
+    # A signature that was written by hand may name the parameters in another order than the code has them.
+    plain = function and not hasattr(call, "__wrapped__") and not hasattr(call, "__signature__")
     for parameter in signature.parameters.values():
         if parameter.kind is parameter.POSITIONAL_ONLY or (plain and parameter.kind is parameter.POSITIONAL_OR_KEYWORD):
             count += 1
