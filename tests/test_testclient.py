@@ -18,7 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from tests import strict_rsgi
 from tests.conftest import AsyncClientFactory, ClientFactory
-from velithon import Velithon
+from velithon import Velithon, WebSocket
 from velithon.requests import Request as VelithonRequest
 from velithon.testclient import AsyncTestClient, ProtocolName, RSGIMisuseError, TestClient
 
@@ -623,3 +623,31 @@ def test_what_is_missing_is_named() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     last = done.stderr.splitlines()[-1]
     assert last == "ImportError: velithon.testclient needs httpx2: pip install 'velithon[test]'"
+
+
+@pytest.mark.parametrize("path", ["/accepted", "/silent"])
+def test_a_websocket_ends_with_its_endpoint(client: ClientFactory, path: str) -> None:
+    """An endpoint that forgets to close, or to answer at all, fails the test; it does not hang it."""
+    app = Velithon()
+
+    @app.websocket("/accepted")
+    async def accepted(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("hello")
+
+    @app.websocket("/silent")
+    async def silent(websocket: WebSocket) -> None:
+        """Answer nothing."""
+
+    c = client(app)
+    if path == "/silent":
+        with pytest.raises(WebSocketDenialResponse) as refused, c.websocket_connect(path):
+            pass
+        assert refused.value.status_code == 500
+    else:
+        with c.websocket_connect(path) as session:
+            assert session.receive_text() == "hello"
+            with pytest.raises(WebSocketDisconnect) as ended:
+                session.receive_text()
+        # Granian ends such a connection with a close frame, Uvicorn without one.
+        assert ended.value.code in (1005, 1006)

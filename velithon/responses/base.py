@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from starlette import responses as starlette
 from starlette.datastructures import MutableHeaders
@@ -16,6 +16,7 @@ from velithon_adapters.sending import Sending, TrackedSend
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping
+    from datetime import datetime
     from typing import Self
 
     from starlette.background import BackgroundTask
@@ -180,11 +181,35 @@ class Response(starlette.Response):
         # Made anew each time: kept here, the two would hold each other until the garbage collector came.
         return ResponseHeaders(self)
 
+    def set_cookie(
+        self,
+        key: str,
+        value: str = "",
+        max_age: int | None = None,
+        expires: datetime | str | int | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = False,
+        samesite: Literal["lax", "strict", "none"] | None = "lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Add a cookie; see Starlette's.
+
+        Raises:
+            ValueError: `path` or `domain` holds `;` or a control character, and would add attributes of its own
+                (RFC 6265, section 4.1.1).
+        """
+        for name, text in (("path", path), ("domain", domain)):
+            if text is not None and (";" in text or not text.isprintable()):
+                raise ValueError(f"A cookie's {name} holds no ';' and no control character: {text!r}.")
+        super().set_cookie(key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned)
+
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
         if send is not None:
             if scope["type"] == "http":
-                self._check(scope["method"])
+                self._checked_headers(scope["method"])
             await super().__call__(scope, receive, send)
             return
         if scope.proto != "http":

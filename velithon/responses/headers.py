@@ -23,12 +23,16 @@ Pairs = list[tuple[str, str]]
 
 @lru_cache(maxsize=256)
 def content_type_pairs(media_type: str | None, charset: str) -> Pairs:
-    """Return the shared header list of a response that has a media type and nothing else. Never change it in place."""
+    """Return the shared header list of a response that has a media type and nothing else. Never change it in place.
+
+    Raises:
+        ValueError: The media type holds a control character or one outside Latin-1.
+    """
     if media_type is None:
         return []
     if media_type.startswith("text/") and "charset=" not in media_type.lower():
         media_type = f"{media_type}; charset={charset}"
-    return [("content-type", media_type)]
+    return [checked_header("content-type", media_type)]
 
 
 JSON_PAIRS = content_type_pairs("application/json", "utf-8")

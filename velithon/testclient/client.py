@@ -10,6 +10,7 @@ from starlette.testclient import TestClient as StarletteTestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from velithon.application import Velithon
+from velithon.testclient.asgi import end_websockets
 from velithon.testclient.http import AsyncRSGITransport, RSGIApp, RSGITransport
 from velithon.testclient.worker import LoopFactory, worker
 
@@ -96,6 +97,10 @@ class TestClient(StarletteTestClient):
                 client=client,
                 app_state=self.app_state,
             )
+        else:
+            # In the transport alone: `client.app` is what was given.
+            transport: Any = self._transport
+            transport.app = end_websockets(transport.app)
 
     def __enter__(self) -> Self:
         """Start the application."""
