@@ -51,5 +51,5 @@ def main() -> None:
     app(prog_name="velithon")
 
 
-for _command in ("run", "worker", "openapi", "export_docs", "routes", "explain", "migrations"):
+for _command in ("run", "worker", "openapi", "export_docs", "routes", "check", "explain", "migrations"):
     importlib.import_module(f"velithon.cli.{_command}")

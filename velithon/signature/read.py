@@ -165,7 +165,8 @@ def _read_parameterless(depends: Any, parent: DependencyModel, names: set[str]) 
     return model
 
 
-def _read_into(model: DependencyModel, names: set[str]) -> None:
+def _read_into(model: DependencyModel, names: set[str], above: tuple[Any, ...] = ()) -> None:
+    """Read the signature of a callable; `above` are the callables that depend on it, the endpoint first."""
     _classify(model)
     # A dependency may say itself which errors it answers with, as a rate limit does.
     model.raises = tuple(dict.fromkeys((*model.raises, *getattr(model.call, "__velithon_raises__", ()))))
@@ -179,7 +180,7 @@ def _read_into(model: DependencyModel, names: set[str]) -> None:
     model.order = tuple(signature.parameters)
     model.positional = _positional(model.call, signature)
     for parameter in signature.parameters.values():
-        _Parameter(model, parameter, names).read()
+        _Parameter(model, parameter, names, above).read()
 
 
 def _named(call: Any) -> Any:
@@ -225,8 +226,11 @@ def _classify(model: DependencyModel) -> None:
 class _Parameter:
     """The reading of one parameter."""
 
-    def __init__(self, model: DependencyModel, parameter: inspect.Parameter, names: set[str]) -> None:
+    def __init__(
+        self, model: DependencyModel, parameter: inspect.Parameter, names: set[str], above: tuple[Any, ...]
+    ) -> None:
         self.model = model
+        self.chain = (*above, model.call)
         self.name = parameter.name
         self.kind = parameter.kind
         self.value = adopt(parameter.default)
@@ -299,6 +303,7 @@ class _Parameter:
             depends = replace(depends, dependency=self.type)
         if not callable(depends.dependency):
             raise self.fail(f"Depends() takes a callable, not {depends.dependency!r}")
+        self.check_cycle(depends.dependency)
         self.check_scope(depends)
         own = tuple(depends.scopes or ()) if isinstance(depends, Security) else ()
         child = DependencyModel(
@@ -313,10 +318,15 @@ class _Parameter:
             concurrency=depends._concurrency,
             raises=tuple(depends.raises),
         )
-        _read_into(child, self.names)
+        _read_into(child, self.names, self.chain)
         if model.scope == "app":
             self.check_app(child)
         model.dependencies.append(child)
+
+    def check_cycle(self, call: Any) -> None:
+        if call in self.chain:
+            names = [getattr(link, "__name__", repr(link)) for link in (*self.chain[self.chain.index(call) :], call)]
+            raise self.fail(f"it depends on itself: {' -> '.join(names)}; take one of these dependencies out")
 
     def check_scope(self, depends: Depends) -> None:
         if depends.scope == "app" and (depends.max_concurrency is not None or not depends.use_cache):

@@ -1,0 +1,45 @@
+"""`velithon check`: find mistakes in an application without serving it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from velithon.cli import app, fail
+from velithon.cli.openapi import AppOption, FactoryOption, Target, load
+
+__all__ = ["check"]
+
+
+@app.command()
+def check(
+    target: Target = None,
+    app_option: AppOption = None,
+    factory: FactoryOption = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", help="A rule to leave out; may be given again.", metavar="RULE", show_default=False),
+    ] = None,
+) -> None:
+    """Find mistakes in an application, without serving it.
+
+    The application is imported. The status is 1 where something was found, for CI.
+    """
+    from velithon.cli.checks import RULES, blocking_calls, layer_findings, path_findings, signature_findings
+
+    unknown = sorted(set(ignore or ()) - set(RULES))
+    if unknown:
+        raise fail(f"--ignore: there is no rule {unknown[0]!r}; the rules are {', '.join(RULES)}")
+    application = load(target, app_option, factory=factory)
+    groups = (path_findings, signature_findings, layer_findings)
+    found = [finding for group in groups for finding in group(application)]
+    found += blocking_calls(Path.cwd().resolve())
+    found = [finding for finding in dict.fromkeys(found) if finding.rule not in (ignore or ())]
+    for place, rule, message in found:
+        typer.echo(f"{place}: {rule}: {message}" if place else f"{rule}: {message}")
+    if found:
+        typer.echo(f"\n{len(found)} mistake{'s' * (len(found) > 1)} found.")
+        raise typer.Exit(1)
+    typer.echo("Nothing found.")

@@ -1,0 +1,135 @@
+"""Calls in async functions that stop the event loop, known by their names."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from velithon.cli.checks.finding import Finding
+
+__all__ = ["blocking_calls"]
+
+# What blocks -> what to do instead.
+_THREAD = "await velithon.concurrency.run_in_threadpool(...)"
+_HTTP = "await httpx.AsyncClient().request(...)"
+_PROCESS = "await asyncio.create_subprocess_exec(...)"
+_VERBS = ("delete", "get", "head", "options", "patch", "post", "put", "request")
+_BLOCKING = {
+    "time.sleep": "await asyncio.sleep(...)",
+    "os.system": _PROCESS,
+    "os.wait": _PROCESS,
+    "os.waitpid": _PROCESS,
+    **{f"subprocess.{name}": _PROCESS for name in ("call", "check_call", "check_output", "getoutput", "run")},
+    **{f"requests.{verb}": _HTTP for verb in _VERBS},
+    **{f"httpx.{verb}": _HTTP for verb in (*_VERBS, "stream")},
+    "urllib.request.urlopen": _HTTP,
+    "urllib.request.urlretrieve": _HTTP,
+    "urllib3.request": _HTTP,
+    "socket.create_connection": "await asyncio.open_connection(...)",
+    "socket.getaddrinfo": "await asyncio.get_running_loop().getaddrinfo(...)",
+    "socket.gethostbyname": "await asyncio.get_running_loop().getaddrinfo(...)",
+    "builtins.input": _THREAD,
+    **dict.fromkeys(
+        (
+            "bcrypt.checkpw", "bcrypt.hashpw", "hashlib.pbkdf2_hmac", "hashlib.scrypt", "psycopg.connect",
+            "psycopg2.connect", "pymysql.connect", "shutil.copytree", "shutil.make_archive", "shutil.rmtree",
+            "smtplib.SMTP", "smtplib.SMTP_SSL", "sqlite3.connect", "ftplib.FTP",
+        ),
+        _THREAD,
+    ),
+}  # fmt: skip
+
+
+def blocking_calls(directory: Path) -> Iterator[Finding]:
+    """Yield the blocking calls in the async functions of the imported modules below a directory.
+
+    Installed packages are left out. A call counts where its name leads to what is known to block; one in a function or
+    lambda within the async function does not, as that may run in a thread.
+    """
+    known = _known()
+    for module in list(sys.modules.values()):
+        file = _file_of(module, directory)
+        if file is None:
+            continue
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            continue
+        for function in ast.walk(tree):
+            if isinstance(function, ast.AsyncFunctionDef):
+                yield from _in_function(function, module, known, str(file.relative_to(directory)))
+
+
+def _file_of(module: ModuleType, directory: Path) -> Path | None:
+    name = getattr(module, "__file__", None)
+    if not name or not name.endswith(".py"):
+        return None
+    file = Path(name).resolve()
+    installed = (Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "purelib", "platlib"))
+    return file if file.is_relative_to(directory) and not any(map(file.is_relative_to, installed)) else None
+
+
+def _known() -> dict[int, str]:
+    """Return the blocking functions of the modules that are imported, by identity."""
+    found: dict[int, str] = {}
+    for name in _BLOCKING:
+        module, _, attribute = name.rpartition(".")
+        value = getattr(sys.modules.get(module), attribute, None)
+        if value is not None:
+            found[id(value)] = name
+    return found
+
+
+def _in_function(
+    function: ast.AsyncFunctionDef, module: ModuleType, known: dict[int, str], file: str
+) -> Iterator[Finding]:
+    for call in _own_calls(function):
+        name = known.get(id(_value(call.func, _names(function, module))))
+        if name is not None:
+            yield Finding(
+                f"{file}:{call.lineno}",
+                "blocking-call",
+                f"{name.removeprefix('builtins.')}() in async {function.name}() stops every other request while it"
+                f" runs. Use {_BLOCKING[name]}, or make the function `def`.",
+            )
+
+
+def _own_calls(function: ast.AsyncFunctionDef) -> Iterator[ast.Call]:
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            continue
+        if isinstance(node, ast.Call):
+            yield node
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+def _names(function: ast.AsyncFunctionDef, module: ModuleType) -> dict[str, Any]:
+    """Return what names mean in a function: builtins, the module's, and what the function itself imports."""
+    names = {**vars(sys.modules["builtins"]), **vars(module)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                names[alias.asname or alias.name.partition(".")[0]] = sys.modules.get(
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                names[alias.asname or alias.name] = getattr(sys.modules.get(node.module), alias.name, None)
+    return names
+
+
+def _value(node: ast.expr, names: dict[str, Any]) -> Any:
+    """Return what a dotted name leads to: through modules only, as other attributes may run code."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id)
+    if isinstance(node, ast.Attribute):
+        holder = _value(node.value, names)
+        return vars(holder).get(node.attr) if isinstance(holder, ModuleType) else None
+    return None

@@ -1,0 +1,54 @@
+"""A finding, and what the rules share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from velithon.signature import EndpointModel
+
+__all__ = ["Finding", "described", "endpoint_of", "groups", "models_of"]
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong.
+
+    Attributes:
+        place: `file:line`; empty where it is not known.
+        rule: Its name, for `--ignore`.
+        message: What is wrong and how to mend it, in sentences.
+    """
+
+    place: str
+    rule: str
+    message: str
+
+
+def groups(routes: Sequence[BaseRoute], prefix: str = "") -> Iterator[tuple[str, Sequence[BaseRoute]]]:
+    """Yield the routes that are tried one after the other, with their prefix: the application's, and each mount's."""
+    yield prefix, routes
+    for route in routes:
+        inner = getattr(route, "routes", None)
+        if inner:
+            yield from groups(inner, prefix + getattr(route, "path", ""))
+
+
+def models_of(route: Any) -> list[EndpointModel]:
+    """Return the models of a route: one for a function, one a method for a class."""
+    model = getattr(route, "model", None)
+    return [model] if model is not None else list(getattr(route, "models", {}).values())
+
+
+def endpoint_of(route: Any) -> Any:
+    """Return what a route calls."""
+    return getattr(route, "endpoint", None) or getattr(route, "app", None)
+
+
+def described(route: Any, prefix: str = "", methods: Sequence[str] = ()) -> str:
+    """Return the methods and the path of a route."""
+    path = prefix + getattr(route, "path", "")
+    names = ",".join(methods) or {"WebSocketRoute": "WS", "Mount": "MOUNT"}.get(type(route).__name__, "ANY")
+    return f"{names} {path or '/'}"

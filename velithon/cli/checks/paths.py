@@ -1,0 +1,108 @@
+"""Routes that no request reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from starlette.convertors import FloatConvertor, IntegerConvertor, PathConvertor, StringConvertor, UUIDConvertor
+from starlette.routing import PARAM_REGEX, Host, Mount, WebSocketRoute
+
+from velithon.cli.checks.finding import Finding, described, endpoint_of, groups
+from velithon.cli.routes import place_of
+from velithon.routing.table import PREDICTABLE
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from velithon.application import Velithon
+
+__all__ = ["path_findings"]
+
+# A value for each convertor that the patterns of narrower ones do not match, so that whoever matches it takes all.
+_SAMPLES: dict[Any, str] = {
+    StringConvertor: "~0~",
+    PathConvertor: "~0~/~1~",
+    IntegerConvertor: "7",
+    FloatConvertor: "7.5",
+    UUIDConvertor: "6d6f3a52-0d6c-4f9c-8f0e-5a1b9f1d2c3e",
+}
+_EVERY = "every method"
+
+
+def path_findings(application: Velithon) -> Iterator[Finding]:
+    """Yield the routes whose path an earlier one has."""
+    for prefix, routes in groups(application.routes):
+        ordered = [route for route in routes if not isinstance(route, Host)]
+        for index, route in enumerate(ordered):
+            sample = _sample(route)
+            if sample is not None:
+                yield from _hidden(route, sample, ordered[:index], prefix)
+
+
+def _hidden(route: BaseRoute, sample: str, earlier: Sequence[BaseRoute], prefix: str) -> Iterator[Finding]:
+    left = _methods(route)
+    for other in earlier:
+        taken = [method for method in left if _EVERY in _answered(other) or method in _answered(other)]
+        if not taken or not _takes(other, sample, route):
+            continue
+        left = [method for method in left if method not in taken]
+        shown = [] if _EVERY in taken else taken
+        what, first = (
+            described(route, prefix, shown),
+            described(other, prefix, [] if isinstance(other, Mount) else shown),
+        )
+        where = place_of(endpoint_of(other))
+        at = f" ({where})" if where else ""
+        place = place_of(endpoint_of(route))
+        if _pattern(route) == _pattern(other):
+            yield Finding(place, "duplicate-route", f"{what} is there already, as {first}{at}. Remove one of them.")
+        else:
+            yield Finding(
+                place, "shadowed-path", f"{what} is never reached: {first}{at} takes its requests. Declare it before."
+            )
+
+
+def _takes(other: Any, sample: str, route: BaseRoute) -> bool:
+    """Tell whether an earlier route takes every request for the path of a later one."""
+    if isinstance(other, WebSocketRoute) != isinstance(route, WebSocketRoute) and not isinstance(other, Mount):
+        return False
+    predictable = type(other).matches in PREDICTABLE or isinstance(other, Mount | WebSocketRoute)
+    return predictable and other.path_regex.match(sample) is not None
+
+
+def _methods(route: BaseRoute) -> list[str]:
+    methods = getattr(route, "methods", None)
+    if not methods:
+        return [_EVERY]
+    # HEAD comes with GET.
+    return sorted(method for method in methods if method != "HEAD" or "GET" not in methods)
+
+
+def _answered(route: Any) -> set[str]:
+    return set(getattr(route, "allowed_methods", None) or getattr(route, "methods", None) or {_EVERY})
+
+
+def _sample(route: Any) -> str | None:
+    """Return a path that only a route as wide as this one matches, or none where that cannot be told."""
+    path = getattr(route, "path", None)
+    convertors = getattr(route, "param_convertors", {})
+    if path is None:
+        return None
+    values: dict[str, str] = {}
+    for name, convertor in convertors.items():
+        if isinstance(route, Mount) and name == "path":
+            continue
+        sample = _SAMPLES.get(type(convertor))
+        if sample is None:
+            return None
+        values[name] = sample
+    filled = PARAM_REGEX.sub(lambda match: values.get(match[1], match[0]), path)
+    return f"{filled}/~0~/~1~" if isinstance(route, Mount) else filled
+
+
+def _pattern(route: Any) -> str:
+    """Return the path without the names of its parameters."""
+    return PARAM_REGEX.sub(lambda match: f"{{{match[2] or ''}}}".replace("{:str}", "{}"), route.path) + (
+        "/*" if isinstance(route, Mount) else ""
+    )
