@@ -221,7 +221,6 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         )
         self.router.resources = self._resources
         self.router.finish_work = self._finish_work
-        self.router.before_shutdown = self._finish_background
         for route in routes or ():
             self.router.add_existing(route)
         self.on_startup: Handlers = self.router.on_startup

@@ -84,10 +84,6 @@ class Lifetime(Attached):
             spent = asyncio.get_running_loop().time() - begin
             await jobs.stop(None if grace is None else max(0.0, grace - spent))
 
-    async def _finish_background(self) -> None:
-        """Wait for background tasks before the lifespan ends, as they may use what it holds."""
-        await self._in_flight.drain(self._grace())
-
     def _grace(self) -> float | None:
         """Return how long background work may take; never longer than half of what a server that stops has left."""
         grace, left = self.background_grace, stopping.time_left()

@@ -103,8 +103,6 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         self.resources: Callable[[], Any] | None = None
         # Waits for what is still running, before anything that it may use is closed.
         self.finish_work: Callable[[], Awaitable[None]] | None = None
-        # What is awaited before anything of the lifespan ends.
-        self.before_shutdown: Callable[[], Any] | None = None
         self._includes: list[tuple[Router, RouteOptions, str]] = []
         self._included: list[Router] = []
         self._user_lifespan: Lifespan[Any] = self.lifespan_context
@@ -439,8 +437,6 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
                 state = await stack.enter_async_context(context)
                 if state:
                     states.append(state)
-            if self.before_shutdown is not None:
-                stack.push_async_callback(self.before_shutdown)
             if self.finish_work is not None:
                 stack.push_async_callback(self.finish_work)
             merged = {key: value for state in reversed(states) for key, value in state.items()}
