@@ -1,6 +1,7 @@
 """Layers of every form, in any order, around both faces."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
@@ -12,6 +13,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse as StarletteJSONResponse
 from starlette.responses import StreamingResponse as StarletteStreamingResponse
 from starlette.routing import Route as StarletteRoute
+from starlette.websockets import WebSocketDisconnect
 
 from tests.conftest import ClientFactory
 from velithon import BackgroundTask, HTTPException, Middleware, Request, Router, Velithon, WebSocket
@@ -618,3 +620,39 @@ def test_what_a_mounted_application_raises_reaches_the_server(client: ClientFact
     assert (answer.status_code, answer.text, answer.headers["x-layer"]) == (500, "Internal Server Error", "1")
     with pytest.raises(ZeroDivisionError, match="inside"):
         client(app).get("/inner/bug")
+
+
+@pytest.mark.parametrize("where", ["application", "route"])
+def test_a_layer_that_wraps_the_next_one_by_functools_runs(client: ClientFactory, where: str) -> None:
+    """`functools.wraps(app)` shows the next layer's signature as its own; a layer that refuses must not be left out."""
+
+    def refuse(app: Any) -> Any:
+        @functools.wraps(app)
+        async def refusing(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "lifespan":
+                await app(scope, receive, send)
+            elif scope["type"] == "websocket":
+                await receive()
+                await send({"type": "websocket.close", "code": 1008, "reason": ""})
+            else:
+                await PlainTextResponse("No.", 403)(scope, receive, send)
+
+        return refusing
+
+    layers = [Middleware(refuse)]  # a function that makes a layer, as some packages have it
+    app = Velithon(middleware=layers if where == "application" else [])
+    inner = None if where == "application" else layers
+
+    @app.get("/", middleware=inner)
+    async def endpoint() -> str:
+        return "reached"
+
+    @app.websocket("/ws", middleware=inner)
+    async def socket(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close()
+
+    c = client(app)
+    assert c.get("/").status_code == 403
+    with pytest.raises(WebSocketDisconnect), c.websocket_connect("/ws"):
+        pass

@@ -196,7 +196,8 @@ def _asgi_form(layer: Any) -> bool:
 def _positional(layer: Any) -> int | None:
     """Return how many positional arguments a layer requires, or `None` when it takes any number."""
     try:
-        parameters = inspect.signature(layer).parameters.values()
+        # Not of what it wraps: `functools.wraps(app)` around a layer says nothing of how the layer is called.
+        parameters = inspect.signature(layer, follow_wrapped=False).parameters.values()
     except (TypeError, ValueError):
         return None
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):

@@ -34,7 +34,8 @@ def spoken_by(app: Any) -> frozenset[Literal["rsgi", "asgi"]]:
 def _positional(app: Callable[..., Any]) -> tuple[int, float]:
     """The least and the most positional arguments that `app` can be called with."""
     try:
-        parameters = inspect.signature(app).parameters.values()
+        # Not of what it wraps, which may be called otherwise.
+        parameters = inspect.signature(app, follow_wrapped=False).parameters.values()
     except (TypeError, ValueError):  # a callable made in C, of which nothing is known
         return 0, 0
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
