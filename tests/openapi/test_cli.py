@@ -171,7 +171,7 @@ def test_export_docs_writes_one_html_file(run: Runner, tmp_path: Path) -> None:
 
 def test_routes_lists_every_route(run: Runner) -> None:
     """In order, with dependencies and the place in the source; mounted applications' too."""
-    lines = run.text("routes", "--app", "shop:app").splitlines()
+    lines = run.text("routes", "--app", "shop:app", "--docs").splitlines()
     cells = [re.split(r"\s{2,}", line.strip()) for line in lines]
     assert cells[0] == ["METHODS", "PATH", "NAME", "ENDPOINT", "DEPENDENCIES", "SOURCE"]
     by_path = {row[1]: row for row in cells[1:]}
@@ -187,6 +187,15 @@ def test_routes_lists_every_route(run: Runner) -> None:
     assert by_path["/openapi.json"][5].startswith(os.path.join("velithon", "openapi", "serve.py:"))
     assert by_path["/plain"][3] == "functools.partial"
     assert "h.example/inner" in by_path
+
+
+def test_routes_leaves_the_documentation_out(run: Runner) -> None:
+    """The application's routes are listed, and those that serve documents only when asked for."""
+    paths = [line.split()[1] for line in run.text("routes", "shop:app").splitlines()]
+    everything = [line.split()[1] for line in run.text("routes", "shop:app", "--docs").splitlines()]
+    hidden = [path for path in everything if path not in paths]
+    assert {"/openapi.json", "/docs", "/redoc"} <= set(hidden)
+    assert {"/items", "/sub/inner"} <= set(paths)
 
 
 @pytest.mark.parametrize("command", ["routes", "openapi", "export-docs", "explain GET /items"])

@@ -17,7 +17,6 @@ app = typer.Typer(
     name="velithon",
     help="Run and inspect Velithon applications.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # its tables cut the names of long options
 )

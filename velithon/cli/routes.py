@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -33,26 +33,35 @@ _HEAD = Row("METHODS", "PATH", "NAME", "ENDPOINT", "DEPENDENCIES", "SOURCE")
 
 
 @app.command()
-def routes(target: Target = None, app_option: AppOption = None, factory: FactoryOption = False) -> None:
+def routes(
+    target: Target = None,
+    app_option: AppOption = None,
+    factory: FactoryOption = False,
+    docs: Annotated[bool, typer.Option("--docs", help="Also those of the documentation.")] = False,
+) -> None:
     """List the routes of an application.
 
     They stand in the order in which they are tried.
     """
     application = load(target, app_option, factory=factory)
-    rows = [_HEAD, *_rows([*application.routes, *application.router.frontends], "")]
+    rows = [_HEAD, *_rows([*application.routes, *application.router.frontends], "", docs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _rows(found: Sequence[BaseRoute], prefix: str) -> Iterator[Row]:
+def _is_documentation(route: BaseRoute) -> bool:
+    return getattr(getattr(route, "endpoint", None), "__module__", None) == "velithon.openapi.serve"
+
+
+def _rows(found: Sequence[BaseRoute], prefix: str, docs: bool) -> Iterator[Row]:
     for route in found:
         router = getattr(getattr(route, "app", None), "router", getattr(route, "app", None))
         inner = [*(getattr(route, "routes", None) or ()), *getattr(router, "frontends", ())]
         path = prefix + getattr(route, "path", getattr(route, "host", ""))
         if inner:
-            yield from _rows(inner, path)
-        else:
+            yield from _rows(inner, path, docs)
+        elif docs or not _is_documentation(route):
             yield _row(route, path)
 
 
