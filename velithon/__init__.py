@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from velithon.middleware import Middleware
     from velithon.param_functions import Body, Cookie, Depends, File, Form, Header, Path, Query, Security
+    from velithon.serving import run
 else:
     from velithon.requests.request import Request
 
@@ -55,6 +56,7 @@ __all__ = [
     "WebSocketDisconnect",
     "WebSocketEndpoint",
     "WebSocketException",
+    "run",
     "status",
 ]
 
@@ -66,6 +68,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "Middleware": "velithon.middleware",
+            "run": "velithon.serving",
             **dict.fromkeys(_FUNCTIONS, "velithon.param_functions"),
             **{name: f"velithon.{name}" for name in _SUBMODULES},
         },

@@ -60,6 +60,9 @@ class AppTarget:
                 from velithon.cli.task_names import name_tasks
 
                 name_tasks(self._loaded)
+            if os.environ.get("VELITHON_DEBUG_PAGES") == "1" and hasattr(self._loaded, "debug"):
+                # `velithon dev`
+                self._loaded.debug = True
         return self._loaded
 
     def _load(self) -> Any:

@@ -1,0 +1,115 @@
+"""`velithon dev` and `velithon.run`, as processes."""
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import velithon
+from tests.cli.processes import ROOT, Run, listening, until
+
+MAIN = """
+import os
+import velithon
+app = velithon.Velithon()
+
+@app.get("/")
+async def home() -> str:
+    return os.environ.get("VELITHON_ENV", "none")
+
+@app.get("/fails")
+async def fails() -> None:
+    raise LookupError("the shelf is empty")
+
+if __name__ == "__main__":
+    velithon.run(app, port=0, server=SERVER, workers=1)
+"""
+
+
+@contextmanager
+def started(directory: Path, *arguments: str) -> Iterator[Run]:
+    """Start Python with arguments, wait until it listens, and end it."""
+    output = directory / "output.txt"
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
+    env.pop("VELITHON_ENV", None)
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, *arguments], stdout=file, stderr=file, cwd=directory, env=env, start_new_session=True
+        )
+    run = Run(process, output)
+    try:
+        until(lambda: "http://" in run.text or process.poll() is not None, "the address is told")
+        assert process.poll() is None, run.text
+        until(lambda: listening(run.port), "the port is open")
+        yield run
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def answer(run: Run, path: str) -> str:
+    """Return the body of an answer, whatever its status."""
+    request = urllib.request.Request(f"http://127.0.0.1:{run.port}{path}", headers={"Accept": "text/plain"})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return str(response.read().decode())
+    except urllib.error.HTTPError as error:
+        return str(error.read().decode())
+
+
+@pytest.mark.parametrize("server", ["granian", "uvicorn"])
+def test_dev_finds_the_application_and_reloads_it(tmp_path: Path, server: str) -> None:
+    """Without an argument it serves main.py, shows where an exception came from, and serves what is saved."""
+    main = tmp_path / "main.py"
+    main.write_text(MAIN)
+    with started(tmp_path, "-m", "velithon", "dev", "--server", server, "--port", "0") as run:
+        assert answer(run, "/") == '"development"'
+        assert "the shelf is empty" in answer(run, "/fails")
+        until(lambda: '"GET /' in run.text, "requests are logged")
+        main.write_text(MAIN.replace('os.environ.get("VELITHON_ENV", "none")', '"saved"'))
+        until(lambda: answer(run, "/") == '"saved"', "the saved file is served")
+        assert "the shelf is empty" in answer(run, "/fails")
+
+
+def test_dev_takes_options_before_the_application(tmp_path: Path) -> None:
+    """The application is found behind options and their values."""
+    (tmp_path / "main.py").write_text("raise RuntimeError('the wrong one')")
+    (tmp_path / "shop.py").write_text(MAIN)
+    with started(tmp_path, "-m", "velithon", "dev", "--port", "0", "shop:app") as run:
+        assert answer(run, "/") == '"development"'
+
+
+def test_dev_says_where_it_looked(tmp_path: Path) -> None:
+    """Without an application the files that it tries are named."""
+    command = [sys.executable, "-m", "velithon", "dev", "--port", "0"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30, check=False)
+    assert result.returncode == 1
+    assert "no application was given, and there is no main.py, app.py, app/main.py, src/main.py" in result.stderr
+
+
+@pytest.mark.parametrize("server", ["granian", "uvicorn"])
+def test_a_module_serves_its_application(tmp_path: Path, server: str) -> None:
+    """`python main.py` serves, and shows nobody where an exception came from."""
+    (tmp_path / "main.py").write_text(MAIN.replace("SERVER", repr(server)))
+    with started(tmp_path, "main.py") as run:
+        assert answer(run, "/") == '"none"'
+        assert "the shelf is empty" not in answer(run, "/fails")
+
+
+def test_an_unknown_option_is_named() -> None:
+    """What is no option of `velithon run` is an error that lists those that there are."""
+    with pytest.raises(TypeError, match=r"no option 'prot'; it has .*port"):
+        velithon.run("main:app", prot=1)
+
+
+def test_an_application_without_a_name_is_refused() -> None:
+    """Worker processes could not find it."""
+    with pytest.raises(RuntimeError, match="assign it there"):
+        velithon.run(velithon.Velithon())

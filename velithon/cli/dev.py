@@ -1,0 +1,48 @@
+"""`velithon dev`: serve an application while it is written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from velithon.cli import app, fail
+
+__all__ = ["dev"]
+
+_CANDIDATES = ("main.py", "app.py", "app/main.py", "src/main.py")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def dev(
+    context: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODULE:ATTRIBUTE]",
+            help="The application. Default: app in main.py, app.py, app/main.py or src/main.py.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Serve an application while it is written.
+
+    As `velithon run --reload --debug --access-log`, with debug pages. It takes the options of `velithon run`, too.
+    """
+    from typer.main import get_command
+
+    group: Any = get_command(app)
+    # An option of `run` that comes first stands where the application would.
+    arguments = [*([target] if target is not None else []), *context.args]
+    given = group.commands["run"].make_context("run", list(arguments), resilient_parsing=True).params
+    if not given["target"] and not given["app_option"]:
+        found = next((name for name in _CANDIDATES if Path(name).is_file()), None)
+        if found is None:
+            raise fail(f"no application was given, and there is no {', '.join(_CANDIDATES)}; name it, such as main:app")
+        arguments.append(found)
+    os.environ.setdefault("VELITHON_ENV", "development")
+    # Read by each process that loads the application.
+    os.environ["VELITHON_DEBUG_PAGES"] = "1"
+    group.main(["run", "--reload", "--debug", "--access-log", *arguments], prog_name="velithon")
