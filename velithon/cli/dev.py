@@ -29,7 +29,8 @@ def dev(
 ) -> None:
     """Serve an application while it is written.
 
-    As `velithon run --reload --debug --access-log`, with debug pages. It takes the options of `velithon run`, too.
+    As `velithon run --reload --debug --access-log`, with debug pages. The options of `velithon run`, such as --host,
+    --port and --server, are taken, too.
     """
     from typer.main import get_command
 
