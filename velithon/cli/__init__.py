@@ -50,5 +50,5 @@ def main() -> None:
     app(prog_name="velithon")
 
 
-for _command in ("run", "dev", "worker", "openapi", "export_docs", "routes", "check", "explain", "migrations"):
+for _command in ("run", "dev", "worker", "openapi", "export_docs", "routes", "check", "shell", "explain", "migrations"):
     importlib.import_module(f"velithon.cli.{_command}")
