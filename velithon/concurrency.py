@@ -290,7 +290,7 @@ class ThreadPool:
         self._enters = _Lane(size)
         self._exits = _Lane(float("inf"))
 
-    def run(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+    def run(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         """Call a function in a thread, with a copy of the caller's context variables.
 
         When the caller is cancelled, a call that has not started never does; one that has started is waited for and its
@@ -385,12 +385,12 @@ def use_thread_pool(pool: ThreadPool) -> None:
     _current.set(pool)
 
 
-def run_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+def run_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
     """Call a blocking function in a thread and await what it returns, as ``ThreadPool.run`` does."""
     return _current.get().run(func, *args, **kwargs)
 
 
-def run_exit_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+def run_exit_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
     """Call what cleans up in a thread, at once however busy the pool is, and also when the caller is cancelled."""
     return _current.get()._exits.here().run(func, args, kwargs, started=True)
 

@@ -382,7 +382,7 @@ def test_background_tasks_run_with_every_kind_of_result(client: ClientFactory) -
     paths = ["/data", "/model", "/own", "/response", "/stream"]
     for path in [*paths, "/busy"]:
         assert client(app).get(path).status_code == 200
-    assert ran == [*paths, "own"]
+    assert ran == [*paths, "/busy", "own"]  # FastAPI loses the injected one here
 
 
 def test_an_invalid_result_is_the_servers_fault(client: ClientFactory) -> None:

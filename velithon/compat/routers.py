@@ -1,18 +1,18 @@
-"""FastAPI's routers and routes as ours: read by their attributes, so that fastapi is never imported."""
+"""FastAPI's routers and routes as ours: read by their attributes, so that fastapi is never imported.
+
+Whoever calls gives our classes, which this module does not know.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from starlette.routing import BaseRoute
 
 from velithon.exceptions import RegistrationError
 
-if TYPE_CHECKING:
-    from velithon.routing.router import Router
-
-__all__ = ["adopt_route", "adopt_router", "adopt_routes", "is_foreign"]
+__all__ = ["Classes", "adopt_route", "adopt_router", "adopt_routes", "is_foreign"]
 
 _OPTIONS = (
     "name",
@@ -53,6 +53,14 @@ _SHARED = (
 )
 
 
+class Classes(NamedTuple):
+    """Our classes, for what FastAPI's become."""
+
+    route: Any
+    websocket_route: Any
+    router: Any = None
+
+
 def is_foreign(item: Any, name: str) -> bool:
     """Tell whether an object is of FastAPI's class of that name and not of ours."""
     return not type(item).__module__.startswith("velithon.") and any(
@@ -60,58 +68,61 @@ def is_foreign(item: Any, name: str) -> bool:
     )
 
 
-def adopt_router(router: Any) -> Router:
+def adopt_router(router: Any, classes: Classes) -> Any:
     """Return a router of ours with the routes of FastAPI's; one of ours as it is.
 
     Raises:
         RegistrationError: It is no router, or one of its routes cannot be served.
     """
-    from velithon.routing.router import Router
-
-    if isinstance(router, Router):
+    if isinstance(router, classes.router):
         return router
     if not is_foreign(router, "APIRouter"):
         raise RegistrationError(f"include_router takes a Router, or FastAPI's APIRouter, not {router!r}.")
-    adopted = Router(lifespan=router.lifespan_context, redirect_slashes=router.redirect_slashes)
+    adopted = classes.router(lifespan=router.lifespan_context, redirect_slashes=router.redirect_slashes)
     for route in [*router.routes, *getattr(router, "_low_priority_routes", ())]:
         if is_foreign(route, "_IncludedRouter"):
             context = route.include_context
             shared = _given(context, _SHARED)
             default = _usual(context.default_response_class)
             adopted.include_router(
-                adopt_router(route.original_router), prefix=context.prefix, default_response_class=default, **shared
+                adopt_router(route.original_router, classes),
+                prefix=context.prefix,
+                default_response_class=default,
+                **shared,
             )
         else:
-            adopted.add_existing(adopt_route(route))
+            adopted.add_existing(adopt_route(route, classes))
     return adopted
 
 
-def adopt_routes(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+def adopt_routes(routes: Iterable[BaseRoute], classes: Classes) -> Iterator[BaseRoute]:
     """Yield routes, those of FastAPI's as ours."""
     for route in routes:
         if is_foreign(route, "_IncludedRouter"):
             raise RegistrationError("A router that FastAPI's router includes goes with it: use include_router().")
-        yield adopt_route(route)
+        yield adopt_route(route, classes)
 
 
-def adopt_route(route: BaseRoute) -> BaseRoute:
+def adopt_route(route: BaseRoute, classes: Classes) -> BaseRoute:
     """Return a route of ours for one of FastAPI's; any other as it is.
 
     Raises:
         RegistrationError: Its signature cannot be served.
     """
-    from velithon.routing.routes import Route, WebSocketRoute
-
+    made: BaseRoute
     if is_foreign(route, "APIWebSocketRoute"):
         found: Any = route
-        return WebSocketRoute(found.path, found.endpoint, name=found.name, dependencies=list(found.dependencies))
+        dependencies = list(found.dependencies)
+        made = classes.websocket_route(found.path, found.endpoint, name=found.name, dependencies=dependencies)
+        return made
     if not is_foreign(route, "APIRoute"):
         return route
     theirs: Any = route
     options = _given(theirs, _OPTIONS)
     options.setdefault("response_model", None)
-    cls = _with_handler(theirs) or Route
-    return cls(theirs.path, theirs.endpoint, methods=theirs.methods, **options)
+    cls = _with_handler(theirs, classes.route) or classes.route
+    made = cls(theirs.path, theirs.endpoint, methods=theirs.methods, **options)
+    return made
 
 
 def _given(source: Any, names: Iterable[str]) -> dict[str, Any]:
@@ -124,17 +135,15 @@ def _usual(value: Any) -> Any:
     return None if type(value).__name__ == "DefaultPlaceholder" else value
 
 
-def _with_handler(theirs: Any) -> type[Any] | None:
+def _with_handler(theirs: Any, route_class: Any) -> Any:
     """Return a class of routes that runs a FastAPI subclass's `get_route_handler` around our handler."""
-    from velithon.routing.routes import Route
-
     base: Any = next(
         cls for cls in type(theirs).__mro__ if cls.__name__ == "APIRoute" and cls.__module__ == "fastapi.routing"
     )
     if type(theirs).get_route_handler is base.get_route_handler:
         return None
 
-    class Adopted(Route):
+    class Adopted(route_class):  # type: ignore[misc]  # a class that the caller gives
         def get_route_handler(self) -> Callable[[Any], Any]:
             inner = super().get_route_handler
             # `super().get_route_handler()` in the subclass finds ours, which stands before FastAPI's.

@@ -192,9 +192,9 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         """
         check_options("include_router", options, SharedOptions)
         if not isinstance(router, Router):
-            from velithon.compat.routers import adopt_router
+            from velithon.compat.routers import Classes, adopt_router
 
-            router = adopt_router(router)
+            router = cast("Router", adopt_router(router, Classes(Route, WebSocketRoute, Router)))
         if router is self:
             raise RegistrationError("A router cannot include itself.")
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):

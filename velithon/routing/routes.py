@@ -441,11 +441,12 @@ class Host(starlette.Host):
 
 def _as_ours(argument: Any) -> Any:
     """Return what is put into a list of routes, with routes of ours for FastAPI's."""
-    from velithon.compat.routers import adopt_route, adopt_routes
+    from velithon.compat.routers import Classes, adopt_route, adopt_routes
 
+    classes = Classes(Route, WebSocketRoute)
     if isinstance(argument, BaseRoute):
-        return adopt_route(argument)
-    return list(adopt_routes(argument)) if isinstance(argument, Iterable) else argument
+        return adopt_route(argument, classes)
+    return list(adopt_routes(argument, classes)) if isinstance(argument, Iterable) else argument
 
 
 class RouteList(list[BaseRoute]):
