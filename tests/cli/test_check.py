@@ -1,5 +1,7 @@
 """What `velithon check` finds, and what it lets pass."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -271,3 +273,13 @@ def test_debug_in_development_is_no_mistake(check: Check, monkeypatch: pytest.Mo
     """Where the environment says that this is development, debug is right."""
     monkeypatch.setenv("VELITHON_ENV", "development")
     assert check("app = Velithon(debug=True)") == (0, ["Nothing found."])
+
+
+def test_no_extra_is_needed(tmp_path: Path) -> None:
+    """An application without sessions is checked where what they need is not installed."""
+    (tmp_path / "main.py").write_text("from velithon import Velithon\napp = Velithon(debug=True)\n")
+    code = "import sys; sys.modules['itsdangerous'] = None; from velithon.cli import main; main()"
+    env = {**os.environ, "VELITHON_ENV": "test"}
+    command = [sys.executable, "-c", code, "check", "main:app"]
+    result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30, check=False)
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (1, "1 mistake found."), result.stderr

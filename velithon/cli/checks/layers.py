@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.sessions import SessionMiddleware
 
 from velithon.cli.checks.finding import Finding, groups
 
@@ -56,7 +56,9 @@ def _layer(layer: Middleware, of: str) -> Iterator[Finding]:
     if not inspect.isclass(cls):
         return
     options = inspect.signature(cls).bind_partial(None, *layer.args, **layer.kwargs).arguments
-    if issubclass(cls, SessionMiddleware):
+    # Its import needs an extra; who has not imported it has no layer of it.
+    sessions = sys.modules.get("starlette.middleware.sessions")
+    if sessions is not None and issubclass(cls, sessions.SessionMiddleware):
         secret = options.get("secret_key", "")
         for key in secret if isinstance(secret, list | tuple) else [secret]:
             length = len(str(key).encode())
