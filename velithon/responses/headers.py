@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
     from velithon.responses.base import Response
 
-
 __all__ = ["JSON_PAIRS", "Pairs", "ResponseHeaders", "content_type_pairs"]
-
 
 Pairs = list[tuple[str, str]]
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
 from starlette.websockets import WebSocket as StarletteWebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
@@ -13,50 +12,20 @@ from velithon.requests.cookies import WithCookies
 from velithon_adapters import ASGIWebsocket, ClientDisconnected, rsgi
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable
 
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
     from velithon_adapters.connection import Connection
 
-    class Base:
-        """Says of Starlette's class only what its subclasses may not change: each method takes what it needs."""
-
-        encoding: Literal["text", "bytes", "json"] | None
-        scope: Scope
-        receive: Receive
-        send: Send
-
-        def __init__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
-
-        def __await__(self) -> Generator[Any, None, None]: ...
-
-        async def decode(self, websocket: Any, message: Message) -> Any: ...
-
-        async def on_connect(self, *args: Any, **kwargs: Any) -> None: ...
-
-        async def on_receive(self, *args: Any, **kwargs: Any) -> None: ...
-
-        async def on_disconnect(self, *args: Any, **kwargs: Any) -> None: ...
-else:
-    Base = StarletteWebSocketEndpoint
-
 __all__ = ["RSGIWebSocket", "WebSocket", "websocket_over"]
 
-
 NORMAL_CLOSURE = 1000
-
-
 ABNORMAL_CLOSURE = 1006
-
-
 INTERNAL_ERROR = 1011
-
 
 # An enumeration's member takes longer to look up than the rest of a message's checks.
 _CONNECTED = WebSocketState.CONNECTED
-
-
 _DISCONNECTED = WebSocketState.DISCONNECTED
 
 
