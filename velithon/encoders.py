@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import inspect
 import json
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -192,12 +193,23 @@ def _encode_object(obj: Any, include: Any, exclude: Any, options: _Options) -> A
         )
     try:
         data = dict(obj)
-    except Exception as not_a_mapping:  # noqa: BLE001 - whatever a foreign __iter__ raises, attributes are the next try
+    except Exception:  # noqa: BLE001 - whatever a foreign __iter__ raises, attributes are the next try
         try:
             data = vars(obj)
         except TypeError as without_attributes:
-            raise ValueError([not_a_mapping, without_attributes]) from without_attributes
+            raise ValueError(_not_json(obj)) from without_attributes
     return _encode(data, include, exclude, options)
+
+
+def _not_json(obj: Any) -> str:
+    if inspect.isawaitable(obj):
+        name = getattr(obj, "__qualname__", type(obj).__name__)
+        return f"JSON cannot carry {name}(), a coroutine that nobody awaited: write `await` before the call."
+    kind = type(obj)
+    return (
+        f"JSON cannot carry an object of {kind.__module__}.{kind.__qualname__}: "
+        "return a dict, a dataclass or a pydantic model made from it."
+    )
 
 
 # orjson leaves out attributes of a dataclass that start with an underscore, so dataclasses go through `_default`.

@@ -23,6 +23,7 @@ from velithon.faces.serve import asgi_face
 from velithon.requests.request import Request
 from velithon.responses.app import AppResponse
 from velithon.responses.json import JSONResponse
+from velithon.routing.compiled import compiled
 from velithon.routing.options import RouteOptions, WebSocketOptions, check_options
 from velithon.routing.table import PREDICTABLE
 from velithon.routing.template import MOUNTS
@@ -87,7 +88,7 @@ class Route(starlette.Route):
         self.path = path
         self.endpoint = endpoint
         self.options = options
-        self.path_regex, self.path_format, self.param_convertors = starlette.compile_path(path)
+        self.path_regex, self.path_format, self.param_convertors = compiled(path, endpoint)
         self.name = options.get("name") or get_name(endpoint)
         self._take_options(options)
         self._read(endpoint, methods)
@@ -352,7 +353,7 @@ class WebSocketRoute(starlette.WebSocketRoute):
         self.options = options
         self.dependencies = list(options.get("dependencies") or ())
         self.middleware = list(options.get("middleware") or ())
-        self.path_regex, self.path_format, self.param_convertors = starlette.compile_path(path)
+        self.path_regex, self.path_format, self.param_convertors = compiled(path, endpoint)
         self.model: EndpointModel | None = None
         self._class: EndpointClass | None = None
         self._provider: HandlingOwner | None = None

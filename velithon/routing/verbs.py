@@ -39,6 +39,9 @@ class Verbs:
         self, path: str, *, methods: Collection[str] | None = None, **options: Unpack[RouteOptions]
     ) -> Callable[[F], F]:
         """Return the decorator that adds a route; see `Route` for the arguments and `RouteOptions` for the options."""
+        if callable(path):
+            verb = next(iter(methods)).lower() if methods else "api_route"
+            raise RegistrationError(f'The decorator needs a path: write @app.{verb}("/...").', endpoint=path)
 
         def decorator(endpoint: F) -> F:
             self.add_api_route(path, endpoint, methods=methods, **options)
