@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANGELOG = ROOT / "CHANGELOG.md"
-INIT = ROOT / "velithon" / "__init__.py"
+VERSION_FILE = ROOT / "velithon" / "_runtime" / "version.py"
 VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 FORM = re.compile(r"\d+\.\d+\.\d+((a|b|rc)\d+)?")
 # what users would miss, were it left out of the wheel
@@ -45,7 +45,7 @@ class ReleaseError(Exception):
 
 
 def write_version(source: str, version: str) -> str:
-    """Return the source of `velithon/__init__.py` with that version.
+    """Return the source of `velithon/_runtime/version.py` with that version.
 
     Raises:
         ReleaseError: It is no version, or not above the present one.
@@ -133,12 +133,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("version", help="such as 0.7.0")
     parser.add_argument("--dry-run", action="store_true", help="build and check, then leave everything as it was")
     options = parser.parse_args(arguments)
-    kept = {file: file.read_text(encoding="utf-8") for file in (INIT, CHANGELOG)}
+    kept = {file: file.read_text(encoding="utf-8") for file in (VERSION_FILE, CHANGELOG)}
     released = False
     try:
         if run("git", "status", "--porcelain") and not options.dry_run:
             raise ReleaseError("The working tree has changes: commit them first.")
-        INIT.write_text(write_version(kept[INIT], options.version), encoding="utf-8")
+        VERSION_FILE.write_text(write_version(kept[VERSION_FILE], options.version), encoding="utf-8")
         day = datetime.now(UTC).date().isoformat()
         CHANGELOG.write_text(write_changelog(kept[CHANGELOG], options.version, day), encoding="utf-8")
         with tempfile.TemporaryDirectory(prefix="velithon-dist-") as name:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.websockets import WebSocketDisconnect
 
 from velithon._runtime.lazy import lazy_attributes
+from velithon._runtime.version import __version__ as __version__
 from velithon.application import Velithon
 from velithon.background import BackgroundTask, BackgroundTasks
 from velithon.datastructures import UploadFile
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from velithon.serving import run
 else:
     from velithon.requests.request import Request
-
-__version__ = "0.1.0"
 
 __all__ = [
     "APIRouter",

@@ -42,17 +42,19 @@ def test_a_changelog_that_is_not_ready_is_refused(text: str, version: str) -> No
 
 def test_a_refusal_leaves_the_files(capsys: pytest.CaptureFixture[str]) -> None:
     """The command fails with a reason."""
-    before = (ROOT / "velithon" / "__init__.py").read_text()
+    before = (ROOT / "velithon" / "_runtime" / "version.py").read_text()
     assert main(["no-version", "--dry-run"]) == 1
     assert "'no-version' is no version" in capsys.readouterr().err
-    assert (ROOT / "velithon" / "__init__.py").read_text() == before
+    assert (ROOT / "velithon" / "_runtime" / "version.py").read_text() == before
 
 
 @pytest.mark.skipif(not FULL, reason="builds and installs a wheel: VELITHON_TESTS=full")
 @pytest.mark.timeout(300)
 def test_a_wheel_is_built_and_used(capsys: pytest.CaptureFixture[str]) -> None:
     """In an environment of its own; the working tree is as before."""
-    before = {file: file.read_bytes() for file in (ROOT / "velithon" / "__init__.py", ROOT / "CHANGELOG.md")}
+    before = {
+        file: file.read_bytes() for file in (ROOT / "velithon" / "_runtime" / "version.py", ROOT / "CHANGELOG.md")
+    }
     assert main(["99.0.0", "--dry-run"]) == 0, capsys.readouterr().err
     assert "answers on both protocols" in capsys.readouterr().out
     assert {file: file.read_bytes() for file in before} == before

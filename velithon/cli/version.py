@@ -8,7 +8,7 @@ import importlib.metadata
 import json
 from pathlib import Path
 
-from velithon import __version__
+from velithon._runtime.version import __version__
 
 __all__ = ["describe_version"]
 
