@@ -19,6 +19,7 @@ from starlette.background import BackgroundTask as StarletteBackgroundTask
 from starlette.background import BackgroundTasks as StarletteBackgroundTasks
 
 from velithon.concurrency import run_in_threadpool
+from velithon.exceptions import as_exception
 
 __all__ = [
     "BackgroundTask",
@@ -307,7 +308,10 @@ async def run_background(background: StarletteBackgroundTask) -> None:
     assign_owner(background)
     try:
         await background()
-    except Exception as error:  # noqa: BLE001 - the response is sent, nobody is left to raise it to
+    except BaseException as raised:
+        error = as_exception(raised)
+        if not isinstance(error, Exception):
+            raise
         _log_failure(background, error)
 
 

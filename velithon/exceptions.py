@@ -16,6 +16,7 @@ A client's mistake is a ``ValidationException`` or an ``HTTPException``; a progr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
@@ -158,6 +159,25 @@ class ResponseValidationError(ValidationException):
 
 class VelithonError(RuntimeError):
     """The application is written or configured wrongly."""
+
+
+def as_exception(raised: BaseException) -> BaseException:
+    """Return an error for what would end the server's loop: `sys.exit()` in an application is its mistake.
+
+    Args:
+        raised: What the application raised. `SystemExit`, `KeyboardInterrupt`, and a `CancelledError` of its own become
+            a `VelithonError`; the cancellation of the current task and everything else stay as they are.
+    """
+    if isinstance(raised, asyncio.CancelledError):
+        # Granian's own tasks, under `--task-impl rust`, cannot say.
+        cancelling = getattr(asyncio.current_task(), "cancelling", None)
+        if cancelling is None or cancelling():
+            return raised
+    elif not isinstance(raised, SystemExit | KeyboardInterrupt):
+        return raised
+    error = VelithonError(f"The application raised {raised!r}. It is answered as an error, and the server goes on.")
+    error.__cause__ = raised
+    return error
 
 
 class RegistrationError(VelithonError):

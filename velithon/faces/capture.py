@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from velithon.exceptions import VelithonError
+from velithon.exceptions import VelithonError, as_exception
 from velithon.faces.serve import to_response
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.app import AppResponse
@@ -98,6 +98,8 @@ class Run:
         """Run the application."""
         try:
             await self.app(self.request.scope, self.incoming.receive, self.send)
+        except (SystemExit, KeyboardInterrupt) as exc:
+            raise as_exception(exc) from exc
         finally:
             if self.reading and self.started.done():
                 await self.messages.put(None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from starlette import responses as starlette
 
 from velithon.background import has_late_tasks
-from velithon.exceptions import VelithonError
+from velithon.exceptions import VelithonError, as_exception
 from velithon.middleware.scope import ServerScope
 from velithon.requests.request import Request
 from velithon.requests.rsgi import RSGIRequest
@@ -129,7 +129,7 @@ def rsgi_face(
 
 async def answer_failure(request: Request, response: Any, exc: BaseException, errors: ErrorLayer | None) -> None:
     """Unwind what was opened for a request; answer what was raised, or let it go on to the caller."""
-    raised = await _unwind(request._stack, exc)
+    raised = as_exception(await _unwind(request._stack, exc))
     if not isinstance(response, Response):
         # What could not be made into one.
         response = None
@@ -137,6 +137,8 @@ async def answer_failure(request: Request, response: Any, exc: BaseException, er
         if errors is None or not isinstance(raised, Exception):
             raise raised from raised.__cause__
         await errors.answer(request, raised, response)
+    except (SystemExit, KeyboardInterrupt) as again:
+        raise as_exception(again) from again
     finally:
         if errors is not None and isinstance(request, RSGIRequest):
             request._close_receive()

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from velithon.concurrency import close_iterator, iterate_in_threadpool
 from velithon.encoders import jsonable_encoder
+from velithon.exceptions import as_exception
 from velithon.responses.stream import StreamingResponse
 from velithon_adapters.stopping import stopping
 
@@ -231,6 +232,8 @@ class _Relay:
                     await self._room
                 self._item = chunk
                 _wake(self._ready)
+        except (SystemExit, KeyboardInterrupt) as exc:
+            raise as_exception(exc) from exc
         finally:
             self._ended = True
             _wake(self._ready)

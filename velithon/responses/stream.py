@@ -9,6 +9,7 @@ from starlette import responses as starlette
 
 from velithon.background import assign_owner
 from velithon.concurrency import close_iterator, iterate_in_threadpool
+from velithon.exceptions import as_exception
 from velithon.responses.base import Response
 from velithon.responses.disconnect import DisconnectWatch, StopWatch
 from velithon_adapters import rsgi
@@ -80,6 +81,9 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         watch = StopWatch()
         try:
             await super().stream_response(send)
+        except (SystemExit, KeyboardInterrupt) as exc:
+            # Starlette may run this in a task of its own, where it would end the loop.
+            raise as_exception(exc) from exc
         except asyncio.CancelledError:
             if not watch.cancelled:
                 raise

@@ -12,6 +12,8 @@ import asyncio
 import types
 from typing import TYPE_CHECKING, Any
 
+from velithon.exceptions import as_exception
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Generator
 
@@ -58,6 +60,8 @@ def _run(layers: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
             waits = layers.send(value) if failure is None else layers.throw(failure)
         except StopIteration:
             return
+        except (SystemExit, KeyboardInterrupt) as exc:
+            raise as_exception(exc) from exc
         finally:
             # A frame that keeps an exception is a cycle of the two.
             failure = None
