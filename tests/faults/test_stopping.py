@@ -219,11 +219,21 @@ def test_a_killed_worker_is_back_and_the_port_never_refuses(directory: Path, mod
 
 
 def test_a_reload_lets_clients_wait(directory: Path, mode: tuple[str, ...]) -> None:
-    """The listening socket stays open while the new worker is imported."""
+    """The listening socket stays open while the new worker is imported: no connection is refused.
+
+    One that the old worker has accepted and read nothing of may be closed, rarely; see docs/reliability.md.
+    """
+
+    def version() -> int | None:
+        try:
+            return int(httpx.get(f"http://127.0.0.1:{run.port}/", timeout=10).json()[0])
+        except httpx.RemoteProtocolError:
+            return None
+
     with velithon_run(
         directory, "shop:app", *mode, "--http", "1", "--reload", env={"IMPORT_TIME": "0.7", "END_TIME": "0"}
     ) as run:
         (directory / "shop.py").write_text(APP.replace("VERSION = 1", "VERSION = 2"))
         deadline = time.monotonic() + 15
-        while httpx.get(f"http://127.0.0.1:{run.port}/", timeout=10).json()[0] != 2:
+        while version() != 2:
             assert time.monotonic() < deadline
