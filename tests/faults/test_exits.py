@@ -75,17 +75,22 @@ async def handled() -> None:
 @pytest.mark.server
 @pytest.mark.parametrize("server", SERVERS)
 def test_the_server_lives(server: ServerName) -> None:
-    with serve(f"{__name__}:app", server) as running, httpx.Client(base_url=running.url, trust_env=False) as client:
+    with serve(f"{__name__}:app", server) as running:
+
+        def get(path: str) -> httpx.Response:
+            # A connection for each: Uvicorn closes one after an exception, and does not say so in the answer.
+            return httpx.get(running.url + path, trust_env=False)
+
         for path in ("/endpoint", "/interrupted", "/handler"):
-            assert client.get(path).status_code == 500, path
+            assert get(path).status_code == 500, path
         for path in ("/stream", "/events", "/background"):
             try:
-                assert client.get(path).status_code == 200, path
-            except httpx.RemoteProtocolError:
+                assert get(path).status_code == 200, path
+            except (httpx.RemoteProtocolError, httpx.ReadError):
                 assert path != "/background"  # a stream that is cut off, which the client should see
         with connect(running.url.replace("http", "ws") + "/ws") as socket, pytest.raises(ConnectionClosed):
             socket.recv(timeout=10)
-        assert client.get("/alive").json() is True
+        assert get("/alive").json() is True
 
 
 @pytest.mark.parametrize("path", ["/endpoint", "/interrupted", "/stream", "/handler"])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.effort import FULL
 from tests.jobs import application
-from tests.jobs.workers import ALL_BACKENDS, BACKENDS, broker_url, until, worker
+from tests.jobs.workers import BACKENDS, broker_url, until, worker
 from tests.services.redis import RedisServer, redis_server
 from velithon import Velithon
 from velithon.jobs import Jobs, JobsUnavailableError
@@ -49,7 +49,7 @@ def count(store_url: str, key: str) -> int:
 
 
 @pytest.mark.timeout(300 if FULL else 90)
-@pytest.mark.parametrize("backend", ALL_BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_no_job_is_lost_with_a_worker_that_is_killed(
     backend: str, request: pytest.FixtureRequest, tmp_path: Path, shared_redis: RedisServer
 ) -> None:
