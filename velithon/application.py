@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from velithon.requests.request import Request
     from velithon.responses.base import Response
     from velithon.routing.frontend import FrontendFiles
-    from velithon.routing.handlers import F, Handlers
+    from velithon.routing.handlers import F
     from velithon.routing.options import RouteOptions, SharedOptions, WebSocketOptions
     from velithon.stores import Store
     from velithon.telemetry import Telemetry, TelemetryConfig
@@ -223,8 +223,8 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         self.router.finish_work = self._finish_work
         for route in routes or ():
             self.router.add_existing(route)
-        self.on_startup: Handlers = self.router.on_startup
-        self.on_shutdown: Handlers = self.router.on_shutdown
+        self.on_startup = self.router.on_startup
+        self.on_shutdown = self.router.on_shutdown
         self.setup()
 
     @staticmethod
@@ -392,16 +392,6 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         handler: Any = self._errors.server_error
         return ServerErrorMiddleware(self._errors.observed(app), handler=handler)
 
-    # -- lifespan -------------------------------------------------------------------------------------------------
-
-    def on_event(self, event_type: str) -> Callable[[F], F]:
-        """Return the decorator for `"startup"` or `"shutdown"` functions; the function comes back unchanged."""
-        return self.router.on_event(event_type)
-
-    def add_event_handler(self, event_type: str, function: Callable[[], Any]) -> None:
-        """Add a `"startup"` or `"shutdown"` function."""
-        self.router.add_event_handler(event_type, function)
-
     # -- layers and handlers --------------------------------------------------------------------------------------
 
     def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
@@ -479,6 +469,14 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
     ) -> None:
         """Add a WebSocket route; see `WebSocketRoute` for the arguments and `WebSocketOptions` for the options."""
         self.router.add_api_websocket_route(path, endpoint, name, **options)
+
+    def mount(self, path: str, app: ASGIApp, name: str | None = None, *, lifespan: bool | None = None) -> None:
+        """Serve an ASGI application under a path; see `velithon.routing.Mount` for the arguments."""
+        self.router.mount(path, app, name, lifespan=lifespan)
+
+    def host(self, host: str, app: ASGIApp, name: str | None = None, *, lifespan: bool | None = None) -> None:
+        """Serve an ASGI application for the requests of one host; see `velithon.routing.Host` for the arguments."""
+        self.router.host(host, app, name, lifespan=lifespan)
 
     def add_frontend(self, path: str, files: FrontendFiles) -> None:
         """Serve files for what no route has; see `frontend`."""

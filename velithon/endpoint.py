@@ -87,6 +87,9 @@ def is_asgi(endpoint: Any) -> bool:
         return False
 
 
+_SAYS_NOTHING = (inspect.Parameter.empty, Any, object, "Any", "typing.Any", "object")
+
+
 def of_connection(endpoint: Callable[..., Any], path: str, annotation: type) -> Callable[..., Any]:
     """Return an endpoint in Starlette's form, `async endpoint(anything)`, with its parameter annotated.
 
@@ -104,7 +107,7 @@ def of_connection(endpoint: Callable[..., Any], path: str, annotation: type) -> 
     if (
         parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
         or parameter.default is not parameter.empty
-        or parameter.annotation is not parameter.empty
+        or parameter.annotation not in _SAYS_NOTHING
         or "{" + parameter.name in path
     ):
         return endpoint

@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["install", "is_asked_for"]
+__all__ = ["install", "is_asked_for", "is_installed"]
 
 _VARIABLE = "VELITHON_AS_FASTAPI"
 # The version of FastAPI whose names and behaviour are taken.
@@ -91,7 +91,7 @@ def install() -> None:
     Raises:
         RuntimeError: Somebody has imported FastAPI's own already, and may hold its classes.
     """
-    if any(isinstance(finder, _Importer) for finder in sys.meta_path):
+    if is_installed():
         return
     if "fastapi" in sys.modules:
         raise RuntimeError("fastapi is imported already: call velithon.compat.install() before anything imports it.")
@@ -102,6 +102,11 @@ def install() -> None:
     options["title"] = "FastAPI"
     sys.meta_path.insert(0, _Importer())
     os.environ[_VARIABLE] = "1"
+
+
+def is_installed() -> bool:
+    """Tell whether `fastapi` means Velithon in this process."""
+    return any(isinstance(finder, _Importer) for finder in sys.meta_path)
 
 
 def is_asked_for() -> bool:

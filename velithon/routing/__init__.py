@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from velithon._runtime.lazy import lazy_attributes
+from velithon.routing.mounts import Host, Mount
 from velithon.routing.options import RouteOptions
 from velithon.routing.router import APIRouter, Router
 from velithon.routing.routes import (
     APIRoute,
     APIWebSocketRoute,
-    Host,
-    Mount,
     Route,
     WebSocketRoute,
     generate_unique_id,

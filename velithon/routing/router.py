@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
@@ -18,7 +19,8 @@ from velithon.responses.app import AppResponse
 from velithon.responses.base import RedirectResponse
 from velithon.responses.custom import has_own_layers, show_files
 from velithon.responses.json import JSONResponse
-from velithon.routing.handlers import F, Handlers
+from velithon.routing.handlers import Handlers
+from velithon.routing.mounts import Host, Mount, inner_application, mounted_in, start_mounted
 from velithon.routing.options import (
     RouteOptions,
     Shared,
@@ -31,8 +33,6 @@ from velithon.routing.options import (
     join_websocket_options,
 )
 from velithon.routing.routes import (
-    Host,
-    Mount,
     Route,
     RouteList,
     WebSocketRoute,
@@ -103,6 +103,8 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         self.resources: Callable[[], Any] | None = None
         # Waits for what is still running, before anything that it may use is closed.
         self.finish_work: Callable[[], Awaitable[None]] | None = None
+        # Those that have started it.
+        self._tasks: list[Any] = []
         self._includes: list[tuple[Router, RouteOptions, str]] = []
         self._included: list[Router] = []
         self._user_lifespan: Lifespan[Any] = self.lifespan_context
@@ -163,13 +165,13 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
 
         self._add(Frontend(self.prefix + path, files, **join_options(self.shared, {})))
 
-    def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
-        """Serve an ASGI application under a path."""
-        self._add(Mount(self.prefix + path, app=app, name=name))
+    def mount(self, path: str, app: ASGIApp, name: str | None = None, *, lifespan: bool | None = None) -> None:
+        """Serve an ASGI application under a path; see `Mount` for the arguments."""
+        self._add(Mount(self.prefix + path, app, name=name, lifespan=lifespan))
 
-    def host(self, host: str, app: ASGIApp, name: str | None = None) -> None:
-        """Serve an ASGI application for the requests of one host."""
-        self._add(Host(host, app=app, name=name))
+    def host(self, host: str, app: ASGIApp, name: str | None = None, *, lifespan: bool | None = None) -> None:
+        """Serve an ASGI application for the requests of one host; see `Host` for the arguments."""
+        self._add(Host(host, app, name, lifespan=lifespan))
 
     def include_router(
         self,
@@ -236,6 +238,8 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
                 name=route.name,
                 **join_websocket_options(context, route.options),
             )
+        elif isinstance(route, Mount):
+            added = route.below(prefix)
         elif isinstance(route, starlette.Mount):
             added = type(route)(prefix + route.path, app=route.app, name=route.name)
         elif isinstance(route, starlette.WebSocketRoute):
@@ -401,63 +405,42 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
 
     # -- lifespan -------------------------------------------------------------------------------------------------
 
-    def on_event(self, event_type: str) -> Callable[[F], F]:
-        """Return the decorator for `"startup"` or `"shutdown"` functions; the function comes back unchanged.
-
-        Raises:
-            ValueError: Any other event.
-        """
-        if event_type not in ("startup", "shutdown"):
-            raise ValueError(f"There are the events 'startup' and 'shutdown', not {event_type!r}.")
-        handlers = self.on_startup if event_type == "startup" else self.on_shutdown
-
-        def decorator(function: F) -> F:
-            handlers.append(function)
-            return function
-
-        return decorator
-
-    def add_event_handler(self, event_type: str, function: Callable[[], Any]) -> None:
-        """Add a `"startup"` or `"shutdown"` function."""
-        self.on_event(event_type)(function)
-
     @asynccontextmanager
     async def lifecycle(self, app: Any) -> AsyncIterator[Mapping[str, Any] | None]:
-        """Run the lifespan, then those of included routers and mounted applications; yield their state together."""
-        states: list[Mapping[str, Any]] = []
+        """Run the lifespan, those of included routers and those of what is mounted; yield their state together."""
         async with AsyncExitStack() as stack:
             if self.resources is not None:
                 await stack.enter_async_context(self.resources())
-            state = await stack.enter_async_context(self._user_lifespan(app))
-            if state:
-                states.append(state)
-            stack.push_async_callback(self.on_shutdown.run)
-            await self.on_startup.run()
-            for context in self._inner_lifespans(app):
-                state = await stack.enter_async_context(context)
-                if state:
-                    states.append(state)
+            states = await self._start(app, stack)
+            # A router that is included has its mounts started by the one that serves them.
+            if not any(parent.runs_in_this_task() for parent, _, _ in self._includes):
+                states.append(await start_mounted(mounted_in(self.routes), stack))
             if self.finish_work is not None:
                 stack.push_async_callback(self.finish_work)
             merged = {key: value for state in reversed(states) for key, value in state.items()}
             yield merged or None
 
-    def _inner_lifespans(self, app: Any) -> list[Any]:
-        contexts = [router.lifecycle(app) for router in {id(router): router for router in self._included}.values()]
-        for route in self.routes:
-            inner = getattr(route, "app", None) if isinstance(route, starlette.Mount | starlette.Host) else None
-            if isinstance(inner, Router):
-                contexts.append(inner.lifecycle(app))
-            elif isinstance(inner, starlette_application()):
-                contexts.append(inner.router.lifespan_context(inner))
-        return contexts
+    def runs_in_this_task(self) -> bool:
+        """Tell whether this router's lifespan runs, begun by the task that asks."""
+        return bool(self._tasks) and asyncio.current_task() in self._tasks
+
+    async def _start(self, app: Any, stack: AsyncExitStack) -> list[Mapping[str, Any]]:
+        """Start this router, then those that it includes and mounts, each once; return what they yield."""
+        task = asyncio.current_task()
+        self._tasks.append(task)
+        stack.callback(self._tasks.remove, task)
+        states = [await stack.enter_async_context(self._user_lifespan(app)) or {}]
+        stack.push_async_callback(self.on_shutdown.run)
+        await self.on_startup.run()
+        for router in [*self._included, *map(inner_application, mounted_in(self.routes))]:
+            if not isinstance(router, Router) or router.runs_in_this_task():
+                continue
+            if router.lifespan_context == router.lifecycle:
+                states += await router._start(app, stack)
+            else:  # replaced, most often by what goes around it
+                context: Any = router.lifespan_context(app)
+                states.append(await stack.enter_async_context(context) or {})
+        return states
 
 
 APIRouter = Router
-
-
-def starlette_application() -> type[Any]:
-    """Return Starlette's application class, whose lifespan a mounted application brings."""
-    from starlette.applications import Starlette
-
-    return Starlette

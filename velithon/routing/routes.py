@@ -24,9 +24,9 @@ from velithon.requests.request import Request
 from velithon.responses.app import AppResponse
 from velithon.responses.json import JSONResponse
 from velithon.routing.compiled import compiled
+from velithon.routing.mounts import own_mount
 from velithon.routing.options import RouteOptions, WebSocketOptions, check_options
 from velithon.routing.table import PREDICTABLE
-from velithon.routing.template import MOUNTS
 from velithon.signature.plan_cache import Overrides, PlanCache
 from velithon.websocket.readahead import WebSocketReadAhead, is_silent
 from velithon.websocket.trampoline import run_at_bottom
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 __all__ = [
     "APIRoute",
     "APIWebSocketRoute",
-    "Host",
-    "Mount",
     "Route",
     "WebSocketRoute",
 ]
@@ -427,21 +425,14 @@ class WebSocketRoute(starlette.WebSocketRoute):
 APIWebSocketRoute = WebSocketRoute
 
 
-class Mount(starlette.Mount):
-    """An application, or a list of routes, under a path."""
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand over to the application, and note the mount for whoever asks for the route's template."""
-        scope[MOUNTS] = (*scope.get(MOUNTS, ()), self)
-        await super().handle(scope, receive, send)
-
-
-class Host(starlette.Host):
-    """An application for the requests of one host."""
-
-
 def _as_ours(argument: Any) -> Any:
-    """Return what is put into a list of routes, with routes of ours for FastAPI's."""
+    """Return what is put into a list of routes, with routes of ours for FastAPI's, and mounts for Starlette's."""
+    if isinstance(argument, BaseRoute):
+        argument = own_mount(argument)
+    elif isinstance(argument, Iterable):
+        argument = [own_mount(route) for route in argument]
+    if "fastapi.routing" not in sys.modules:
+        return argument
     from velithon.compat.routers import Classes, adopt_route, adopt_routes
 
     classes = Classes(Route, WebSocketRoute)
@@ -459,7 +450,7 @@ class RouteList(list[BaseRoute]):
     """
 
     def __init__(self, routes: Iterable[BaseRoute], changed: Callable[[], None]) -> None:
-        super().__init__(routes)
+        super().__init__(map(own_mount, routes))
         self._tell = changed
 
     def _changed(name: str) -> Any:  # type: ignore[misc]  # called while the class is made, not as a method
@@ -467,9 +458,7 @@ class RouteList(list[BaseRoute]):
 
         @functools.wraps(change)
         def method(self: RouteList, *args: Any, **kwargs: Any) -> Any:
-            if "fastapi.routing" in sys.modules:
-                args = tuple(map(_as_ours, args))
-            result = change(self, *args, **kwargs)
+            result = change(self, *map(_as_ours, args), **kwargs)
             self._tell()
             return result
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from velithon.routing.frontend import FrontendFiles
-    from velithon.routing.handlers import F
+    from velithon.routing.handlers import F, Handlers
     from velithon.routing.options import RouteOptions, WebSocketOptions
 
 __all__ = ["Verbs"]
@@ -23,6 +23,9 @@ __all__ = ["Verbs"]
 
 class Verbs:
     """The decorators that routers and applications share; each returns the function unchanged."""
+
+    on_startup: Handlers
+    on_shutdown: Handlers
 
     @abstractmethod
     def add_api_route(
@@ -144,6 +147,26 @@ class Verbs:
         if not path.startswith("/"):
             raise RegistrationError(f"The path of a frontend starts with '/': got {path!r}; '/' serves everywhere.")
         self.add_frontend(path, FrontendFiles(directory=directory, fallback=fallback, check_dir=check_dir))
+
+    def on_event(self, event_type: str) -> Callable[[F], F]:
+        """Return the decorator for `"startup"` or `"shutdown"` functions; the function comes back unchanged.
+
+        Raises:
+            ValueError: Any other event.
+        """
+        if event_type not in ("startup", "shutdown"):
+            raise ValueError(f"There are the events 'startup' and 'shutdown', not {event_type!r}.")
+        handlers = self.on_startup if event_type == "startup" else self.on_shutdown
+
+        def decorator(function: F) -> F:
+            handlers.append(function)
+            return function
+
+        return decorator
+
+    def add_event_handler(self, event_type: str, function: Callable[[], Any]) -> None:
+        """Add a `"startup"` or `"shutdown"` function."""
+        self.on_event(event_type)(function)
 
     @abstractmethod
     def add_frontend(self, path: str, files: FrontendFiles) -> None:

@@ -1,0 +1,229 @@
+"""What is mounted: served under a path or for a host, with its lifespan where that is this application's to run.
+
+An application of ours that is mounted starts and stops with the one that holds it. One of another framework does so
+where its mount says `lifespan=True`: many start themselves in the lifespan of the application that mounts them, and
+would be started twice. What a mounted application's lifespan yields is in the state of its own requests alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+from starlette import routing as starlette
+from starlette.routing import compile_path
+
+from velithon._runtime.lifetime import Lifetime
+from velithon.routing.template import MOUNTS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AsyncExitStack
+
+    from starlette.middleware import Middleware
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["Host", "Mount", "Mounted", "inner_application", "mounted_in", "own_mount", "start_mounted"]
+
+STATES = "velithon.mounted"
+"""In an application's state: the id of a mounted application -> what its lifespan yielded."""
+
+
+class Mounted(starlette.BaseRoute):
+    """What mounts and hosts share.
+
+    Attributes:
+        app: What is mounted.
+        lifespan: Whether the application runs its lifespan; `None`: if it is one of ours.
+    """
+
+    app: ASGIApp
+    lifespan: bool | None = None
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand over to what is mounted; its requests have the state that its own lifespan yielded."""
+        outer = scope.get("state")
+        own = outer[STATES].get(id(inner_application(self))) if outer and STATES in outer else None
+        if own:
+            state = _Inside(outer, apart=own)
+            state.update(own)
+            scope = _Inside(scope, apart=("state",))
+            scope["state"] = state
+        await self.app(scope, receive, send)
+
+
+class _Inside(dict[str, Any]):
+    """A scope, or its state, inside a mount: what is set in it is set outside too, but for what is kept apart."""
+
+    def __init__(self, outer: Any, apart: Collection[str]) -> None:
+        super().__init__(outer)
+        self._outer = outer
+        self._apart = apart
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value)
+        if key not in self._apart:
+            self._outer[key] = value
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+
+class Mount(Mounted, starlette.Mount):
+    """An application, or a list of routes, under a path.
+
+    Args:
+        path: Where it begins.
+        app: An ASGI application; or give `routes`.
+        routes: What is served there.
+        name: For `url_for("name:route")`.
+        middleware: Layers around what is mounted.
+        max_body_size: The largest request body, in bytes.
+        lifespan: Whether the lifespan of `app` runs with this application's; `None`: if it is one of ours.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        app: ASGIApp | None = None,
+        routes: Sequence[BaseRoute] | None = None,
+        name: str | None = None,
+        *,
+        middleware: Sequence[Middleware] | None = None,
+        max_body_size: int | None = None,
+        lifespan: bool | None = None,
+    ) -> None:
+        super().__init__(path, app, routes, name, middleware=middleware, max_body_size=max_body_size)
+        self.lifespan = lifespan
+
+    def below(self, prefix: str) -> Mount:
+        """Return it as it is behind a prefix."""
+        moved = copy(self)
+        moved.path = prefix + self.path
+        moved.path_regex, moved.path_format, moved.param_convertors = compile_path(moved.path + "/{path:path}")
+        return moved
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand over to the application, and note the mount for whoever asks for the route's template."""
+        scope[MOUNTS] = (*scope.get(MOUNTS, ()), self)
+        await super().handle(scope, receive, send)
+
+
+class Host(Mounted, starlette.Host):
+    """An application for the requests of one host.
+
+    Args:
+        host: The host, with parameters in braces.
+        app: An ASGI application.
+        name: For `url_for("name:route")`.
+        lifespan: Whether the lifespan of `app` runs with this application's; `None`: if it is one of ours.
+    """
+
+    def __init__(self, host: str, app: ASGIApp, name: str | None = None, *, lifespan: bool | None = None) -> None:
+        super().__init__(host, app, name)
+        self.lifespan = lifespan
+
+
+_OURS: dict[type, type[Mounted]] = {starlette.Mount: Mount, starlette.Host: Host}
+
+
+def own_mount(route: BaseRoute) -> BaseRoute:
+    """Return our mount or host for Starlette's; anything else as it is."""
+    cls: Any = _OURS.get(type(route))
+    if cls is None:
+        return route
+    made: BaseRoute = cls.__new__(cls)
+    vars(made).update(vars(route))
+    return made
+
+
+def inner_application(mount: BaseRoute) -> Any:
+    """Return what is mounted, without the layers that the mount has put around it."""
+    return getattr(mount, "_base_app", None) or getattr(mount, "app", None)
+
+
+def mounted_in(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """Yield the mounts and hosts among routes, and those of the routers that are mounted."""
+    for route in routes:
+        if isinstance(route, starlette.Mount | starlette.Host):
+            yield route
+            inner = inner_application(route)
+            if isinstance(inner, starlette.Router):
+                yield from mounted_in(inner.routes)
+
+
+async def start_mounted(mounts: Iterable[BaseRoute], stack: AsyncExitStack) -> dict[str, Any]:
+    """Start mounted applications, each once, however often it is mounted.
+
+    Args:
+        mounts: The mounts of the application that starts.
+        stack: Stops them.
+
+    Returns:
+        The part of the application's state in which the mounts find what the lifespans yielded.
+    """
+    states: dict[int, Mapping[str, Any] | None] = {}
+    for mount in filter(_has_lifespan, mounts):
+        app = inner_application(mount)
+        if id(app) in states:
+            continue
+        try:
+            states[id(app)] = await stack.enter_async_context(_lifespan_of(app))
+        except Exception as exc:
+            exc.add_note(f"It was the start of what is mounted at {_place(mount)!r}.")
+            raise
+    return {STATES: states} if any(states.values()) else {}
+
+
+def _place(mount: Any) -> str:
+    return str(getattr(mount, "path", None) or getattr(mount, "host", "/"))
+
+
+def _has_lifespan(mount: Any) -> bool:
+    inner = inner_application(mount)
+    if isinstance(inner, starlette.Router) or getattr(mount, "lifespan", None) is False:
+        return False  # a router's is its parent's affair
+    return bool(mount.lifespan) or (isinstance(inner, Lifetime) and not _stands_for_fastapi())
+
+
+def _stands_for_fastapi() -> bool:
+    """Tell whether `fastapi` means Velithon: FastAPI leaves mounted lifespans to the application that mounts."""
+    alias = sys.modules.get("velithon.compat.alias")
+    return alias is not None and alias.is_installed()
+
+
+def _lifespan_of(app: Any) -> AbstractAsyncContextManager[Mapping[str, Any] | None]:
+    if isinstance(app, Lifetime):
+        return _own_lifespan(app)
+    return _foreign_lifespan(app)
+
+
+@asynccontextmanager
+async def _own_lifespan(app: Any) -> AsyncIterator[Mapping[str, Any] | None]:
+    # The lifespan of the application around may have started it by hand, as FastAPI's users have to.
+    if app.router.runs_in_this_task():
+        yield None
+        return
+    async with app.router.lifespan_context(app) as state:
+        yield state
+
+
+@asynccontextmanager
+async def _foreign_lifespan(app: ASGIApp) -> AsyncIterator[Mapping[str, Any] | None]:
+    from velithon_adapters.lifespan import Lifespan
+
+    lifespan = Lifespan(app, "on")
+    await lifespan.startup()
+    try:
+        yield lifespan.state
+    finally:
+        await lifespan.shutdown()
