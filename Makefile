@@ -19,7 +19,7 @@ SERVER ?= granian
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: install run format lint types test test-lowest test-newest test-pythons cov spec docs docs-serve release bench bench-core check clean
+.PHONY: install run format lint types test test-lowest test-newest test-pythons cov spec docs docs-serve soak release bench bench-core check clean
 
 # What `make run` needs: the package alone.
 $(VENV)/.installed: pyproject.toml
@@ -85,6 +85,10 @@ endef
 
 cov: install
 	$(PYTEST) --cov --cov-report=term-missing --cov-report=html $(ARGS)
+
+# What tests/faults does in short, at length: ARGS="differential --count 500" does one of it, so often.
+soak: install
+	$(BIN)/python -m tests.faults.soak $(ARGS)
 
 # The specification's documents, block by block, where they lie beside the checkout.
 spec: install

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,3 +155,23 @@ def test_every_origin_with_credentials_is_warned_of_once(
             c.get("/")
             c.get("/")
     assert [record.getMessage()[:42] for record in caplog.records] == ["CORSMiddleware allows credentials to every"]
+
+
+@pytest.mark.parametrize(("asked", "status"), [("bytes=99-", 416), ("bytes=x", 400)])
+def test_a_refused_range_has_the_headers_of_layers(
+    client: ClientFactory, tmp_path: Path, asked: str, status: int
+) -> None:
+    """What a layer puts on the file's answer is on the refusal too, but not what lets a cache keep it."""
+    (tmp_path / "a.txt").write_text("abc")
+    app = Velithon(middleware=[Middleware(CORSMiddleware, allow_origins=["https://a.example"])])
+
+    @app.get("/file")
+    async def file() -> FileResponse:
+        return FileResponse(tmp_path / "a.txt", headers={"cache-control": "max-age=60", "x-own": "1"})
+
+    response = client(app).get("/file", headers={"range": asked, "origin": "https://a.example"})
+    assert response.status_code == status
+    assert response.headers["access-control-allow-origin"] == "https://a.example"
+    assert response.headers["x-own"] == "1"
+    assert "cache-control" not in response.headers
+    assert response.headers.get_list("content-type") == ["text/plain; charset=utf-8"]

@@ -20,7 +20,7 @@ from velithon_adapters.scope import FILE_RANGE
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from starlette.types import Send
+    from starlette.types import Message, Send
 
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
@@ -28,6 +28,11 @@ __all__ = ["FileResponse"]
 
 
 _OF_A_FILE = frozenset({"content-length", "etag", "last-modified"})
+# What speaks of the file, or lets a cache keep the answer, is not true of the refusal of a range.
+_OF_CONTENT = frozenset(
+    {b"accept-ranges", b"cache-control", b"content-disposition", b"content-encoding", b"content-language"}
+    | {b"content-length", b"content-range", b"content-type", b"etag", b"expires", b"last-modified"}
+)
 
 
 @lru_cache(maxsize=1024)
@@ -74,7 +79,7 @@ class FileResponse(Response, starlette.FileResponse):
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
         if send is not None:
             self.sends_ranges = FILE_RANGE in (scope.get("extensions") or ())
-            send = self.track(send)
+            send = self._complete_refusals(self.track(send))
         await super().__call__(scope, receive, send)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
@@ -122,9 +127,24 @@ class FileResponse(Response, starlette.FileResponse):
         self._sending = send = HTTPSend(protocol, method=scope.method)
         try:
             async with send:
-                await starlette.FileResponse.__call__(self, asgi, HTTPReceive(protocol, 0), send)
+                await starlette.FileResponse.__call__(
+                    self, asgi, HTTPReceive(protocol, 0), self._complete_refusals(send)
+                )
         finally:
             self.background = background
+
+    def _complete_refusals(self, send: Send) -> Send:
+        """Return a `send` that gives a refused range, a response of Starlette's own, the headers that layers set."""
+        if self.status_code != 200:  # answers with the whole file, whatever the range
+            return send
+
+        async def complete(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in (400, 416):
+                kept = [pair for pair in self.raw_headers if pair[0].lower() not in _OF_CONTENT]
+                message = {**message, "headers": [*message["headers"], *kept]}
+            await send(message)
+
+        return complete
 
     async def _handle_simple(self, send: Send, send_header_only: bool, send_pathsend: bool) -> None:
         if self._has_length():

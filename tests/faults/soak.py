@@ -1,0 +1,57 @@
+"""The instruments in their long form: `make soak`, or `make soak ARGS="differential --count 500"`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from tests.faults import differential
+from tests.servers import SERVERS, Server, serve
+
+APP = "tests.faults.app:app"
+
+
+@contextmanager
+def three_servers() -> Iterator[list[Server]]:
+    """Run the instruments' application on each server."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(serve(APP, server)) for server in SERVERS]
+
+
+def soak_differential(count: int, seed: int) -> bool:
+    """Compare the answers of the three servers."""
+    with three_servers() as servers:
+        report = differential.run([server.port for server in servers], count, seed)
+    print(f"{report.requests} requests, seed {seed}, {report.seconds:.0f} s", dict(report.statuses.most_common()))
+    for name, times in report.listed.most_common():
+        print(f"  listed: {name}: {times}")
+    print(f"  unlisted: {len(report.unlisted)}, 5xx: {len(report.failures)}")
+    print(*report.unlisted[:20], *report.failures[:20], sep="\n")
+    return not report.unlisted and not report.failures
+
+
+INSTRUMENTS: dict[str, tuple[Callable[[int, int], bool], int]] = {
+    "differential": (soak_differential, 10_000),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the instruments that are named, or all; return how many found something."""
+    parser = argparse.ArgumentParser(prog="make soak")
+    parser.add_argument("instruments", nargs="*", choices=[*INSTRUMENTS, []], help="all by default")
+    parser.add_argument("--count", type=int, help="how many of each, in place of each instrument's own number")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of what is random")
+    options = parser.parse_args(arguments)
+    failed = 0
+    for name in options.instruments or INSTRUMENTS:
+        instrument, count = INSTRUMENTS[name]
+        print(f"{name}:", flush=True)
+        failed += not instrument(options.count or count, options.seed)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
