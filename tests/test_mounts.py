@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from starlette import routing as starlette
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 
 from tests.conftest import ClientFactory
@@ -83,7 +84,7 @@ def test_an_included_router_starts_what_it_mounts_once(
     """Also where its lifespan was replaced by one that goes around it, and with the layers of its mounts."""
     app, router, outer = Velithon(), Router(lifespan=lifespan("router")), Router(prefix="/outer")
     sub = ours(lifespan("sub", inner="sub"))
-    router.routes.append(Mount("/sub", app=sub, lifespan=True, middleware=[starlette.Middleware(GZipMiddleware)]))
+    router.routes.append(Mount("/sub", app=sub, lifespan=True, middleware=[Middleware(GZipMiddleware)]))
     router.mount("/foreign", foreign(lifespan("foreign")), lifespan=True)
     router.mount("/part", Router(lifespan=lifespan("part")))
     replaced = router.lifespan_context
@@ -189,6 +190,7 @@ def test_states_are_kept_apart(client: ClientFactory, lifespan: LifespanFactory)
 FAILING = """
 from contextlib import asynccontextmanager
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from velithon import Velithon
 
 @asynccontextmanager
@@ -241,6 +243,7 @@ with TestClient(app): pass
 SERVED = """
 from contextlib import asynccontextmanager
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from velithon import Request, Velithon
