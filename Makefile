@@ -50,6 +50,7 @@ format: install
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/bandit --quiet --recursive --severity-level high velithon adapters/velithon_adapters
 
 types: install
 	$(BIN)/mypy
