@@ -1,5 +1,6 @@
 """What all tests share: the two protocols, and clients for them."""
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Protocol, cast
@@ -25,6 +26,11 @@ class AsyncClientFactory(Protocol):
     def __call__(self, app: Any, **options: Any) -> AsyncTestClient:
         """Return the client; the options are `AsyncTestClient`'s."""
         ...
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are processors: much of the time is spent waiting for servers to start and stop."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import variants
 from tests.servers import SERVERS, Server, ServerName, serve
 
 pytestmark = pytest.mark.server
@@ -101,7 +102,7 @@ def test_a_shutdown_waits_for_tasks_that_end(name: ServerName, notes: Path) -> N
         assert "abandoned" not in server.log
 
 
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", variants(["granian-rsgi"], [*SERVERS]))
 def test_a_shutdown_abandons_and_names_tasks_that_do_not_end(name: ServerName, notes: Path) -> None:
     with serve(APP, name, "--workers-kill-timeout", "6", env={"NOTES": str(notes)}) as server:
         with get(server, "/endless"):

@@ -66,7 +66,7 @@ def test_every_stage_is_measured(tmp_path: Path) -> None:
 
 @needs_valgrind
 def test_instructions_are_counted(tmp_path: Path) -> None:
-    """And two counts of the same code differ by less than a regression that is to be seen: half a minute each."""
+    """And two counts of the same code differ by less than a regression that is to be seen."""
     saved = tmp_path / "saved.json"
     arguments = ["--instructions", "--only", "dict"]
     done = run("benchmarks.core", *arguments, "--save", str(saved))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.processes import Run, until, velithon_run
+from tests.effort import variants
 
 pytestmark = pytest.mark.server
 
@@ -111,7 +112,14 @@ def get(run: Run, path: str = "/") -> str:
         return str(response.read().decode())
 
 
-@pytest.mark.parametrize("work", list(WORK))
+# Each kind of work once, each server at least once; all of both is a minute more.
+PAIRS = variants(
+    [(work, list(MODES)[number % len(MODES)]) for number, work in enumerate(WORK)],
+    [(work, mode) for work in WORK for mode in MODES],
+)
+
+
+@pytest.mark.parametrize(("work", "mode"), PAIRS, indirect=["mode"])
 def test_a_signal_ends_the_server_in_time_whatever_is_in_hand(
     directory: Path, mode: tuple[str, ...], work: str
 ) -> None:

@@ -3,6 +3,7 @@
 import httpx2 as httpx
 import pytest
 
+from tests.effort import variants
 from tests.servers import ServerName, serve
 from tests.services.prometheus import prometheus
 
@@ -22,7 +23,7 @@ async def item(item_id: int):
 """
 
 
-@pytest.mark.parametrize("server", ["granian-rsgi", "uvicorn"])
+@pytest.mark.parametrize("server", variants(["granian-rsgi"], ["granian-rsgi", "uvicorn"]))
 def test_prometheus_sees_all_workers(server: ServerName) -> None:
     with (
         serve(APP, server, "--workers", "2") as running,

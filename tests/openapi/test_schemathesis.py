@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import variants
 from tests.servers import SERVERS, ServerName, serve
 from tests.tools import find
 
@@ -113,7 +114,7 @@ def _check(document: Path | str, url: str, directory: Path, *options: str) -> No
 
 @pytest.mark.server
 @pytest.mark.skipif(SCHEMATHESIS is None, reason="there is no schemathesis: make install")
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", variants(["granian-rsgi"], [*SERVERS]))
 def test_every_answer_is_one_that_the_document_knows(server: ServerName, tmp_path: Path) -> None:
     """No server error, no status, media type or body that is not declared."""
     with serve(SOURCE, server) as running:
@@ -122,7 +123,7 @@ def test_every_answer_is_one_that_the_document_knows(server: ServerName, tmp_pat
 
 @pytest.mark.server
 @pytest.mark.skipif(SCHEMATHESIS is None, reason="there is no schemathesis: make install")
-@pytest.mark.parametrize("server", ["granian-rsgi", "uvicorn"])
+@pytest.mark.parametrize("server", variants(["uvicorn"], ["granian-rsgi", "uvicorn"]))
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_examples_answer_what_they_declare(example: str, server: ServerName, tmp_path: Path) -> None:
     """The same checks for each example: its document tells all that it answers."""
