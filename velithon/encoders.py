@@ -144,6 +144,8 @@ def _encode(obj: Any, include: Any, exclude: Any, options: _Options) -> Any:
         return [_encode(item, include, exclude, options) for item in obj]
     if (encoder := _encoder_of(obj, ENCODERS_BY_TYPE)) is not None:
         return encoder(obj)
+    if _is_struct(type(obj)):
+        return _encode(struct_data(obj), include, exclude, options)
     return _encode_object(obj, include, exclude, options)
 
 
@@ -166,6 +168,26 @@ def _encode_model(model: BaseModel, include: Any, exclude: Any, options: _Option
     )
     # The dump is JSON already: the fields were chosen and the custom encoders have nothing left to see.
     return _encode(dumped, None, None, options._replace(by_alias=True, exclude_unset=False, custom_encoder={}))
+
+
+def _is_struct(kind: type[Any]) -> bool:
+    return hasattr(kind, "__struct_fields__") or "__attrs_attrs__" in vars(kind)
+
+
+def struct_data(obj: Any) -> Any:
+    """Return the data of a Struct of msgspec, or of an object of an attrs class.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    kind = type(obj)
+    if hasattr(kind, "__struct_fields__"):
+        from msgspec import to_builtins
+
+        return to_builtins(obj, enc_hook=jsonable_encoder, str_keys=True)
+    if "__attrs_attrs__" in vars(kind):
+        return {attribute.name: getattr(obj, attribute.name) for attribute in kind.__attrs_attrs__}
+    raise TypeError(f"Unable to serialize an object of {kind.__module__}.{kind.__qualname__} as JSON.")
 
 
 def _encode_dict(mapping: dict[Any, Any], include: Any, exclude: Any, options: _Options) -> dict[Any, Any]:
@@ -266,7 +288,7 @@ def _default(obj: Any) -> Any:
         return list(obj)
     encoder = ENCODERS_BY_TYPE.get(kind)
     if encoder is None:
-        raise TypeError(f"{kind.__name__} is left to jsonable_encoder")
+        return struct_data(obj)
     return encoder(obj)
 
 

@@ -65,6 +65,10 @@ class Definitions:
                 inputs[key] = (key, self._mode(field), _core_schema(field))
         found, schemas = _Generator(ref_template=REF_TEMPLATE).generate_definitions(list(inputs.values()))
         self._found = {key: schema for (key, _), schema in found.items()}
+        if any(field.has_structs for field in fields):
+            from velithon.openapi.structs import resolve_structs
+
+            resolve_structs([*self._found.values(), *schemas.values()], schemas)
         self.schemas: dict[str, dict[str, Any]] = schemas  # type: ignore[assignment]  # pydantic types the schemas by their references
         for schema in self.schemas.values():
             if "description" in schema:
@@ -94,7 +98,7 @@ def _alias(field: Field) -> str:
 def _key(field: Field) -> Any:
     """Return what fields with the same schema have in common, or the field itself where that is not known."""
     info = field.info
-    if field.config or info.json_schema_extra or info.discriminator or info.default_factory:
+    if field.has_structs or field.config or info.json_schema_extra or info.discriminator or info.default_factory:
         return field
     # A list's or a mapping's own hash is missing, and 1 == True: the words for them tell them apart.
     said = (info.title, info.description, info.examples, info.deprecated, info.default, info.metadata)

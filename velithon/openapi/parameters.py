@@ -10,7 +10,7 @@ from starlette.convertors import Convertor, FloatConvertor, IntegerConvertor, UU
 
 from velithon.encoders import jsonable_encoder
 from velithon.openapi.fragments import add_examples
-from velithon.signature.annotations import unwrapped
+from velithon.signature.annotations import is_optional, unwrapped
 from velithon.signature.fields import Field, aliases, model_fields, param_model
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _title(name: str) -> str:
 def _described(place: str, parent: Field, definitions: Definitions) -> Iterator[dict[str, Any]]:
     model = param_model(parent)
     # `Annotated[Filters | None, Query()] = None`: none of its parameters has to come.
-    optional = model is not None and parent.annotation is not model and not parent.required
+    optional = model is not None and is_optional(parent.annotation) and not parent.required
     for parameter in _flat(parent):
         info: Any = parameter.info
         converts = place == "header" and getattr(

@@ -63,6 +63,34 @@ def is_optional(annotation: Any) -> bool:
     return is_union(annotation) and type(None) in get_args(annotation)
 
 
+def is_struct(annotation: Any) -> bool:
+    """Tell the classes that msgspec reads: its Structs, and those of attrs that say nothing to pydantic themselves."""
+    return (
+        isinstance(annotation, type)
+        and (hasattr(annotation, "__struct_fields__") or "__attrs_attrs__" in annotation.__dict__)
+        and not hasattr(annotation, "__get_pydantic_core_schema__")
+    )
+
+
+def holds_structs(annotation: Any) -> bool:
+    """Tell whether an annotation is, or has among its arguments, a class that msgspec reads."""
+    arguments = get_args(annotation)
+    if not arguments:
+        return is_struct(annotation)
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return False
+    if origin is Annotated:
+        return holds_structs(arguments[0])
+    return is_struct(origin) or any(map(holds_structs, arguments))
+
+
+def struct_of(annotation: Any) -> Any:
+    """Return the Struct or attrs class that the annotation is, or is optionally."""
+    choices = members(annotation)
+    return choices[0] if len(choices) == 1 and is_struct(choices[0]) else None
+
+
 def _sequence_class(annotation: Any) -> bool:
     return is_subclass(annotation, _SEQUENCE_TYPES) and not issubclass(annotation, str | bytes)
 
@@ -80,6 +108,7 @@ def _complex_class(annotation: Any) -> bool:
         is_subclass(annotation, (BaseModel, Mapping, UploadFile))
         or _sequence_class(annotation)
         or is_dataclass(annotation)
+        or is_struct(annotation)
     )
 
 

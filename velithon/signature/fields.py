@@ -14,11 +14,13 @@ from pydantic_core import CoreSchema, PydanticUndefined, SchemaValidator, Valida
 
 from velithon import params
 from velithon.signature.annotations import (
+    holds_structs,
     is_sequence,
     is_subclass,
     is_union,
     members,
     model_of,
+    struct_of,
     unalias,
     without_metadata,
 )
@@ -85,6 +87,22 @@ class Field:
     def annotation(self) -> Any:
         """The type, without the metadata that `info` holds."""
         return self.info.annotation
+
+    @property
+    def has_structs(self) -> bool:
+        """Whether the type is, or holds, a class that msgspec reads."""
+        return holds_structs(self.info.annotation)
+
+    @property
+    def pydantic_annotation(self) -> Any:
+        """The type as pydantic takes it: what msgspec reads is wrapped for it."""
+        annotation = self.info.annotation
+        if not holds_structs(annotation):
+            return annotation
+        from velithon.signature.structs import bridged
+
+        is_parameter = isinstance(self.info, params.Param | params.Form) and not self.is_json
+        return bridged(annotation, is_parameter=is_parameter)
 
     @property
     def place(self) -> Place:
@@ -160,7 +178,7 @@ class Field:
             with warnings.catch_warnings():
                 # Aliases mean nothing inside an adapter and pydantic says so; they are the field's own affair.
                 warnings.simplefilter("ignore")
-                annotation: Any = Annotated[(self.annotation, *self.info.metadata, PydanticField(**given))]
+                annotation: Any = Annotated[(self.pydantic_annotation, *self.info.metadata, PydanticField(**given))]
                 adapter = self._adapter = TypeAdapter(annotation, config=self.config)
         return adapter
 
@@ -221,6 +239,8 @@ def _metadata_key(item: Any) -> Any:
 
 def _key(field: Field) -> Any:
     info = field.info
+    if field.has_structs:
+        return None
     config = tuple(sorted(field.config.items())) if field.config else None
     key = (info.annotation, tuple(map(_metadata_key, info.metadata)), info.discriminator, config)
     try:
@@ -250,7 +270,9 @@ def _build(field: Field) -> Tools:
     metadata: tuple[Any, ...] = tuple(info.metadata)
     if info.discriminator is not None:
         metadata = (*metadata, PydanticField(discriminator=info.discriminator))
-    annotation: Any = Annotated[(info.annotation, *metadata)] if metadata else info.annotation
+    annotation = field.pydantic_annotation
+    if metadata:
+        annotation = Annotated[(annotation, *metadata)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         adapter = _adapter(annotation, field.config)
@@ -305,12 +327,22 @@ def _field_config(model: type[BaseModel], info: FieldInfo) -> ConfigDict | None:
     return model.model_config
 
 
+def shape_model(annotation: Any) -> type[BaseModel] | None:
+    """Return the model whose fields are parameters: of pydantic, or one made of a Struct's fields."""
+    model = model_of(annotation)
+    if model is None and (kind := struct_of(annotation)) is not None:
+        from velithon.signature.structs import shape_of
+
+        return shape_of(kind)
+    return model
+
+
 def param_model(field: Field) -> type[BaseModel] | None:
     """Return the model whose fields are the parameters, where a whole set is declared as one."""
     if field.is_json:
         return None
     if isinstance(field.info, params.Query | params.Header | params.Cookie):
-        return model_of(field.annotation)
+        return shape_model(field.annotation)
     annotation = field.annotation
     return annotation if is_subclass(annotation, BaseModel) else None
 
@@ -342,7 +374,7 @@ def form_models(field: Field) -> list[type[BaseModel]]:
     info = field.info
     if not isinstance(info, params.Form) or info.embed or field.is_json:
         return []
-    model = model_of(info.annotation)
+    model = shape_model(info.annotation)
     return [model] if model is not None else union_models(info.annotation)
 
 

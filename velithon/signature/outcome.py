@@ -27,7 +27,7 @@ from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.exceptions import RegistrationError, ResponseValidationError
 from velithon.responses.base import Response
 from velithon.responses.json import JSONResponse
-from velithon.signature.annotations import is_subclass, unwrapped
+from velithon.signature.annotations import is_struct, is_subclass, unwrapped
 from velithon.signature.bind import context
 from velithon.signature.fields import Field, located
 from velithon.signature.validatable import check_annotation
@@ -97,7 +97,19 @@ def read_outcome(model: EndpointModel, options: ResponseOptions, *, complete: bo
                 endpoint=model.call,
             )
         outcome.field = _field(model, declared, "response model")
+    _check_structs(model, options, outcome)
     return outcome
+
+
+def _check_structs(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> None:
+    if not any(field is not None and field.has_structs for field in (outcome.field, outcome.stream_field)):
+        return
+    from velithon.signature.structs import StructError, check_options
+
+    try:
+        check_options(dump_options(options))
+    except StructError as error:
+        raise RegistrationError(str(error), endpoint=model.call) from error
 
 
 def _read_annotation(model: EndpointModel, is_generator: bool, complete: bool) -> tuple[Any, Any]:
@@ -159,21 +171,36 @@ def dump_options(options: ResponseOptions) -> dict[str, Any]:
     return given
 
 
+def is_written_by_msgspec(field: Field) -> bool:
+    """Tell whether msgspec writes all of a field."""
+    if not field.has_structs or field.info.metadata:
+        return False
+    from velithon.signature.structs import is_native
+
+    return is_native(field.annotation)
+
+
 def tools(field: Field) -> tuple[Any, Any]:
     """Return the validator and the serializer of a field; a model has its own already."""
     annotation = field.annotation
     if not field.info.metadata and is_subclass(annotation, BaseModel) and annotation.__pydantic_complete__:
         return annotation.__pydantic_validator__, annotation.__pydantic_serializer__
+    if is_written_by_msgspec(field):
+        from velithon.signature.structs import StructTools
+
+        return (found := StructTools(annotation)), found
     return field.adapter.validator, field.adapter.serializer
 
 
-def valid_kind(field: Field) -> type[BaseModel] | None:
+def valid_kind(field: Field) -> type[Any] | None:
     """Return the class whose own instances pass a field's validator as they are, where there is one.
 
     pydantic looks at no model again unless `revalidate_instances` asks for it; a validator of the whole model, which
     would run again, stands around the model in its schema.
     """
     annotation = field.annotation
+    if is_struct(annotation) and not field.info.metadata:
+        return annotation  # type: ignore[no-any-return]  # a class, as was asked
     if field.info.metadata or not is_subclass(annotation, BaseModel) or not annotation.__pydantic_complete__:
         return None
     schema = annotation.__pydantic_core_schema__

@@ -37,7 +37,6 @@ from velithon.signature.annotations import (
     is_scalar_sequence,
     is_subclass,
     members,
-    model_of,
     signature_of,
     unalias,
     unpartial,
@@ -46,7 +45,7 @@ from velithon.signature.annotations import (
 )
 from velithon.signature.bodies.form import add_form_union_validators
 from velithon.signature.bodies.registry import body_of
-from velithon.signature.fields import Field, Undefined, merged_info, union_models
+from velithon.signature.fields import Field, Undefined, merged_info, param_model, union_models
 from velithon.signature.model import DependencyModel, EndpointModel, Injected, Kind
 from velithon.signature.path import path_names
 from velithon.signature.validatable import check_annotation
@@ -476,7 +475,7 @@ class _Parameter:
             isinstance(field.info, params.Query)
             and not is_scalar(annotation)
             and not is_scalar_sequence(annotation)
-            and model_of(annotation) is None
+            and param_model(field) is None
             and not field.is_json
         ):
             raise self.fail(

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import ValidationError
+from pydantic_core import PydanticSerializationError, ValidationError
 from starlette.responses import Response as StarletteResponse
 
 from velithon.background import assign_owner
-from velithon.encoders import has_non_finite, json_bytes, jsonable_encoder
+from velithon.encoders import has_non_finite, json_bytes, jsonable_encoder, struct_data
 from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.responses.base import Response
 from velithon.responses.headers import JSON_PAIRS
@@ -24,6 +24,7 @@ from velithon.signature.outcome import (
     Outcome,
     dump_options,
     invalid_result,
+    is_written_by_msgspec,
     merge_headers,
     read_outcome,
     response_arguments,
@@ -50,12 +51,11 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
     given = dump_options(options)
     write, by_alias = serializer.to_json, options.by_alias
 
-    if not to_bytes:
-        dump: Callable[[Any], Any] = partial(serializer.to_python, mode="json", **given)
-    else:
-        dump = partial(write, **given)
+    dump = partial(write, **given) if to_bytes else partial(serializer.to_python, mode="json", **given)
     # A partial merges its keywords at every call, which takes half as long as the serializer itself.
     is_plain = to_bytes and len(given) == 1
+    if is_plain and is_written_by_msgspec(field):
+        return _struct_encoder(serializer, valid, model)
 
     def encode(result: Any, request: Any) -> Any:
         value = result
@@ -64,12 +64,32 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
                 value = check(result, from_attributes=True)
             except ValidationError as error:
                 raise invalid_result(error, result, model, request) from error
-        return write(value, by_alias=by_alias) if is_plain else dump(value)
+        try:
+            return write(value, by_alias=by_alias) if is_plain else dump(value)
+        except PydanticSerializationError:
+            return dump(value, fallback=struct_data)
 
     def encode_any(result: Any, request: Any) -> Any:
-        return write(result, by_alias=by_alias) if is_plain else dump(result)
+        try:
+            return write(result, by_alias=by_alias) if is_plain else dump(result)
+        except PydanticSerializationError:
+            return dump(result, fallback=struct_data)
 
     return encode_any if field.annotation is Any and not field.info.metadata else encode
+
+
+def _struct_encoder(tools: Any, valid: Any, model: EndpointModel) -> Encode:
+    write, check = tools.write, tools.validate_python
+
+    def encode(result: Any, request: Any) -> Any:
+        if type(result) is not valid:
+            try:
+                result = check(result, from_attributes=True)
+            except ValidationError as error:
+                raise invalid_result(error, result, model, request) from error
+        return write(result)
+
+    return encode
 
 
 def compile_result(model: EndpointModel, options: ResponseOptions) -> Finish:

@@ -86,6 +86,8 @@ def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
     except (PydanticSchemaGenerationError, PydanticUserError, SchemaError, TypeError, RuntimeError) as error:
         shown = getattr(annotation, "__name__", None) or repr(annotation)
         reason = str(error).splitlines()[0]
+        if field.has_structs:
+            raise fail(reason) from error
         raise fail(
             f"pydantic cannot validate {shown} as declared ({reason}): use a type that it knows, "
             "a pydantic model, or Depends(...) for a value that is made"

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.datastructures import FormData, Headers, ImmutableMultiDict, UploadFile
 
 from velithon.params import Param
+from velithon.signature.annotations import is_optional
 from velithon.signature.fields import Errors, Field, Location, Undefined, aliases, model_fields, param_model
 
 
@@ -105,7 +106,7 @@ def _model_argument(field: Field, model: type[BaseModel], received: Mapping[str,
         gathered.take(item, received, is_headers and getattr(item.info, "convert_underscores", converts))
     gathered.values.update(extras(received, gathered.known))
     value: Any = gathered.values
-    if field.annotation is not model and not (
+    if is_optional(field.annotation) and not (
         gathered.own.intersection(received) or (model.model_config.get("extra") in ("allow", "forbid") and value)
     ):
         value = Undefined

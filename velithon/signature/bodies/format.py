@@ -122,7 +122,7 @@ class Body(ABC):
     @staticmethod
     def whole_model(name: str, fields: Sequence[Field], config: ConfigDict | None = None) -> type[BaseModel]:
         """Return a model with all fields, for documents."""
-        definitions: dict[str, Any] = {field.name: (field.annotation, field.info) for field in fields}
+        definitions: dict[str, Any] = {field.name: (field.pydantic_annotation, field.info) for field in fields}
         model: type[BaseModel] = create_model(f"Body_{name}", __config__=config, **definitions)
         return model
 

@@ -103,13 +103,17 @@ class JSONBody(DocumentBody):
         out, (field,) = plan.out, fields
         name = out.fresh(field.name)
         validate = out.constant(self._from_bytes, f"validate_{field.name}_json")
+        invalid: Any = ValidationError
+        if field.has_structs:
+            from velithon.signature.structs import UNREADABLE as invalid
         constant = out.constant(field, f"{field.name}_field")
         load = out.constant(self.load, "load_json")
         with out.block(f"if body and {plan.use(carries_json)}(request, {plan.strict}):"):
-            out.line(f"{out.constant(self.check, 'check_numbers')}({plan.model_name}, request, body)")
+            if invalid is ValidationError:
+                out.line(f"{out.constant(self.check, 'check_numbers')}({plan.model_name}, request, body)")
             with out.block("try:"):
                 out.line(f"{name} = {validate}(body)")
-            with out.block(f"except {plan.use(ValidationError)}:"):
+            with out.block(f"except {out.constant(invalid, 'Invalid')}:"):
                 out.line(f"body = {load}({plan.model_name}, request, body)")
                 out.line(f"{name}, found = {constant}.validate(body, ('body',))")
                 plan.write_found(errors)

@@ -1,0 +1,335 @@
+"""msgspec's Structs and attrs classes: read from bytes, written to bytes, validated and documented by msgspec.
+
+Imported when an annotation holds such a class. pydantic sees the largest parts of an annotation that are msgspec's
+alone as one validator (`Bridge`), so that lists, unions and combined bodies may mix both. Parameters, whose values come
+as text, are validated by a pydantic model of the same fields (`shape_of`), as all other parameters are.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache, partial
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, create_model
+from pydantic import Field as PydanticField
+from pydantic_core import InitErrorDetails, ValidationError, core_schema
+
+from velithon.encoders import jsonable_encoder
+from velithon.signature.annotations import (
+    holds_structs,
+    is_optional,
+    is_struct,
+    is_union,
+    members,
+    struct_of,
+    without_metadata,
+)
+from velithon.signature.struct_errors import details_of
+
+try:
+    import msgspec
+except ImportError as error:
+    raise ImportError('attrs classes as models need the package msgspec: pip install "velithon[msgspec]"') from error
+
+MARK = "x-velithon-struct"
+"""The key under which the schema of a `Bridge` holds it, until a document puts msgspec's schema there."""
+
+UNREADABLE = (ValueError, RecursionError)
+"""What decoding raises for bytes that do not fit; msgspec's own errors are among them."""
+
+_SAID = (
+    *("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern"),
+    *("title", "description", "examples"),
+)
+_FOREIGN = ("pydantic", "annotated_types", "velithon")
+
+
+class StructError(TypeError):
+    """A class that msgspec cannot read as it is declared."""
+
+
+class Bridge:
+    """What pydantic takes a part of an annotation for that msgspec reads: a validator, a serializer, a schema."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+
+    def validate(self, value: Any) -> Any:
+        """Return a value of the kind.
+
+        Raises:
+            ValidationError: It is none; each error says where.
+        """
+        try:
+            return msgspec.convert(value, self.kind, from_attributes=True, str_keys=True)
+        except msgspec.ValidationError as error:
+            raise invalid(self.kind, value, error) from error
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.validate, serialization=core_schema.plain_serializer_function_ser_schema(msgspec.to_builtins)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {MARK: self}
+
+
+class StructTools:
+    """The validator and the serializer of an annotation that msgspec reads, with the methods of pydantic's.
+
+    Args:
+        kind: The annotation.
+    """
+
+    def __init__(self, kind: Any) -> None:
+        self._validate = Bridge(kind).validate
+        self.write = msgspec.json.Encoder().encode
+
+    def validate_python(self, value: Any, from_attributes: bool) -> Any:
+        """Return a value of the kind.
+
+        Raises:
+            ValidationError: It is none.
+        """
+        return self._validate(value)
+
+    def to_python(self, value: Any, *, mode: str, by_alias: bool, **chosen: Any) -> Any:
+        """Return a value as JSON's types; `chosen` may have `include`, `exclude` and `exclude_none`."""
+        data = msgspec.to_builtins(value, str_keys=True)
+        return jsonable_encoder(data, **chosen) if chosen else data
+
+    def to_json(self, value: Any, *, by_alias: bool, **chosen: Any) -> bytes:
+        """Return a value as JSON; `chosen` may have `include`, `exclude` and `exclude_none`."""
+        return self.write(self.to_python(value, mode="json", by_alias=by_alias, **chosen) if chosen else value)
+
+
+def invalid(kind: Any, value: Any, error: msgspec.ValidationError) -> ValidationError:
+    """Return pydantic's exception with every error of a value, where msgspec tells the first."""
+    details = [*_errors(kind, value, ())] or [details_of(str(error), (), value)]
+    return ValidationError.from_exception_data(getattr(kind, "__name__", "Struct"), details)
+
+
+def _errors(kind: Any, value: Any, location: tuple[str | int, ...]) -> Iterator[InitErrorDetails]:
+    found = False
+    for inner, item, key in _children(without_metadata(kind), value):
+        for details in _errors(inner, item, (*location, key)):
+            found = True
+            yield details
+    if isinstance(value, dict) and is_struct(kind):
+        for struct_field in fields_of(kind):
+            if struct_field.required and struct_field.encode_name not in value:
+                found = True
+                yield InitErrorDetails(type="missing", loc=(*location, struct_field.encode_name), input=value)
+    if found:
+        return
+    try:
+        msgspec.convert(value, kind, from_attributes=True, str_keys=True)
+    except msgspec.ValidationError as error:
+        yield details_of(str(error), location, value)
+
+
+def _children(kind: Any, value: Any) -> Iterator[tuple[Any, Any, str | int]]:
+    """Yield (kind, value, key) of what a value holds, where its kind says what each must be."""
+    if is_optional(kind) and len(members(kind)) == 1:
+        kind = without_metadata(members(kind)[0])
+    if is_struct(kind) and isinstance(value, dict):
+        for item in fields_of(kind):
+            if item.encode_name in value:
+                yield item.type, value[item.encode_name], item.encode_name
+    elif isinstance(value, list) and get_origin(kind) in (list, set, frozenset):
+        for index, item in enumerate(value):
+            yield get_args(kind)[0], item, index
+    elif isinstance(value, dict) and get_origin(kind) is dict:
+        for key, item in value.items():
+            yield get_args(kind)[1], item, key
+
+
+class StructField(typing.NamedTuple):
+    """A field of a Struct or an attrs class: its name, its name on the wire, its type, and what makes its default."""
+
+    name: str
+    encode_name: str
+    type: Any
+    required: bool
+    default: Callable[[], Any]
+
+
+@lru_cache(maxsize=1024)
+def fields_of(kind: Any) -> tuple[StructField, ...]:
+    """Return the fields of a Struct or an attrs class."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    info: Any = msgspec.inspect.type_info(kind)
+    return tuple(
+        StructField(field.name, field.encode_name, hints[field.name], field.required, partial(_default, field))
+        for field in info.fields
+    )
+
+
+def _default(field: Any) -> Any:
+    return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+
+
+# What an annotation is for pydantic
+
+
+def bridged(annotation: Any, *, is_parameter: bool) -> Any:
+    """Return an annotation as pydantic takes it.
+
+    Args:
+        annotation: It holds Structs or attrs classes.
+        is_parameter: Whether its fields are parameters of a query, of headers, cookies or a form.
+
+    Raises:
+        StructError: msgspec cannot read a class of it.
+    """
+    if is_parameter:
+        return _shaped(annotation)
+    if is_native(annotation):
+        return Annotated[Any, Bridge(annotation)]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return Annotated[(bridged(arguments[0], is_parameter=False), *arguments[1:])]
+    inner = tuple(bridged(part, is_parameter=False) if holds_structs(part) else part for part in arguments)
+    return Union[inner] if is_union(annotation) else origin[inner]  # noqa: UP007
+
+
+def is_native(annotation: Any) -> bool:
+    """Tell whether msgspec reads all of an annotation that holds Structs or attrs classes.
+
+    Raises:
+        StructError: It cannot read a class of it.
+    """
+    is_whole = is_struct(get_origin(annotation) or annotation)
+    try:
+        unknown = _unknown_to_msgspec(annotation)
+    except StructError:
+        raise
+    except (TypeError, NameError) as error:
+        if is_whole:
+            raise StructError(f"msgspec cannot read {_shown(annotation)}: {error}") from error
+        return False  # a union of several, which pydantic chooses from
+    if unknown and is_whole:
+        raise StructError(
+            f"msgspec does not know {', '.join(_shown(kind) for kind in unknown)}, which {_shown(annotation)} holds: "
+            "make it a Struct, a dataclass or an attrs class, or the whole a pydantic model"
+        )
+    return not unknown
+
+
+def _shown(annotation: Any) -> str:
+    return getattr(annotation, "__qualname__", None) or repr(annotation)
+
+
+def _unknown_to_msgspec(annotation: Any) -> list[type]:
+    """Return the classes in an annotation that msgspec does not know, at any depth; refuse what it would ignore."""
+    unknown: list[type] = []
+    seen: set[int] = set()
+    waiting: list[Any] = [msgspec.inspect.type_info(annotation)]
+    while waiting:
+        info = waiting.pop()
+        if isinstance(info, tuple):
+            waiting.extend(info)
+            continue
+        if not isinstance(info, msgspec.inspect.Type | msgspec.inspect.Field) or id(info) in seen:
+            continue
+        seen.add(id(info))
+        if isinstance(info, msgspec.inspect.CustomType):
+            unknown.append(info.cls)
+        elif is_struct(kind := getattr(info, "cls", None)):
+            _check_declaration(kind)
+        waiting.extend(getattr(info, name) for name in info.__struct_fields__)
+    return unknown
+
+
+def _check_declaration(kind: Any) -> None:
+    """Raise for what a class says and msgspec would ignore."""
+    for item in fields_of(kind):
+        ignored = [type(part).__name__ for part in _metadata(item.type) if type(part).__module__.startswith(_FOREIGN)]
+        if ignored:
+            raise StructError(
+                f"{_shown(kind)}.{item.name} has {ignored[0]} in Annotated, which msgspec ignores: "
+                "say msgspec.Meta(...)"
+            )
+    for attribute in getattr(kind, "__attrs_attrs__", ()):
+        if attribute.alias not in (attribute.name, attribute.name.lstrip("_")):
+            raise StructError(f"{_shown(kind)}.{attribute.name} has an alias, which msgspec ignores: leave it out")
+        if not attribute.init or attribute.converter is not None:
+            option = "converter=" if attribute.init else "init=False"
+            raise StructError(f"{_shown(kind)}.{attribute.name} has {option}, which msgspec ignores: leave it out")
+
+
+def _metadata(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) is Annotated:
+        yield from get_args(annotation)[1:]
+    for part in get_args(annotation):
+        yield from _metadata(part)
+
+
+# Parameters
+
+
+def _shaped(annotation: Any) -> Any:
+    kind = struct_of(annotation)
+    if kind is None:
+        raise StructError(f"the fields of one Struct or attrs class are parameters, {annotation!r} is something else")
+    made: Any = Annotated[(shape_of(kind), AfterValidator(partial(_from_shape, kind)))]
+    return made | None if is_optional(annotation) else made
+
+
+@lru_cache(maxsize=1024)
+def shape_of(kind: Any) -> type[BaseModel]:
+    """Return a pydantic model with the fields of a Struct or an attrs class, which reads them from text."""
+    definitions: dict[str, Any] = {}
+    for item in fields_of(kind):
+        options: dict[str, Any] = {} if item.required else {"default_factory": item.default}
+        if not item.required and isinstance(default := item.default(), str | int | float | bool | None):
+            options = {"default": default}
+        for meta in _metadata(item.type):
+            if isinstance(meta, msgspec.Meta):
+                given = ((name, getattr(meta, name)) for name in _SAID)
+                options.update((name, value) for name, value in given if value is not None)
+        if item.encode_name != item.name:
+            options["alias"] = item.encode_name
+        definitions[item.name] = (_bare(item.type), PydanticField(**options))
+    forbids = getattr(getattr(kind, "__struct_config__", None), "forbid_unknown_fields", False)
+    config = ConfigDict(extra="forbid" if forbids else "ignore", allow_inf_nan=False)
+    return create_model(kind.__name__, __config__=config, __doc__=kind.__doc__, **definitions)
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _from_shape(kind: Any, shape: BaseModel) -> Any:
+    names = {item.name: item.encode_name for item in fields_of(kind)}
+    values = {names[name]: getattr(shape, name) for name in shape.model_fields_set}
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise invalid(kind, values, error) from error
+
+
+# Bodies and responses
+
+
+def bytes_decoder(annotation: Any) -> Callable[[bytes], Any] | None:
+    """Return what reads an annotation from JSON bytes; none where part of it is pydantic's."""
+    return msgspec.json.Decoder(annotation).decode if is_native(annotation) else None
+
+
+def check_options(given: Mapping[str, Any]) -> None:
+    """Refuse what a response model of pydantic can leave out and msgspec cannot.
+
+    Raises:
+        StructError: One of the options means nothing for Structs.
+    """
+    wrong = [name for name in ("exclude_unset", "exclude_defaults") if name in given]
+    if wrong:
+        raise StructError(f"response_model_{wrong[0]} means nothing for Structs: say omit_defaults=True at the class")
+    if not given["by_alias"]:
+        raise StructError("response_model_by_alias=False means nothing for Structs: their names are those of rename=")
+    for name in ("include", "exclude"):
+        if isinstance(given.get(name), Mapping):
+            raise StructError(f"response_model_{name} takes a set of names for Structs, not a mapping")
