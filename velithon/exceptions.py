@@ -10,6 +10,7 @@
       RegistrationError                raised while a route is registered, never while a request runs
         DependencyScopeError
       PydanticV1NotSupportedError
+    RegistrationWarning                something that works, and is probably not what was meant
 
 A client's mistake is a ``ValidationException`` or an ``HTTPException``; a programmer's is a ``VelithonError``.
 """
@@ -31,6 +32,7 @@ __all__ = [
     "HTTPException",
     "PydanticV1NotSupportedError",
     "RegistrationError",
+    "RegistrationWarning",
     "RequestValidationError",
     "ResponseValidationError",
     "ValidationException",
@@ -207,6 +209,14 @@ class DependencyScopeError(RegistrationError):
 
 class PydanticV1NotSupportedError(VelithonError):
     """A model of ``pydantic.v1`` was used."""
+
+
+class RegistrationWarning(UserWarning):
+    """An endpoint does something that is rarely meant; names the endpoint, the parameter and the cure.
+
+    It is given when the application starts, at the line of the endpoint, or where an endpoint returns what is not sent.
+    To go on with what is meant: ``warnings.filterwarnings("ignore", category=RegistrationWarning)``.
+    """
 
 
 class VelithonDeprecationWarning(UserWarning):

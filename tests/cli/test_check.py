@@ -10,8 +10,8 @@ from textwrap import dedent
 import pytest
 from typer.testing import CliRunner
 
+from velithon.checks import RULES
 from velithon.cli import app as cli
-from velithon.cli.checks import RULES
 
 HEAD = """
 import time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from velithon._runtime.attached import Attached
 from velithon.concurrency import current_thread_pool, use_thread_pool
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from velithon.background import InFlight
+    from velithon.checks.finding import Checked
     from velithon.concurrency import ThreadPool
     from velithon.di import ServiceContainer
     from velithon.jobs import Jobs
@@ -39,6 +40,7 @@ class Lifetime(Attached):
     containers: list[ServiceContainer]
     _app_scope: Closable
     _in_flight: InFlight
+    _looked_over = False
     _started_jobs: Jobs | None = None
     _thread_pool: ThreadPool | None
 
@@ -54,6 +56,11 @@ class Lifetime(Attached):
     @asynccontextmanager
     async def _resources(self) -> AsyncIterator[None]:
         """Hold what the application owns, around its lifespan: closed after the shutdown functions ran."""
+        if not self._looked_over:
+            from velithon.checks.startup import warn_of_mistakes
+
+            self._looked_over = True
+            warn_of_mistakes(cast("Checked", self))
         async with AsyncExitStack() as stack:
             for container in self.containers:
                 # A start that fails cleans up after itself.

@@ -27,13 +27,18 @@ def check(
 
     The application is imported. The status is 1 where something was found, for CI.
     """
-    from velithon.cli.checks import RULES, blocking_calls, layer_findings, path_findings, signature_findings
+    from velithon.checks import RULES
+    from velithon.checks.blocking import blocking_calls
+    from velithon.checks.layers import layer_findings
+    from velithon.checks.paths import path_findings
+    from velithon.checks.signatures import signature_findings
+    from velithon.checks.wrappers import wrapper_findings
 
     unknown = sorted(set(ignore or ()) - set(RULES))
     if unknown:
         raise fail(f"--ignore: there is no rule {unknown[0]!r}; the rules are {', '.join(RULES)}")
     application = load(target, app_option, factory=factory)
-    groups = (path_findings, signature_findings, layer_findings)
+    groups = (path_findings, signature_findings, wrapper_findings, layer_findings)
     found = [finding for group in groups for finding in group(application)]
     found += blocking_calls(Path.cwd().resolve())
     found = [finding for finding in dict.fromkeys(found) if finding.rule not in (ignore or ())]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from velithon.checks.finding import place_of
 from velithon.cli import app, fail
 from velithon.cli.openapi import AppOption, FactoryOption, Target, load
-from velithon.cli.routes import place_of
 
 if TYPE_CHECKING:
     from starlette.middleware import Middleware

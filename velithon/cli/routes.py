@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from velithon.checks.finding import place_of
 from velithon.cli import app
 from velithon.cli.openapi import AppOption, FactoryOption, Target, load
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-__all__ = ["place_of", "routes"]
+__all__ = ["routes"]
 
 
 class Row(NamedTuple):
@@ -83,18 +82,6 @@ def _row(route: Any, path: str) -> Row:
         ", ".join(flat_dependencies(models)) or "-",
         place_of(endpoint) or "-",
     )
-
-
-def place_of(endpoint: Any) -> str:
-    """Return `file:line` of an endpoint, the file from the working directory or from where Python found it."""
-    from velithon.openapi.routes import source_of
-
-    found = source_of(endpoint)
-    if found is None:
-        return ""
-    file, line = found
-    above = (place for place in (os.getcwd(), *sys.path) if place and file.startswith(os.path.join(place, "")))
-    return f"{os.path.relpath(file, next(above, None))}:{line}"
 
 
 def _methods(route: Any) -> str:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
-from velithon.cli.checks.finding import Finding, described, groups, models_of
-from velithon.cli.routes import place_of
+from velithon.checks.finding import Checked, Finding, described, groups, models_of, place_of
 from velithon.params import Body
 from velithon.signature.annotations import members, signature_of
 from velithon.signature.path import path_names
 
 if TYPE_CHECKING:
-    from velithon.application import Velithon
     from velithon.signature import DependencyModel, EndpointModel
     from velithon.signature.fields import Field
 
@@ -24,7 +22,7 @@ _READERS = {"request", "websocket", "http_connection"}
 _LISTS = (list, tuple, set, frozenset)
 
 
-def signature_findings(application: Velithon) -> Iterator[Finding]:
+def signature_findings(application: Checked) -> Iterator[Finding]:
     """Yield path parameters that nothing takes, and lists that GET takes from the body."""
     for prefix, routes in groups(application.routes):
         for route in routes:
@@ -44,12 +42,11 @@ def _unread(what: str, path: str, models: list[EndpointModel]) -> Iterator[Findi
     if any(_READERS.intersection(node.injected.values()) for node in nodes):
         return
     taken = {field.alias for node in nodes for field in node.path_params}
-    place = place_of(models[0].call)
     for name in sorted(path_names(path) - taken):
         queries = ", ".join(repr(field.name) for node in nodes for field in node.query_params)
         hint = f" What is read from the query instead: {queries}." if queries else ""
         yield Finding(
-            place,
+            place_of(models[0].call),
             "unread-path-parameter",
             f"{what}: no parameter takes {{{name}}}. Add {name!r} to the signature of {_name(models[0].call)}.{hint}",
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from velithon.cli.checks.finding import Finding
+from velithon.checks.finding import Finding
 
 __all__ = ["blocking_calls"]
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.cors import CORSMiddleware
 
-from velithon.cli.checks.finding import Finding, groups
+from velithon.checks.finding import Checked, Finding, groups
 
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
 
-    from velithon.application import Velithon
 
 __all__ = ["layer_findings"]
 
@@ -23,7 +22,7 @@ __all__ = ["layer_findings"]
 _SECRET_BYTES = 32
 
 
-def layer_findings(application: Velithon) -> Iterator[Finding]:
+def layer_findings(application: Checked) -> Iterator[Finding]:
     """Yield what is wrong with the options of an application, of what it mounts and of their layers."""
     for prefix, owner in _applications(application):
         of = f" of what is mounted at {prefix}" if prefix else ""
@@ -42,7 +41,7 @@ def layer_findings(application: Velithon) -> Iterator[Finding]:
                 yield from _layer(layer, f" of {prefix}{getattr(route, 'path', '')}")
 
 
-def _applications(application: Velithon) -> Iterator[tuple[str, Any]]:
+def _applications(application: Checked) -> Iterator[tuple[str, Any]]:
     yield "", application
     for prefix, routes in groups(application.routes):
         for route in routes:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.convertors import FloatConvertor, IntegerConvertor, PathConvertor, StringConvertor, UUIDConvertor
 from starlette.routing import PARAM_REGEX, Host, Mount, WebSocketRoute
 
-from velithon.cli.checks.finding import Finding, described, endpoint_of, groups
-from velithon.cli.routes import place_of
-from velithon.routing.table import PREDICTABLE
+from velithon.checks.finding import Checked, Finding, described, endpoint_of, groups, place_of
+from velithon.routing.table import PREDICTABLE, Table
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from velithon.application import Velithon
 
 __all__ = ["path_findings"]
 
@@ -30,17 +28,32 @@ _SAMPLES: dict[Any, str] = {
 _EVERY = "every method"
 
 
-def path_findings(application: Velithon) -> Iterator[Finding]:
+def path_findings(application: Checked) -> Iterator[Finding]:
     """Yield the routes whose path an earlier one has."""
     for prefix, routes in groups(application.routes):
-        ordered = [route for route in routes if not isinstance(route, Host)]
-        for index, route in enumerate(ordered):
-            sample = _sample(route)
-            if sample is not None:
-                yield from _hidden(route, sample, ordered[:index], prefix)
+        table = Table(routes)
+        websockets = [route for route in routes if isinstance(route, WebSocketRoute | Mount)]
+        for route in routes:
+            sample = None if isinstance(route, Host) else _sample(route)
+            if sample is None:
+                continue
+            # In order of declaration, both.
+            tried = (
+                websockets
+                if isinstance(route, WebSocketRoute)
+                else [entry.route for entry in table.candidates(sample) if not isinstance(entry.route, Host)]
+            )
+            yield from _hidden(route, sample, _before(route, tried), prefix)
 
 
-def _hidden(route: BaseRoute, sample: str, earlier: Sequence[BaseRoute], prefix: str) -> Iterator[Finding]:
+def _before(route: BaseRoute, tried: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+    for other in tried:
+        if other is route:
+            return
+        yield other
+
+
+def _hidden(route: BaseRoute, sample: str, earlier: Iterable[BaseRoute], prefix: str) -> Iterator[Finding]:
     left = _methods(route)
     for other in earlier:
         taken = [method for method in left if _EVERY in _answered(other) or method in _answered(other)]

@@ -1,0 +1,44 @@
+"""What an application warns of when it starts."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from velithon.checks.paths import path_findings
+from velithon.checks.signatures import signature_findings
+from velithon.checks.wrappers import wrapper_findings
+from velithon.compat.alias import is_asked_for
+from velithon.exceptions import RegistrationWarning
+
+if TYPE_CHECKING:
+    from velithon.checks.finding import Checked, Finding
+
+__all__ = ["warn_of_mistakes"]
+
+logger = logging.getLogger("velithon")
+
+
+def warn_of_mistakes(application: Checked) -> None:
+    """Warn of what is probably a mistake in an application's routes, at the line that it is written in.
+
+    Under debug, calls that stop the event loop are named as well. Code that was written for FastAPI is not refused by
+    whoever turns warnings into errors: there they are logged.
+    """
+    found = [f for group in (path_findings, signature_findings, wrapper_findings) for f in group(application)]
+    if application.debug:
+        from velithon.checks.blocking import blocking_calls
+
+        found += blocking_calls(Path.cwd().resolve())
+    for finding in dict.fromkeys(found):
+        _warn(finding)
+
+
+def _warn(finding: Finding) -> None:
+    if is_asked_for():
+        logger.warning("%s: %s", finding.place, finding.message)
+        return
+    file, _, line = finding.place.rpartition(":")
+    warnings.warn_explicit(finding.message, RegistrationWarning, file or "<velithon>", int(line or 0))

@@ -1,0 +1,51 @@
+"""Decorators that stand above a route's, and so wrap the function after the route has it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from velithon.checks.finding import Checked, Finding, described, groups, place_of
+
+__all__ = ["wrapper_findings"]
+
+
+def wrapper_findings(application: Checked) -> Iterator[Finding]:
+    """Yield the routes whose function was wrapped after they got it: their module has another under its name."""
+    for prefix, routes in groups(application.routes):
+        for route in routes:
+            endpoint = getattr(route, "endpoint", None)
+            if not inspect.isfunction(endpoint) or "." in endpoint.__qualname__:
+                continue
+            found = vars(sys.modules.get(endpoint.__module__, sys)).get(endpoint.__name__)
+            if found is endpoint or not _wraps(found, endpoint):
+                continue
+            yield Finding(
+                place_of(endpoint),
+                "decorator-above-route",
+                f"{described(route, prefix, sorted(getattr(route, 'methods', None) or ()))}: a decorator above the"
+                f" route's wraps {endpoint.__name__}() after the route has it, so no request passes through it."
+                " Put the route's decorator on top.",
+            )
+
+
+def _wraps(found: Any, endpoint: Any) -> bool:
+    """Tell whether a decorator made `found` of a function, by `functools.wraps` or by what its code remembers."""
+    # `inject`, whose work a plan does itself, and what else returns an object of ours for a function.
+    if hasattr(found, "__velithon_inject__") or type(found).__module__.partition(".")[0] == "velithon":
+        return False
+    while found is not None:
+        closure = getattr(found, "__closure__", None) or ()
+        if found is endpoint or any(_content(cell) is endpoint for cell in closure):
+            return True
+        found = getattr(found, "__wrapped__", None)
+    return False
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty
+        return None
