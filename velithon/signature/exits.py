@@ -8,8 +8,9 @@ reverse order of entering), so it is put up only where the dependency left the i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -28,18 +29,43 @@ def context_maker(model: DependencyModel) -> ContextMaker:
     """Return what makes an asynchronous context manager of a dependency's arguments."""
     call: Callable[..., Any] = model.call
     if model.is_async_generator:
-        asynchronous = call if model.is_context else asynccontextmanager(call)
+        kind = _CancelSafe if model.is_context else _Generated
 
         def shielded(*args: Any, **kwargs: Any) -> AbstractAsyncContextManager[Any]:
-            return _CancelSafe(asynchronous(*args, **kwargs))
+            return kind(call(*args, **kwargs))
 
         return shielded
-    threaded = call if model.is_context else contextmanager(call)
+    threaded = call if model.is_context else contextmanager(_once(call))
 
     def make(*args: Any, **kwargs: Any) -> AbstractAsyncContextManager[Any]:
         return contextmanager_in_threadpool(threaded(*args, **kwargs))
 
     return make
+
+
+def _once(call: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Generator[Any, Any, Any]]:
+    """Return a generator function that yields as `call` does, once, and says which dependency yields otherwise."""
+
+    def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator = call(*args, **kwargs)
+        try:
+            value = next(generator)
+        except StopIteration:
+            raise never_yielded(generator) from None
+        try:
+            yield value
+        except BaseException as error:  # noqa: BLE001 - raised at the dependency's own `yield`
+            step = partial(generator.throw, error)
+        else:
+            step = partial(next, generator)
+        try:
+            step()
+        except StopIteration:
+            return
+        generator.close()
+        raise _yields_again(generator)
+
+    return run
 
 
 async def enter_limited(
@@ -78,6 +104,29 @@ class _CancelSafe(AbstractAsyncContextManager[Any]):
         with CancelScope(shield=True):
             handled = await self._manager.__aexit__(kind, error, trace)
         return handled
+
+
+class _Generated(AbstractAsyncContextManager[Any]):
+    """A dependency's asynchronous generator as a context manager."""
+
+    __slots__ = ("_generator", "_leaving")
+
+    def __init__(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._generator = generator
+
+    async def __aenter__(self) -> Any:
+        scope = innermost_cancel_scope()
+        try:
+            value = await self._generator.__anext__()
+        except StopAsyncIteration:
+            raise never_yielded(self._generator) from None
+        self._leaving = Leaving(self._generator, scope)
+        return value
+
+    def __aexit__(  # type: ignore[override]  # an awaitable, which is all that `async with` asks for
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Awaitable[bool | None]:
+        return self._leaving.__aexit__(kind, error, trace)
 
 
 class Leaving:
@@ -127,7 +176,7 @@ class Leaving:
 
     async def _yields_again(self) -> VelithonError:
         await self._generator.aclose()
-        return VelithonError("a dependency with yield yields more than once: it may do so once, its exit code follows")
+        return _yields_again(self._generator)
 
 
 class Exits(AsyncExitStack):
@@ -163,6 +212,16 @@ class Exits(AsyncExitStack):
                 del raised
 
 
-def never_yielded() -> VelithonError:
+def never_yielded(generator: Any) -> VelithonError:
     """Return the error of a dependency that ended before its `yield`."""
-    return VelithonError("a dependency with yield ended without yielding: yield a value, or raise an exception")
+    return VelithonError(f"{_described(generator)} ended without yielding: yield a value, or raise an exception.")
+
+
+def _yields_again(generator: Any) -> VelithonError:
+    return VelithonError(f"{_described(generator)} yields more than once: what follows its first yield is exit code.")
+
+
+def _described(generator: Any) -> str:
+    code = getattr(generator, "ag_code", None) or getattr(generator, "gi_code", None)
+    place = "" if code is None else f" ({code.co_filename}:{code.co_firstlineno})"
+    return f"The dependency {getattr(generator, '__qualname__', repr(generator))}(){place}"

@@ -292,7 +292,7 @@ class PlanWriter:
         with out.block("try:"):
             out.line(f"{name} = await {generator}.__anext__()")
         with out.block("except StopAsyncIteration:"):
-            out.line(f"raise {self.use(never_yielded)}() from None")
+            out.line(f"raise {self.use(never_yielded)}({generator}) from None")
         if node.scope == "function":
             out.line(f"inner.push_async_exit({self.use(Leaving)}({generator}, {scope}))")
         else:
