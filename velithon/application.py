@@ -32,6 +32,7 @@ from velithon.faces.capture import build_call_next
 from velithon.faces.entry import rsgi_entry
 from velithon.faces.serve import asgi_face, respond_with_layers, rsgi_form_of
 from velithon.middleware.base import BaseHTTPMiddleware
+from velithon.middleware.checking import check_layer, innermost_last
 from velithon.middleware.errors import Errors, ServerErrorMiddleware
 from velithon.middleware.stack import Stack, build_stack
 from velithon.responses.json import JSONResponse
@@ -202,8 +203,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         self._entry: RSGIApp | None = None
         self.error_observers: list[ErrorObserver] = []
         self.exception_handlers = self._handlers(exception_handlers or {}, problem_details)
-        # Outermost first, as Starlette keeps them; what was given last is to run first.
-        self.user_middleware = list(reversed(middleware or ()))
+        self.user_middleware = innermost_last(middleware or ())
         self._stack: ASGIApp | None = None
         # What `__call__` runs: the stack, or what an instrument put around it.
         self._way: ASGIApp | None = None
@@ -398,8 +398,9 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         """Put a layer around all others. `middleware_class(app, *args, **kwargs)` makes it.
 
         Raises:
-            RuntimeError: The application has started.
+            RuntimeError: The application has started, or the layer cannot be made of these arguments.
         """
+        check_layer(middleware_class, args, kwargs)
         super().add_middleware(middleware_class, *args, **kwargs)
 
     def middleware(self, middleware_type: str) -> Callable[[F], F]:

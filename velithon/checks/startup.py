@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from velithon._runtime.mistakes import warn_at
 from velithon.checks.paths import path_findings
 from velithon.checks.signatures import signature_findings
 from velithon.checks.wrappers import wrapper_findings
-from velithon.compat.alias import is_asked_for
-from velithon.exceptions import RegistrationWarning
 
 if TYPE_CHECKING:
-    from velithon.checks.finding import Checked, Finding
+    from velithon.checks.finding import Checked
 
 __all__ = ["warn_of_mistakes"]
-
-logger = logging.getLogger("velithon")
 
 
 def warn_of_mistakes(application: Checked) -> None:
@@ -33,12 +28,5 @@ def warn_of_mistakes(application: Checked) -> None:
 
         found += blocking_calls(Path.cwd().resolve())
     for finding in dict.fromkeys(found):
-        _warn(finding)
-
-
-def _warn(finding: Finding) -> None:
-    if is_asked_for():
-        logger.warning("%s: %s", finding.place, finding.message)
-        return
-    file, _, line = finding.place.rpartition(":")
-    warnings.warn_explicit(finding.message, RegistrationWarning, file or "<velithon>", int(line or 0))
+        file, _, line = finding.place.rpartition(":")
+        warn_at(file or "<velithon>", int(line or 0), finding.message)

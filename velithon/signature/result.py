@@ -105,8 +105,48 @@ def compile_result(model: EndpointModel, options: ResponseOptions) -> Finish:
     if model.is_generator or model.is_async_generator:
         return compile_stream(model, options, outcome)
     if outcome.response_class is JSONResponse or not outcome.chosen and outcome.field is not None:
-        return _finish_json(_json_encoder(outcome, model, options), options.status_code, outcome.field)
-    return _finish_with(outcome.response_class, _data_encoder(outcome, model, options), options.status_code)
+        finish = _finish_json(_json_encoder(outcome, model, options), options.status_code, outcome.field, model)
+    else:
+        finish = _finish_with(outcome.response_class, _data_encoder(outcome, model, options), options.status_code)
+    return finish if is_body_allowed_for_status_code(options.status_code) else _without_body(finish, model, options)
+
+
+def _without_body(finish: Finish, model: EndpointModel, options: ResponseOptions) -> Finish:
+    """Return `finish` for a status without a body, which warns once of a value that is not sent."""
+    warned = False
+
+    def finish_without(
+        result: Any, request: Any, response: StarletteResponse | None, background: BackgroundTasks | None
+    ) -> StarletteResponse:
+        nonlocal warned
+        if not warned and result is not None and not isinstance(result, StarletteResponse):
+            warned = True
+            _warn(
+                model,
+                f"It returned a value of {type(result).__name__}, and a response with status {options.status_code} has"
+                " no body: the value is not sent. Return nothing, or leave status_code out.",
+            )
+        return finish(result, request, response, background)
+
+    return finish_without
+
+
+def _warn_of_status(result: tuple[Any, ...], model: EndpointModel) -> bool:
+    """Warn of `return value, 404`; return whether it was that."""
+    if len(result) != 2 or type(result[1]) is not int or result[1] not in range(400, 600):
+        return False
+    _warn(
+        model,
+        f"It returned a value and {result[1]}, which is sent as a list of both with status 200. Raise"
+        f" HTTPException({result[1]}, detail=...), or return JSONResponse(value, status_code={result[1]}).",
+    )
+    return True
+
+
+def _warn(model: EndpointModel, problem: str) -> None:
+    from velithon._runtime.mistakes import warn_of
+
+    warn_of(model.call, problem)
 
 
 def _json_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptions) -> Encode | None:
@@ -135,18 +175,23 @@ def _data_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptio
     return _encoder(outcome.field, model, options, to_bytes=False)
 
 
-def _finish_json(encode: Encode | None, status_code: int | None, field: Field | None) -> Finish:
+def _finish_json(encode: Encode | None, status_code: int | None, field: Field | None, model: EndpointModel) -> Finish:
     new, kind, shared = Response.__new__, JSONResponse, JSON_PAIRS
     status = 200 if status_code is None else status_code
     has_body = is_body_allowed_for_status_code(status)
     # What is no response, told in a third of the time.
     usual = (dict, list, None if field is None else valid_kind(field))
+    warned = field is not None
 
     def finish(
         result: Any, request: Any, response: StarletteResponse | None, background: BackgroundTasks | None
     ) -> StarletteResponse:
-        if type(result) not in usual and isinstance(result, StarletteResponse):
-            return _returned(result, response, background, status)
+        if type(result) not in usual:
+            if isinstance(result, StarletteResponse):
+                return _returned(result, response, background, status)
+            if type(result) is tuple:
+                nonlocal warned
+                warned = warned or _warn_of_status(result, model)
         body = json_bytes(result) if encode is None else encode(result, request)
         made = new(kind)
         made.status_code = status

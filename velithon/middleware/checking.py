@@ -1,0 +1,50 @@
+"""Tells, when a layer is added, whether it can be made."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from velithon.exceptions import RegistrationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.middleware import Middleware
+
+__all__ = ["check_layer", "innermost_last"]
+
+
+def innermost_last(layers: Sequence[Middleware]) -> list[Middleware]:
+    """Return the layers that an application was given, outermost first; what was given last is to run first.
+
+    Raises:
+        RegistrationError: One of them cannot be made.
+    """
+    for cls, args, kwargs in layers:
+        check_layer(cls, args, kwargs)
+    return list(reversed(layers))
+
+
+def check_layer(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Find out whether `layer(app, *args, **kwargs)` fits its signature.
+
+    Raises:
+        RegistrationError: It does not; names the layer, what does not fit and the signature.
+    """
+    try:
+        signature = inspect.signature(layer)
+    except (TypeError, ValueError):  # it has none that can be read
+        return
+    try:
+        signature.bind(None, *args, **kwargs)
+    except TypeError as error:
+        if not args and not kwargs and not signature.parameters:
+            problem = (
+                "a middleware is called with the application that it stands around: write def __init__(self, app)"
+                if inspect.isclass(layer)
+                else "a middleware is called with the application that it stands around: give it a parameter app"
+            )
+        else:
+            problem = f"the middleware cannot be made: {error}; it takes {signature}"
+        raise RegistrationError(problem, endpoint=layer) from error
