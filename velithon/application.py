@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 
 from velithon import signature
+from velithon._runtime.layers import check_layer, innermost_last
 from velithon._runtime.lifetime import Lifetime
 from velithon.background import InFlight
 from velithon.compat.instruments import detour_of
@@ -32,7 +33,6 @@ from velithon.faces.capture import build_call_next
 from velithon.faces.entry import rsgi_entry
 from velithon.faces.serve import asgi_face, respond_with_layers, rsgi_form_of
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.middleware.checking import check_layer, innermost_last
 from velithon.middleware.errors import Errors, ServerErrorMiddleware
 from velithon.middleware.stack import Stack, build_stack
 from velithon.responses.json import JSONResponse
@@ -198,8 +198,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         self._in_flight = InFlight()
         self._app_scope = signature.AppScope()
         self._lifespan_state: dict[str, Any] = {}
-        # Carries WebSockets and the lifespan from RSGI to the ASGI face.
-        self._bridge = RSGIAdapter(self, "on")
+        self._bridge = RSGIAdapter(self, "on")  # carries WebSockets and the lifespan from RSGI to the ASGI face
         self._entry: RSGIApp | None = None
         self.error_observers: list[ErrorObserver] = []
         self.exception_handlers = self._handlers(exception_handlers or {}, problem_details)

@@ -196,6 +196,18 @@ MISTAKES = {
         """,
         "short-secret: The secret_key of SessionMiddleware of / has 5 bytes",
     ),
+    "a decorator above the route's": (
+        """
+        def checked(function: Any) -> Any:
+            async def check() -> None:
+                await function()
+            return check
+        @checked
+        @app.get("/")
+        async def read() -> None: ...
+        """,
+        "decorator-above-route: GET /: a decorator above the route's wraps read()",
+    ),
     "debug": ("app = Velithon(debug=True)", "debug: debug=True shows code and values to clients."),
     "debug of what is mounted": (
         'app.mount("/x", Velithon(debug=True))',

@@ -28,6 +28,9 @@ import velithon.sse
 from tests.conftest import ClientFactory
 from velithon.exceptions import RegistrationError, ResponseValidationError
 
+# What FastAPI answers is compared, whether it was meant or not.
+pytestmark = pytest.mark.filterwarnings("ignore:.*It returned:velithon.exceptions.RegistrationWarning")
+
 Build = Callable[[Any, Any], None]
 
 

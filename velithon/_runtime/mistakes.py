@@ -7,6 +7,7 @@ import logging
 import warnings
 from typing import Any
 
+from velithon.compat.asked import is_asked_for
 from velithon.exceptions import RegistrationWarning
 
 __all__ = ["warn_at", "warn_of"]
@@ -27,8 +28,6 @@ def warn_at(file: str, line: int, message: str) -> None:
 
     Code that was written for FastAPI runs on where warnings are errors: what it does is logged.
     """
-    from velithon.compat.alias import is_asked_for
-
     if is_asked_for():
         logger.warning("%s:%d: %s", file, line, message)
     else:

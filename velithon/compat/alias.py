@@ -11,9 +11,10 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from velithon.compat.asked import VARIABLE, is_asked_for
+
 __all__ = ["install", "is_asked_for", "is_installed"]
 
-_VARIABLE = "VELITHON_AS_FASTAPI"
 # The version of FastAPI whose names and behaviour are taken.
 VERSION = "0.165.0"
 _ELSEWHERE = {
@@ -101,14 +102,9 @@ def install() -> None:
     assert options is not None
     options["title"] = "FastAPI"
     sys.meta_path.insert(0, _Importer())
-    os.environ[_VARIABLE] = "1"
+    os.environ[VARIABLE] = "1"
 
 
 def is_installed() -> bool:
     """Tell whether `fastapi` means Velithon in this process."""
     return any(isinstance(finder, _Importer) for finder in sys.meta_path)
-
-
-def is_asked_for() -> bool:
-    """Tell whether the environment asks for it, as `velithon run --as-fastapi` has it for its workers."""
-    return os.environ.get(_VARIABLE, "").lower() in ("1", "true", "yes", "on")

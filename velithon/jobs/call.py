@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, ForwardRef, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -28,6 +28,7 @@ from velithon.signature.compile import WebSocketPlan
 from velithon.signature.model import EndpointModel
 from velithon.signature.overrides import overridden
 from velithon.signature.read import read_endpoint
+from velithon.signature.unknown import Unknown
 
 __all__ = ["JobCall"]
 
@@ -89,8 +90,11 @@ class JobCall:
 
     def _adapter(self, parameter: inspect.Parameter) -> TypeAdapter[Any]:
         annotation = Any if parameter.annotation is _EMPTY else parameter.annotation
-        if isinstance(annotation, str | ForwardRef):
-            raise self._error(parameter.name, f"its annotation {annotation!r} cannot be evaluated where the job stands")
+        if isinstance(annotation, Unknown):
+            raise self._error(
+                parameter.name,
+                f"the name {annotation.name!r} of its annotation {annotation.text!r} is unknown where the job stands",
+            )
         try:
             return TypeAdapter(annotation)
         except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:

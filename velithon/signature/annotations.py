@@ -6,7 +6,7 @@ import inspect
 import sys
 import typing
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import partial
 from types import UnionType
@@ -15,6 +15,8 @@ from typing import Annotated, Any, ForwardRef, Literal, Union, get_args, get_ori
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from typing_extensions import TypeAliasType
+
+from velithon.signature.unknown import evaluate_partly
 
 SEQUENCES: dict[type, type] = {
     Sequence: list,
@@ -201,7 +203,7 @@ def signature_of(call: Any) -> inspect.Signature:
         return signature
     names = _Names(call)
     parameters = [
-        parameter.replace(annotation=_evaluate(parameter.annotation, names))
+        parameter.replace(annotation=_evaluate(parameter.annotation, names, evaluate_partly))
         for parameter in signature.parameters.values()
     ]
     returned = _evaluate(signature.return_annotation, names)
@@ -242,12 +244,20 @@ def _is_open(annotation: Any) -> bool:
     return any(_is_open(item) for arg in args for item in (arg if isinstance(arg, list) else (arg,)))
 
 
-def _evaluate(annotation: Any, names: dict[str, Any]) -> Any:
+def _unevaluated(text: str, names: dict[str, Any], missing: str) -> Any:
+    return ForwardRef(text)
+
+
+def _evaluate(
+    annotation: Any,
+    names: dict[str, Any],
+    otherwise: Callable[[str, dict[str, Any], str], Any] = _unevaluated,
+) -> Any:
     while isinstance(annotation, str):
         try:
             annotation = eval(annotation, names)  # the same evaluation that `inspect.signature(eval_str=True)` does
-        except NameError:
-            return ForwardRef(annotation)
+        except NameError as error:
+            return otherwise(annotation, names, str(error.name))
     if not _is_open(annotation):
         return annotation
     try:

@@ -110,7 +110,7 @@ def read_endpoint(
     for depends in dependencies:
         model.dependencies.append(_read_parameterless(depends, model, names))
     _read_into(model, names)
-    model.body = body_of([field for node in model.walk() for field in node.body_params])
+    model.body = body_of(model.walk())
     return model
 
 

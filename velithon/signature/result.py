@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError, ValidationError
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
     from velithon.signature.fields import Field
     from velithon.signature.model import EndpointModel, ResponseOptions
+
+_STATUSES = frozenset(status.value for status in HTTPStatus)
 
 Finish = Callable[[Any, Any, "StarletteResponse | None", "BackgroundTasks | None"], StarletteResponse]
 Encode = Callable[[Any, Any], Any]
@@ -133,12 +136,17 @@ def _without_body(finish: Finish, model: EndpointModel, options: ResponseOptions
 
 def _warn_of_status(result: tuple[Any, ...], model: EndpointModel) -> bool:
     """Warn of `return value, 404`; return whether it was that."""
-    if len(result) != 2 or type(result[1]) is not int or result[1] not in range(400, 600):
+    if len(result) != 2 or type(result[1]) is not int or isinstance(result[0], int | float):
         return False
+    status = result[1]
+    if status not in _STATUSES:
+        return False
+    cure = (
+        f"Raise HTTPException({status}, detail=...)" if status >= 400 else f"Say status_code={status} in the decorator"
+    )
     _warn(
         model,
-        f"It returned a value and {result[1]}, which is sent as a list of both with status 200. Raise"
-        f" HTTPException({result[1]}, detail=...), or return JSONResponse(value, status_code={result[1]}).",
+        f"It returned a value and {status}, which are sent as a list with status 200. {cure} instead.",
     )
     return True
 

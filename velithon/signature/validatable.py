@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, ForwardRef, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
@@ -16,6 +16,7 @@ from pydantic_core import SchemaError
 
 from velithon.signature.annotations import is_subclass, is_union, members
 from velithon.signature.fields import Field
+from velithon.signature.unknown import Unknown
 
 _SCALARS = frozenset(
     {str, int, float, bool, bytes, type(None), date, datetime, time, timedelta, Decimal, UUID, Any, Ellipsis}
@@ -74,8 +75,11 @@ def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
     annotation = field.annotation
     if not field.info.metadata and field.info.discriminator is None and is_plain(annotation):
         return
-    if isinstance(annotation, ForwardRef):
-        raise fail(f"its annotation {annotation.__forward_arg__!r} uses a name unknown where the endpoint is defined")
+    if isinstance(annotation, Unknown):
+        raise fail(
+            f"the name {annotation.name!r} of its annotation {annotation.text!r} is unknown where the endpoint is "
+            "defined: import it for the running program too, not only under TYPE_CHECKING"
+        )
     wrong = unusable_constraint(field)
     if wrong is not None:
         raise fail(f"the constraint {wrong} means nothing for {annotation!r}: leave it out, or change the type")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from anyio import CancelScope
-from pydantic import BaseModel, BeforeValidator, Tag
+from pydantic import BaseModel, BeforeValidator, RootModel, Tag
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
@@ -82,6 +82,17 @@ class FormBody(Body):
         info.metadata = []
         info.discriminator = None
         return Field(self.fields[0].name, info)
+
+
+def needs_json(field: Field) -> bool:
+    """Tell whether no text of a form can be the value: a required model that takes objects alone."""
+    model = field.annotation
+    if isinstance(field.info, params.Form) or field.info.metadata or not field.required:
+        return False
+    if not is_subclass(model, BaseModel) or is_subclass(model, RootModel) or not model.__pydantic_complete__:
+        return False
+    # A validator before or around the model may read text; so may a schema that the class made itself.
+    return not model.__pydantic_decorators__.model_validators and model.__pydantic_core_schema__["type"] == "model"
 
 
 async def read_form(request: Request, max_files: int, max_fields: int, max_part_size: int) -> FormData:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
 
 from velithon.exceptions import RegistrationError
-from velithon.signature.bodies.form import FormBody
+from velithon.signature.bodies.form import FormBody, needs_json
 from velithon.signature.bodies.format import Body
 from velithon.signature.bodies.json import JSONBody
-from velithon.signature.fields import Field
+
+if TYPE_CHECKING:
+    from velithon.signature.model import DependencyModel
 
 B = TypeVar("B", bound=type[Body])
 
@@ -40,8 +42,25 @@ def unregister_body(body: type[Body]) -> None:
     _formats.remove(body)
 
 
-def body_of(fields: Sequence[Field]) -> Body | None:
-    """Return the body that an endpoint with these body fields takes; none without fields."""
-    if not fields:
+def body_of(nodes: Iterable[DependencyModel]) -> Body | None:
+    """Return the body that an endpoint and its dependencies take; none where nobody has a body field.
+
+    Raises:
+        RegistrationError: A model can only be JSON, and others make the body a form.
+    """
+    found = [(node, field) for node in nodes for field in node.body_params]
+    if not found:
         return None
-    return next(body for body in _formats if body.is_declared(fields))(fields)
+    fields = [field for _, field in found]
+    body = next(body for body in _formats if body.is_declared(fields))
+    if body is FormBody:
+        for node, field in found:
+            if needs_json(field):
+                raise RegistrationError(
+                    "it is a model that is read from JSON, and a request with Form() or File() fields is no JSON:"
+                    f" make it Annotated[{field.annotation.__name__}, Form()], whose fields the form has, or"
+                    f" Annotated[Json[{field.annotation.__name__}], Form()], one field that holds JSON",
+                    endpoint=node.call,
+                    parameter=field.name,
+                )
+    return body(fields)
