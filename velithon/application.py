@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from velithon import signature
 from velithon._runtime.layers import check_layer, innermost_last
+from velithon._runtime.lazy import lazy_function
 from velithon._runtime.lifetime import Lifetime
 from velithon.background import InFlight
 from velithon.compat.instruments import detour_of
@@ -110,6 +111,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
     """
 
     router: Router
+    _look_over = lazy_function("velithon.checks.startup", "warn_of_mistakes")
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["lazy_attributes"]
+__all__ = ["lazy_attributes", "lazy_function"]
 
 
 def lazy_attributes(name: str, sources: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -36,3 +36,12 @@ def lazy_attributes(name: str, sources: Mapping[str, str]) -> tuple[Callable[[st
         return sorted({*vars(sys.modules[name]), *sources})
 
     return get, names
+
+
+def lazy_function(module: str, name: str) -> Callable[..., Any]:
+    """Return a function that imports the one it stands for when it is called; in a class it is a method."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(import_module(module), name)(*args, **kwargs)
+
+    return call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from velithon._runtime.attached import Attached
 from velithon.concurrency import current_thread_pool, use_thread_pool
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from velithon.background import InFlight
-    from velithon.checks.finding import Checked
     from velithon.concurrency import ThreadPool
     from velithon.di import ServiceContainer
     from velithon.jobs import Jobs
@@ -44,6 +43,9 @@ class Lifetime(Attached):
     _started_jobs: Jobs | None = None
     _thread_pool: ThreadPool | None
 
+    def _look_over(self) -> None:
+        """Warn of what is probably a mistake."""
+
     def register_container(self, container: ServiceContainer) -> None:
         """Start this container with the application and close it with it.
 
@@ -57,10 +59,8 @@ class Lifetime(Attached):
     async def _resources(self) -> AsyncIterator[None]:
         """Hold what the application owns, around its lifespan: closed after the shutdown functions ran."""
         if not self._looked_over:
-            from velithon.checks.startup import warn_of_mistakes
-
             self._looked_over = True
-            warn_of_mistakes(cast("Checked", self))
+            self._look_over()
         async with AsyncExitStack() as stack:
             for container in self.containers:
                 # A start that fails cleans up after itself.
