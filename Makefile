@@ -19,7 +19,7 @@ SERVER ?= granian
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: install run format lint types test test-lowest test-newest test-pythons cov spec docs docs-serve soak release bench bench-core check clean
+.PHONY: install run format lint types test test-lowest test-newest test-pythons ecosystem cov spec docs docs-serve soak release bench bench-core check clean
 
 # What `make run` needs: the package alone.
 $(VENV)/.installed: pyproject.toml
@@ -83,6 +83,10 @@ define test_in
 	VIRTUAL_ENV=$(VENV)/$(1) $(UV) pip install --quiet $(RESOLUTION) --editable ".[$(EXTRAS)]" --group dev
 	PATH="$(CURDIR)/$(VENV)/tools/bin:$$PATH" $(VENV)/$(1)/bin/python -m pytest $(PYTEST_ARGS) $(ARGS)
 endef
+
+# Packages of others, each in an environment of its own, and the table of docs/ecosystem.md: ARGS="slowapi dishka" for some.
+ecosystem: install
+	$(BIN)/python -m tests.ecosystem $(ARGS)
 
 cov: install
 	$(PYTEST) --cov --cov-report=term-missing --cov-report=html $(ARGS)

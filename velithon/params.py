@@ -17,6 +17,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typing_extensions import Unpack
 
+from velithon.compat.guise import guise_of
+
 if TYPE_CHECKING:
     from velithon.signature.dependencies import Concurrency
 
@@ -45,6 +47,12 @@ class ParamTypes(Enum):
     header = "header"
     path = "path"
     cookie = "cookie"
+
+    def __eq__(self, other: object) -> bool:
+        """Tell the same place, in FastAPI's words too: its code looks at our markers."""
+        return type(other).__name__ == "ParamTypes" and self.value == getattr(other, "value", None)
+
+    __hash__ = Enum.__hash__
 
 
 class ParamOptions(TypedDict, total=False):
@@ -116,6 +124,12 @@ class _Field(FieldInfo):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.default})"
+
+    if not TYPE_CHECKING:
+
+        @property
+        def __class__(self) -> type:
+            return guise_of(type(self), "fastapi.params")
 
 
 class _Info(_Field):  # type: ignore[misc]
@@ -311,6 +325,12 @@ class Depends:
             from velithon.signature.dependencies import Concurrency
 
             object.__setattr__(self, "_concurrency", Concurrency(self.max_concurrency))
+
+    if not TYPE_CHECKING:
+
+        @property
+        def __class__(self) -> type:
+            return guise_of(type(self), "fastapi.params")
 
 
 @dataclass(frozen=True)

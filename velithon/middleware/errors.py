@@ -8,6 +8,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect
@@ -93,7 +94,9 @@ class Errors:
             else:
                 inner[key] = handler
         # Starlette's layer keeps the look-up tables, and is itself what WebSockets and ASGI applications run behind.
-        self.layer = ExceptionMiddleware(_nothing, handlers=inner, debug=debug)
+        # Instruments that patch it do so when a `Middleware` of it is made, as Starlette makes one.
+        made: Any = Middleware(ExceptionMiddleware, handlers=inner, debug=debug)
+        self.layer = made.cls(_nothing, *made.args, **made.kwargs)
         self.tables = (self.layer._exception_handlers, self.layer._status_handlers)
         self.pages = ServerErrorMiddleware(_nothing, debug=debug)
         self.inside = InnerErrors(self)

@@ -1,0 +1,68 @@
+"""What the files in `packages/` say of themselves, read without importing them."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Package", "find"]
+
+FOLDER = Path(__file__).parent / "packages"
+# https://peps.python.org/pep-0723/
+_BLOCK = re.compile(r"^# /// script\n(?P<content>(?:#(?:| .*)\n)+?)# ///$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One file.
+
+    Attributes:
+        name: The package's name on PyPI.
+        path: The file.
+        purpose: What is tried, the first line of its docstring without the full stop.
+        requirements: What is installed, the package first.
+        protocols: Those that the package is for; the others are left out.
+        remarks: What a reader of the table should know.
+        fails: Way -> why it cannot work there; the run fails when it does.
+    """
+
+    name: str
+    path: Path
+    purpose: str
+    requirements: list[str]
+    protocols: list[str] = field(default_factory=lambda: ["asgi", "rsgi"])
+    remarks: str = ""
+    fails: dict[str, str] = field(default_factory=dict)
+
+
+def find(*names: str) -> list[Package]:
+    """Return the packages of these names, all without any.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    found = {package.name: package for package in map(_read, sorted(FOLDER.glob("[!_]*.py")))}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(f"There is no package {', '.join(missing)}; there are {', '.join(found)}.")
+    return [found[name] for name in names] if names else list(found.values())
+
+
+def _read(path: Path) -> Package:
+    source = path.read_text()
+    block = _BLOCK.search(source)
+    purpose = ast.get_docstring(ast.parse(source))
+    if block is None or purpose is None:
+        raise ValueError(f"{path.name} lacks a docstring, or a block that names its requirements.")
+    declared = tomllib.loads("".join(line[2:] + "\n" for line in block["content"].splitlines()))
+    requirements = declared["dependencies"]
+    return Package(
+        name=re.split(r"[\[<>=!~; ]", requirements[0])[0],
+        path=path,
+        purpose=purpose.partition("\n")[0].removesuffix("."),
+        requirements=requirements,
+        **declared.get("tool", {}).get("ecosystem", {}),
+    )
