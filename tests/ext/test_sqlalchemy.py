@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 import sqlmodel
@@ -251,3 +252,37 @@ def test_sqlmodel_works_through_it(client: ClientFactory, url: str) -> None:
     with client(app) as c:
         assert c.post("/notes", json={"text": "hello"}).json() == {"id": 1, "text": "hello"}
         assert c.get("/notes").json() == ["hello"]
+
+
+@pytest.mark.parametrize("mode", ["DEFERRED", "IMMEDIATE"])
+def test_sqlite_that_begins_at_once_loses_no_update(tmp_path: Path, mode: Literal["DEFERRED", "IMMEDIATE"]) -> None:
+    """Of transactions that read and then write, each waits for its turn; deferred ones fail."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'items.db'}"
+    database: Database = Database(url, sqlite_begin=mode, connect_args={"timeout": 30})
+
+    async def rename(number: int) -> None:
+        async with database.begin() as session:
+            item = (await session.scalars(select(Item))).one()
+            await asyncio.sleep(0)  # the others read too, if they may
+            item.name += str(number)
+
+    async def run() -> list[BaseException | None]:
+        async with database.engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+        async with database.begin() as session:
+            session.add(Item(name=""))
+        found = await asyncio.gather(*map(rename, range(5)), return_exceptions=True)
+        async with database.begin() as session:
+            name = (await session.scalars(select(Item.name))).one()
+        await database.aclose()
+        assert len(name) == found.count(None)
+        return found
+
+    failures = [error for error in asyncio.run(run()) if error is not None]
+    assert bool(failures) is (mode == "DEFERRED"), failures
+
+
+def test_a_wrong_sqlite_begin_is_refused() -> None:
+    """It names the two."""
+    with pytest.raises(ValueError, match='"DEFERRED" or "IMMEDIATE"'):
+        Database("sqlite+aiosqlite://", sqlite_begin="EXCLUSIVE")  # type: ignore[arg-type]  # the mistake is the test

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
@@ -39,13 +39,15 @@ class Database(Generic[S]):
     Args:
         url: Such as `postgresql+asyncpg://user@host/name`. An asynchronous driver is asked for.
         session_class: The class of the sessions, such as SQLModel's `AsyncSession`.
+        sqlite_begin: How transactions of SQLite begin. One that reads and then writes fails at once where another has
+            written meanwhile; with `"IMMEDIATE"` each waits for its turn from the start, readers too.
         session_options: Further arguments of the sessions. `expire_on_commit` is off by default: an object that an
             endpoint returns is read after the commit.
         engine_options: Further arguments of `create_async_engine`. `pool_pre_ping` is on by default: a connection that
             the server has closed is replaced, and no request sees it.
 
     Raises:
-        ValueError: The URL names no asynchronous driver.
+        ValueError: The URL names no asynchronous driver, or `sqlite_begin` is none of the two.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Database(Generic[S]):
         *,
         session_class: type[S] = AsyncSession,  # type: ignore[assignment]  # the default of a type variable
         session_options: dict[str, Any] | None = None,
+        sqlite_begin: Literal["DEFERRED", "IMMEDIATE"] = "DEFERRED",
         **engine_options: Any,
     ) -> None:
         self.url = make_url(url)
@@ -62,6 +65,9 @@ class Database(Generic[S]):
                 "Database takes the URL of an asynchronous driver, such as postgresql+asyncpg:// or sqlite+aiosqlite://,"
                 f" not {self.url.drivername}://."
             )
+        if sqlite_begin not in ("DEFERRED", "IMMEDIATE"):
+            raise ValueError(f'sqlite_begin is "DEFERRED" or "IMMEDIATE", not {sqlite_begin!r}.')
+        self.sqlite_begin = sqlite_begin
         self.session_class = session_class
         self.session_options: dict[str, Any] = {"expire_on_commit": False, **(session_options or {})}
         self.engine_options: dict[str, Any] = {"pool_pre_ping": True, **engine_options}
@@ -81,7 +87,7 @@ class Database(Generic[S]):
         if self._engine is None:
             self._engine = create_async_engine(self.url, **self.engine_options)
             if self.url.get_backend_name() == "sqlite":
-                _begin_transactions(self._engine)
+                _begin_transactions(self._engine, self.sqlite_begin)
         return self._engine
 
     # -- sessions -------------------------------------------------------------------------------------------------
@@ -178,7 +184,7 @@ class Database(Generic[S]):
             )
 
 
-def _begin_transactions(engine: AsyncEngine) -> None:
+def _begin_transactions(engine: AsyncEngine, mode: str) -> None:
     """Begin SQLite's transactions when SQLAlchemy does: the driver waits for a change, and loses savepoints."""
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -187,7 +193,7 @@ def _begin_transactions(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql(f"BEGIN {mode}")
 
 
 class _RolledBack:

@@ -1,0 +1,1 @@
+"""The JSON API: endpoints alone; what they do is in the services."""
