@@ -105,7 +105,7 @@ class RSGIAdapter:
                 await self.app(scope.asgi, *original)
                 return
         receive = HTTPReceive(protocol, body_length(scope), http2=is_http2(scope))
-        send = HTTPSend(protocol, method=scope.method, receive=receive, is_outermost=True)
+        send = HTTPSend(protocol, method=scope.method, receive=receive, is_outermost=True, scope=scope)
         self._running.add(receive)
         try:
             async with send:

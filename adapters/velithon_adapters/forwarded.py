@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from velithon_adapters.scope import RSGIHeaders, asgi_headers, is_below, parse_address, put_below
+from velithon_adapters.scope import RSGIHeaders, asgi_headers, is_below, parse_address, peer_of, put_below
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -274,6 +274,11 @@ class ForwardedScope:
         self.root_path = forwarded.prefix or ""
         path: str = inner.path
         self.path = path[len(self.root_path) :] if self.root_path and is_below(path, self.root_path) else path
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end of the connection: the proxy."""
+        return peer_of(self._inner)
 
     @property
     def headers(self) -> Any:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from velithon_adapters import rsgi
 from velithon_adapters.body import BodyChunks
+from velithon_adapters.outgoing import SEND_AHEAD, Outgoing
 from velithon_adapters.protocol import RSGIProtocol, RSGIStreamTransport, check_status, has_body
 from velithon_adapters.scope import FILE_RANGE, is_token
 from velithon_adapters.sending import Sending
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from velithon_adapters.asgi import Message, Receive, Send
-    from velithon_adapters.rsgi import HTTPProtocol, HTTPStreamTransport
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPStreamTransport, Scope
 
 __all__ = ["HTTPReceive", "HTTPSend", "RSGIProtocol", "RSGIStreamTransport", "rsgi_headers", "unwrap"]
 
@@ -169,6 +170,8 @@ class HTTPSend(Sending):
         method: The request's method: the answer to ``HEAD`` carries no body.
         receive: What is to be closed as soon as the response is done.
         is_outermost: Whether nobody outside answers what is raised before a response began, so that 500 is sent here.
+        scope: The request's scope. With it a stream waits for a client that reads slowly, and one that fails breaks its
+            connection off.
 
     Attributes:
         sent: Whether the server was given a response, or its beginning.
@@ -177,12 +180,15 @@ class HTTPSend(Sending):
     """
 
     __slots__ = (
+        "_ahead",
         "_client_gone",
         "_headers",
         "_is_outermost",
         "_left",
         "_method",
+        "_outgoing",
         "_receive",
+        "_scope",
         "_status",
         "_stream",
         "_timer",
@@ -199,8 +205,12 @@ class HTTPSend(Sending):
         method: str = "GET",
         receive: HTTPReceive | None = None,
         is_outermost: bool = False,
+        scope: Scope | None = None,
     ) -> None:
         self.protocol = protocol
+        self._scope = scope
+        self._outgoing: Outgoing | None = None
+        self._ahead = 0
         self.sent = False
         self._is_outermost = is_outermost
         self.complete = False
@@ -250,6 +260,8 @@ class HTTPSend(Sending):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Complete the response of an application that returned; settle that of one that raised."""
+        if self._stream is not None and not self.disconnected and self._scope is not None:
+            await (self._outgoing or Outgoing(self._scope, self.protocol)).abort()
         if error is None:
             self._finish()
         elif self._is_outermost or self._status:
@@ -343,6 +355,13 @@ class HTTPSend(Sending):
         except rsgi.ProtocolClosed:
             self._client_gone = True
             self._stream = None
+            return
+        self._ahead += len(body)
+        if self._ahead > SEND_AHEAD and self._scope is not None:
+            if self._outgoing is None:
+                self._outgoing = Outgoing(self._scope, self.protocol)
+            ahead, self._ahead = self._ahead, 0
+            await self._outgoing.drain(ahead)
 
     def _whole(self, body: bytes) -> None:
         self.sent = True

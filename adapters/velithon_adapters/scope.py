@@ -22,6 +22,7 @@ __all__ = [
     "is_below",
     "is_token",
     "parse_address",
+    "peer_of",
     "put_below",
 ]
 
@@ -54,6 +55,12 @@ def parse_address(address: str) -> tuple[str, int] | None:
     if not host or not port.isdecimal():
         return None
     return host.strip("[]"), int(port)
+
+
+def peer_of(scope: Any) -> str:
+    """Return who is at the other end of an RSGI server's connection, whatever proxies say; empty over ASGI."""
+    peer: str | None = getattr(scope, "peer", None)
+    return scope.client if peer is None else peer
 
 
 def asgi_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
@@ -251,6 +258,8 @@ class RSGIScope:
     __slots__ = ("asgi",)
 
     rsgi_version = "1.6"
+    # The server's own sending waits for its client.
+    peer = ""
 
     def __init__(self, asgi: MutableMapping[str, Any]) -> None:
         self.asgi = asgi

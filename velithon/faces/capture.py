@@ -179,6 +179,10 @@ async def _file(path: str, start: int, end: int | None) -> AsyncGenerator[bytes,
 class CapturedResponse(StreamingResponse):
     """The response of an ASGI application, taken between its start and its body."""
 
+    # The application has decided to begin.
+    start_delay = 0.0
+    _begun = True
+
     def __init__(self, run: Run) -> None:
         message = run.started.result()
         self.init_raw(message["status"], list(message.get("headers", [])), run.body())

@@ -105,13 +105,18 @@ class MetricsMiddleware(BaseHTTPMiddleware):
 
     async def _stream(self, chunks: Any, request: Request, response: Any, start: float) -> AsyncIterator[Any]:
         size = 0
+        status = response.status_code
         try:
             async for chunk in chunks:
                 size += len(chunk)
                 yield chunk
+        except Exception:
+            if not response.started:
+                status = 500
+            raise
         finally:
             self.metrics.in_flight -= 1
-            cell = self._cell(request, response.status_code)
+            cell = self._cell(request, status)
             if cell.takes_body:
                 _observe_upload(cell, request)
             cell.observe(perf_counter() - start, self.metrics.exemplar())

@@ -63,7 +63,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
             self._log(request, path, 500, start)
             raise
         if isinstance(response, StreamingResponse):
-            response.body_iterator = self._stream(response.body_iterator, request, path, response.status_code, start)
+            response.body_iterator = self._stream(response.body_iterator, request, path, response, start)
         else:
             self._log(request, path, response.status_code, start)
         return response
@@ -91,10 +91,17 @@ class LoggingMiddleware(BaseHTTPMiddleware):
             fields = {"method": "WEBSOCKET", "client": client[0] if client else "-"}
             self._write(fields, scope["path"], scope.get("http_version", "1.1"), status, start)
 
-    async def _stream(self, chunks: Any, request: Request, path: str, status: int, start: float) -> AsyncIterator[Any]:
+    async def _stream(
+        self, chunks: Any, request: Request, path: str, response: StreamingResponse, start: float
+    ) -> AsyncIterator[Any]:
+        status = response.status_code
         try:
             async for chunk in chunks:
                 yield chunk
+        except Exception:
+            if not response.started:
+                status = 500
+            raise
         finally:
             self._log(request, path, status, start)
             await close_iterator(chunks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from velithon_adapters.scope import RSGIScope
+from velithon_adapters.scope import RSGIScope, peer_of
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -49,6 +49,11 @@ class ServerScope(RSGIScope):
     def __init__(self, server: Any, request: RSGIRequest) -> None:
         self._server = server
         self.request = request
+
+    @property
+    def peer(self) -> str:  # type: ignore[override]  # a property where the base has an attribute
+        """Who is at the other end of the connection, as the server knows it."""
+        return peer_of(self._server)
 
     @property
     def asgi(self) -> MutableMapping[str, Any]:  # type: ignore[override]  # a property where the base has an attribute

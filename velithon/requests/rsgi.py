@@ -218,7 +218,9 @@ class RSGIRequest(Request):
     def _send(self) -> HTTPSend:  # type: ignore[override]
         send = self._asgi_send
         if send is None:
-            send = self._asgi_send = HTTPSend(self._protocol, method=self._rsgi.method, receive=self._body_receive())
+            send = self._asgi_send = HTTPSend(
+                self._protocol, method=self._rsgi.method, receive=self._body_receive(), scope=self._rsgi
+            )
         return send
 
     async def body(self) -> bytes:

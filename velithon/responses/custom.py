@@ -86,7 +86,7 @@ class CustomSending:
 
     async def _send_alone(self) -> None:
         receive = HTTPReceive(self.protocol, 0)
-        send = HTTPSend(self.protocol, method=self.scope.method, receive=receive)
+        send = HTTPSend(self.protocol, method=self.scope.method, receive=receive, scope=self.scope)
         try:
             await self._run(asgi_scope(self.scope), receive, send)
         finally:

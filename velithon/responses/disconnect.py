@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from velithon_adapters.stopping import stopping
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from velithon_adapters.rsgi import HTTPProtocol
 
 __all__ = ["DisconnectWatch", "StopWatch"]
@@ -41,26 +43,39 @@ class StopWatch:
 
 
 class DisconnectWatch(StopWatch):
-    """Ends what the current task waits for when its client leaves, too.
+    """Ends what the current task waits for when its client leaves, too, and begins a stream whose first chunk is late.
 
     The server is asked only once a stream has lasted for a while: asking costs more than a short stream does, and a
     stream that sends is told by its next chunk.
+
+    Args:
+        protocol: The server's protocol object.
+        begin: Begins the response, unless it has begun.
+        delay: Seconds after which it is called.
+
+    Attributes:
+        left: Whether the client left.
     """
 
-    __slots__ = ("_gone", "_protocol", "_timer")
+    __slots__ = ("_begin", "_delay", "_gone", "_protocol", "_timer", "left")
 
-    def __init__(self, protocol: HTTPProtocol) -> None:
+    def __init__(self, protocol: HTTPProtocol, begin: Callable[[], object], delay: float) -> None:
         super().__init__()
         self._protocol = protocol
+        self._begin = begin
+        self._delay = delay
+        self.left = False
         self._gone: asyncio.Future[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._ask)
 
     def _ask(self) -> None:
         self._gone = asyncio.ensure_future(self._protocol.client_disconnect())
-        self._gone.add_done_callback(self._left)
+        self._gone.add_done_callback(self._end_for_client)
+        self._timer = asyncio.get_running_loop().call_later(max(0, self._delay - _PATIENCE), self._begin)
 
-    def _left(self, gone: asyncio.Future[None]) -> None:
+    def _end_for_client(self, gone: asyncio.Future[None]) -> None:
         if not gone.cancelled():
+            self.left = True
             self.end()
 
     def stop(self) -> None:

@@ -124,7 +124,7 @@ class FileResponse(Response, starlette.FileResponse):
         }
         self.sends_ranges = True
         background, self.background = self.background, None
-        self._sending = send = HTTPSend(protocol, method=scope.method)
+        self._sending = send = HTTPSend(protocol, method=scope.method, scope=scope)
         try:
             async with send:
                 await starlette.FileResponse.__call__(

@@ -171,6 +171,8 @@ class EventSourceResponse(StreamingResponse):
     media_type = "text/event-stream"
     ping_interval: float = 15.0
     """Seconds without an event after which a ping is sent."""
+    start_delay: float = 0.1
+    """Seconds that the status waits for the first event: a browser's `open` event is not to be late."""
 
     def __init__(
         self,

@@ -12,7 +12,9 @@ from velithon.concurrency import close_iterator, iterate_in_threadpool
 from velithon.exceptions import as_exception
 from velithon.responses.base import Response
 from velithon.responses.disconnect import DisconnectWatch, StopWatch
+from velithon.responses.opening import ASGIOpening, RSGIOpening
 from velithon_adapters import rsgi
+from velithon_adapters.outgoing import SEND_AHEAD, Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
@@ -35,6 +37,11 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         media_type: The `Content-Type`.
         background: Runs after the last chunk, also when the client went away.
     """
+
+    start_delay: float = 1.0
+    """Seconds that the status and the headers wait for the first chunk: what is raised before it is a 500."""
+
+    _begun = False
 
     def __init__(
         self,
@@ -63,6 +70,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
             await super().__call__(scope, receive, send)
             return
         self._check("HEAD")
+        self._begun = True
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         await self._make_none()
@@ -78,9 +86,21 @@ class StreamingResponse(Response, starlette.StreamingResponse):
 
     async def stream_response(self, send: Send) -> None:
         """Send over ASGI and close the generator, whatever ended the stream."""
+        self._begun = False
+        opening = ASGIOpening(self, send, self.start_delay)
         watch = StopWatch()
         try:
-            await super().stream_response(send)
+            if not self.start_delay:
+                await opening.open()
+            async for chunk in self.body_iterator:
+                if opening.pending:
+                    await opening.open()
+                if type(chunk) is not bytes:
+                    chunk = self._encoded(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if opening.pending:
+                await opening.open()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (SystemExit, KeyboardInterrupt) as exc:
             # Starlette may run this in a task of its own, where it would end the loop.
             raise as_exception(exc) from exc
@@ -89,36 +109,72 @@ class StreamingResponse(Response, starlette.StreamingResponse):
                 raise
         finally:
             watch.stop()
+            opening.stop()
             await close_iterator(self.body_iterator)
+
+    def _encoded(self, chunk: Any) -> bytes:
+        # As Starlette reads it. Of a number `bytes` would make as many zeros.
+        return bytes(chunk) if isinstance(chunk, bytes | memoryview) else chunk.encode(self.charset)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Start the stream; the rest is returned to be awaited."""
         return self._stream_rsgi(scope, protocol)
 
     async def _stream_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
-        headers = self._checked_headers(scope.method)
+        opening = RSGIOpening(self, protocol, self._checked_headers(scope.method))
         if scope.method == "HEAD":
-            protocol.response_stream(self.status_code, headers)
+            opening.open()
+            opening.close()
             await self._make_none()
             return
-        watch = DisconnectWatch(protocol)
-        send: Any = protocol.response_stream(self.status_code, headers).send_bytes
+        self._begun = False
+        if not self.start_delay:
+            opening.open()
+        watch = DisconnectWatch(protocol, opening.open_late, self.start_delay)
         try:
             try:
-                async for chunk in self.body_iterator:
-                    if type(chunk) is not bytes:
-                        # As Starlette reads it. Of a number `bytes` would make as many zeros.
-                        chunk = bytes(chunk) if isinstance(chunk, bytes | memoryview) else chunk.encode(self.charset)
-                    try:
-                        await send(chunk)
-                    except rsgi.ProtocolClosed:  # the client left, which ends the stream and is no failure
-                        break
+                await self._send_chunks(scope, protocol, opening)
             finally:
-                # The server ends the body when nobody holds its transport, which an exception's traceback would.
-                del send
                 await close_iterator(self.body_iterator)
         except asyncio.CancelledError:
             if not watch.cancelled:
                 raise
+            if not watch.left:
+                await self._break_off(scope, protocol)
+        except BaseException:
+            await self._break_off(scope, protocol)
+            raise
         finally:
+            # The server ends the body when nobody holds its transport, which an exception's traceback would.
+            opening.close()
             watch.stop()
+
+    async def _break_off(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
+        """Let the client see that the stream is not complete."""
+        if self._begun:
+            await Outgoing(scope, protocol).abort()
+
+    async def _send_chunks(self, scope: HTTPScope, protocol: HTTPProtocol, opening: RSGIOpening) -> None:
+        send: Any = None
+        outgoing = None
+        ahead = 0
+        try:
+            async for chunk in self.body_iterator:
+                if type(chunk) is not bytes:
+                    chunk = self._encoded(chunk)
+                if send is None:
+                    send = (opening.transport or opening.open()).send_bytes
+                try:
+                    await send(chunk)
+                except rsgi.ProtocolClosed:  # the client left, which ends the stream and is no failure
+                    break
+                ahead += len(chunk)
+                if ahead > SEND_AHEAD:
+                    outgoing = outgoing or Outgoing(scope, protocol)
+                    await outgoing.drain(ahead)
+                    ahead = 0
+        finally:
+            # The frame would hold the transport for as long as an exception's traceback lives.
+            del send
+        opening.open_late()
+        opening.close()

@@ -123,7 +123,7 @@ async def _stream(chunks: Any, response: Any, traced: Traced) -> AsyncIterator[A
         async for chunk in chunks:
             yield chunk
     except Exception as exc:
-        traced.end(response.status_code, exc)
+        traced.end(response.status_code if response.started else 500, exc)
         raise
     finally:
         traced.end(response.status_code)
