@@ -22,6 +22,7 @@ from velithon.jobs.url import get_jobs, jobs_from_url
 
 if TYPE_CHECKING:
     from velithon.jobs.celery import CeleryBackend
+    from velithon.jobs.sqlite import SQLiteBackend
     from velithon.jobs.taskiq import TaskiqBackend
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "JobsFullError",
     "JobsUnavailableError",
     "MemoryBackend",
+    "SQLiteBackend",
     "Schedule",
     "TaskiqBackend",
     "add_observer",
@@ -55,5 +57,10 @@ __all__ = [
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_attributes(
-        __name__, {"CeleryBackend": "velithon.jobs.celery", "TaskiqBackend": "velithon.jobs.taskiq"}
+        __name__,
+        {
+            "CeleryBackend": "velithon.jobs.celery",
+            "SQLiteBackend": "velithon.jobs.sqlite",
+            "TaskiqBackend": "velithon.jobs.taskiq",
+        },
     )

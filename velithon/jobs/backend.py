@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from velithon.jobs.message import JobMessage
+    from velithon.stores import Store
 
 __all__ = ["Backend", "Execute"]
 
@@ -23,10 +24,12 @@ class Backend(Protocol):
     Attributes:
         is_remote: Whether jobs are done by other processes, which `velithon worker` starts.
         has_priorities: Whether the priority of a job means something.
+        store: Where states are kept where the application has no store but memory; `None` keeps them there.
     """
 
     is_remote: bool
     has_priorities: bool
+    store: Store | None
 
     async def start(self, execute: Execute, *, is_worker: bool) -> None:
         """Get ready to send, in the process of an application, and where `is_worker` to do jobs as well."""

@@ -22,6 +22,7 @@ except ImportError as error:  # pragma: no cover - the extra is installed where 
 
 if TYPE_CHECKING:
     from velithon.jobs.backend import Execute
+    from velithon.stores import Store
 
 __all__ = ["CeleryBackend"]
 
@@ -43,6 +44,7 @@ class CeleryBackend:
     """
 
     is_remote = True
+    store: Store | None = None
     has_priorities = True
 
     def __init__(self, broker: Celery | str, *, queue: str = "velithon", visibility_timeout: float = 3600.0) -> None:

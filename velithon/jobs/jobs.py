@@ -41,7 +41,8 @@ class Jobs:
 
     Args:
         backend: What carries the jobs, or its URL: see `jobs_from_url`. By default they are done in the process.
-        store: Where states, results and unique keys are kept, or its URL; the application's store by default.
+        store: Where states, results and unique keys are kept, or its URL; the application's store by default, unless
+            that is the process's memory and the backend has something better.
         keep: How long the state of a job is kept after its last change, in seconds.
         schedules: Whether this process asks for the jobs that have a schedule. By default it does where jobs are done
             in the process; elsewhere `velithon scheduler` does.
@@ -75,6 +76,8 @@ class Jobs:
         """Where states are kept."""
         if self._own_store is None:
             self._own_store = self.app.store if self.app is not None else MemoryStore()
+            if isinstance(self._own_store, MemoryStore) and self.backend.store is not None:
+                self._own_store = self.backend.store
         return self._own_store
 
     @property

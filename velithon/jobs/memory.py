@@ -13,6 +13,7 @@ from velithon.jobs.message import JobMessage, JobsError, JobsFullError
 
 if TYPE_CHECKING:
     from velithon.jobs.backend import Execute
+    from velithon.stores import Store
 
 __all__ = ["MemoryBackend"]
 
@@ -34,6 +35,7 @@ class MemoryBackend:
     """
 
     is_remote = False
+    store: Store | None = None
     has_priorities = True
 
     def __init__(self, *, concurrency: int = 10, max_waiting: int = 10_000) -> None:

@@ -23,6 +23,7 @@ except ImportError as error:  # pragma: no cover - the extra is installed where 
 
 if TYPE_CHECKING:
     from velithon.jobs.backend import Execute
+    from velithon.stores import Store
 
 __all__ = ["TaskiqBackend"]
 
@@ -47,6 +48,7 @@ class TaskiqBackend:
     """
 
     is_remote = True
+    store: Store | None = None
 
     def __init__(self, broker: AsyncBroker | str, *, queue: str = "velithon", claim_seconds: float = 30.0) -> None:
         if claim_seconds <= 0:

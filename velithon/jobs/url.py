@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["backend_from_url", "get_jobs", "jobs_from_url"]
 
 _KNOWN = (
-    "memory://; redis://, rediss://, amqp://, amqps:// and nats:// (over taskiq); celery+ and the URL of any broker of "
-    "Celery, such as celery+amqp://"
+    "memory://; sqlite:///path; redis://, rediss://, amqp://, amqps:// and nats:// (over taskiq); celery+ and the URL "
+    "of any broker of Celery, such as celery+amqp://"
 )
 
 
@@ -24,8 +24,8 @@ def backend_from_url(url: str, **options: Any) -> Backend:
     """Return the backend that a URL names.
 
     Args:
-        url: `memory://`; `redis://`, `rediss://`, `amqp://`, `amqps://` or `nats://` for taskiq; `celery+` and the URL
-            of a broker for Celery.
+        url: `memory://`; `sqlite:///jobs.db`, or `sqlite:////var/lib/app/jobs.db` from the root; `redis://`, `rediss://`,
+            `amqp://`, `amqps://` or `nats://` for taskiq; `celery+` and the URL of a broker for Celery.
         options: What the backend's class takes besides.
 
     Raises:
@@ -36,6 +36,12 @@ def backend_from_url(url: str, **options: Any) -> Backend:
     engine, plus, transport = scheme.rpartition("+")
     if separator and scheme == "memory":
         return MemoryBackend(**options)
+    if separator and scheme == "sqlite":
+        from velithon.jobs.sqlite import SQLiteBackend
+
+        if len(rest) < 2 or rest[0] != "/":
+            raise ValueError(f"{url!r} names no file: sqlite:///jobs.db, or sqlite:////var/lib/app/jobs.db.")
+        return SQLiteBackend(rest[1:], **options)
     if separator and engine == "celery":
         from velithon.jobs.celery import CeleryBackend
 
