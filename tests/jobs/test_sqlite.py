@@ -65,9 +65,9 @@ def rows(path: Path) -> int:
 async def test_a_job_is_done_and_leaves_the_file(tmp_path: Path) -> None:
     app = Velithon(jobs=f"sqlite:///{tmp_path}/below/jobs.db")
     async with app.jobs:
-        assert await (await note.enqueue(3)).result(5) == 3
-        await (await fails.enqueue()).result(5)
-        async with asyncio.timeout(5):
+        assert await (await note.enqueue(3)).result(20) == 3
+        await (await fails.enqueue()).result(20)
+        async with asyncio.timeout(20):
             while rows(tmp_path / "below" / "jobs.db"):
                 await asyncio.sleep(0.01)
     assert done == [3, "attempt", "attempt"]
@@ -82,7 +82,7 @@ async def test_what_a_shutdown_did_not_do_is_done_by_the_next_start(tmp_path: Pa
     slow = await note.enqueue(1, 60.0)
     waits = await note.enqueue(2)
     later = await note.options(delay=0.3).enqueue(3)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await slow.state() != "running":
             await asyncio.sleep(0.01)
     await app.jobs.stop(0.05)
@@ -90,8 +90,8 @@ async def test_what_a_shutdown_did_not_do_is_done_by_the_next_start(tmp_path: Pa
     assert rows(path) == 3
     again = make_app(path, concurrency=2)
     await again.jobs.start()
-    assert await again.jobs.get(waits.id).result(5) == 2
-    assert await again.jobs.get(later.id).result(5) == 3
+    assert await again.jobs.get(waits.id).result(20) == 2
+    assert await again.jobs.get(later.id).result(20) == 3
     assert await again.jobs.get(slow.id).state() == "running"
     await again.jobs.stop(0.0)
 
@@ -114,7 +114,7 @@ async def test_the_highest_priority_comes_first(tmp_path: Path) -> None:
         handles = [await note.enqueue(0, 0.2)]
         handles += [await note.options(priority=priority).enqueue(priority) for priority in (2, 9, 5)]
         for handle in handles:
-            await handle.result(5)
+            await handle.result(20)
     assert done == [0, 9, 5, 2]
 
 
@@ -128,7 +128,7 @@ async def test_schedules_of_two_processes_ask_once(tmp_path: Path, monkeypatch: 
 
     first, second = (Velithon(jobs=f"sqlite:///{tmp_path}/jobs.db") for _ in range(2))
     async with first.jobs, second.jobs:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while done.count("tick") < 2:
                 await asyncio.sleep(0.01)
     with sqlite3.connect(tmp_path / "jobs.db") as database:
@@ -161,7 +161,7 @@ async def test_a_row_that_is_no_job_is_dropped(tmp_path: Path, caplog: pytest.Lo
     async with app.jobs:
         with sqlite3.connect(path) as database:
             database.execute("INSERT INTO jobs (message, priority, not_before) VALUES ('{}', 5, 0)")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while rows(path):
                 await asyncio.sleep(0.01)
     assert "is no job" in caplog.text
