@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.websockets import WebSocketDisconnect
 
 from velithon.logging import (
     AccessFilter,
@@ -192,6 +193,43 @@ def test_access_records_of_both_servers_have_one_form() -> None:
         "protocol": "HTTP/1.1",
         "status": 200,
     }
+
+
+LEFT = "Traceback (most recent call last):\n  File x\nstarlette.websockets.WebSocketDisconnect: (1005, '')\n"
+
+
+@pytest.mark.parametrize("name", ["_granian", "uvicorn.error"])
+def test_a_client_that_leaves_a_websocket_writes_one_line(
+    name: str, capsys: pytest.CaptureFixture[str], restored: None
+) -> None:
+    """Granian logs the traceback as text, Uvicorn as an exception; neither is the application's mistake."""
+    configure_logging("INFO")
+    logger = logging.getLogger(name)
+    logger.error(f"Application callable raised an exception\n{LEFT}")  # noqa: G004 - as Granian does
+    try:
+        raise WebSocketDisconnect(1005)
+    except WebSocketDisconnect:
+        logger.exception("Exception in ASGI application\n")
+        logging.getLogger("shop").exception("of the shop")
+    lines = capsys.readouterr().out.splitlines()
+    assert [" INFO " in line and line.endswith("left before its endpoint had ended") for line in lines[:2]] == [
+        True,
+        True,
+    ]
+    assert "of the shop" in lines[2]
+    assert "Traceback" in lines[3]
+
+
+@pytest.mark.parametrize("name", ["_granian", "uvicorn.error"])
+def test_other_failures_of_websockets_keep_their_traceback(
+    name: str, capsys: pytest.CaptureFixture[str], restored: None
+) -> None:
+    configure_logging("WARNING")
+    logging.getLogger(name).error(LEFT.replace("WebSocketDisconnect", "WebSocketDisconnected"))
+    logging.getLogger(name).error(LEFT)
+    printed = capsys.readouterr().out
+    assert printed.count("starlette.websockets") == 1
+    assert "left" not in printed
 
 
 def test_the_access_filter_leaves_other_records_alone() -> None:

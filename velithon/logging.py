@@ -40,6 +40,7 @@ __all__ = [
     "DEFAULT_LOG_FILE",
     "DEFAULT_MAX_BYTES",
     "AccessFilter",
+    "DepartureFilter",
     "JSONFormatter",
     "LogFormat",
     "RotatingFile",
@@ -193,6 +194,32 @@ class AccessFilter(logging.Filter):
         return True
 
 
+class DepartureFilter(logging.Filter):
+    """Make one INFO line of what a server logs when a WebSocket's client left and the endpoint let that pass.
+
+    An endpoint that does not catch `WebSocketDisconnect` did nothing wrong, and a client that leaves should not write a
+    traceback of sixty lines into the log.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite such a record of a server in place; say whether it still is on the level that is logged."""
+        if record.levelno < logging.ERROR or not record.name.startswith(("_granian", "granian", "uvicorn")):
+            return True
+        raised = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else _last_of(record.msg)
+        if raised != "WebSocketDisconnect":
+            return True
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args = "The client of a WebSocket left before its endpoint had ended", None
+        record.exc_info = record.exc_text = None
+        return logging.getLogger().isEnabledFor(logging.INFO)
+
+
+def _last_of(message: Any) -> str:
+    """Return the class that the last line of a traceback in a message names."""
+    last = str(message).rstrip().rpartition("\n")[2]
+    return last.partition(":")[0].rpartition(".")[2]
+
+
 def access_level(status: int) -> int:
     """Return the level of a request's access line: INFO, WARNING from status 400 on, ERROR from 500 on."""
     return logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
@@ -340,7 +367,12 @@ def configure_logging(
         raise ValueError(f"max_bytes and backup_count must not be negative: {max_bytes}, {backup_count}")
     formatter = "velithon.logging.TextFormatter" if log_format == "text" else "velithon.logging.JSONFormatter"
     handlers: dict[str, Any] = {
-        "console": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}
+        "console": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "line",
+            "filters": ["departure"],
+        }
     }
     if file is not None:
         handlers["file"] = {
@@ -349,6 +381,7 @@ def configure_logging(
             "max_bytes": max_bytes,
             "backup_count": backup_count,
             "formatter": "line",
+            "filters": ["departure"],
         }
     through: dict[str, Any] = {"handlers": [], "propagate": True}
     access = through | {"level": "INFO", "filters": ["access"]}
@@ -356,7 +389,10 @@ def configure_logging(
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": formatter}},
-        "filters": {"access": {"()": "velithon.logging.AccessFilter"}},
+        "filters": {
+            "access": {"()": "velithon.logging.AccessFilter"},
+            "departure": {"()": "velithon.logging.DepartureFilter"},
+        },
         "handlers": handlers,
         "root": {"level": level, "handlers": list(handlers)},
         "loggers": {

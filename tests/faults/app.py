@@ -66,13 +66,16 @@ class Search(BaseModel):
 async def describe(request: Request) -> dict[str, Any]:
     """Return everything that a request says, as the application sees it."""
     # What is the connection's and not the request's differs with the server: see docs/protocols.md.
-    names = [name for name in request.headers if name not in ("connection", "transfer-encoding", "te", "upgrade")]
+    headers: dict[str, list[str]] = {}
+    for name, value in request.headers.items():
+        if name not in ("connection", "transfer-encoding", "te", "upgrade"):
+            headers.setdefault(name, []).append(value)
     return {
         "method": request.method,
         "path": request.url.path,
         "query": request.url.query,
         "pairs": request.query_params.multi_items(),
-        "headers": {name: request.headers.getlist(name) for name in sorted(set(names))},
+        "headers": dict(sorted(headers.items())),
         "cookies": request.cookies,
         "body": (await request.body()).hex(),
     }
