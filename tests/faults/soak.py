@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from tests.faults import differential
+from tests.faults import differential, hostile
+from tests.faults.hostile_cases import cases
 from tests.servers import SERVERS, Server, serve
 
 APP = "tests.faults.app:app"
@@ -33,8 +34,23 @@ def soak_differential(count: int, seed: int) -> bool:
     return not report.unlisted and not report.failures
 
 
+def soak_hostile(count: int, seed: int) -> bool:
+    """Send hostile requests to each server, one after the other."""
+    chosen = cases()[:count]
+    advisories = {advisory for case in chosen for advisory in case.advisories}
+    print(f"  {len(chosen)} cases of {len({case.kind for case in chosen})} kinds, with {len(advisories)} advisories")
+    clean = True
+    for name in SERVERS:
+        with serve(APP, name) as server:
+            report = hostile.run(server, chosen)
+        print(f"  {name}: {report}")
+        clean = clean and not report.failures
+    return clean
+
+
 INSTRUMENTS: dict[str, tuple[Callable[[int, int], bool], int]] = {
     "differential": (soak_differential, 10_000),
+    "hostile": (soak_hostile, 10_000),
 }
 
 

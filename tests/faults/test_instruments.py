@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.effort import examples
-from tests.faults import differential
+from tests.effort import FULL, examples
+from tests.faults import differential, hostile
 from tests.faults.generator import Generator
+from tests.faults.hostile_cases import cases
 from tests.faults.wire import Answer
 from tests.servers import SERVERS, Server, serve
 
@@ -29,6 +30,19 @@ def test_the_servers_answer_alike(servers: list[Server]) -> None:
     assert "\n".join(report.unlisted) == ""
     assert report.failures == []
     assert len(report.statuses) > 10
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("which", [0, 1, 2], ids=SERVERS)
+def test_hostile_requests_do_no_harm(servers: list[Server], which: int) -> None:
+    """No 5xx, no file that is not served, no worker that ends, little time: every eighth of the cases."""
+    report = hostile.run(servers[which], cases() if FULL else cases()[which::8])
+    assert report.failures == []
+
+
+def test_there_are_enough_hostile_requests() -> None:
+    assert len({case.data for case in cases()}) >= 1000
+    assert len({advisory for case in cases() for advisory in case.advisories}) >= 50
 
 
 def test_each_listed_difference_is_in_the_documentation() -> None:

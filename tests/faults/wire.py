@@ -56,7 +56,9 @@ def exchange(port: int, data: bytes, method: str = "GET", deadline: float = 5, e
             connection.sendall(data)
             if end:
                 connection.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
+        except TimeoutError:
+            raise
+        except OSError:
             pass  # it may have answered already
         response = http.client.HTTPResponse(connection, method=method)
         whole = True

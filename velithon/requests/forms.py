@@ -6,19 +6,21 @@ content came in one chunk is that piece of memory.
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette import formparsers
+from starlette.formparsers import MultiPartException
 
-from velithon.datastructures import UploadFile
+from velithon.datastructures import FormData, UploadFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from typing import BinaryIO
 
-__all__ = ["CHUNK_SIZE", "WHOLE_SIZE", "MultiPartParser", "joined"]
+__all__ = ["CHUNK_SIZE", "WHOLE_SIZE", "FormParser", "MultiPartParser", "joined"]
 
 WHOLE_SIZE = 2 * 1024 * 1024
 """Bytes. A form whose announced length is no more is read whole before it is parsed: its files fit in memory anyway."""
@@ -67,6 +69,62 @@ class MultiPartParser(formparsers.MultiPartParser):
             self._file_parts_to_write.append((part, piece))
         else:
             super().on_part_data(data, start, end)
+
+
+class FormParser(formparsers.FormParser):
+    """Starlette's parser of URL-encoded forms, with its limits, which splits whole chunks and not single bytes.
+
+    A megabyte of separators, or of percent signs, took a tenth of a second and more.
+    """
+
+    async def parse(self) -> FormData:
+        """Return the fields.
+
+        Raises:
+            MultiPartException: There are too many fields, or one is too large.
+        """
+        rest = b""
+        async for chunk in self.stream:
+            *pieces, rest = (rest + chunk).split(b"&")
+            for piece in filter(None, pieces):
+                self._take(piece)
+            self._check_size(rest)
+        if rest:
+            self._take(rest)
+        return FormData(self._items)
+
+    def _take(self, piece: bytes) -> None:
+        self._check_size(piece)
+        self._current_fields += 1
+        if self._current_fields > self.max_fields:
+            raise MultiPartException(f"Too many fields. Maximum number of fields is {self.max_fields}.")
+        name, _, value = piece.partition(b"=")
+        self._items.append((unquoted(name), unquoted(value)))
+
+    def _check_size(self, piece: bytes) -> None:
+        if len(piece) > self.max_part_size and len(piece) - (b"=" in piece) > self.max_part_size:
+            raise MultiPartException(f"Field exceeded maximum size of {int(self.max_part_size / 1024)}KB.")
+
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_DIGITS = "0123456789abcdefABCDEF"
+_BYTES = {f"{high}{low}".encode(): bytes.fromhex(high + low) for high in _DIGITS for low in _DIGITS}
+_NOT_ASCII = re.compile(rb"([\x80-\xff]+)")
+
+
+def unquoted(text: bytes) -> str:
+    """Return what `urllib.parse.unquote_plus` returns of the same in Latin-1, in less time."""
+    text = text.replace(b"+", b" ")
+    if b"%" not in text or _ESCAPE.search(text) is None:
+        return text.decode("latin-1")
+    if text.isascii():
+        return _unescaped(text)
+    runs = _NOT_ASCII.split(text)
+    return "".join(run.decode("latin-1") if index % 2 else _unescaped(run) for index, run in enumerate(runs))
+
+
+def _unescaped(text: bytes) -> str:
+    return _ESCAPE.sub(lambda found: _BYTES[found[1]], text).decode("utf-8", "replace")
 
 
 async def joined(stream: AsyncGenerator[bytes, None], size: int) -> AsyncGenerator[bytes, None]:

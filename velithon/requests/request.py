@@ -6,14 +6,14 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.datastructures import FormData
-from starlette.formparsers import FormParser, MultiPartException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request as StarletteRequest
 
 from velithon._compat.starlette import get_route_path
 from velithon.exceptions import HTTPException
 from velithon.requests.cookies import WithCookies
 from velithon.requests.equal import EqualToStarlettes
-from velithon.requests.forms import CHUNK_SIZE, MultiPartParser, joined
+from velithon.requests.forms import CHUNK_SIZE, FormParser, MultiPartParser, joined
 from velithon.requests.readahead import DisconnectPoll
 from velithon_adapters.stopping import stopping
 
