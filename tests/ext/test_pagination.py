@@ -114,7 +114,7 @@ def test_each_row_is_on_one_page(client: ClientFactory, database: Database, orde
     with client(application(database)) as speaking:
         cursor: str | None = ""
         while cursor is not None:
-            params = {"order": order, "limit": 4, **({"cursor": cursor} if cursor else {})}
+            params: dict[str, str | int] = {"order": order, "limit": 4, **({"cursor": cursor} if cursor else {})}
             page = speaking.get("/things", params=params).json()
             if not found and order in ("-price", "mixed"):
                 speaking.post("/things")  # before the first page
