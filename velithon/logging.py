@@ -18,6 +18,7 @@ import os
 import re
 import warnings
 from datetime import UTC, datetime
+from functools import lru_cache
 from logging.handlers import BaseRotatingHandler
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
@@ -25,10 +26,13 @@ from urllib.parse import quote
 import orjson
 
 from velithon._runtime.access import is_access_logged
+from velithon._runtime.lines import LineHandler, access_fields
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
     from typing import TextIO
+
+    from velithon._runtime.lines import AccessValues
 
 try:
     import fcntl
@@ -40,6 +44,7 @@ __all__ = [
     "DEFAULT_LOG_FILE",
     "DEFAULT_MAX_BYTES",
     "AccessFilter",
+    "Console",
     "DepartureFilter",
     "JSONFormatter",
     "LogFormat",
@@ -86,10 +91,11 @@ def escape_controls(text: str) -> str:
     return text if text.isprintable() else _CONTROLS.sub(_escape, text)
 
 
-def _timestamp(record: logging.LogRecord) -> str:
-    """The record's time by RFC 3339, in UTC, with milliseconds."""
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+@lru_cache(maxsize=8)
+def _millisecond(number: int) -> str:
+    """The time of a millisecond since 1970 by RFC 3339, in UTC."""
+    seconds, rest = divmod(number, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
 
 
 def _parted(name: str, message: str) -> tuple[str, str | None]:
@@ -118,13 +124,17 @@ class TextFormatter(logging.Formatter):
         trace_id = getattr(record, "trace_id", None)
         if trace_id is not None:
             name += f" trace={trace_id}"
-        lines = [escape_controls(f"{_timestamp(record)} {record.levelname:<8} {name}: {message}")]
+        lines = [escape_controls(f"{_millisecond(int(record.created * 1000))} {record.levelname:<8} {name}: {message}")]
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         for text in (block, record.exc_text, record.stack_info):
             if text:
                 lines += [f"    {escape_controls(line)}" for line in text.rstrip().split("\n")]
         return "\n".join(lines)
+
+    def format_access(self, name: str, level: str, created: float, message: str, values: AccessValues) -> str:
+        """Return the line of an access record that nobody made: its parts hold nothing to escape."""
+        return f"{_millisecond(int(created * 1000))} {level:<8} {name}: {message}"
 
 
 class JSONFormatter(logging.Formatter):
@@ -139,7 +149,7 @@ class JSONFormatter(logging.Formatter):
         name = record.name.lstrip("_")
         message, block = _parted(name, record.getMessage().rstrip("\n"))
         fields: dict[str, Any] = {
-            "timestamp": _timestamp(record),
+            "timestamp": _millisecond(int(record.created * 1000)),
             "level": record.levelname,
             "logger": name,
             "message": message,
@@ -154,6 +164,12 @@ class JSONFormatter(logging.Formatter):
         if record.stack_info:
             fields["stack"] = record.stack_info
         return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", _dump(fields))
+
+    def format_access(self, name: str, level: str, created: float, message: str, values: AccessValues) -> str:
+        """Return the line of an access record that nobody made: its parts hold nothing to escape."""
+        timestamp = _millisecond(int(created * 1000))
+        fields = {"timestamp": timestamp, "level": level, "logger": name, "message": message, **access_fields(values)}
+        return orjson.dumps(fields).decode()
 
 
 def _dump(fields: dict[str, Any]) -> str:
@@ -200,6 +216,9 @@ class DepartureFilter(logging.Filter):
     An endpoint that does not catch `WebSocketDisconnect` did nothing wrong, and a client that leaves should not write a
     traceback of sixty lines into the log.
     """
+
+    # It lets every line of `LoggingMiddleware` pass, so that these need no record for it.
+    passes_access_lines = True
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite such a record of a server in place; say whether it still is on the level that is logged."""
@@ -249,7 +268,16 @@ def _uvicorn_fields(client: Any, method: Any, path: Any, version: Any, status: A
     }
 
 
-class RotatingFile(BaseRotatingHandler):
+class Console(LineHandler, logging.StreamHandler["TextIO"]):
+    """`logging.StreamHandler`, which takes access lines as text."""
+
+    def write_lines(self, lines: list[str]) -> None:
+        """Write lines in one go."""
+        self.stream.write("\n".join([*lines, ""]))
+        logging.StreamHandler.flush(self)
+
+
+class RotatingFile(LineHandler, BaseRotatingHandler):
     """Append to a file and start a new one before it would grow over `max_bytes`; safe for several processes at once.
 
     Older lines are in `name.1` (the newest) to `name.<backup_count>`. Every worker process writes to the same file: a
@@ -273,19 +301,29 @@ class RotatingFile(BaseRotatingHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, rotating before it when it would not fit."""
+        self.write_waiting()
         try:
-            line = (self.format(record) + self.terminator).encode("utf-8", "backslashreplace")
-            stream = self._lock_file()
-            try:
-                size = os.fstat(stream.fileno()).st_size
-                if self.max_bytes and size and size + len(line) > self.max_bytes:
-                    self.doRollover()
-                    stream = self._lock_file()
-                os.write(stream.fileno(), line)
-            finally:
-                self._unlock_file()
+            self.write_lines([self.format(record)])
         except (OSError, ValueError, TypeError):
             self.handleError(record)
+
+    def write_lines(self, lines: list[str]) -> None:
+        """Write lines, as many in one go as fit into the file, rotating where the next one does not."""
+        stream = self._lock_file()
+        try:
+            waiting = b""
+            size = os.fstat(stream.fileno()).st_size
+            for text in lines:
+                line = f"{text}\n".encode("utf-8", "backslashreplace")
+                if self.max_bytes and size and size + len(line) > self.max_bytes:
+                    os.write(stream.fileno(), waiting)
+                    self.doRollover()
+                    stream, waiting, size = self._lock_file(), b"", 0
+                waiting += line
+                size += len(line)
+            os.write(stream.fileno(), waiting)
+        finally:
+            self._unlock_file()
 
     def doRollover(self) -> None:
         """Move every file one number up; the stream stays open, and locked, until all of them are moved."""
@@ -368,7 +406,7 @@ def configure_logging(
     formatter = "velithon.logging.TextFormatter" if log_format == "text" else "velithon.logging.JSONFormatter"
     handlers: dict[str, Any] = {
         "console": {
-            "class": "logging.StreamHandler",
+            "class": "velithon.logging.Console",
             "stream": "ext://sys.stdout",
             "formatter": "line",
             "filters": ["departure"],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from velithon._runtime.access import log_websockets, mark_access_logged
+from velithon._runtime.lines import access_fields, line_handlers
 from velithon.concurrency import close_iterator
 from velithon.logging import access_level, escape_controls, quiet_paths
 from velithon.middleware.base import BaseHTTPMiddleware
@@ -47,6 +48,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
     def __init__(self, app: ASGIApp, *, logger: str = "velithon.access", exclude_paths: Collection[str] = ()) -> None:
         super().__init__(app)
         self.logger = logging.getLogger(logger)
+        self._shown_name = logger.lstrip("_")
         self.exclude_paths = frozenset(exclude_paths)
         log_websockets()
 
@@ -88,8 +90,8 @@ class LoggingMiddleware(BaseHTTPMiddleware):
             await self.app(scope, receive, watched)
         finally:
             client = scope.get("client")
-            fields = {"method": "WEBSOCKET", "client": client[0] if client else "-"}
-            self._write(fields, scope["path"], scope.get("http_version", "1.1"), status, start)
+            host = client[0] if client else "-"
+            self._write(host, "WEBSOCKET", scope["path"], scope.get("http_version", "1.1"), status, start)
 
     async def _stream(
         self, chunks: Any, request: Request, path: str, response: StreamingResponse, start: float
@@ -106,29 +108,36 @@ class LoggingMiddleware(BaseHTTPMiddleware):
             self._log(request, path, status, start)
             await close_iterator(chunks)
 
-    def _log(self, request: Request, path: str, status: int, start: float) -> None:
-        client = request.client
-        fields = {"method": request.method, "client": "-" if client is None else client.host}
-        self._write(fields, path, request._http_version, status, start)
+    def _log(self, request: Any, path: str, status: int, start: float) -> None:
+        self._write(request._client_host(), request.method, path, request._http_version, status, start)
 
-    def _write(self, fields: dict[str, Any], path: str, version: str, status: int, start: float) -> None:
-        level = access_level(status)
-        if not self.logger.isEnabledFor(level):
+    def _write(self, client: str, method: str, path: str, version: str, status: int, start: float) -> None:
+        level, logger = access_level(status), self.logger
+        if not logger.isEnabledFor(level):
             return
-        known = {
-            "client": escape_controls(fields["client"]),
-            "method": escape_controls(fields["method"]),
-            "path": path if _is_safe(path) else quote(path, safe=_PATH_SAFE),
-            "protocol": f"HTTP/{version}",
-            "status": status,
-            "duration_ms": round((perf_counter() - start) * 1000, 3),
-        }
-        line = _LINE
+        if not (client.isprintable() and method.isprintable()):
+            client, method = escape_controls(client), escape_controls(method)
+        if not _is_safe(path):
+            path = quote(path, safe=_PATH_SAFE)
+        # `round` to three places takes four times as long.
+        duration = int((perf_counter() - start) * 1e6 + 0.5) / 1000
         request_id = get_request_id()
+        protocol = f"HTTP/{version}"
+        values = (client, method, path, protocol, status, duration, request_id)
+        handlers = line_handlers(logger, level)
+        if handlers is None or (request_id is not None and not request_id.isprintable()):
+            self._log_record(level, access_fields(values))
+            return
+        message = f'{client} "{method} {path} {protocol}" {status} {duration}ms'
         if request_id is not None:
-            known["request_id"] = request_id
-            line += " %(request_id)s"
-        # As `logger.log` would, without looking for its caller, which is always this function.
+            message += f" {request_id}"
+        name, now = logging.getLevelName(level), time()
+        for handler in handlers:
+            handler.put_line(handler.formatter.format_access(self._shown_name, name, now, message, values))
+
+    def _log_record(self, level: int, known: dict[str, Any]) -> None:
+        line = f"{_LINE} %(request_id)s" if "request_id" in known else _LINE
+        # As `logger.log` would, without looking for its caller, which is always this class.
         record = self.logger.makeRecord(self.logger.name, level, __file__, _LINE_NUMBER, line, (known,), None, "_write")
         record.__dict__.update(known)
         self.logger.handle(record)

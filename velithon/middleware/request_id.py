@@ -107,5 +107,7 @@ def _mark_records() -> None:
             made.request_id = request_id
         return made
 
-    record._velithon_request_id = True  # type: ignore[attr-defined]  # log records take any attribute
+    record._velithon_request_id = True  # type: ignore[attr-defined]  # functions take any attribute
+    # Whether access lines, which have the identifier anyway, may be written without a record.
+    record._velithon_plain = make is logging.LogRecord  # type: ignore[attr-defined]  # see above
     logging.setLogRecordFactory(record)

@@ -90,6 +90,10 @@ class Request(WithCookies, StarletteRequest[Any], metaclass=EqualToStarlettes):
     def _path(self) -> str:
         return cast("str", self.scope["path"])
 
+    def _client_host(self) -> str:
+        client = self.client
+        return "-" if client is None else client.host
+
     def _header(self, name: str) -> str | None:
         """Return a header's first value; `name` is in lower case, and neither `cookie` nor `host`."""
         return self.headers.get(name)

@@ -175,6 +175,12 @@ class RSGIRequest(Request):
         address = parse_address(self._rsgi.client)
         return None if address is None else Address(*address)
 
+    def _client_host(self) -> str:
+        if self._scope is not None:
+            return super()._client_host()
+        host, _, port = self._rsgi.client.rpartition(":")
+        return host.strip("[]") if host and port.isdecimal() else "-"
+
     @property
     def state(self) -> Any:
         if self._scope is not None:
