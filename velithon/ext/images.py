@@ -68,7 +68,7 @@ def _resize(
         with warnings.catch_warnings():
             # Pillow's own limits are there as well; ours is the lower one, or the caller's choice.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file, formats=formats) as opened:
+            with Image.open(file, formats=tuple(formats)) as opened:
                 if opened.width * opened.height > max_pixels:
                     raise ImageError(f"The picture has more than {max_pixels:,} pixels.")
                 picture = ImageOps.exif_transpose(opened)
