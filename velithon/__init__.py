@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.websockets import WebSocketDisconnect
+from starlette.requests import Request
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from velithon._runtime.lazy import lazy_attributes
 from velithon._runtime.version import __version__ as __version__
@@ -15,20 +16,14 @@ from velithon.endpoint import HTTPEndpoint
 from velithon.exceptions import HTTPException, WebSocketException
 from velithon.responses.base import Response
 from velithon.routing.router import APIRouter, Router
-from velithon.websocket.connection import WebSocket
 from velithon.websocket.endpoint import WebSocketEndpoint
 
 if TYPE_CHECKING:
     from starlette import status
 
-    # To a type checker it is Starlette's, whose middleware and functions FastAPI's users hand it to and override.
-    from starlette.requests import Request
-
     from velithon.middleware import Middleware
     from velithon.param_functions import Body, Cookie, Depends, File, Form, Header, Path, Query, Security
     from velithon.serving import run
-else:
-    from velithon.requests.request import Request
 
 __all__ = [
     "APIRouter",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.websockets import WebSocketDisconnect, WebSocketState
-
-from velithon.websocket.connection import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 __all__ = ["WebSocket", "WebSocketDisconnect", "WebSocketState"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterator
 from typing import Any, TypedDict
@@ -11,7 +12,9 @@ import pytest
 import starlette.requests
 import starlette.websockets
 
+import velithon.requests
 import velithon.routing
+import velithon.websockets
 from tests.conftest import ClientFactory
 from velithon import BackgroundTask, BackgroundTasks, Depends, Request, Response, Velithon, WebSocket
 from velithon.exceptions import HTTPException, RequestValidationError
@@ -168,3 +171,31 @@ def test_a_signature_written_by_hand_is_called_by_name(client: ClientFactory) ->
     app = Velithon()
     app.get("/")(home)
     assert client(app).get("/?first=1&second=2").json() == [1, 2]
+
+
+def test_connections_are_starlettes_to_whoever_looks_at_a_signature(client: ClientFactory) -> None:
+    """Packages compare annotations with `is`: without a match they keep a request where they do not expect one."""
+    assert velithon.Request is velithon.requests.Request is starlette.requests.Request
+    assert velithon.WebSocket is velithon.websockets.WebSocket is starlette.websockets.WebSocket
+    kept: dict[str, Any] = {}
+
+    def cache(function: Any) -> Any:
+        """Keep results by the arguments that are no connections, as packages that cache endpoints do."""
+
+        @functools.wraps(function)
+        async def cached(**given: Any) -> Any:
+            names = inspect.signature(function).parameters
+            key = {n: given[n] for n in names if names[n].annotation is not starlette.requests.Request}
+            return kept.setdefault(repr(key), await function(**given))
+
+        return cached
+
+    app, calls = Velithon(), iter(range(9))
+
+    async def endpoint(request: Any, response: Any, q: int = 1) -> list[int]:
+        return [q, next(calls)]
+
+    endpoint.__annotations__.update(request=Request, response=Response)
+    app.get("/")(cache(endpoint))
+    http = client(app)
+    assert [http.get(f"/?q={q}").json() for q in (1, 1, 2, 1)] == [[1, 0], [1, 0], [2, 2], [1, 0]]

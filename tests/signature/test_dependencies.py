@@ -198,7 +198,7 @@ def test_exit_code_may_await_when_the_request_was_cancelled(client: ClientFactor
 
 
 def test_max_concurrency_limits_calls_and_what_they_yield() -> None:
-    from velithon.requests import Request as OurRequest
+    from velithon.requests.request import Request as OurRequest
     from velithon.signature import compile_http, read_endpoint
 
     running: list[int] = []

@@ -32,7 +32,7 @@ from velithon.concurrency import ThreadPool, use_thread_pool
 from velithon.datastructures import URL, Address, Headers, QueryParams, State
 from velithon.di import FactoryProvider, Provide, ServiceContainer, SingletonProvider, inject
 from velithon.exceptions import RequestValidationError
-from velithon.requests import Request
+from velithon.requests.request import Request
 from velithon.signature import compile_http, explain, read_endpoint
 from velithon.testclient import TestClient
 

@@ -103,9 +103,17 @@ def invalid_websocket(model: EndpointModel, websocket: Any, errors: Errors) -> W
     return WebSocketRequestValidationError(errors, endpoint_ctx=context(model, websocket))
 
 
+class BlankResponse(Response):
+    """A response whose status and headers an endpoint may set."""
+
+    def __repr__(self) -> str:
+        # Without an address: packages make keys of an endpoint's arguments.
+        return "<Response>"
+
+
 def blank_response() -> Response:
     """Return the response whose status and headers an endpoint may set and that is merged into the real one."""
-    response = Response()
+    response = BlankResponse()
     del response.headers["content-length"]
     response.status_code = None  # type: ignore[assignment]  # none tells that nobody chose one
     return response

@@ -1,13 +1,16 @@
-"""WebSockets: the connection, class endpoints, heartbeats and the check of origins."""
+"""WebSockets: the connection, class endpoints, heartbeats and the check of origins.
+
+`WebSocket` is Starlette's own class, so that packages that look for it in a signature find it. Endpoints get a
+subclass.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.websockets import WebSocketClose, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketClose, WebSocketDisconnect, WebSocketState
 
 from velithon._runtime.lazy import lazy_attributes
-from velithon.websocket.connection import WebSocket
 from velithon.websocket.endpoint import WebSocketEndpoint
 
 if TYPE_CHECKING:
