@@ -1,7 +1,9 @@
-"""What a message to a room of 1,000 subscribers takes: `python -m benchmarks.channels`.
+"""What a message to a room of 1,000 subscribers takes, beside Litestar and Redis: `python -m benchmarks.channels`.
 
 One process publishes, and the subscribers are in 1, 2 and 4 other processes. A message counts as delivered when each
-subscriber has taken it from its queue. Redis is started on a free port, from the command `redis-server`.
+subscriber has taken it from its queue. Redis is started on a free port, from the command `redis-server`. Litestar runs
+in an environment of its own. "redis-py" is what the two stand on: a connection for each process, and one queue there
+for each subscriber.
 """
 
 from __future__ import annotations
@@ -9,105 +11,154 @@ from __future__ import annotations
 import argparse
 import asyncio
 import multiprocessing
+import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from importlib import import_module
 from multiprocessing.synchronize import Barrier
+from typing import Any, Protocol
 
-from velithon.channels import Channels, channels_from_url
+KINDS = {"memory": ("memory://", 0), "redis": ("redis", 0), "redis streams": ("redis", 10_000)}
+
+
+class Hub(Protocol):
+    """What is measured: see `benchmarks.hubs`."""
+
+    async def publish(self, text: str) -> None:
+        """Send a message to the room."""
+
+    def subscribe(self, capacity: int) -> AbstractAsyncContextManager[Callable[[], Any]]:
+        """Enter the room; what is given awaits the next message."""
+
+
+def open_hub(framework: str, url: str, history: int) -> AbstractAsyncContextManager[Hub]:
+    """Return the hub of a framework; only its module imports it."""
+    opened: AbstractAsyncContextManager[Hub] = import_module(f"benchmarks.hubs.{framework}").open_hub(url, history)
+    return opened
 
 
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.channels", description=__doc__)
     parser.add_argument("--subscribers", type=int, default=1_000)
-    parser.add_argument("--messages", type=int, default=200)
+    parser.add_argument("--messages", type=int, default=500)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4])
+    parser.add_argument("--frameworks", nargs="*", default=["velithon", "litestar", "redis_py"])
+    parser.add_argument("--redis", help="the URL of a Redis; by default one is started")
     options = parser.parse_args()
-    print(f"{'channels':<14}{'workers':>8}{'messages/s':>12}{'deliveries/s':>14}{'publish, us':>13}")
-    seconds, publish = asyncio.run(_in_memory(options.subscribers, options.messages))
-    _print("memory", 1, options, seconds, publish)
-    if shutil.which("redis-server") is None:
-        print("redis-server is not installed; the rest is left out")
+    if options.redis:
+        for framework in options.frameworks:
+            _measure(framework, options.redis, options)
         return
+    if shutil.which("redis-server") is None:
+        raise SystemExit("redis-server is not installed: apt-get install redis-server")
+    _write("", "channels", "workers", "messages/s", "deliveries/s", "publish, us")
     with _redis() as url:
-        for name, history in (("redis", 0), ("redis streams", 10_000)):
-            for workers in options.workers:
-                seconds, publish = _over_redis(url, history, workers, options.subscribers, options.messages)
-                _print(name, workers, options, seconds, publish)
+        for framework in options.frameworks:
+            _run_in_its_environment(framework, url, options)
 
 
-def _print(name: str, workers: int, options: argparse.Namespace, seconds: float, publish: float) -> None:
+def _run_in_its_environment(framework: str, url: str, options: argparse.Namespace) -> None:
+    from benchmarks.envs import python_of
+
+    numbers = ["--subscribers", str(options.subscribers), "--messages", str(options.messages)]
+    numbers += ["--workers", *map(str, options.workers)]
+    python = python_of("litestar" if framework == "litestar" else "velithon")
+    command = [str(python), "-m", "benchmarks.channels", "--frameworks", framework, "--redis", url, *numbers]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
+
+
+def _measure(framework: str, redis: str, options: argparse.Namespace) -> None:
+    for kind, (url, history) in KINDS.items():
+        if framework == "redis_py" and kind != "redis":
+            continue
+        if kind == "memory":
+            seconds, publish = asyncio.run(_in_memory(framework, options.subscribers, options.messages))
+            _print(framework, kind, 1, options, seconds, publish)
+            continue
+        for workers in options.workers:
+            where = (framework, redis if url == "redis" else url, history)
+            seconds, publish = _over_processes(where, workers, options.subscribers, options.messages)
+            _print(framework, kind, workers, options, seconds, publish)
+
+
+def _print(
+    framework: str, kind: str, workers: int, options: argparse.Namespace, seconds: float, publish: float
+) -> None:
     rate = options.messages / seconds
-    print(f"{name:<14}{workers:>8}{rate:>12.0f}{rate * options.subscribers:>14.0f}{publish * 1e6:>13.0f}")
+    numbers = (workers, rate, rate * options.subscribers, publish * 1e6)
+    _write(framework, kind, *(f"{number:.0f}" for number in numbers))
 
 
-async def _in_memory(subscribers: int, messages: int) -> tuple[float, float]:
-    channels = channels_from_url("memory://")
-    ready = asyncio.Semaphore(0)
-    tasks = [asyncio.create_task(_subscribe(channels, messages, ready)) for _ in range(subscribers)]
-    for _ in tasks:
-        await ready.acquire()
-    return await _publish(channels, messages, asyncio.gather(*tasks))
+def _write(framework: str, kind: str, workers: str, messages: str, deliveries: str, publish: str) -> None:
+    print(f"{framework:<10}{kind:<14}{workers:>8}{messages:>12}{deliveries:>14}{publish:>13}", flush=True)
 
 
-async def _subscribe(channels: Channels, messages: int, ready: asyncio.Semaphore) -> None:
-    async with channels.subscribe("room", capacity=messages) as subscription:
+async def _in_memory(framework: str, subscribers: int, messages: int) -> tuple[float, float]:
+    async with open_hub(framework, "memory://", 0) as hub, _subscribed(hub, subscribers, messages) as delivered:
+        return await _publish(hub, messages, delivered)
+
+
+async def _subscribe(hub: Hub, messages: int, ready: asyncio.Semaphore) -> None:
+    async with hub.subscribe(messages) as take:
         ready.release()
         for _ in range(messages):
-            await anext(subscription)
+            await take()
 
 
-async def _publish(channels: Channels, messages: int, delivered: asyncio.Future[list[None]]) -> tuple[float, float]:
+@asynccontextmanager
+async def _subscribed(hub: Hub, subscribers: int, messages: int) -> AsyncIterator[asyncio.Future[Any]]:
+    """Let many subscribers take messages; give a future that ends when each has had all."""
+    ready = asyncio.Semaphore(0)
+    tasks = [asyncio.create_task(_subscribe(hub, messages, ready)) for _ in range(subscribers)]
+    for _ in tasks:
+        await ready.acquire()
+    yield asyncio.gather(*tasks)
+
+
+async def _publish(hub: Hub, messages: int, delivered: asyncio.Future[Any]) -> tuple[float, float]:
+    """Return the seconds until all was delivered, and those of one call that publishes."""
     begin = time.perf_counter()
     for number in range(messages):
-        await channels.publish("room", f"message {number}")
+        await hub.publish(f"message {number}")
     published = time.perf_counter() - begin
     await delivered
     return time.perf_counter() - begin, published / messages
 
 
-def _over_redis(url: str, history: int, workers: int, subscribers: int, messages: int) -> tuple[float, float]:
+def _over_processes(where: tuple[str, str, int], workers: int, subscribers: int, messages: int) -> tuple[float, float]:
     context = multiprocessing.get_context("spawn")
     ready, done = context.Barrier(workers + 1), context.Barrier(workers + 1)
-    arguments = (url, history, subscribers // workers, messages, ready, done)
+    arguments = (where, subscribers // workers, messages, ready, done)
     processes = [context.Process(target=_worker, args=arguments) for _ in range(workers)]
     for process in processes:
         process.start()
     ready.wait(60)
-    seconds = asyncio.run(_publish_to_processes(url, history, messages, done))
+    seconds = asyncio.run(_publish_to_processes(where, messages, done))
     for process in processes:
         process.join(30)
     return seconds
 
 
-async def _publish_to_processes(url: str, history: int, messages: int, done: Barrier) -> tuple[float, float]:
-    async with channels_from_url(url, history=history) as channels:
-        await channels.publish("warm-up", "")
-        begin = time.perf_counter()
-        for number in range(messages):
-            await channels.publish("room", f"message {number}")
-        published = time.perf_counter() - begin
-        await asyncio.to_thread(done.wait, 120)
-        return time.perf_counter() - begin, published / messages
+async def _publish_to_processes(where: tuple[str, str, int], messages: int, done: Barrier) -> tuple[float, float]:
+    async with open_hub(*where) as hub:
+        delivered = asyncio.ensure_future(asyncio.to_thread(done.wait, 120))
+        return await _publish(hub, messages, delivered)
 
 
-def _worker(url: str, history: int, subscribers: int, messages: int, ready: Barrier, done: Barrier) -> None:
-    asyncio.run(_listen(url, history, subscribers, messages, ready, done))
+def _worker(where: tuple[str, str, int], subscribers: int, messages: int, ready: Barrier, done: Barrier) -> None:
+    asyncio.run(_listen(where, subscribers, messages, ready, done))
 
 
-async def _listen(url: str, history: int, subscribers: int, messages: int, ready: Barrier, done: Barrier) -> None:
-    async with channels_from_url(url, history=history) as channels:
-        entered = asyncio.Semaphore(0)
-        tasks = [asyncio.create_task(_subscribe(channels, messages, entered)) for _ in range(subscribers)]
-        for _ in tasks:
-            await entered.acquire()
+async def _listen(where: tuple[str, str, int], subscribers: int, messages: int, ready: Barrier, done: Barrier) -> None:
+    async with open_hub(*where) as hub, _subscribed(hub, subscribers, messages) as delivered:
         await asyncio.to_thread(ready.wait, 60)
-        await asyncio.gather(*tasks)
+        await delivered
         await asyncio.to_thread(done.wait, 120)
 
 

@@ -26,7 +26,7 @@ REQUIREMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # name -> (in the versions that Velithon has, in the newest versions)
     "starlette": ((*_SERVERS, *_TOOLS, "starlette", "python-multipart"), ()),
     "fastapi": ((*_SERVERS, *_TOOLS, "starlette", "python-multipart", "fastapi"), ()),
-    "litestar": (_GRANIAN, ("litestar",)),
+    "litestar": (_GRANIAN, ("litestar[redis]",)),
     "blacksheep": ((*_GRANIAN, *_TOOLS), ("blacksheep",)),
     "emmett55": (("orjson", "pydantic", "uvloop"), ("emmett55[orjson]",)),
     "robyn": (_TOOLS, ("robyn",)),

@@ -1,0 +1,1 @@
+"""One way to publish and subscribe for each framework, for `benchmarks.channels`."""
