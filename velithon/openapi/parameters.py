@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.convertors import Convertor, FloatConvertor, IntegerConvertor, UUIDConvertor
 
 from velithon.encoders import jsonable_encoder
+from velithon.exceptions import RegistrationError
 from velithon.openapi.fragments import add_examples
 from velithon.signature.annotations import is_optional, unwrapped
 from velithon.signature.fields import Field, aliases, model_fields, param_model
@@ -81,6 +82,12 @@ def security_of(found: Survey) -> tuple[dict[str, Any], list[dict[str, list[str]
     schemes: dict[str, Any] = {}
     scopes_of: dict[str, list[str]] = {}
     for scheme, scopes in found.security:
+        if not hasattr(scheme, "model"):
+            raise RegistrationError(
+                "A security scheme says in `model` what a document tells of it: set it in the class or in its "
+                "__init__, or derive from APIKeyHeader, HTTPBearer or their kin.",
+                endpoint=type(scheme),
+            )
         schemes[scheme.scheme_name] = jsonable_encoder(scheme.model, by_alias=True, exclude_none=True)
         wanted = scopes_of.setdefault(scheme.scheme_name, [])
         wanted.extend(scope for scope in scopes if scope not in wanted)

@@ -13,7 +13,7 @@ from velithon.concurrency import run_in_threadpool
 from velithon.exceptions import RegistrationError
 from velithon.requests.request import Request
 from velithon.responses.base import Response
-from velithon.routing.routes import Route
+from velithon.routing.routes import Route, generate_unique_id
 from velithon.signature.outcome import merge_headers
 from velithon.staticfiles import PathLike, StaticFiles, accepts_html
 
@@ -40,7 +40,8 @@ class FrontendFiles(StaticFiles):
             `"404.html"` does with 404, whoever asks; `"auto"` takes `404.html` if there is one, else `index.html` if
             there is one; `None` leaves it a plain 404.
         check_dir: Whether a missing directory or fallback is an error now. `"auto"`: it is, unless the environment
-            variable `VELITHON_ENV` is `development`; then a missing directory is a warning.
+            variable `VELITHON_ENV`, or where it is not set `FASTAPI_ENV`, is `development`; then a missing directory
+            is a warning.
 
     Raises:
         RegistrationError: There is no such fallback.
@@ -54,12 +55,16 @@ class FrontendFiles(StaticFiles):
             raise RegistrationError(
                 f"The fallback of a frontend is 'auto', 'index.html', '404.html' or None, not {fallback!r}."
             )
-        developing = check_dir == "auto" and os.environ.get("VELITHON_ENV") == "development"
+        environment = os.environ.get("VELITHON_ENV") or os.environ.get("FASTAPI_ENV")
+        developing = check_dir == "auto" and environment == "development"
         checked = not developing if check_dir == "auto" else check_dir
         if (checked or developing) and not os.path.isdir(directory):
-            missing = f"The frontend's directory {str(directory)!r} does not exist: {os.path.realpath(directory)}"
+            missing = f"The frontend's directory {str(directory)!r} does not exist: {os.path.realpath(directory)}."
             if checked:
-                raise RuntimeError(missing)
+                raise RuntimeError(
+                    f"{missing} Build the frontend first, or, while you develop, start with `velithon dev`, set "
+                    "VELITHON_ENV=development, or say check_dir=False."
+                )
             warnings.warn(missing, stacklevel=3)
         named = fallback if fallback != "auto" else None
         super().__init__(directory=directory, html=True, check_dir=checked, fallback=named)
@@ -148,6 +153,8 @@ class Frontend(Route):
                 f"The path of a frontend starts with '/' and has no parameters: got {path!r}; '/' serves everywhere."
             )
         self.files = endpoint
+        # No document has it; a function of the application's that makes ids of tags was written for routes with some.
+        options["generate_unique_id_function"] = generate_unique_id
         super().__init__(path.rstrip("/") or "/", endpoint, methods=methods, **options)
 
     def _read(self, endpoint: Any, methods: Collection[str] | None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from velithon.endpoint import of_connection
 from velithon.exceptions import RegistrationError
 from velithon.requests.request import Request
+from velithon.routing.routes import generate_unique_id
 from velithon.websocket.connection import WebSocket
 
 if TYPE_CHECKING:
@@ -107,7 +109,8 @@ class Verbs:
         """Add a route for a function, an `HTTPEndpoint` class or an ASGI application.
 
         A function whose only parameter says nothing of itself gets the request, whatever the parameter's name is.
-        `route` is Starlette's name for `endpoint`.
+        `route` is Starlette's name for `endpoint`. Of these, the application's `generate_unique_id_function` is asked
+        for classes alone.
 
         Raises:
             TypeError: Neither was given, or both.
@@ -116,6 +119,9 @@ class Verbs:
             raise TypeError("add_route() takes the endpoint, once: as the second argument, endpoint= or route=.")
         endpoint = route if endpoint is None else endpoint
         assert endpoint is not None
+        if not inspect.isclass(endpoint):
+            # A function of the application's that makes ids of tags was written for routes that have some.
+            options.setdefault("generate_unique_id_function", generate_unique_id)
         self.add_api_route(path, of_connection(endpoint, path, Request), methods=methods, **options)
 
     def frontend(
@@ -135,8 +141,8 @@ class Verbs:
                 page; `"404.html"` does with 404, whoever asks; `"auto"` takes `404.html` if there is one, else
                 `index.html` if there is one; `None` leaves it a plain 404.
             check_dir: Whether a missing directory or fallback is an error now. `"auto"`: it is, unless the environment
-                variable `VELITHON_ENV` is `development`, as `velithon run --reload` sets it; then a missing directory
-                is a warning.
+                variable `VELITHON_ENV` is `development`, as `velithon run --reload` sets it, or, where it is not
+                set, `FASTAPI_ENV` is; then a missing directory is a warning.
 
         Raises:
             RegistrationError: The path does not start with `/`, has parameters, or there is no such fallback.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from starlette.status import HTTP_401_UNAUTHORIZED
 
@@ -58,6 +58,8 @@ def _dump(value: Any) -> Any:
 class SecurityBase:
     """A security scheme: a dependency that reads credentials from a request and is described in documents.
 
+    A subclass says what it is by calling `__init__`, by setting the attributes, or by attributes of the class.
+
     Attributes:
         model: OpenAPI's description.
         scheme_name: The name under which documents list it.
@@ -66,12 +68,24 @@ class SecurityBase:
 
     model: SchemeModel
     scheme_name: str
-    auto_error: bool
+    auto_error: bool = True
 
-    def __init__(self, model: SchemeModel, scheme_name: str | None, auto_error: bool) -> None:
-        self.model = model
-        self.scheme_name = scheme_name or type(self).__name__
-        self.auto_error = auto_error
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Name a scheme after its class, whether or not its own `__init__` calls this one's."""
+        made = super().__new__(cls)
+        if not hasattr(cls, "scheme_name"):
+            made.scheme_name = cls.__name__
+        return made
+
+    def __init__(
+        self, model: SchemeModel | None = None, scheme_name: str | None = None, auto_error: bool | None = None
+    ) -> None:
+        if model is not None:
+            self.model = model
+        if scheme_name:
+            self.scheme_name = scheme_name
+        if auto_error is not None:
+            self.auto_error = auto_error
 
     def make_authenticate_headers(self) -> dict[str, str]:
         """Return the headers of a 401: the challenge (RFC 9110, section 11.6.1)."""
