@@ -20,6 +20,7 @@ from velithon.exceptions import (
     WebSocketRequestValidationError,
 )
 from velithon.requests.rsgi import RSGIRequest
+from velithon.signature.exits import Exits
 from velithon.signature.fields import Errors, Location, Undefined, located
 from velithon.signature.model import EndpointModel
 
@@ -139,8 +140,9 @@ def swallowed() -> VelithonError:
     )
 
 
-def keep(request: Any, stack: AsyncExitStack) -> None:
+def keep(request: Any, stack: Exits) -> None:
     """Leave exits to the face, which runs them after the response was sent."""
+    stack.hand_over()
     if request._stack is None:
         request._stack = stack
     else:

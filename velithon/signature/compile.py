@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextlib import AsyncExitStack
 from typing import Any
 
 from velithon.background import injected_tasks
@@ -114,7 +113,7 @@ class HTTPPlan(PlanWriter):
             self.write_core(respond, "response_made = " if keep else "return ")
             return
         out.line("response_made = None")
-        with out.block(f"async with {self.use(AsyncExitStack)}() as inner:"):
+        with out.block(f"async with {self.use(Exits)}() as inner:"):
             self.write_core(respond, "response_made = ")
         with out.block("if response_made is None:"):
             out.line(f"raise {self.use(bind.swallowed)}()")
@@ -197,7 +196,7 @@ class WebSocketPlan(PlanWriter):
     def write_inner(self) -> None:
         out = self.out
         if self.needs_function_stack:
-            with out.block(f"async with {self.use(AsyncExitStack)}() as inner:"):
+            with out.block(f"async with {self.use(Exits)}() as inner:"):
                 self.write_core()
         else:
             self.write_core()

@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from anyio import Semaphore
+
 
 class Concurrency:
     """A limit of simultaneous calls, counted in each event loop by itself.
@@ -18,14 +20,14 @@ class Concurrency:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._semaphores: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._semaphores: WeakKeyDictionary[asyncio.AbstractEventLoop, Semaphore] = WeakKeyDictionary()
 
-    def semaphore(self) -> asyncio.Semaphore:
+    def get_semaphore(self) -> Semaphore:
         """Return the running loop's semaphore."""
         loop = asyncio.get_running_loop()
         found = self._semaphores.get(loop)
         if found is None:
-            found = self._semaphores[loop] = asyncio.Semaphore(self.limit)
+            found = self._semaphores[loop] = Semaphore(self.limit)
         return found
 
 

@@ -1,13 +1,13 @@
 """Dependencies with `yield`: how each kind is entered, and what is left for the end of the request.
 
 AnyIO cancels a task at every `await` until the cancelled scope is left, so exit code that awaits would be cut short: it
-runs behind a shield. A shield must not stand inside a scope that the dependency itself opened (scopes are left in the
-reverse order of entering), so it is put up only where the dependency left the innermost scope as it was.
+runs behind a shield. Scopes are left in the reverse order of entering, and a dependency may open its own: the shield
+is a scope that is entered before the first of the dependencies, and put up while they exit. Where no scope stands around
+the request, nobody can cancel one, and none is entered.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from functools import partial
@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from anyio import CancelScope
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from velithon._compat.anyio_scopes import innermost_cancel_scope
 from velithon.concurrency import contextmanager_in_threadpool
@@ -29,12 +30,7 @@ def context_maker(model: DependencyModel) -> ContextMaker:
     """Return what makes an asynchronous context manager of a dependency's arguments."""
     call: Callable[..., Any] = model.call
     if model.is_async_generator:
-        kind = _CancelSafe if model.is_context else _Generated
-
-        def shielded(*args: Any, **kwargs: Any) -> AbstractAsyncContextManager[Any]:
-            return kind(call(*args, **kwargs))
-
-        return shielded
+        return call if model.is_context else lambda *args, **kwargs: _Generated(call(*args, **kwargs))
     threaded = call if model.is_context else contextmanager(_once(call))
 
     def make(*args: Any, **kwargs: Any) -> AbstractAsyncContextManager[Any]:
@@ -72,38 +68,8 @@ async def enter_limited(
     stack: AsyncExitStack, concurrency: Concurrency, manager: AbstractAsyncContextManager[Any]
 ) -> Any:
     """Enter a context manager that only so many may be inside of."""
-    await stack.enter_async_context(concurrency.semaphore())
+    await stack.enter_async_context(concurrency.get_semaphore())
     return await stack.enter_async_context(manager)
-
-
-class _CancelSafe(AbstractAsyncContextManager[Any]):
-    """A context manager whose exit code may await although the task was cancelled."""
-
-    __slots__ = ("_manager", "_scope")
-
-    def __init__(self, manager: AbstractAsyncContextManager[Any]) -> None:
-        self._manager = manager
-        self._scope: Any = None
-
-    # Plain functions that return the awaitable: a coroutine around it would cost as much as all the rest.
-    def __aenter__(self) -> Awaitable[Any]:  # type: ignore[override]  # an awaitable, which is all that `async with` asks for
-        self._scope = innermost_cancel_scope()
-        return self._manager.__aenter__()
-
-    def __aexit__(  # type: ignore[override]  # an awaitable, which is all that `async with` asks for
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Awaitable[bool | None]:
-        if kind is not None and issubclass(kind, asyncio.CancelledError) and innermost_cancel_scope() is self._scope:
-            return self._exit_shielded(kind, error, trace)
-        return self._manager.__aexit__(kind, error, trace)
-
-    async def _exit_shielded(
-        self, kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        handled: bool | None = None
-        with CancelScope(shield=True):
-            handled = await self._manager.__aexit__(kind, error, trace)
-        return handled
 
 
 class _Generated(AbstractAsyncContextManager[Any]):
@@ -115,12 +81,11 @@ class _Generated(AbstractAsyncContextManager[Any]):
         self._generator = generator
 
     async def __aenter__(self) -> Any:
-        scope = innermost_cancel_scope()
         try:
             value = await self._generator.__anext__()
         except StopAsyncIteration:
             raise never_yielded(self._generator) from None
-        self._leaving = Leaving(self._generator, scope)
+        self._leaving = Leaving(self._generator)
         return value
 
     def __aexit__(  # type: ignore[override]  # an awaitable, which is all that `async with` asks for
@@ -134,14 +99,12 @@ class Leaving:
 
     Args:
         generator: The generator, at its `yield`.
-        scope: The innermost cancel scope from before it was started.
     """
 
-    __slots__ = ("_generator", "_scope")
+    __slots__ = ("_generator",)
 
-    def __init__(self, generator: AsyncGenerator[Any, Any], scope: Any) -> None:
+    def __init__(self, generator: AsyncGenerator[Any, Any]) -> None:
         self._generator = generator
-        self._scope = scope
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -152,11 +115,6 @@ class Leaving:
             except StopAsyncIteration:
                 return False
             raise await self._yields_again()
-        if isinstance(error, asyncio.CancelledError) and innermost_cancel_scope() is self._scope:
-            handled = False
-            with CancelScope(shield=True):
-                handled = await self._throw(error, trace)
-            return handled
         return await self._throw(error, trace)
 
     async def _throw(self, error: BaseException, trace: TracebackType | None) -> bool:
@@ -180,17 +138,60 @@ class Leaving:
 
 
 class Exits(AsyncExitStack):
-    """The exits that a request leaves to the face.
+    """The exits of a request's dependencies.
 
     Ending without an exception, which nearly all requests do, takes a third of what `AsyncExitStack` needs for it.
     """
 
-    def leave(self, generator: AsyncGenerator[Any, Any], scope: Any) -> None:
+    _shield: CancelScope | None = None
+    _is_shielded = False
+
+    def leave(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Push the exit of an asynchronous generator; see `Leaving`."""
-        self._exit_callbacks.append((False, Leaving(generator, scope).__aexit__))  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
+        self._exit_callbacks.append((False, Leaving(generator).__aexit__))  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
+
+    def enter_shield(self) -> None:
+        """Prepare to shield the exits from cancellation; called once, before the first dependency that may await."""
+        if innermost_cancel_scope() is not None:
+            self._is_shielded = True
+            self._shield = CancelScope()
+            self._shield.__enter__()
+
+    def hand_over(self) -> None:
+        """Leave the shield, unless a dependency has a scope open: the scopes around us may end before the exits."""
+        if self._shield is not None and innermost_cancel_scope() is self._shield:
+            self._leave_shield()
+
+    def _leave_shield(self) -> None:
+        shield, self._shield = self._shield, None
+        if shield is not None:
+            shield.__exit__(None, None, None)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Run the exits with an exception, or with none."""
+        if not self._is_shielded:
+            return await super().__aexit__(kind, error, trace)
+        if self._shield is None:
+            self._shield = CancelScope()
+            self._shield.__enter__()
+        self._shield.shield = True
+        try:
+            handled = await super().__aexit__(kind, error, trace)
+        finally:
+            self._is_shielded = False
+            self._shield.shield = False
+            self._leave_shield()
+        # A dependency's task group can swallow a cancellation that came from outside of the shield.
+        await checkpoint_if_cancelled()
+        return handled
 
     async def aclose(self) -> None:
         """Run the exits; from the first that raises on, as any stack does."""
+        if self._is_shielded:
+            await self.__aexit__(None, None, None)
+            return
         callbacks = self._exit_callbacks  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
         raised: BaseException | None = None
         try:

@@ -13,11 +13,10 @@ from typing import Any, get_origin
 
 from pydantic_core import ValidationError
 
-from velithon._compat.anyio_scopes import innermost_cancel_scope
 from velithon.concurrency import run_in_threadpool
 from velithon.signature import bind, values
 from velithon.signature.annotations import is_sequence, unwrapped
-from velithon.signature.exits import Leaving, context_maker, enter_limited, never_yielded
+from velithon.signature.exits import context_maker, enter_limited, never_yielded
 from velithon.signature.fields import Field, Undefined, aliases, missing, param_model
 from velithon.signature.model import DependencyModel, EndpointModel
 from velithon.signature.path import has_convertor, path_names
@@ -69,6 +68,7 @@ class PlanWriter:
         self.solved: dict[tuple[Any, ...], Solved] = {}
         self.needs_function_stack = False
         self.needs_request_stack = False
+        self.is_shielded = False
         for dependency in model.walk():
             if dependency is model or not (dependency.is_generator or dependency.is_async_generator):
                 continue
@@ -269,6 +269,8 @@ class PlanWriter:
             maker = out.constant(context_maker(node), f"{name}_context")
             stack = "inner" if node.scope == "function" else "stack"
             manager = f"{maker}({arguments})"
+            if node.is_async_generator:
+                self.write_shield()
             if node.concurrency is None:
                 out.line(f"{name} = await {stack}.enter_async_context({manager})")
             else:
@@ -279,24 +281,29 @@ class PlanWriter:
             out.line(f"{name} = {self.call(node, name, arguments)}")
             return
         limit = out.constant(node.concurrency, f"{name}_limit")
-        with out.block(f"async with {limit}.semaphore():"):
+        with out.block(f"async with {limit}.get_semaphore():"):
             out.line(f"{name} = {self.call(node, name, arguments)}")
 
     def write_generator(self, node: DependencyModel, name: str, arguments: str) -> None:
         """Write the start of an asynchronous generator, up to its `yield`."""
         out = self.out
         generator = out.fresh(f"{name}_generator")
-        scope = out.fresh(f"{name}_scope")
-        out.line(f"{scope} = {self.use(innermost_cancel_scope)}()")
+        self.write_shield()
         out.line(f"{generator} = {out.constant(called(node), f'call_{name}')}({arguments})")
         with out.block("try:"):
             out.line(f"{name} = await {generator}.__anext__()")
         with out.block("except StopAsyncIteration:"):
             out.line(f"raise {self.use(never_yielded)}({generator}) from None")
         if node.scope == "function":
-            out.line(f"inner.push_async_exit({self.use(Leaving)}({generator}, {scope}))")
+            out.line(f"inner.leave({generator})")
         else:
-            out.line(f"stack.leave({generator}, {scope})")
+            out.line(f"stack.leave({generator})")
+
+    def write_shield(self) -> None:
+        """Write, before the first dependency whose exit may await, that exits can be shielded from cancellation."""
+        if not self.is_shielded:
+            self.is_shielded = True
+            self.out.prelude(f"{'stack' if self.needs_request_stack else 'inner'}.enter_shield()")
 
     def call(self, node: DependencyModel, name: str, arguments: str) -> str:
         function = self.out.constant(called(node), f"call_{name}")
