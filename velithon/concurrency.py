@@ -35,6 +35,7 @@ __all__ = [
     "contextmanager_in_threadpool",
     "current_thread_pool",
     "iterate_in_threadpool",
+    "run_dependency_in_threadpool",
     "run_exit_in_threadpool",
     "run_in_threadpool",
     "run_until_first_complete",
@@ -63,6 +64,7 @@ class _Job:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         started: bool,
+        context: Context | None,
     ) -> None:
         self.future = future
         self.func = func
@@ -71,7 +73,7 @@ class _Job:
         # A job that counts as started cannot be called back: see `run`.
         self.started = started
         self.finished = False
-        self.context: Context = copy_context()
+        self.context: Context = copy_context() if context is None else context
         self.value: Any = None
         self.error: BaseException | None = None
         self.waiter: asyncio.Future[None] | None = None
@@ -141,10 +143,15 @@ class _Workers:
         self.gone: asyncio.Future[None] | None = None
 
     async def run(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], started: bool = False
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        started: bool = False,
+        context: Context | None = None,
     ) -> Any:
         """Call in a thread; a cancelled caller waits until a call that has started is over."""
-        job = _Job(self.loop.create_future(), func, args, kwargs, started)
+        job = _Job(self.loop.create_future(), func, args, kwargs, started, context)
         self.in_flight += 1
         if self.in_flight > self.count and self.count < self.size:
             self._spawn()
@@ -306,24 +313,46 @@ class ThreadPool:
         busy = min(workers.in_flight, workers.count)
         return busy, workers.in_flight - busy
 
-    async def enter(self, manager: AbstractContextManager[T]) -> T:
+    async def run_in_own_context(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function in a thread as `run` does; the context variables that it sets are set for the caller too."""
+        context = copy_context()
+        try:
+            return await self._calls.here().run(func, args, kwargs, context=context)  # type: ignore[no-any-return]
+        finally:
+            _adopt(context)
+
+    async def enter(self, manager: AbstractContextManager[T], context: Context | None = None) -> T:
         """Enter a context manager in a thread; when the caller is cancelled meanwhile, exit it again."""
         entering = _Entering(manager)
         try:
-            return await self._enters.here().run(entering, (), {})  # type: ignore[no-any-return]
+            return await self._enters.here().run(entering, (), {}, context=context)  # type: ignore[no-any-return]
         except asyncio.CancelledError as cancelled:
             if entering.entered:
-                await self.exit(manager, cancelled)
+                await self.exit(manager, cancelled, context)
             raise
 
-    async def exit(self, manager: AbstractContextManager[Any], error: BaseException | None) -> bool:
+    async def exit(
+        self, manager: AbstractContextManager[Any], error: BaseException | None, context: Context | None = None
+    ) -> bool:
         """Exit a context manager in a thread, at once and whether the caller is cancelled or not.
 
         Returns:
             Whether the context manager has dealt with the error.
         """
         details = (None, None, None) if error is None else (type(error), error, error.__traceback__)
-        return bool(await self._exits.here().run(manager.__exit__, details, {}, started=True))
+        return bool(await self._exit(manager.__exit__, details, {}, context))
+
+    async def _exit(
+        self, func: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], context: Context | None = None
+    ) -> T:
+        # With AnyIO's backend, which a program need not have.
+        from velithon._compat.anyio_scopes import innermost_cancel_scope
+
+        workers = self._exits.here()
+        if innermost_cancel_scope() is None:
+            return await workers.run(func, args, kwargs, True, context)  # type: ignore[no-any-return]
+        with anyio.CancelScope(shield=True):
+            return await workers.run(func, args, kwargs, True, context)  # type: ignore[no-any-return]
 
     async def aclose(self, grace: float = 5.0) -> None:
         """End the threads that serve the running loop, after what they have to do; the next call makes new ones.
@@ -357,19 +386,36 @@ class _Entering(Generic[T]):
 
 
 class _ThreadedContext(AbstractAsyncContextManager[T]):
-    __slots__ = ("manager", "pool")
+    """A context manager in threads: it is entered and exited in one context, whose variables the caller has too."""
+
+    __slots__ = ("context", "manager", "pool")
 
     def __init__(self, manager: AbstractContextManager[T]) -> None:
         self.manager = manager
         self.pool = _current.get()
 
     async def __aenter__(self) -> T:
-        return await self.pool.enter(self.manager)
+        self.context = copy_context()
+        try:
+            return await self.pool.enter(self.manager, self.context)
+        finally:
+            _adopt(self.context)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        return await self.pool.exit(self.manager, error)
+        self.context.run(_adopt, copy_context())
+        try:
+            return await self.pool.exit(self.manager, error, self.context)
+        finally:
+            _adopt(self.context)
+
+
+def _adopt(context: Context) -> None:
+    """Set the variables of the current context as they are in another one."""
+    for variable, value in context.items():
+        if variable.get(_END) is not value:
+            variable.set(value)
 
 
 _current: ContextVar[ThreadPool] = ContextVar("velithon_thread_pool", default=ThreadPool(None))  # noqa: B039 - the shared pool
@@ -390,9 +436,14 @@ def run_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     return _current.get().run(func, *args, **kwargs)
 
 
+def run_dependency_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+    """Call a blocking function in a thread; the context variables that it sets are set for the caller too."""
+    return _current.get().run_in_own_context(func, *args, **kwargs)
+
+
 def run_exit_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
     """Call what cleans up in a thread, at once however busy the pool is, and also when the caller is cancelled."""
-    return _current.get()._exits.here().run(func, args, kwargs, started=True)
+    return _current.get()._exit(func, args, kwargs)
 
 
 def contextmanager_in_threadpool(cm: AbstractContextManager[T]) -> AbstractAsyncContextManager[T]:

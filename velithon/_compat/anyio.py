@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["PRIVATE", "as_worker_thread"]
 
 PRIVATE = {
-    "anyio._backends._asyncio:_task_states": "tells whether a dependency left a cancel scope open around its `yield`",
+    "anyio._backends._asyncio:_task_states": "tells whether a cancel scope stands around what must run to its end",
     "anyio._core._eventloop:threadlocals": "lets `anyio.from_thread` work in the threads of our own pool",
 }
 """Module and name -> what it is used for."""

@@ -2,8 +2,8 @@
 
 AnyIO cancels a task at every `await` until the cancelled scope is left, so exit code that awaits would be cut short: it
 runs behind a shield. Scopes are left in the reverse order of entering, and a dependency may open its own: the shield
-is a scope that is entered before the first of the dependencies, and put up while they exit. Where no scope stands around
-the request, nobody can cancel one, and none is entered.
+is a scope that is entered before the first of the dependencies, and put up while they exit. Where no scope stands
+around the request, nobody can cancel one, and none is entered.
 """
 
 from __future__ import annotations
@@ -144,18 +144,28 @@ class Exits(AsyncExitStack):
     """
 
     _shield: CancelScope | None = None
-    _is_shielded = False
+    # Whether there are exits that may await, and a scope that could cancel them.
+    _needs_shield = False
+    _shares_shield = False
 
     def leave(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Push the exit of an asynchronous generator; see `Leaving`."""
         self._exit_callbacks.append((False, Leaving(generator).__aexit__))  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
 
-    def enter_shield(self) -> None:
-        """Prepare to shield the exits from cancellation; called once, before the first dependency that may await."""
-        if innermost_cancel_scope() is not None:
-            self._is_shielded = True
-            self._shield = CancelScope()
-            self._shield.__enter__()
+    def enter_shield(self, inner: Exits | None = None) -> None:
+        """Prepare to shield the exits from cancellation; called once, before the first dependency that may await.
+
+        Args:
+            inner: The exits that end before these, which use the same shield.
+        """
+        if innermost_cancel_scope() is None:
+            return
+        self._needs_shield = True
+        self._shield = CancelScope()
+        self._shield.__enter__()
+        if inner is not None:
+            inner._needs_shield = inner._shares_shield = True
+            inner._shield = self._shield
 
     def hand_over(self) -> None:
         """Leave the shield, unless a dependency has a scope open: the scopes around us may end before the exits."""
@@ -164,23 +174,22 @@ class Exits(AsyncExitStack):
 
     def _leave_shield(self) -> None:
         shield, self._shield = self._shield, None
-        if shield is not None:
+        if shield is not None and not self._shares_shield:
             shield.__exit__(None, None, None)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         """Run the exits with an exception, or with none."""
-        if not self._is_shielded:
+        if not self._needs_shield:
             return await super().__aexit__(kind, error, trace)
+        self._needs_shield = False
         if self._shield is None:
-            self._shield = CancelScope()
-            self._shield.__enter__()
+            self._shield = CancelScope().__enter__()
         self._shield.shield = True
         try:
             handled = await super().__aexit__(kind, error, trace)
         finally:
-            self._is_shielded = False
             self._shield.shield = False
             self._leave_shield()
         # A dependency's task group can swallow a cancellation that came from outside of the shield.
@@ -189,7 +198,7 @@ class Exits(AsyncExitStack):
 
     async def aclose(self) -> None:
         """Run the exits; from the first that raises on, as any stack does."""
-        if self._is_shielded:
+        if self._needs_shield:
             await self.__aexit__(None, None, None)
             return
         callbacks = self._exit_callbacks  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`

@@ -13,7 +13,7 @@ from typing import Any, get_origin
 
 from pydantic_core import ValidationError
 
-from velithon.concurrency import run_in_threadpool
+from velithon.concurrency import run_dependency_in_threadpool
 from velithon.signature import bind, values
 from velithon.signature.annotations import is_sequence, unwrapped
 from velithon.signature.exits import context_maker, enter_limited, never_yielded
@@ -303,14 +303,15 @@ class PlanWriter:
         """Write, before the first dependency whose exit may await, that exits can be shielded from cancellation."""
         if not self.is_shielded:
             self.is_shielded = True
-            self.out.prelude(f"{'stack' if self.needs_request_stack else 'inner'}.enter_shield()")
+            stack, *inner = ["stack"] * self.needs_request_stack + ["inner"] * self.needs_function_stack
+            self.out.prelude(f"{stack}.enter_shield({''.join(inner)})")
 
     def call(self, node: DependencyModel, name: str, arguments: str) -> str:
         function = self.out.constant(called(node), f"call_{name}")
         if node.is_coroutine:
             return f"await {function}({arguments})"
         comma = ", " if arguments else ""
-        return f"await {self.use(run_in_threadpool)}({function}{comma}{arguments})"
+        return f"await {self.use(run_dependency_in_threadpool)}({function}{comma}{arguments})"
 
     def write_app_scoped(self, node: DependencyModel, name: str) -> None:
         from velithon.signature.appscope import app_value, key_of
