@@ -62,7 +62,7 @@ def _use_protocol() -> None:
     """Have `TestClient(app)` speak the protocol wherever the application does."""
     plain = TestClient.__init__
 
-    def __init__(self: TestClient, app: Any, *args: Any, **options: Any) -> None:  # noqa: N807 - a method to be
+    def __init__(self: TestClient, app: Any, *args: Any, **options: Any) -> None:
         speaks = hasattr(app, "__rsgi__") and not options.get("root_path") and options.get("backend") != "trio"
         options.setdefault("protocol", PROTOCOL if speaks else "asgi")
         plain(self, app, *args, **options)
