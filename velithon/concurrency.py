@@ -343,16 +343,18 @@ class ThreadPool:
         return bool(await self._exit(manager.__exit__, details, {}, context))
 
     async def _exit(
-        self, func: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], context: Context | None = None
-    ) -> T:
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], context: Context | None = None
+    ) -> Any:
         # With AnyIO's backend, which a program need not have.
         from velithon._compat.anyio_scopes import innermost_cancel_scope
 
         workers = self._exits.here()
         if innermost_cancel_scope() is None:
-            return await workers.run(func, args, kwargs, True, context)  # type: ignore[no-any-return]
+            return await workers.run(func, args, kwargs, True, context)
+        value = None
         with anyio.CancelScope(shield=True):
-            return await workers.run(func, args, kwargs, True, context)  # type: ignore[no-any-return]
+            value = await workers.run(func, args, kwargs, True, context)
+        return value
 
     async def aclose(self, grace: float = 5.0) -> None:
         """End the threads that serve the running loop, after what they have to do; the next call makes new ones.

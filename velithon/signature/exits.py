@@ -179,7 +179,7 @@ class Exits(AsyncExitStack):
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
+    ) -> bool | None:
         """Run the exits with an exception, or with none."""
         if not self._needs_shield:
             return await super().__aexit__(kind, error, trace)
