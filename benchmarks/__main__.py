@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", metavar="NAMES", help="parts of the peers' names, separated by commas or semicolons")
     parser.add_argument("--seconds", type=float, default=3, help="of a turn, whole for HTTP (default: 3)")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each peer (default: 3)")
+    parser.add_argument("--workers", type=int, default=1, help="processes of each server (default: 1)")
     parser.add_argument("--short", action="store_true", help="prove that it runs, and measure nothing of worth")
     parser.add_argument("--no-startup", action="store_true", help="leave out import, registration and first request")
     parser.add_argument("--no-pinning", action="store_true", help="let servers and load share all processors")
@@ -66,11 +67,11 @@ def main() -> int:
     except ValueError as exc:
         print(exc, file=sys.stderr)
         return 2
-    plan = Plan(options.seconds, options.repeats)
+    plan = Plan(options.seconds, options.repeats, workers=options.workers)
     if options.short:
         plan = Plan(seconds=0.3, repeats=1, connections=8)
     if options.no_pinning or (os.cpu_count() or 1) < 2:
-        plan = Plan(plan.seconds, plan.repeats, plan.connections, None, None)
+        plan = Plan(plan.seconds, plan.repeats, plan.connections, None, None, plan.workers)
     try:
         described = facts(chosen, plan)
         results = measure(chosen, asked, plan)

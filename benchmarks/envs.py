@@ -21,17 +21,22 @@ def _same(*names: str) -> list[str]:
 _GRANIAN = ("granian[uvloop]",)
 _SERVERS = ("granian[uvloop]", "uvicorn[standard]")
 _TOOLS = ("pydantic", "orjson")
+# What the scenarios with a database take, whoever answers.
+_SERVICES = ("asyncpg", "sqlalchemy[asyncio]", "jinja2")
 
 REQUIREMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # name -> (in the versions that Velithon has, in the newest versions)
     "starlette": ((*_SERVERS, *_TOOLS, "starlette", "python-multipart"), ()),
-    "fastapi": ((*_SERVERS, *_TOOLS, "starlette", "python-multipart", "fastapi"), ()),
-    "litestar": (_GRANIAN, ("litestar[redis]",)),
-    "blacksheep": ((*_GRANIAN, *_TOOLS), ("blacksheep",)),
+    "fastapi": ((*_SERVERS, *_TOOLS, *_SERVICES, "starlette", "python-multipart", "fastapi"), ()),
+    "litestar": ((*_GRANIAN, *_SERVICES), ("litestar[redis]",)),
+    "blacksheep": ((*_GRANIAN, *_TOOLS, *_SERVICES), ("blacksheep",)),
+    "bolt": (("uvloop", *_SERVICES), ("django-bolt",)),
     "emmett55": (("orjson", "pydantic", "uvloop"), ("emmett55[orjson]",)),
     "robyn": (_TOOLS, ("robyn",)),
     "sanic": (_TOOLS, ("sanic[ext]",)),
 }
+# Those that need a newer Python than ours.
+_NEWER = {"bolt": (3, 12)}
 
 
 def python_of(name: str) -> Path:
@@ -50,12 +55,13 @@ def python_of(name: str) -> Path:
     directory = ENVS / name
     python = directory / "bin" / "python"
     stamp = directory / ".installed"
-    state = hashlib.sha256("\n".join([sys.version, *required]).encode()).hexdigest()
+    interpreter = _interpreter(_NEWER.get(name, (3, 0)))
+    state = hashlib.sha256("\n".join([sys.version, interpreter, *required]).encode()).hexdigest()
     if stamp.is_file() and stamp.read_text() == state:
         return python
     print(f"setting up {directory}: {' '.join(required)}", file=sys.stderr, flush=True)
     for command in (
-        [sys.executable, "-m", "venv", "--clear", str(directory)],
+        [interpreter, "-m", "venv", "--clear", str(directory)],
         [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *required],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -63,6 +69,29 @@ def python_of(name: str) -> Path:
             raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     stamp.write_text(state)
     return python
+
+
+def _interpreter(oldest: tuple[int, int]) -> str:
+    """Return this process's interpreter, or another one that is new enough.
+
+    Raises:
+        RuntimeError: There is none on the machine.
+    """
+    if sys.version_info >= oldest:
+        return sys.executable
+    candidates: list[str | Path] = [f"python3.{minor}" for minor in range(oldest[1], oldest[1] + 4)]
+    # pyenv's own commands on the path run nothing unless a version is chosen.
+    candidates += sorted(Path.home().glob(f".pyenv/versions/{oldest[0]}.{oldest[1]}*/bin/python"))
+    source = "import sys; print(sys.executable, sys.version_info[0] * 100 + sys.version_info[1])"
+    for candidate in candidates:
+        try:
+            done = subprocess.run([candidate, "-c", source], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        path, number = done.stdout.split()
+        if int(number) >= oldest[0] * 100 + oldest[1]:
+            return path
+    raise RuntimeError(f"There is no Python {oldest[0]}.{oldest[1]} or newer on this machine.")
 
 
 def versions(name: str) -> dict[str, str]:

@@ -22,8 +22,8 @@ wrk.method = "{method}"
 {body}
 done = function(summary, latency, requests)
     local errors = summary.errors
-    io.write(string.format("RESULT %d %d %d %d %d %d\\n", summary.requests, summary.duration,
-        latency:percentile(50), latency:percentile(99), errors.status,
+    io.write(string.format("RESULT %d %d %d %d %d %d %d\\n", summary.requests, summary.duration,
+        latency:percentile(50), latency:percentile(99), latency:percentile(99.9), errors.status,
         errors.connect + errors.read + errors.write + errors.timeout))
 end
 """
@@ -43,6 +43,7 @@ class Load:
         p50: Half of the answers took no longer, in seconds.
         p99: Likewise for 99 of 100.
         errors: Failed connections and time-outs.
+        p999: As `p99`, for 999 of 1,000; 0 where it is not measured.
     """
 
     count: int
@@ -50,6 +51,7 @@ class Load:
     p50: float
     p99: float
     errors: int = 0
+    p999: float = 0.0
 
 
 def missing_tools() -> str | None:
@@ -111,10 +113,10 @@ def wrk(port: int, scenario: Scenario, *, connections: int, seconds: float, pinn
         done = _run([*pinned, "wrk", *options, url], seconds)
     for line in done.splitlines():
         if line.startswith("RESULT "):
-            count, duration, p50, p99, wrong, errors = (int(word) for word in line.split()[1:])
+            count, duration, p50, p99, p999, wrong, errors = (int(word) for word in line.split()[1:])
             if wrong or not count:
                 raise LoadError(f"{wrong} of {count} answers were errors")
-            return Load(count, duration / 1e6, p50 / 1e6, p99 / 1e6, errors)
+            return Load(count, duration / 1e6, p50 / 1e6, p99 / 1e6, errors, p999 / 1e6)
     raise LoadError(f"wrk printed no result: {done[-300:]}")
 
 

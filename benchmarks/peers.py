@@ -10,7 +10,7 @@ from benchmarks.envs import python_of
 
 __all__ = ["PEERS", "SHORT", "Peer", "select"]
 
-Server = Literal["granian-rsgi", "granian-asgi", "uvicorn", "sanic", "robyn"]
+Server = Literal["granian-rsgi", "granian-asgi", "uvicorn", "sanic", "robyn", "bolt", "velithon"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,21 @@ class Peer:
     module: str
     server: Server
 
-    def command(self, port: int) -> list[str]:
-        """Return the command that serves the application on a port of 127.0.0.1, in one worker, with uvloop."""
+    def command(self, port: int, workers: int = 1) -> list[str]:
+        """Return the command that serves the application on a port of 127.0.0.1, with uvloop.
+
+        Raises:
+            ValueError: Its server is started with one worker only.
+        """
         python = str(python_of(self.framework))
         target = f"benchmarks.apps.{self.module}"
         bind = ["--host", "127.0.0.1", "--port", str(port)]
+        if self.server == "velithon":
+            return [python, "-m", "velithon", "run", *bind, "--workers", str(workers), f"{target}:app"]
+        if self.server in ("robyn", "sanic", "uvicorn") and workers > 1:
+            raise ValueError(f"{self.name} is measured with one worker only.")
+        if self.server == "bolt":
+            return [python, "-m", target, str(port), str(workers)]
         if self.server == "uvicorn":
             quiet = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error"]
             return [python, "-m", "uvicorn", *bind, *quiet, f"{target}:app"]
@@ -42,7 +52,7 @@ class Peer:
         if self.server == "robyn":
             return [python, "-m", target, str(port)]
         interface = self.server.removeprefix("granian-")
-        quiet = ["--loop", "uvloop", "--workers", "1", "--no-access-log", "--log-level", "error"]
+        quiet = ["--loop", "uvloop", "--workers", str(workers), "--no-access-log", "--log-level", "error"]
         return [python, "-m", "granian", "--interface", interface, *bind, *quiet, f"{target}:app"]
 
     @property
@@ -54,6 +64,7 @@ class Peer:
 PEERS = (
     Peer("raw RSGI", "velithon", "raw_rsgi", "granian-rsgi"),
     Peer("Velithon, Granian RSGI", "velithon", "velithon_app", "granian-rsgi"),
+    Peer("Velithon, velithon run", "velithon", "velithon_app", "velithon"),
     Peer("Velithon, Granian ASGI", "velithon", "velithon_app", "granian-asgi"),
     Peer("Velithon, Uvicorn", "velithon", "velithon_app", "uvicorn"),
     Peer("FastAPI, Granian ASGI", "fastapi", "fastapi_app", "granian-asgi"),
@@ -62,6 +73,7 @@ PEERS = (
     Peer("Starlette, Uvicorn", "starlette", "starlette_app", "uvicorn"),
     Peer("Litestar, Granian ASGI", "litestar", "litestar_app", "granian-asgi"),
     Peer("BlackSheep, Granian ASGI", "blacksheep", "blacksheep_app", "granian-asgi"),
+    Peer("Django-Bolt", "bolt", "bolt_app", "bolt"),
     Peer("Emmett55, Granian RSGI", "emmett55", "emmett_app", "granian-rsgi"),
     Peer("Robyn", "robyn", "robyn_app", "robyn"),
     Peer("Sanic", "sanic", "sanic_app", "sanic"),

@@ -6,6 +6,7 @@ import html
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks.ratios import ratio
 from benchmarks.runner import Figures, Results
 from benchmarks.scenarios import Scenario
 from benchmarks.startup import Startup
@@ -24,6 +25,7 @@ _COLUMNS = (
     "× FastAPI",
     "p50 ms",
     "p99 ms",
+    "p99.9 ms",
     "idle MiB",
     "loaded MiB",
 )
@@ -58,8 +60,8 @@ class Report:
         rows = self._rows(scenario)
         width = max([len(name) for name, _ in rows] + [24])
         lines = [f"{scenario.title} ({scenario.name}, {scenario.unit})"]
-        lines.append(" " * width + "".join(f"{column:>12}" for column in _COLUMNS))
-        lines += [name.ljust(width) + "".join(f"{cell:>12}" for cell in cells) for name, cells in rows]
+        lines.append(" " * width + "".join(f"{column:>18}" for column in _COLUMNS))
+        lines += [name.ljust(width) + "".join(f"{cell:>18}" for cell in cells) for name, cells in rows]
         lines += [f"not timed: {name}: {why}" for name, why in self.results.notes.get(scenario.name, {}).items()]
         return "\n".join(lines)
 
@@ -100,7 +102,7 @@ class Report:
             figures = self.results.figures.get(scenario.name, {})
             raw = figures.get(RAW)
             cells = "".join(
-                f"<td>{_ratio(raw.processor, figures[peer].processor) if raw and peer in figures else '-'}</td>"
+                f"<td>{ratio(raw.turns, figures[peer].turns) if raw and peer in figures else '-'}</td>"
                 for peer in peers
             )
             rows.append(f'<tr><th><a href="#{scenario.name}">{_text(scenario.title)}</a></th>{cells}</tr>')
@@ -127,13 +129,14 @@ def _cells(figure: Figures, raw: Figures | None, fastapi: Figures | None) -> lis
     return [
         f"{figure.processor * 1e6:,.1f}",
         # The lesser the better: the ratio of the speeds that it stands for.
-        _ratio(raw.processor if raw else None, figure.processor),
-        _ratio(fastapi.processor if fastapi else None, figure.processor),
+        str(ratio(raw.turns, figure.turns)) if raw else "-",
+        str(ratio(fastapi.turns, figure.turns)) if fastapi else "-",
         f"{figure.rate:,.0f}",
         _ratio(figure.rate, raw.rate if raw else None),
         _ratio(figure.rate, fastapi.rate if fastapi else None),
         f"{figure.p50 * 1e3:,.2f}",
         f"{figure.p99 * 1e3:,.2f}",
+        f"{figure.p999 * 1e3:,.2f}",
         f"{figure.idle / _MIB:,.0f}",
         f"{figure.loaded / _MIB:,.0f}",
     ]

@@ -5,15 +5,19 @@ Turns (A B C A B C) spread what else the machine does over all of them; the medi
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import statistics
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from benchmarks.apps import services
 from benchmarks.load import Load, LoadError, check, run
 from benchmarks.peers import Peer
 from benchmarks.scenarios import Scenario
 from benchmarks.servers import Server, StartError, serve
+from tests.services.postgresql import postgresql
 
 __all__ = ["Figures", "Plan", "Results", "measure"]
 
@@ -28,6 +32,7 @@ class Plan:
         connections: Instead of the scenarios' own, which are also the most.
         server_core: The processor of the servers; `None` pins nothing.
         load_core: The processor of the load.
+        workers: Processes of each server.
     """
 
     seconds: float = 3.0
@@ -35,6 +40,7 @@ class Plan:
     connections: int | None = None
     server_core: int | None = 0
     load_core: int | None = 1
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Figures:
         loaded: Resident bytes after the scenario.
         turns: The processor seconds of each turn.
         errors: Failed connections and time-outs of all turns.
+        p999: Seconds; 0 where it is not measured.
     """
 
     rate: float
@@ -60,6 +67,7 @@ class Figures:
     loaded: int
     turns: list[float]
     errors: int
+    p999: float = 0.0
 
 
 @dataclass
@@ -100,6 +108,7 @@ class _Turns:
             self.server.resident_bytes(),
             self.processor,
             sum(load.errors for load in self.loads),
+            statistics.median(load.p999 for load in self.loads),
         )
 
 
@@ -109,22 +118,39 @@ def measure(peers: list[Peer], scenarios: list[Scenario], plan: Plan) -> Results
     for setup in dict.fromkeys(scenario.setup for scenario in scenarios):
         of_setup = [scenario for scenario in scenarios if scenario.setup == setup]
         with contextlib.ExitStack() as stack:
-            servers = _start(peers, setup, plan, stack, results, of_setup)
+            database = stack.enter_context(_database()) if setup == "services" else None
+            servers = _start(peers, setup, plan, stack, results, of_setup, database)
             idle = {server.peer.name: server.resident_bytes() for server in servers}
             for scenario in of_setup:
                 _scenario(servers, idle, scenario, plan, results)
     return results
 
 
+@contextlib.contextmanager
+def _database() -> Iterator[str]:
+    """Run a PostgreSQL with the rows that the scenarios ask for; yield its URL."""
+    with postgresql(max_connections=600) as server:
+        url = f"postgresql://velithon@{server.address}"
+        asyncio.run(services.fill(url))
+        yield url
+
+
 def _start(
-    peers: list[Peer], setup: str, plan: Plan, stack: contextlib.ExitStack, results: Results, asked: list[Scenario]
+    peers: list[Peer],
+    setup: str,
+    plan: Plan,
+    stack: contextlib.ExitStack,
+    results: Results,
+    asked: list[Scenario],
+    database: str | None,
 ) -> list[Server]:
     servers = []
     for peer in peers:
         _say(f"starting {peer.name} ({setup})")
         try:
-            servers.append(stack.enter_context(serve(peer, setup, plan.server_core)))
-        except StartError as exc:
+            started = serve(peer, setup, plan.server_core, workers=plan.workers, database=database)
+            servers.append(stack.enter_context(started))
+        except (StartError, RuntimeError, ValueError) as exc:
             _say(str(exc))
             for scenario in asked:
                 results.notes.setdefault(scenario.name, {})[peer.name] = f"it did not start with the setup {setup!r}"
@@ -143,7 +169,8 @@ def _scenario(servers: list[Server], idle: dict[str, int], scenario: Scenario, p
             notes[server.peer.name] = wrong
             _say(f"{scenario.name}: {server.peer.name} is not timed: {wrong}")
     for repeat in range(plan.repeats):
-        for turn in list(turns):
+        # Each round begins with another peer, so that nobody always follows the same one.
+        for turn in turns[repeat % max(1, len(turns)) :] + turns[: repeat % max(1, len(turns))]:
             name = turn.server.peer.name
             _say(f"{scenario.name}: {name}, turn {repeat + 1} of {plan.repeats}")
             try:

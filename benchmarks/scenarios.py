@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from benchmarks.apps import common
+from benchmarks.apps import common, services
 
 __all__ = ["SCENARIOS", "Scenario", "select"]
 
@@ -33,7 +33,7 @@ class Scenario:
         name: On the command line and in the tables.
         title: What it is.
         path: Path and query.
-        answer: The body that is expected: bytes, or what its JSON says. Unused for WebSockets.
+        answer: The body that is expected: bytes, what its JSON says, or what tells a right one. Unused for WebSockets.
         setup: Of the applications; see `benchmarks.apps`.
         method: The HTTP method.
         body: The request's.
@@ -61,7 +61,10 @@ class Scenario:
         """Return what is wrong with an answer, or `None`."""
         if status != 200:
             return f"status {status}: {body[:120]!r}"
-        if isinstance(self.answer, bytes):
+        if callable(self.answer):
+            if not self.answer(body):
+                return f"another answer: {body[:120]!r}"
+        elif isinstance(self.answer, bytes):
             if body != self.answer:
                 return f"another body of {len(body)} bytes: {body[:60]!r}"
         else:
@@ -83,6 +86,31 @@ def _typed(count: int, place: str, number: int) -> Scenario:
     return Scenario(f"routes-{count}-{place}", f"{place} of {count:,} routes", path, answer, f"routes-{count}")
 
 
+def _is_row(row: Any) -> bool:
+    return set(row) == {"id", "randomNumber"} and 1 <= row["id"] <= services.ROWS
+
+
+def _one_row(body: bytes) -> bool:
+    return _is_row(json.loads(body))
+
+
+def _twenty_rows(body: bytes) -> bool:
+    rows = json.loads(body)
+    return len(rows) == 20 and all(map(_is_row, rows))
+
+
+def _fortunes(body: bytes) -> bool:
+    return body.count(b"<tr>") == 14 and b"&lt;script&gt;" in body and b"Additional fortune" in body
+
+
+def _database(name: str, title: str, path: str, answer: Any) -> Scenario:
+    return Scenario(name, title, path, answer, setup="services", connections=64)
+
+
+_JSON = {"Content-Type": "application/json"}
+_LARGE = [{"name": f"apple {number}", "price": number + 0.5, "tags": ["red", "sweet"]} for number in range(17_500)]
+_FORM = "&".join(f"f{number}=value+{number}" for number in range(20)).encode()
+_COOKIES = "; ".join(f"p{number}=value{number}" for number in range(10))
 SCENARIOS = (
     Scenario("json", "JSON", "/json", common.HELLO),
     Scenario("params", "path and two query parameters", "/items/3?q=a&n=2", {"item_id": 3, "q": "a", "n": 2}),
@@ -94,6 +122,29 @@ SCENARIOS = (
         method="POST",
         body=_BODY,
         headers={"Content-Type": "application/json"},
+    ),
+    Scenario("struct", "Struct in and out", "/struct", json.loads(_BODY), method="POST", body=_BODY, headers=_JSON),
+    Scenario(
+        "cookies", "cookie of ten parts", "/cookies", {"p0": "value0", "p9": "value9"}, headers={"Cookie": _COOKIES}
+    ),
+    Scenario(
+        "form",
+        "form of twenty fields",
+        "/form",
+        {"f0": "value 0", "f19": "value 19"},
+        method="POST",
+        body=_FORM,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    ),
+    Scenario(
+        "large",
+        "JSON of 1 MiB in and out",
+        "/large",
+        _LARGE,
+        method="POST",
+        body=json.dumps(_LARGE, separators=(",", ":")).encode(),
+        headers=_JSON,
+        connections=8,
     ),
     Scenario("deps", "three dependencies, one a generator", "/deps?token=abc", {"user": "abc", "session": "memory"}),
     Scenario("container", "container: a factory chain over a singleton", "/container", {"total": 4}),
@@ -137,6 +188,20 @@ SCENARIOS = (
     ),
     Scenario("ws-echo", "WebSocket echo", "/ws", kind="echo", connections=64, unit="messages"),
     Scenario("ws-broadcast", "WebSocket broadcast to 64", "/room", kind="broadcast", connections=64, unit="deliveries"),
+    Scenario(
+        "ws-broadcast-1000",
+        "WebSocket broadcast to 1,000",
+        "/room",
+        kind="broadcast",
+        connections=1000,
+        unit="deliveries",
+    ),
+    Scenario("plaintext", "plain text", "/plaintext", services.PLAINTEXT.encode()),
+    _database("db", "one query", "/db", _one_row),
+    _database("queries", "twenty queries", "/queries?n=20", _twenty_rows),
+    _database("updates", "twenty updates", "/updates?n=20", _twenty_rows),
+    _database("fortunes", "fortunes", "/fortunes", _fortunes),
+    _database("orm", "one query with SQLAlchemy", "/orm", _one_row),
 )
 
 

@@ -68,13 +68,17 @@ def unused_port() -> int:
 
 
 @contextmanager
-def serve(peer: Peer, setup: str, core: int | None) -> Generator[Server, None, None]:
+def serve(
+    peer: Peer, setup: str, core: int | None, *, workers: int = 1, database: str | None = None
+) -> Generator[Server, None, None]:
     """Run a peer's application.
 
     Args:
         peer: Whose.
         setup: See `benchmarks.apps`.
         core: The only processor that it may use; any by default.
+        workers: How many processes answer.
+        database: The URL that the scenarios with a database use.
 
     Raises:
         StartError: It ended, or did not answer in time.
@@ -82,8 +86,10 @@ def serve(peer: Peer, setup: str, core: int | None) -> Generator[Server, None, N
     port = unused_port()
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     environment = {**os.environ, "BENCH_SETUP": setup, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+    if database is not None:
+        environment["BENCH_DATABASE"] = database
     with tempfile.TemporaryFile() as log:
-        command = [*pinned, *peer.command(port)]
+        command = [*pinned, *peer.command(port, workers)]
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )

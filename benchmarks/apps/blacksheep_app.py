@@ -10,6 +10,7 @@ import orjson
 from blacksheep import (
     Application,
     Content,
+    FromCookie,
     FromFiles,
     FromJSON,
     FromQuery,
@@ -18,13 +19,14 @@ from blacksheep import (
     WebSocket,
     WebSocketDisconnectError,
     file,
+    html,
     json,
     text,
 )
 from blacksheep.contents import StreamedContent
 from blacksheep.settings.json import json_settings
 
-from benchmarks.apps import common
+from benchmarks.apps import common, services
 from benchmarks.apps.models import Item
 
 FILE = str(common.file())
@@ -99,6 +101,41 @@ async def upload(files: FromFiles) -> Response:
     return json({"size": len(data)})
 
 
+database = services.Database()
+
+
+async def plaintext() -> Response:
+    return text(services.PLAINTEXT)
+
+
+async def one_query() -> Response:
+    return json(await database.one())
+
+
+async def many_queries(n: int) -> Response:
+    return json(await database.many(n))
+
+
+async def updates(n: int) -> Response:
+    return json(await database.updates(n))
+
+
+async def fortunes() -> Response:
+    return html(await database.fortunes())
+
+
+async def orm() -> Response:
+    return json(await database.orm())
+
+
+async def cookies(p0: FromCookie[str], p9: FromCookie[str]) -> Response:
+    return json({"p0": p0.value, "p9": p9.value})
+
+
+async def large(data: FromJSON[list[Item]]) -> Response:
+    return json([item.model_dump() for item in data.value])
+
+
 async def echo(websocket: WebSocket) -> None:
     await websocket.accept()
     try:
@@ -168,6 +205,14 @@ def make(setup: str) -> Application:
     router.add_get("/file", send_file)
     router.add_get("/stream", stream)
     router.add_post("/upload", upload)
+    router.add_get("/plaintext", plaintext)
+    router.add_get("/db", one_query)
+    router.add_get("/queries", many_queries)
+    router.add_get("/updates", updates)
+    router.add_get("/fortunes", fortunes)
+    router.add_get("/orm", orm)
+    router.add_get("/cookies", cookies)
+    router.add_post("/large", large)
     router.add_ws("/ws", echo)
     router.add_ws("/room", broadcast)
     if setup in ("cors", "layers"):

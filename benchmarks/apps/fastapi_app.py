@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request, UploadFile, WebSocket, WebSocketDisconnect
+from fastapi import Cookie, Depends, FastAPI, Form, Request, UploadFile, WebSocket, WebSocketDisconnect
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 
-from benchmarks.apps import common
-from benchmarks.apps.models import Item
+from benchmarks.apps import common, services
+from benchmarks.apps.models import Fields, Item
 
 FILE = str(common.file())
 logger = common.access_logger()
@@ -102,6 +102,45 @@ async def echo(websocket: WebSocket) -> None:
         pass
 
 
+database = services.Database()
+
+
+async def plaintext() -> PlainTextResponse:
+    return PlainTextResponse(services.PLAINTEXT)
+
+
+async def one_query() -> Any:
+    return await database.one()
+
+
+async def many_queries(n: int) -> Any:
+    return await database.many(n)
+
+
+async def updates(n: int) -> Any:
+    return await database.updates(n)
+
+
+async def fortunes() -> HTMLResponse:
+    return HTMLResponse(await database.fortunes())
+
+
+async def orm() -> Any:
+    return await database.orm()
+
+
+async def cookies(p0: Annotated[str, Cookie()], p9: Annotated[str, Cookie()]) -> Any:
+    return {"p0": p0, "p9": p9}
+
+
+async def form(fields: Annotated[Fields, Form()]) -> Any:
+    return {"f0": fields.f0, "f19": fields.f19}
+
+
+async def large(rows: list[Item]) -> list[Item]:
+    return rows
+
+
 room: set[WebSocket] = set()
 
 
@@ -156,6 +195,15 @@ def make(setup: str) -> FastAPI:
     app.get("/file")(file)
     app.get("/stream")(stream)
     app.post("/upload")(upload)
+    app.get("/plaintext")(plaintext)
+    app.get("/db")(one_query)
+    app.get("/queries")(many_queries)
+    app.get("/updates")(updates)
+    app.get("/fortunes")(fortunes)
+    app.get("/orm")(orm)
+    app.get("/cookies")(cookies)
+    app.post("/form")(form)
+    app.post("/large")(large)
     app.websocket("/ws")(echo)
     app.websocket("/room")(broadcast)
     if setup in ("cors", "layers"):

@@ -3,7 +3,7 @@
 # Annotations stay live: Litestar evaluates them when handlers are registered.
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Litestar, Request, WebSocket, get, post, websocket
@@ -13,11 +13,11 @@ from litestar.di import Provide
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import WebSocketDisconnect
 from litestar.middleware import ASGIMiddleware
-from litestar.params import Body
+from litestar.params import Body, Parameter
 from litestar.response import File, Stream
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from benchmarks.apps import common
+from benchmarks.apps import common, services
 
 FILE = common.file()
 SETTINGS = common.Settings()
@@ -131,6 +131,56 @@ async def upload(data: UploadForm = Body(media_type=RequestEncodingType.MULTI_PA
     return {"size": len(await data.file.read())}
 
 
+database = services.Database()
+
+
+@get("/plaintext", media_type="text/plain")
+async def plaintext() -> str:
+    return services.PLAINTEXT
+
+
+@get("/db")
+async def one_query() -> dict[str, int]:
+    return await database.one()
+
+
+@get("/queries")
+async def many_queries(n: int) -> list[dict[str, int]]:
+    return await database.many(n)
+
+
+@get("/updates")
+async def updates(n: int) -> list[dict[str, int]]:
+    return await database.updates(n)
+
+
+@get("/fortunes", media_type="text/html")
+async def fortunes() -> str:
+    return await database.fortunes()
+
+
+@get("/orm")
+async def orm() -> dict[str, int]:
+    return await database.orm()
+
+
+@post("/struct", status_code=200)
+async def struct(data: Item) -> Item:
+    return data
+
+
+@get("/cookies")
+async def cookies(
+    p0: Annotated[str, Parameter(cookie="p0")], p9: Annotated[str, Parameter(cookie="p9")]
+) -> dict[str, str]:
+    return {"p0": p0, "p9": p9}
+
+
+@post("/large", status_code=200)
+async def large(data: list[Item]) -> list[Item]:
+    return data
+
+
 @websocket("/ws")
 async def echo(socket: WebSocket[Any, Any, Any]) -> None:
     await socket.accept()
@@ -203,6 +253,7 @@ class Log(ASGIMiddleware):
 def make(setup: str) -> Litestar:
     """Return the application for a setup."""
     scenarios = [json, items, model, deps, chain, sync, text, file, stream, upload, echo, broadcast]
+    scenarios += [plaintext, one_query, many_queries, updates, fortunes, orm, struct, cookies, large]
     layered = setup in ("cors", "layers")
     middleware: list[Any] = [Log()] if setup == "layers" else []
     return Litestar(

@@ -12,18 +12,24 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
 import orjson
+from pydantic import TypeAdapter
 from pydantic_core import SchemaSerializer, SchemaValidator
 
-from benchmarks.apps import common
+from benchmarks.apps import common, services
 from benchmarks.apps.models import Item
+from benchmarks.apps.structs import Item as ItemStruct
 
 JSON = [("content-type", "application/json")]
+HTML = [("content-type", "text/html; charset=utf-8")]
 PLAIN = [("content-type", "text/plain; charset=utf-8")]
 LAYERED = [*JSON, ("vary", "Origin"), common.LAYER_HEADER]
 CORS = [*LAYERED, ("access-control-allow-origin", common.ORIGIN)]
 FILE = str(common.file())
 SETTINGS = common.Settings()
+DECODER = msgspec.json.Decoder(ItemStruct)
+ITEMS = TypeAdapter(list[Item])
 VALIDATOR: SchemaValidator = Item.__pydantic_validator__  # type: ignore[assignment]
 SERIALIZER: SchemaSerializer = Item.__pydantic_serializer__
 
@@ -68,7 +74,18 @@ class App:
             "/file": self.file,
             "/stream": self.stream,
             "/upload": self.upload,
+            "/plaintext": self.plaintext,
+            "/db": self.one_query,
+            "/queries": self.many_queries,
+            "/updates": self.updates,
+            "/fortunes": self.fortunes,
+            "/orm": self.orm,
+            "/struct": self.struct,
+            "/cookies": self.cookies,
+            "/form": self.form,
+            "/large": self.large,
         }
+        self.database = services.Database()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         path: str = scope.path
@@ -148,6 +165,41 @@ class App:
         start = body.index(b"\r\n\r\n") + 4
         size = body.index(b"\r\n--" + boundary, start) - start
         protocol.response_bytes(200, JSON, orjson.dumps({"size": size}))
+
+    async def plaintext(self, scope: Any, protocol: Any) -> None:
+        protocol.response_str(200, PLAIN, services.PLAINTEXT)
+
+    async def one_query(self, scope: Any, protocol: Any) -> None:
+        protocol.response_bytes(200, JSON, orjson.dumps(await self.database.one()))
+
+    async def many_queries(self, scope: Any, protocol: Any) -> None:
+        count = int(dict(parse_qsl(scope.query_string))["n"])
+        protocol.response_bytes(200, JSON, orjson.dumps(await self.database.many(count)))
+
+    async def updates(self, scope: Any, protocol: Any) -> None:
+        count = int(dict(parse_qsl(scope.query_string))["n"])
+        protocol.response_bytes(200, JSON, orjson.dumps(await self.database.updates(count)))
+
+    async def fortunes(self, scope: Any, protocol: Any) -> None:
+        protocol.response_str(200, HTML, await self.database.fortunes())
+
+    async def orm(self, scope: Any, protocol: Any) -> None:
+        protocol.response_bytes(200, JSON, orjson.dumps(await self.database.orm()))
+
+    async def struct(self, scope: Any, protocol: Any) -> None:
+        protocol.response_bytes(200, JSON, msgspec.json.encode(DECODER.decode(await protocol())))
+
+    async def cookies(self, scope: Any, protocol: Any) -> None:
+        found = dict(part.split("=", 1) for part in scope.headers.get("cookie").split("; "))
+        protocol.response_bytes(200, JSON, orjson.dumps({"p0": found["p0"], "p9": found["p9"]}))
+
+    async def form(self, scope: Any, protocol: Any) -> None:
+        found = dict(parse_qsl((await protocol()).decode()))
+        protocol.response_bytes(200, JSON, orjson.dumps({"f0": found["f0"], "f19": found["f19"]}))
+
+    async def large(self, scope: Any, protocol: Any) -> None:
+        rows = ITEMS.validate_json(await protocol())
+        protocol.response_bytes(200, JSON, ITEMS.dump_json(rows))
 
     async def websocket(self, path: str, protocol: Any) -> None:
         transport = await protocol.accept()

@@ -6,13 +6,14 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 
-from benchmarks.apps import common
-from benchmarks.apps.models import Item
-from velithon import Depends, Request, UploadFile, Velithon, WebSocket, WebSocketDisconnect
+from benchmarks.apps import common, services
+from benchmarks.apps.models import Fields, Item
+from benchmarks.apps.structs import Item as ItemStruct
+from velithon import Cookie, Depends, Form, Request, UploadFile, Velithon, WebSocket, WebSocketDisconnect
 from velithon.di import FactoryProvider, Provide, ServiceContainer, SingletonProvider, inject
 from velithon.middleware.cors import CORSMiddleware
 from velithon.middleware.logging import LoggingMiddleware
-from velithon.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from velithon.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 
 FILE = str(common.file())
 
@@ -104,6 +105,49 @@ async def echo(websocket: WebSocket) -> None:
         pass
 
 
+database = services.Database()
+
+
+async def plaintext() -> PlainTextResponse:
+    return PlainTextResponse(services.PLAINTEXT)
+
+
+async def one_query() -> Any:
+    return await database.one()
+
+
+async def many_queries(n: int) -> Any:
+    return await database.many(n)
+
+
+async def updates(n: int) -> Any:
+    return await database.updates(n)
+
+
+async def fortunes() -> HTMLResponse:
+    return HTMLResponse(await database.fortunes())
+
+
+async def orm() -> Any:
+    return await database.orm()
+
+
+async def cookies(p0: Annotated[str, Cookie()], p9: Annotated[str, Cookie()]) -> Any:
+    return {"p0": p0, "p9": p9}
+
+
+async def form(fields: Annotated[Fields, Form()]) -> Any:
+    return {"f0": fields.f0, "f19": fields.f19}
+
+
+async def large(rows: list[Item]) -> list[Item]:
+    return rows
+
+
+async def struct(item: ItemStruct) -> ItemStruct:
+    return item
+
+
 room: set[WebSocket] = set()
 
 
@@ -152,6 +196,16 @@ def make(setup: str) -> Velithon:
     app.get("/file")(file)
     app.get("/stream")(stream)
     app.post("/upload")(upload)
+    app.get("/plaintext")(plaintext)
+    app.get("/db")(one_query)
+    app.get("/queries")(many_queries)
+    app.get("/updates")(updates)
+    app.get("/fortunes")(fortunes)
+    app.get("/orm")(orm)
+    app.get("/cookies")(cookies)
+    app.post("/form")(form)
+    app.post("/large")(large)
+    app.post("/struct")(struct)
     app.websocket("/ws")(echo)
     app.websocket("/room")(broadcast)
     if setup in ("cors", "layers"):

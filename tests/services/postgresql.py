@@ -17,7 +17,7 @@ from tests.servers import free_port
 
 _DEADLINE = 30.0
 # Nothing of a test outlives it, so nothing has to reach the disk.
-_UNSAFE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=50", "shared_buffers=16MB")
+_UNSAFE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB")
 
 
 class PostgreSQL:
@@ -27,15 +27,17 @@ class PostgreSQL:
         port: Its port on 127.0.0.1.
         directory: Where it keeps its files.
         binaries: Where its programs are.
+        max_connections: How many clients it takes.
 
     Attributes:
         address: `127.0.0.1:port/postgres`, for URLs.
     """
 
-    def __init__(self, port: int, directory: Path, binaries: Path) -> None:
+    def __init__(self, port: int, directory: Path, binaries: Path, max_connections: int) -> None:
         self.port = port
         self.address = f"127.0.0.1:{port}/postgres"
         self._directory = directory
+        self._max_connections = max_connections
         self._binaries = binaries
         # It refuses to run as root.
         self._user = "postgres" if os.getuid() == 0 else getpass.getuser()
@@ -60,6 +62,7 @@ class PostgreSQL:
                 "initdb", "-D", str(data), "-U", "velithon", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"
             )
         options = [f"-c{option}" for option in (*_UNSAFE, f"unix_socket_directories={self._directory}")]
+        options.append(f"-cmax_connections={self._max_connections}")
         with (self._directory / "log").open("ab") as log:
             command = [
                 str(self._binaries / "postgres"),
@@ -93,8 +96,11 @@ def _binaries() -> Path | None:
 
 
 @contextmanager
-def postgresql() -> Generator[PostgreSQL, None, None]:
+def postgresql(max_connections: int = 50) -> Generator[PostgreSQL, None, None]:
     """Run a PostgreSQL server that ends with the block; skip the test where it is not installed.
+
+    Args:
+        max_connections: How many clients it takes.
 
     Yields:
         The running server.
@@ -103,7 +109,7 @@ def postgresql() -> Generator[PostgreSQL, None, None]:
     if binaries is None or not (binaries / "initdb").exists():
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     with tempfile.TemporaryDirectory(prefix="velithon-postgresql-") as name, free_port() as port:
-        server = PostgreSQL(port, Path(name), binaries)
+        server = PostgreSQL(port, Path(name), binaries, max_connections)
         server.start()
         try:
             yield server
