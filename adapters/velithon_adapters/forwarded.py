@@ -237,12 +237,13 @@ def forwarded_rsgi(app: Any, trusted: TrustedProxies) -> Any:
     names = trusted.header_names
 
     def rsgi(scope: Any, protocol: Any) -> Awaitable[None]:
-        if trusted_rsgi(scope, trusted):
-            headers = scope.headers
-            for name in names:
-                if name in headers:
+        # Who it is that asks takes longer to find out than that there is nothing to believe.
+        headers = scope.headers
+        for name in names:
+            if name in headers:
+                if trusted_rsgi(scope, trusted):
                     scope = ForwardedScope(scope, trusted.read(headers.get_all))
-                    break
+                break
         return app(scope, protocol)  # type: ignore[no-any-return]
 
     return rsgi

@@ -13,6 +13,7 @@ from benchmarks import peers, scenarios
 from benchmarks.core.__main__ import compare
 from benchmarks.core.cases import CASES
 from benchmarks.core.stages import STAGES, finish
+from benchmarks.ratios import ratio
 from benchmarks.report import Report
 from benchmarks.runner import Figures, Results
 from benchmarks.scenarios import SCENARIOS, Scenario
@@ -133,17 +134,36 @@ def test_selections() -> None:
         "routes-500-middle",
         "routes-500-last",
     ]
-    with pytest.raises(ValueError, match="no peer is named 'django'"):
-        peers.select("django")
+    with pytest.raises(ValueError, match="no peer is named 'flask'"):
+        peers.select("flask")
     with pytest.raises(ValueError, match="no scenario is named 'nothing'"):
         scenarios.select("nothing")
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "median", "apart"),
+    [
+        ([10, 10, 10, 10, 10], [5, 5.1, 4.9, 5, 5.2], 2.0, True),
+        # Twice as slow in some rounds, for both: each round's ratio says the same.
+        ([10, 20, 10, 22, 10], [9, 18, 9.1, 19.6, 8.9], 1.11, True),
+        ([10, 20, 10, 22, 10], [20, 10, 10, 10, 21], 1.0, False),
+        ([10], [5], 2.0, False),
+    ],
+)
+def test_a_ratio_is_of_rounds_and_says_whether_it_tells(
+    base: list[float], other: list[float], median: float, apart: bool
+) -> None:
+    found = ratio(base, other)
+    assert found.value == pytest.approx(median, abs=0.01)
+    assert found.told_apart is apart
+    assert str(found).startswith("≈") is not apart
 
 
 def test_the_report_escapes_and_compares() -> None:
     """Ratios are to raw RSGI and to FastAPI on Granian; notes say who was not timed."""
 
     def figure(rate: float) -> Figures:
-        return Figures(rate, 1 / rate, 0.001, 0.002, 2**20, 2**21, [1 / rate], 0)
+        return Figures(rate, 1 / rate, 0.001, 0.002, 2**20, 2**21, [1 / rate] * 3, 0, 0.003)
 
     results = Results(
         {"json": {"raw RSGI": figure(1000), "FastAPI, Granian ASGI": figure(100), "Robyn": figure(500)}},
@@ -151,6 +171,9 @@ def test_the_report_escapes_and_compares() -> None:
     )
     report = Report(results, scenarios.select("json"), None, {"when": "today"})
     robyn = next(line for line in report.text().splitlines() if line.startswith("Robyn"))
-    assert robyn.split()[1:] == ["2,000.0", "0.50", "5.00", "500", "0.50", "5.00", "1.00", "2.00", "1", "2"]
+    assert robyn.split()[1:] == [
+        *("2,000.0", "0.50", "(0.50-0.50)", "5.00", "(5.00-5.00)"),
+        *("500", "0.50", "5.00", "1.00", "2.00", "3.00", "1", "2"),
+    ]  # fmt: skip
     assert "not timed: Sanic: <late>" in report.text()
     assert "Sanic: &lt;late&gt;" in report.page()
