@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from tests.faults import differential, hostile
+from tests.faults import conformance, differential, hostile, leavers
 from tests.faults.hostile_cases import cases
 from tests.servers import SERVERS, Server, serve
 
@@ -48,9 +51,45 @@ def soak_hostile(count: int, seed: int) -> bool:
     return clean
 
 
+def soak_leavers(count: int, seed: int) -> bool:
+    """Let clients of each kind leave each server in the middle."""
+    clean = True
+    for name in SERVERS:
+        with serve("tests.faults.leaving:app", name) as server:
+            for kind in leavers.KINDS:
+                report = leavers.run(server, kind, count)
+                print(
+                    f"  {name}: {report.clients} left {kind.name}, closed within {report.slowest:.2f} s",
+                    *report.problems,
+                )
+                clean = clean and not report.problems
+    return clean
+
+
+def soak_conformance(count: int, seed: int) -> bool:
+    """Run the Autobahn suite and the linter against each server."""
+    python = conformance.find_python2()
+    if python is None:
+        print("  Autobahn needs Python 2.7, which is not here: not run")
+    clean = True
+    for name in SERVERS:
+        with serve(APP, name) as server, tempfile.TemporaryDirectory() as directory:
+            if python is not None:
+                results = conformance.run_autobahn(server, name, python, Path(directory))
+                failed = {case for case, result in results.items() if result not in conformance.PASSES}
+                print(f"  {name}: Autobahn: {dict(Counter(results.values()))}, failed: {sorted(failed)}")
+                clean = clean and failed <= conformance.KNOWN_FAILURES.get(name, set())
+            bad = conformance.lint(server.port)
+            print(f"  {name}: httplint of {len(conformance.LINTED)} answers:", "not installed" if bad is None else bad)
+            clean = clean and not bad
+    return clean
+
+
 INSTRUMENTS: dict[str, tuple[Callable[[int, int], bool], int]] = {
     "differential": (soak_differential, 10_000),
     "hostile": (soak_hostile, 10_000),
+    "leavers": (soak_leavers, 500),
+    "conformance": (soak_conformance, 1),
 }
 
 
