@@ -49,7 +49,12 @@ def run_autobahn(server: Server, name: str, python: str, directory: Path) -> dic
     environment = {**os.environ, "PYTHONUSERBASE": str(ROOT / ".cache" / "autobahn"), "PYTHONWARNINGS": "ignore"}
     installed = [python, "-c", "import autobahntestsuite"]
     if subprocess.run(installed, env=environment, capture_output=True, check=False).returncode:
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--user", SUITE], env=environment, check=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", "--user", SUITE],
+            env=environment,
+            check=True,
+            stderr=subprocess.PIPE,
+        )
     target = {"agent": name, "url": f"ws://127.0.0.1:{server.port}/ws/echo"}
     specification = {"outdir": str(directory), "servers": [target], "cases": ["*"], "exclude-cases": EXCLUDED}
     file = directory / "specification.json"
@@ -159,7 +164,8 @@ NOT_BAD = ("CORS headers are only allowed in preflight", "doesn't have a Content
 LINTED = (
     "GET /echo", "GET /items/1", "GET /items/x", "GET /nothing", "POST /echo", "HEAD /file", "GET /static/text.txt",
     "GET /download", "GET /redirect", "GET /status/204", "GET /status/304", "GET /error/404", "GET /many-headers",
-    "GET /html", "GET /lines", "GET /events", "GET /site", "GET /docs", "GET /openapi.json", "PUT /items/1", "OPTIONS /echo",
+    "GET /html", "GET /lines", "GET /events", "GET /site", "GET /docs", "GET /openapi.json", "PUT /items/1",
+    "OPTIONS /echo",
     "GET /file\nrange: bytes=0-5", "GET /file\nrange: bytes=0-1,4-5", "GET /file\nrange: bytes=99999-",
     "GET /html\naccept-encoding: gzip", "GET /echo\norigin: https://good.example",
     "OPTIONS /echo\norigin: https://good.example\r\naccess-control-request-method: PUT",
