@@ -19,7 +19,7 @@ SERVER ?= granian
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: install run format lint types test test-lowest test-newest test-pythons ecosystem cov spec docs docs-serve soak release bench bench-core check clean
+.PHONY: install run shop format lint types test test-lowest test-newest test-pythons ecosystem cov spec docs docs-serve soak release bench bench-core check clean
 
 # What `make run` needs: the package alone.
 $(VENV)/.installed: pyproject.toml
@@ -42,6 +42,12 @@ install: $(VENV)/.installed-dev
 
 run: $(VENV)/.installed
 	@exec $(BIN)/velithon run --app $(APP) --server $(SERVER) --host $(HOST) --port $(PORT) $(ARGS)
+
+# The whole shop, with things in it; `make shop SERVER=uvicorn PORT=9000`. Its data stays in examples/shop.
+shop: install
+	@cd examples/shop && export PYTHONPATH=. SHOP_PUBLIC_URL=http://$(HOST):$(PORT) && \
+		$(CURDIR)/$(BIN)/alembic upgrade head && $(CURDIR)/$(BIN)/python -m shop.seed && \
+		exec $(CURDIR)/$(BIN)/velithon run --app shop.main:app --server $(SERVER) --host $(HOST) --port $(PORT) $(ARGS)
 
 format: install
 	$(BIN)/ruff format .

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +35,10 @@ def executable() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+class LeftPageError(AssertionError):
+    """A page was left before it had answered."""
+
+
 class Page:
     """One tab, with everything that its console said.
 
@@ -56,6 +60,8 @@ class Page:
         while True:
             message = json.loads(self._socket.recv(timeout=_SECONDS))
             if message.get("id") == self._id:
+                if "navigated" in message.get("error", {}).get("message", ""):
+                    raise LeftPageError(message)
                 assert "error" not in message, message
                 return message["result"]
             self._note(message)
@@ -89,13 +95,15 @@ class Page:
         """Wait until an expression is true, and return its value."""
         deadline = time.monotonic() + _SECONDS
         while True:
-            value = self.run(f"(() => {{ try {{ return {condition}; }} catch (error) {{ return null; }} }})()")
-            if value:
-                return value
+            with suppress(LeftPageError):  # the next page is asked
+                value = self.run(f"(() => {{ try {{ return {condition}; }} catch (error) {{ return null; }} }})()")
+                if value:
+                    return value
             if time.monotonic() > deadline:
                 text = self.run("document.body.innerText")
                 raise AssertionError(f"never true: {condition}\nconsole: {self.errors}\npage: {text}")
-            self.run("new Promise((resolve) => setTimeout(resolve, 20))")
+            with suppress(LeftPageError):
+                self.run("new Promise((resolve) => setTimeout(resolve, 20))")
 
     @contextmanager
     def window(self) -> Generator["Page", None, None]:

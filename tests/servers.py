@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -58,6 +58,7 @@ def serve(
     direct: bool = False,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    port: int | None = None,
 ) -> Generator[Server, None, None]:
     """Run an application on a real server.
 
@@ -68,6 +69,7 @@ def serve(
         direct: Start Granian or Uvicorn by its own command, not through `velithon run`.
         env: Environment variables added to this process's.
         cwd: The server's working directory; by default an empty one of its own.
+        port: One that `free_port` has reserved, for an application that has to know it; by default a free one.
 
     Yields:
         The running server, when it takes connections.
@@ -75,7 +77,8 @@ def serve(
     Raises:
         RuntimeError: It did not start, or it did not end on SIGTERM.
     """
-    with tempfile.TemporaryDirectory(prefix="velithon-") as name, free_port() as port:
+    reserved = free_port() if port is None else nullcontext(port)
+    with tempfile.TemporaryDirectory(prefix="velithon-") as name, reserved as port:
         directory = Path(name)
         target = app
         if "\n" in app:

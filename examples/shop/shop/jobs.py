@@ -2,22 +2,26 @@
 
 import logging
 from datetime import timedelta
+from pathlib import Path
 
+import anyio
 from sqlalchemy import select, update
 
 from shop.announce import tell
 from shop.database import database
 from shop.models import Mail, now
 from shop.services import accounts, orders
+from shop.services.invoices import stream_orders
 from shop.services.mails import mailer
 from shop.services.payments import PaymentProvider, pay_back
 from shop.settings import get_settings
 from velithon import Velithon
-from velithon.jobs import every, job
+from velithon.jobs import JobContext, every, job
 
 logger = logging.getLogger("shop.jobs")
 
 MAX_ATTEMPTS = 10
+PROGRESS_EVERY = 1_000
 
 
 @job(schedule=every(seconds=30))
@@ -84,3 +88,27 @@ async def forget_expired() -> None:
     """Remove registrations and links whose time is over."""
     async with database.begin() as session:
         await accounts.forget_expired(session)
+
+
+def export_path(id: str) -> Path:
+    """Return where a job writes its file; workers and servers share the directory."""
+    return get_settings().export_dir / f"{id}.csv"
+
+
+@job(retries=2)
+async def export_orders(context: JobContext) -> int:
+    """Write all orders into a file; return how many rows it has."""
+    path = export_path(context.id)
+    part = path.with_suffix(".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = 0
+    async with await anyio.open_file(part, "w", newline="", encoding="utf-8") as file:
+        async for row in stream_orders():
+            await file.write(row)
+            rows += 1
+            if rows % PROGRESS_EVERY == 0:
+                await context.progress({"rows": rows})
+    # Whoever asks for it gets a whole file or none.
+    part.rename(path)
+    await context.progress({"rows": rows})
+    return rows

@@ -3,21 +3,20 @@
 from shop.announce import CHANGED
 from shop.api import admin, auth, basket, catalogue, live, orders, webhooks
 from shop.database import database
-from shop.errors import ShopError, answer_error
+from shop.errors import ShopError
 from shop.jobs import send_mails
+from shop.layers import PROBES, make_layers
 from shop.services.payments import close_provider
 from shop.settings import Settings, get_settings
-from velithon import Middleware, Router, Velithon
+from shop.web.errors import http_error, shop_error, wrong_input
+from shop.web.routes import add_pages
+from velithon import HTTPException, Router, Velithon
 from velithon.channels import channels_from_url
 from velithon.events import Event
+from velithon.exceptions import RequestValidationError
 from velithon.health import Health
 from velithon.metrics import Metrics
-from velithon.middleware.logging import LoggingMiddleware
-from velithon.middleware.request_id import RequestIDMiddleware
-from velithon.middleware.security_headers import SecurityHeadersMiddleware
-from velithon.ratelimit import RateLimitMiddleware
 
-PROBES = ("/livez", "/readyz", "/metrics")
 MAX_BODY = 8 * 1024 * 1024
 # Messages of an order that whoever comes back can still get.
 HISTORY = 100
@@ -32,17 +31,13 @@ def make_app(settings: Settings) -> Velithon:
         store=settings.store_url,
         channels=channels_from_url(settings.channels_url or "memory://", history=HISTORY),
         jobs=settings.jobs_url,
-        exception_handlers={ShopError: answer_error},
-        middleware=[
-            Middleware(
-                RateLimitMiddleware, limit=settings.limit_requests, exempt_paths=[*PROBES, "/static/*", "/media/*"]
-            ),
-            Middleware(SecurityHeadersMiddleware),
-            Middleware(LoggingMiddleware),
-            Middleware(RequestIDMiddleware),
-        ],
+        # Where to: OTEL_EXPORTER_OTLP_ENDPOINT and its kin.
+        telemetry={"auto_configure": True} if settings.trace else None,
+        exception_handlers={ShopError: shop_error, HTTPException: http_error, RequestValidationError: wrong_input},
+        middleware=make_layers(settings),
     )
     add_api(app)
+    add_pages(app, settings)
     watch_orders(app)
     health = Health(shutdown_delay=5 if settings.is_production else 0)
     database.install(app, health)

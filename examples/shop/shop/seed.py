@@ -1,14 +1,18 @@
 """A shop with something in it: `python -m shop.seed` fills an empty database."""
 
 import asyncio
+import hashlib
 import sys
+from io import BytesIO
 
+from PIL import Image, ImageDraw, ImageFont
 from sqlalchemy import select
 
 from shop.database import database
 from shop.models import Category, Product, Role, Variant
 from shop.security import passwords
 from shop.services.accounts import add_user
+from shop.services.images import add_image
 from shop.settings import get_settings
 
 PASSWORD = "correct horse battery"
@@ -80,8 +84,11 @@ async def fill(*, images: bool = True) -> bool:
             session.add(categories[slug])
             await session.flush()
         for slug, name, category, description, variants in PRODUCTS:
-            session.add(_product(slug, name, categories[category], description, variants))
+            product = _product(slug, name, categories[category], description, variants)
+            session.add(product)
             await session.flush()  # the newest is the last of the list
+            if images:
+                await add_image(session, product, _picture(name), f"A drawing of the product {name}")
         for role in Role:
             user = await add_user(session, f"{role}@shop.example", f"{role.title()} Example", passwords.hash(PASSWORD))
             user.role = role
@@ -99,6 +106,24 @@ def _product(
     return Product(
         slug=slug, name=name, description=description, category_id=category.id, price_cents=lowest, variants=made
     )
+
+
+def _picture(name: str) -> BytesIO:
+    """Draw something for a product: its name, on a colour of its own."""
+    hue = int.from_bytes(hashlib.sha256(name.encode()).digest()[:2]) % 360
+    picture = Image.new("RGB", (1280, 960), f"hsl({hue}, 32%, 84%)")
+    draw = ImageDraw.Draw(picture)
+    for number in range(6):
+        radius = 420 - number * 62
+        circle = (640 - radius, 430 - radius, 640 + radius, 430 + radius)
+        draw.ellipse(circle, fill=f"hsl({(hue + number * 9) % 360}, 34%, {82 - number * 7}%)")
+    font = ImageFont.load_default(size=84)
+    draw.text((640, 430), name[0], anchor="mm", fill="white", font=ImageFont.load_default(size=200))
+    draw.text((640, 880), name, anchor="mm", fill=f"hsl({hue}, 30%, 28%)", font=font)
+    target = BytesIO()
+    picture.save(target, "PNG")
+    target.seek(0)
+    return target
 
 
 async def main() -> None:

@@ -1,17 +1,24 @@
 """The shop with a database of its own for each test: a copy of one that has its tables and a few things to buy."""
 
+# ruff: noqa: E402 - the shop reads its settings when it is imported
+
 import asyncio
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 # Read when the shop is imported.
 os.environ["SHOP_ENVIRONMENT"] = "test"
 os.environ["SHOP_MAIL_URL"] = "memory://"
 os.environ["SHOP_LIMIT_LOGINS"] = "50/minute"
+_files = tempfile.TemporaryDirectory(prefix="velithon-shop-")
+for _name in ("MEDIA", "EXPORT"):
+    os.environ[f"SHOP_{_name}_DIR"] = f"{_files.name}/{_name.lower()}"
 
 import pytest
 from sqlalchemy import make_url, update
@@ -22,10 +29,26 @@ from shop.models import Base, Role, User
 from shop.seed import fill
 from shop.services.mails import mailer
 from tests.conftest import ClientFactory
+from tests.effort import FULL
 from velithon.mail import MemoryMailer
-from velithon.testclient import TestClient
+from velithon.testclient import ProtocolName, TestClient
 
 PASSWORD = "correct horse battery"
+FACES = ("asgi", "rsgi")
+_turn = count()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on one protocol, in turn, and on both where everything is run: the framework's own are on both."""
+    if "protocol" in metafunc.fixturenames:
+        faces = FACES if FULL else (FACES[next(_turn) % 2],)
+        metafunc.parametrize("protocol", faces, indirect=True)
+
+
+@pytest.fixture
+def protocol(request: pytest.FixtureRequest) -> ProtocolName:
+    """The protocol that the test runs on."""
+    return cast("ProtocolName", request.param)
 
 
 @pytest.fixture(scope="session")

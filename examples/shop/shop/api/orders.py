@@ -8,6 +8,7 @@ from shop.models import OrderState
 from shop.schemas.orders import Checkout, IdempotencyKey, OrderOut, OrderSummary, PaymentStart
 from shop.security import UserId
 from shop.services import orders, payments
+from shop.services.invoices import make_invoice
 from velithon import Header, Query, Response, Router
 from velithon.ext.pagination import Page, PageQuery
 
@@ -42,6 +43,12 @@ async def list_orders(query: Annotated[PageQuery, Query()], user_id: UserId, ses
 async def show(number: str, user_id: UserId, session: Session) -> OrderOut:
     """Show an order."""
     return OrderOut.model_validate(await orders.get_order(session, number, user_id))
+
+
+@router.get("/{number}/invoice.pdf", response_class=Response)
+async def invoice(number: str, user_id: UserId, session: Session) -> Response:
+    """Show an order's invoice, as PDF."""
+    return await make_invoice(await orders.get_order(session, number, user_id))
 
 
 @router.post("/{number}/payment")

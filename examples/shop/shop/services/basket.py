@@ -68,4 +68,5 @@ async def merge(session: AsyncSession, visitors_id: int, user_id: int) -> None:
         mine = await session.get(BasketItem, (own.id, item.variant_id))
         quantity = min(MAX_QUANTITY, item.quantity + (mine.quantity if mine else 0))
         await put(session, own, item.variant_id, quantity)
-    await session.delete(visitors)
+    await session.execute(delete(BasketItem).where(BasketItem.basket_id == visitors_id))
+    await session.execute(delete(Basket).where(Basket.id == visitors_id))

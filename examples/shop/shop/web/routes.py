@@ -1,0 +1,19 @@
+"""All pages, and the files that they need."""
+
+from pathlib import Path
+
+from shop.provider import add_provider
+from shop.settings import Settings
+from shop.web import accounts, catalogue, desk, orders
+from velithon import Velithon
+from velithon.staticfiles import StaticFiles
+
+
+def add_pages(app: Velithon, settings: Settings) -> None:
+    """Add the pages to an application."""
+    for module in (catalogue, accounts, orders, desk):
+        app.include_router(module.router)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    app.mount("/media", StaticFiles(directory=settings.media_dir, check_dir=False))
+    if settings.payment_url is None:
+        add_provider(app)
