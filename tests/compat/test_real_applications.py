@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fastapi
+import fastapi.dependencies.utils
 import pytest
 
 from tests.conftest import ClientFactory
-from velithon import Depends, Request, Response, Velithon
+from velithon import Depends, HTTPException, Request, Response, Router, Velithon, WebSocket, WebSocketDisconnect
+from velithon.compat.dependencies import get_parameterless_sub_dependant
 from velithon.endpoint import HTTPEndpoint
 from velithon.exceptions import RegistrationError
 from velithon.openapi.models import HTTPBase
@@ -117,3 +121,120 @@ def test_a_security_scheme_without_a_description_is_named(client: ClientFactory)
     assert client(app).get("/").json() == "bare"
     with pytest.raises(RegistrationError, match=r"Bare: A security scheme says in `model`"):
         app.openapi()
+
+
+def no_entry() -> None:
+    """Let nobody in."""
+    raise HTTPException(401)
+
+
+def by_dependencies(route: Any) -> None:
+    """Our way."""
+    route.dependencies.insert(0, Depends(no_entry))
+
+
+def by_dependant(route: Any) -> None:
+    """As titiler does it."""
+    depends = Depends(no_entry)
+    found = get_parameterless_sub_dependant(depends=depends, path=route.path_format)
+    route.dependant.dependencies.insert(0, found)
+    route.dependencies.extend([depends])
+
+
+def by_assignment(route: Any) -> None:
+    """As stac-fastapi does it, with FastAPI's own functions."""
+    made = fastapi.dependencies.utils.get_parameterless_sub_dependant(
+        depends=fastapi.Security(no_entry, scopes=["read"]), path=route.path_format
+    )
+    route.dependant.dependencies = [made, *route.dependant.dependencies]
+
+
+@pytest.mark.parametrize("guard", [by_dependencies, by_dependant, by_assignment])
+@pytest.mark.parametrize("late", [True, False])
+def test_dependencies_are_added_to_routes_that_exist(client: ClientFactory, guard: Any, late: bool) -> None:
+    """They count from the next request on, for WebSockets and class endpoints too, and in what is included later."""
+
+    class Page(HTTPEndpoint):
+        def get(self) -> str:
+            return "page"
+
+    app, router, calls = Velithon(), Router(), list[str]()
+    router.get("/plain")(lambda: "plain")
+    router.get("/with", dependencies=[Depends(lambda: calls.append("own"))])(lambda q=1: "with")
+    router.add_route("/class", Page)
+
+    @router.websocket("/ws")
+    async def chat(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close()
+
+    if not late:
+        app.include_router(router)
+    http = client(app)
+    assert [http.get(path).status_code for path in ("/plain", "/with", "/class")] == [404 if late else 200] * 3
+    for route in router.routes if late else app.routes:
+        if getattr(route, "path", "") in ("/plain", "/with", "/class", "/ws"):
+            guard(route)
+    if late:
+        app.include_router(router)
+    assert [http.get(path).status_code for path in ("/plain", "/with", "/class")] == [401] * 3
+    with pytest.raises(WebSocketDisconnect), http.websocket_connect("/ws"):
+        pass
+    assert calls == ([] if late else ["own"])
+
+
+def test_what_cannot_be_done_with_a_dependant_is_said() -> None:
+    """Whatever is not understood would leave a route unguarded."""
+    app = Velithon()
+    app.get("/", dependencies=[Depends(no_entry)])(lambda: 1)
+    route: Any = app.routes[-1]
+    with pytest.raises(RegistrationError, match=r"add Depends\(\.\.\.\) to route.dependencies"):
+        route.dependant.dependencies.append(no_entry)
+    with pytest.raises(RegistrationError, match="cannot be taken out"):
+        route.dependant.dependencies.clear()
+    assert route.dependant.call is route.endpoint
+    app.mount("/static", app)
+    assert not hasattr(app.routes[-1], "dependant")
+
+
+def test_applications_that_are_routes_stay_behind_dependencies(client: ClientFactory) -> None:
+    """Of the application, the router and the route; the application of another framework is called after them."""
+
+    class Theirs:
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await Response("theirs")(scope, receive, send)
+
+    app = Velithon()
+    router = Router(dependencies=[Depends(no_entry)])
+    router.add_route("/in", Theirs())
+    app.add_route("/route", Theirs(), dependencies=[Depends(no_entry)])
+    app.add_route("/open", Theirs())
+    app.include_router(router)
+    http = client(app)
+    assert [http.get(path).status_code for path in ("/in", "/route", "/open")] == [401, 401, 200]
+
+
+def test_a_dependency_stands_around_an_application(client: ClientFactory) -> None:
+    """Its exit runs once the application has answered."""
+    app, events = Velithon(), list[str]()
+
+    def around() -> Iterator[None]:
+        events.append("enter")
+        yield
+        events.append("exit")
+
+    async def theirs(scope: Any, receive: Any, send: Any) -> None:
+        events.append("theirs")
+        await Response("theirs")(scope, receive, send)
+
+    app.add_route("/", _Application(theirs), dependencies=[Depends(around)])
+    answer = client(app).get("/")
+    assert (answer.text, events) == ("theirs", ["enter", "theirs", "exit"])
+
+
+class _Application:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)

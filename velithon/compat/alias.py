@@ -19,7 +19,7 @@ __all__ = ["install", "is_asked_for", "is_installed"]
 VERSION = "0.165.0"
 _ELSEWHERE = {
     "fastapi.cli": "velithon.cli",
-    "fastapi.dependencies.models": "velithon.signature.model",
+    "fastapi.dependencies.models": "velithon.compat.dependant",
     "fastapi.dependencies.utils": "velithon.compat.dependencies",
 }
 _PACKAGES = ("fastapi.dependencies",)

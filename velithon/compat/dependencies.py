@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from velithon.compat.dependant import get_parameterless_sub_dependant
 from velithon.signature import EndpointModel, read_endpoint
 from velithon.signature.annotations import signature_of
 
-__all__ = ["get_dependant", "get_typed_return_annotation", "get_typed_signature"]
+__all__ = ["get_dependant", "get_parameterless_sub_dependant", "get_typed_return_annotation", "get_typed_signature"]
 
 
 def get_dependant(*, path: str, call: Callable[..., Any], name: str | None = None, **options: Any) -> EndpointModel:

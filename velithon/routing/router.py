@@ -33,6 +33,7 @@ from velithon.routing.options import (
     join_websocket_options,
 )
 from velithon.routing.routes import (
+    BUILT,
     Route,
     RouteList,
     WebSocketRoute,
@@ -275,7 +276,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
                 raise RegistrationError(problem, endpoint=route.endpoint)
             route._provider = self.dependency_overrides_provider
             # What was built was built for nobody.
-            for built in ("respond", "direct_call", "scope_plan"):
+            for built in BUILT:
                 route.__dict__.pop(built, None)
         elif isinstance(route, starlette.Mount | starlette.Host) and isinstance(route.app, Router):
             route.app.belong_to(self.dependency_overrides_provider)

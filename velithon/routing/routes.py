@@ -7,11 +7,12 @@ import inspect
 import re
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from starlette import routing as starlette
 from starlette.endpoints import HTTPEndpoint as StarletteHTTPEndpoint
 from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
+from starlette.requests import Request as StarletteRequest
 from starlette.routing import BaseRoute, Match, get_name
 
 from velithon import signature
@@ -24,6 +25,7 @@ from velithon.requests.request import Request
 from velithon.responses.app import AppResponse
 from velithon.responses.json import JSONResponse
 from velithon.routing.compiled import compiled
+from velithon.routing.lists import WatchedList
 from velithon.routing.mounts import own_mount
 from velithon.routing.options import RouteOptions, WebSocketOptions, check_options
 from velithon.routing.table import PREDICTABLE
@@ -44,6 +46,10 @@ __all__ = [
     "Route",
     "WebSocketRoute",
 ]
+
+
+# What a route makes at its first request, of its signature and its application.
+BUILT = ("respond", "direct_call", "scope_plan")
 
 
 def generate_unique_id(route: Route) -> str:
@@ -108,7 +114,7 @@ class Route(starlette.Route):
         self.response_class = options.get("response_class", Default(JSONResponse))
         status_code = options.get("status_code")
         self.status_code = None if status_code is None else int(status_code)
-        self.dependencies = list(options.get("dependencies") or ())
+        self.dependencies = WatchedList[Any](options.get("dependencies") or (), self._read_again)
         self.middleware = list(options.get("middleware") or ())
         self.max_body_size = options.get("max_body_size")
         self.form_limits = options.get("form_limits") or {}
@@ -141,6 +147,9 @@ class Route(starlette.Route):
             }
         elif is_asgi(endpoint):
             self.methods = None if methods is None else {method.upper() for method in methods}
+            if self.dependencies:
+                self.include_in_schema = False
+                self.model = self._model(_run_by(endpoint))
         else:
             # A dict keeps the order of declaration; what takes "the first method" must not depend on hashing.
             self.methods = dict.fromkeys(method.upper() for method in methods or ("GET",)).keys()
@@ -151,6 +160,18 @@ class Route(starlette.Route):
                     f"@cache keeps responses to GET, and this endpoint answers {method}: give that one of its own",
                     endpoint=call,
                 )
+
+    def _read_again(self) -> None:
+        """Read the signature with dependencies that were changed; they count from the next request on."""
+        self.options = {**self.options, "dependencies": list(self.dependencies)}
+        self._read(self.endpoint, self.methods)
+        for built in BUILT:
+            self.__dict__.pop(built, None)
+
+    @property
+    def dependant(self) -> Any:
+        """FastAPI's name for what the signature says, whose `dependencies` may be added to."""
+        return _dependant_of(self)
 
     def _model(self, call: Callable[..., Any]) -> EndpointModel:
         model = signature.read_endpoint(
@@ -211,10 +232,7 @@ class Route(starlette.Route):
         if self.models:
             return self._class_handler()
 
-        async def run(request: Request) -> AppResponse:
-            return AppResponse(self.endpoint, request)
-
-        return run
+        return _run_by(self.endpoint)
 
     def _handler(self, model: EndpointModel, methods: Collection[str]) -> Callable[[Any], Awaitable[Any]]:
         compiled = functools.partial(
@@ -298,8 +316,23 @@ APIRoute = Route
 PREDICTABLE.add(Route.matches)
 
 
+def _run_by(app: Any) -> Callable[[Any], Awaitable[Any]]:
+    async def run(request: StarletteRequest) -> Any:
+        return AppResponse(app, cast("Request", request))
+
+    return run
+
+
 def _calls(models: dict[str, EndpointModel]) -> dict[str, Callable[..., Any]]:
     return {method: model.call for method, model in models.items()}
+
+
+def _dependant_of(route: Any) -> Any:
+    if route.model is None and not getattr(route, "models", None):
+        raise AttributeError(f"{route.path!r} has no dependant: its endpoint has no signature")
+    from velithon.compat.dependant import Dependant
+
+    return Dependant(route)
 
 
 def _value(option: Any) -> Any:
@@ -349,14 +382,24 @@ class WebSocketRoute(starlette.WebSocketRoute):
         self.endpoint = endpoint
         self.name = name or get_name(endpoint)
         self.options = options
-        self.dependencies = list(options.get("dependencies") or ())
+        self.dependencies = WatchedList[Any](options.get("dependencies") or (), self._read_again)
         self.middleware = list(options.get("middleware") or ())
         self.path_regex, self.path_format, self.param_convertors = compiled(path, endpoint)
         self.model: EndpointModel | None = None
         self._class: EndpointClass | None = None
         self._provider: HandlingOwner | None = None
+        self._read_again()
+
+    def _read_again(self) -> None:
+        """Read the signature, again where dependencies were changed; they count from the next connection on."""
+        self.options = {**self.options, "dependencies": list(self.dependencies)}
         self._plans = PlanCache(self._compile)
-        self.app = self._layers(self._innermost(endpoint))
+        self.app = self._layers(self._innermost(self.endpoint))
+
+    @property
+    def dependant(self) -> Any:
+        """FastAPI's name for what the signature says, whose `dependencies` may be added to."""
+        return _dependant_of(self)
 
     def _innermost(self, endpoint: Any) -> ASGIApp:
         if inspect.isclass(endpoint) and issubclass(endpoint, StarletteWebSocketEndpoint):
@@ -441,7 +484,7 @@ def _as_ours(argument: Any) -> Any:
     return list(adopt_routes(argument, classes)) if isinstance(argument, Iterable) else argument
 
 
-class RouteList(list[BaseRoute]):
+class RouteList(WatchedList[BaseRoute]):
     """A router's routes.
 
     Args:
@@ -450,28 +493,7 @@ class RouteList(list[BaseRoute]):
     """
 
     def __init__(self, routes: Iterable[BaseRoute], changed: Callable[[], None]) -> None:
-        super().__init__(map(own_mount, routes))
-        self._tell = changed
+        super().__init__(map(own_mount, routes), changed)
 
-    def _changed(name: str) -> Any:  # type: ignore[misc]  # called while the class is made, not as a method
-        change = getattr(list, name)
-
-        @functools.wraps(change)
-        def method(self: RouteList, *args: Any, **kwargs: Any) -> Any:
-            result = change(self, *map(_as_ours, args), **kwargs)
-            self._tell()
-            return result
-
-        return method
-
-    append = _changed("append")
-    clear = _changed("clear")
-    extend = _changed("extend")
-    insert = _changed("insert")
-    pop = _changed("pop")
-    remove = _changed("remove")
-    reverse = _changed("reverse")
-    sort = _changed("sort")
-    __delitem__ = _changed("__delitem__")
-    __iadd__ = _changed("__iadd__")
-    __setitem__ = _changed("__setitem__")
+    def _taken(self, argument: Any) -> Any:
+        return _as_ours(argument)

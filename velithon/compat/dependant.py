@@ -1,0 +1,79 @@
+"""FastAPI's `route.dependant`, for packages that guard routes which exist already by adding to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from velithon.exceptions import RegistrationError
+from velithon.params import Depends, Security
+from velithon.routing.lists import WatchedList
+from velithon.signature import read_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Dependant", "get_parameterless_sub_dependant"]
+
+
+class Dependant:
+    """What a route's signature says, by FastAPI's name; all but its `dependencies` is that of `route.model`.
+
+    Args:
+        route: A route, or a WebSocket route, with a signature.
+    """
+
+    def __init__(self, route: Any) -> None:
+        self._route = route
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._route.model, name)
+
+    @property
+    def dependencies(self) -> list[Any]:
+        """What the endpoint depends on. What is added to it becomes one of the route's own dependencies."""
+        model = self._route.model
+        found: WatchedList[Any] = WatchedList(() if model is None else model.dependencies, lambda: self._take(found))
+        return found
+
+    @dependencies.setter
+    def dependencies(self, dependencies: Iterable[Any]) -> None:
+        self._take(list(dependencies))
+
+    def _take(self, dependencies: list[Any]) -> None:
+        model = self._route.model
+        present = [] if model is None else model.dependencies
+        if any(not any(item is one for one in dependencies) for item in present):
+            problem = "a dependency of a route cannot be taken out of route.dependant: route.dependencies is the list"
+            raise RegistrationError(problem, endpoint=self._route.endpoint)
+        added = [_depends_of(item) for item in dependencies if not any(item is one for one in present)]
+        self._route.dependencies[:0] = added
+
+
+def get_parameterless_sub_dependant(*, depends: Any, path: str) -> Any:
+    """Read a dependency whose value nobody takes.
+
+    Args:
+        depends: `Depends(...)` or `Security(...)`.
+        path: The path template of the route.
+    """
+    (found,) = read_endpoint(_nothing, path=path, dependencies=[depends]).dependencies
+    vars(found)["depends"] = depends
+    return found
+
+
+def _nothing() -> None: ...
+
+
+def _depends_of(item: Any) -> Any:
+    """Return the marker that a dependency was read from: one of ours that was read above, or FastAPI's `Dependant`."""
+    known = getattr(item, "depends", None)
+    if known is not None:
+        return known
+    if type(item).__name__ != "Dependant" or not callable(getattr(item, "call", None)):
+        raise RegistrationError(
+            f"route.dependant.dependencies takes what get_parameterless_sub_dependant() makes, not {item!r}: add "
+            "Depends(...) to route.dependencies"
+        )
+    scopes = getattr(item, "own_oauth_scopes", None)
+    common = {"dependency": item.call, "use_cache": item.use_cache, "scope": getattr(item, "scope", None)}
+    return Security(**common, scopes=tuple(scopes)) if scopes else Depends(**common)
