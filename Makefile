@@ -19,7 +19,7 @@ SERVER ?= granian
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: install run shop format lint types test test-lowest test-newest test-pythons ecosystem cov spec docs docs-serve soak release bench bench-core check clean
+.PHONY: install run shop format lint types test test-lowest test-newest test-pythons ecosystem cov spec docs docs-serve soak release bench bench-page bench-core check clean
 
 # What `make run` needs: the package alone.
 $(VENV)/.installed: pyproject.toml
@@ -119,6 +119,10 @@ release: install
 
 bench: install
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# A quarter of an hour; writes the tables and plots of docs/performance.md.
+bench-page: install
+	$(BIN)/python -m benchmarks.page $(ARGS)
 
 bench-core: install
 	$(BIN)/python -m benchmarks.core $(ARGS)

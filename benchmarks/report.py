@@ -11,7 +11,7 @@ from benchmarks.runner import Figures, Results
 from benchmarks.scenarios import Scenario
 from benchmarks.startup import Startup
 
-__all__ = ["Report"]
+__all__ = ["Report", "plot"]
 
 RAW = "raw RSGI"
 FASTAPI = "FastAPI, Granian ASGI"
@@ -184,6 +184,18 @@ def _bars(figures: dict[str, Figures], unit: str) -> str:
     height = len(figures) * step
     label = f"microseconds of processor time for each of the {_text(unit)}; less is better"
     return f'<svg viewBox="0 0 720 {height}" role="img" aria-label="{label}">{"".join(parts)}</svg><p>{label}</p>'
+
+
+def plot(scenario: Scenario, figures: dict[str, Figures]) -> str:
+    """Return the bars of one scenario as an SVG file, in colours that both themes of the site can show."""
+    drawing = _bars(figures, scenario.unit).partition("</svg>")[0]
+    head, _, rest = drawing.partition(">")
+    style = (
+        "<style>text { fill: #808080; font: 12px system-ui, sans-serif; } line { stroke: #808080; stroke-width: 2; } "
+        ".ours { fill: #2563eb; } .raw { fill: #64748b; } .peer { fill: #d97706; }</style>"
+    )
+    head = head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
+    return f"{head}><title>{_text(scenario.title)}</title>{style}{rest}</svg>\n"
 
 
 def _text(value: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import peers, scenarios
+from benchmarks import page, peers, scenarios
 from benchmarks.core.__main__ import compare
 from benchmarks.core.cases import CASES
 from benchmarks.core.stages import STAGES, finish
@@ -157,6 +157,41 @@ def test_a_ratio_is_of_rounds_and_says_whether_it_tells(
     assert found.value == pytest.approx(median, abs=0.01)
     assert found.told_apart is apart
     assert str(found).startswith("≈") is not apart
+
+
+def test_the_page_gets_tables_between_its_comments() -> None:
+    """A part is replaced, what stands around it stays, and who is surely ahead is named."""
+
+    def figure(*turns: float) -> Figures:
+        return Figures(1000, turns[0], 0.001, 0.002, 2**20, 2**21, list(turns), 0, 0.003)
+
+    part = next(item for item in page.PARTS if item.name == "requests")
+    figures = {
+        "raw RSGI": figure(1e-5, 1e-5, 1e-5),
+        "Velithon, Granian RSGI": figure(2e-5, 2e-5, 2e-5),
+        "Django-Bolt": figure(1e-5, 1e-5, 1e-5),
+        "FastAPI, Granian ASGI": figure(9e-5, 9e-5, 9e-5),
+    }
+    results = Results({"json": figures}, {})
+    table = page.ratios_table(part, results)
+    assert "| JSON | 10.0 | 0.50 (0.50-0.50) | 0.11 (0.11-0.11) | - | - | ≈1.00 (1.00-1.00) |" in table
+    assert "| JSON | Django-Bolt | 2.00 (2.00-2.00) |" in page.behind_table({"requests": results})
+    assert "FastAPI" not in page.behind_table({"requests": results})
+    assert "| JSON | Django-Bolt | 10.0 | 1,000 | 1.0 | 2.0 | 3.0 | 2 |" in page.figures_table(part, results)
+    text = "a\n<!-- measured: x -->\nold\n<!-- end -->\nb <!-- end -->\n"
+    assert page.put(text, "x", "new") == "a\n<!-- measured: x -->\n\nnew\n\n<!-- end -->\nb <!-- end -->\n"
+    with pytest.raises(ValueError, match="no place"):
+        page.put(text, "y", "new")
+
+
+def test_every_part_has_its_place_in_the_page() -> None:
+    """The page's own comments and the parts that are measured agree, and scenarios and peers exist."""
+    text = (ROOT / "docs" / "performance.md").read_text()
+    names = set(re.findall(r"<!-- measured: (.*?) -->", text))
+    figures = {f"{part.name}, figures" for part in page.PARTS if part.workers > 1 or part.name == "services"}
+    assert names == {part.name for part in page.PARTS} | figures | {"facts", "behind", "memory", "start"}
+    assert {name for part in page.PARTS for name in part.peers} <= {peer.name for peer in peers.PEERS}
+    assert {name for part in page.PARTS for name in part.scenarios} <= {item.name for item in SCENARIOS}
 
 
 def test_the_report_escapes_and_compares() -> None:
