@@ -23,6 +23,7 @@ from velithon.requests.request import Request
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.base import Response
 from velithon.responses.custom import send_custom
+from velithon.websocket.refusal import refuse_unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -168,7 +169,10 @@ class Errors:
 
         async def observing(scope: Scope, receive: Receive, send: Send) -> None:
             try:
-                await app(scope, receive, send)
+                if scope["type"] == "websocket":
+                    await refuse_unanswered(app, scope, receive, send)
+                else:
+                    await app(scope, receive, send)
             except Exception as exc:
                 if scope["type"] != "lifespan" and self.observers:
                     http = scope["type"] == "http"

@@ -167,6 +167,7 @@ def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
         uds=str(config.uds) if config.uds else None,
         workers=config.workers,
         loop=config.loop or "auto",
+        ws=_websockets(),
         # Workers configure logging before they load the application; in this process it is loaded, and may have
         # changed what was configured.
         log_config=config.log_config if _has_workers(config) else None,
@@ -181,6 +182,14 @@ def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
         # the rest of the time is for the application's shutdown
         timeout_graceful_shutdown=max(1, config.workers_kill_timeout - _reserve(config.workers_kill_timeout)),
     )
+
+
+def _websockets() -> Any:
+    try:
+        from velithon_adapters.servers.uvicorn_websockets import WebSocketsProtocol
+    except ImportError:  # `websockets` is not installed; Uvicorn looks for another package
+        return "auto"
+    return WebSocketsProtocol
 
 
 def _reserve(timeout: int) -> int:
