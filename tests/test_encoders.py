@@ -209,16 +209,20 @@ def test_a_missing_value_is_no_reason_to_refuse() -> None:
     assert has_non_finite({"a": [{"b": NAN}]})
 
 
-@pytest.mark.parametrize(
-    ("make", "error"),
-    [(lambda: object(), ValueError), (lambda: b"\xff", UnicodeDecodeError), (lambda: "\ud800", UnicodeEncodeError)],
-)
-def test_what_has_no_json_form_is_refused(make: Callable[[], Any], error: type[Exception]) -> None:
+def test_what_has_no_json_form_is_refused() -> None:
     """The same exception as FastAPI's."""
-    with pytest.raises(error):
-        dumped(make())
-    with pytest.raises(error):
-        json_bytes(make())
+    with pytest.raises(ValueError, match="object"):
+        dumped(object())
+    with pytest.raises(ValueError, match="object"):
+        json_bytes(object())
+
+
+def test_text_of_clients_always_has_a_form() -> None:
+    """Where FastAPI raises: bytes that are no text, as everywhere, and half a surrogate pair, which JSON can escape."""
+    assert jsonable_encoder({"a": b"a\xff"}) == {"a": "a\ufffd"}
+    assert json_bytes({"a": b"a\xff"}) == '{"a":"a\ufffd"}'.encode()
+    assert json_bytes({"a": "\ud800"}) == rb'{"a":"\ud800"}'
+    assert json_bytes(["é"]) == '["é"]'.encode()
 
 
 OPTIONS: list[dict[str, Any]] = [

@@ -23,14 +23,22 @@ from uuid import UUID
 
 import orjson
 from pydantic import BaseModel, SecretBytes, SecretStr
-from pydantic_core import PydanticUndefined, Url
+from pydantic_core import PydanticSerializationError, PydanticUndefined, Url
 
 from velithon.exceptions import PydanticV1NotSupportedError
 
 if TYPE_CHECKING:
     from pydantic.main import IncEx
 
-__all__ = ["ENCODERS_BY_TYPE", "decimal_encoder", "has_non_finite", "isoformat", "json_bytes", "jsonable_encoder"]
+__all__ = [
+    "ENCODERS_BY_TYPE",
+    "decimal_encoder",
+    "has_non_finite",
+    "isoformat",
+    "json_bytes",
+    "jsonable_encoder",
+    "plain_json",
+]
 
 Encoder = Callable[[Any], Any]
 
@@ -46,8 +54,13 @@ def decimal_encoder(value: Decimal) -> int | float:
     return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
 
 
+def _text(value: bytes) -> str:
+    # As everywhere where a client's bytes become text, so that none of them makes an answer impossible.
+    return value.decode(errors="replace")
+
+
 ENCODERS_BY_TYPE: dict[type[Any], Encoder] = {
-    bytes: bytes.decode,
+    bytes: _text,
     datetime.date: isoformat,
     datetime.datetime: isoformat,
     datetime.time: isoformat,
@@ -157,15 +170,18 @@ def _encoder_of(obj: Any, encoders: dict[Any, Encoder]) -> Encoder | None:
 
 
 def _encode_model(model: BaseModel, include: Any, exclude: Any, options: _Options) -> Any:
-    dumped = model.model_dump(
-        mode="json",
-        include=include,
-        exclude=exclude,
-        by_alias=options.by_alias,
-        exclude_unset=options.exclude_unset,
-        exclude_none=options.exclude_none,
-        exclude_defaults=options.exclude_defaults,
-    )
+    given: dict[str, Any] = {
+        "include": include,
+        "exclude": exclude,
+        "by_alias": options.by_alias,
+        "exclude_unset": options.exclude_unset,
+        "exclude_none": options.exclude_none,
+        "exclude_defaults": options.exclude_defaults,
+    }
+    try:
+        dumped = model.model_dump(mode="json", **given)
+    except PydanticSerializationError:  # bytes that are no text, or an object that only the rules here know
+        dumped = model.model_dump(**given)
     # The dump is JSON already: the fields were chosen and the custom encoders have nothing left to see.
     return _encode(dumped, None, None, options._replace(by_alias=True, exclude_unset=False, custom_encoder={}))
 
@@ -254,7 +270,10 @@ def json_bytes(obj: Any) -> bytes:
     """
     kind = type(obj)
     if kind is not dict and getattr(kind, "model_dump", None) is _model_dump:
-        body: bytes = kind.__pydantic_serializer__.to_json(obj, by_alias=True)
+        try:
+            body: bytes = kind.__pydantic_serializer__.to_json(obj, by_alias=True)
+        except PydanticSerializationError:
+            return _slow_json(obj)
     else:
         try:
             body = orjson.dumps(obj, _default, _ORJSON_OPTIONS)
@@ -270,8 +289,21 @@ def json_bytes(obj: Any) -> bytes:
 
 
 def _slow_json(obj: Any) -> bytes:
-    encoded = jsonable_encoder(obj)
-    return json.dumps(encoded, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return plain_json(jsonable_encoder(obj))
+
+
+def plain_json(data: Any) -> bytes:
+    """Return what ``json`` makes of data, compact and in UTF-8; half a surrogate pair, which that lacks, is escaped.
+
+    Raises:
+        ValueError: A number is infinite or not a number, which JSON cannot say.
+        TypeError: Something has no JSON form.
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _default(obj: Any) -> Any:

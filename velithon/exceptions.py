@@ -207,6 +207,10 @@ class DependencyScopeError(RegistrationError):
     """A dependency needs another one that ends before it does."""
 
 
+class ResultEncodingError(VelithonError, ValueError):
+    """What an endpoint returned has no JSON form; names the endpoint, the place in the result, and the type there."""
+
+
 class PydanticV1NotSupportedError(VelithonError):
     """A model of ``pydantic.v1`` was used."""
 

@@ -11,6 +11,7 @@ from starlette.requests import Request as StarletteRequest
 
 from velithon._compat.starlette import get_route_path
 from velithon.exceptions import HTTPException
+from velithon.requests.body_json import read_json
 from velithon.requests.cookies import WithCookies
 from velithon.requests.equal import EqualToStarlettes
 from velithon.requests.forms import CHUNK_SIZE, FormParser, MultiPartParser, joined
@@ -182,6 +183,16 @@ class Request(WithCookies, StarletteRequest[Any], metaclass=EqualToStarlettes):
         if limited is None:
             limited = self._limited_receive = LimitedReceive(receive, cast("int", self._max_body_size))
         return limited
+
+    async def json(self) -> Any:
+        """Return the body as JSON.
+
+        Raises:
+            MalformedJSONError: It is none, which is a `json.JSONDecodeError`, and a 400 where nobody catches it.
+        """
+        if not hasattr(self, "_json"):
+            self._json = read_json(await self.body())
+        return self._json
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Yield the body's chunks as they arrive, then `b""`.

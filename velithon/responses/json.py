@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from velithon.encoders import has_non_finite
+from velithon.encoders import has_non_finite, plain_json
 from velithon.responses.base import Response
 from velithon.responses.headers import JSON_PAIRS
 
@@ -41,12 +40,12 @@ class JSONResponse(Response):
             try:
                 body = orjson.dumps(content)
             except TypeError:
-                body = _plain_json(content)
+                body = plain_json(content)
             self.status_code = status_code
             self.background = None
             # Partition, as `in` tries bytes as an integer first, which fails at three times the cost of the search.
             if body.partition(b"null")[1] and has_non_finite(content):
-                body = _plain_json(content)
+                body = plain_json(content)
             self.body = body
             self._pairs = JSON_PAIRS
             # Read for every answer; the class's own takes four times as long to find.
@@ -64,14 +63,10 @@ class JSONResponse(Response):
         try:
             body = orjson.dumps(content)
         except TypeError:
-            return _plain_json(content)
+            return plain_json(content)
         if body.partition(b"null")[1] and has_non_finite(content):
-            return _plain_json(content)
+            return plain_json(content)
         return body
-
-
-def _plain_json(content: Any) -> bytes:
-    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 class ORJSONResponse(JSONResponse):

@@ -30,6 +30,7 @@ from velithon.responses.json import JSONResponse
 from velithon.signature.annotations import is_struct, is_subclass, unwrapped
 from velithon.signature.bind import context
 from velithon.signature.fields import Field, located
+from velithon.signature.unencodable import describe_awaitable
 from velithon.signature.validatable import check_annotation
 
 if TYPE_CHECKING:
@@ -212,7 +213,11 @@ def valid_kind(field: Field) -> type[Any] | None:
 
 def invalid_result(error: ValidationError, result: Any, model: EndpointModel, request: Any) -> ResponseValidationError:
     """Return the exception for a result that does not fit its response model."""
-    return ResponseValidationError(located(error, ("response",)), body=result, endpoint_ctx=context(model, request))
+    errors = located(error, ("response",))
+    for found in errors:
+        if (awaitable := describe_awaitable(found.get("input"))) is not None:
+            found["msg"] = f"This is {awaitable}"
+    return ResponseValidationError(errors, body=result, endpoint_ctx=context(model, request))
 
 
 def response_arguments(

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError, ValidationError
+from starlette.responses import JSONResponse as StarletteJSONResponse
 from starlette.responses import Response as StarletteResponse
 
 from velithon.background import assign_owner
@@ -33,6 +34,7 @@ from velithon.signature.outcome import (
     valid_kind,
 )
 from velithon.signature.stream import compile_stream
+from velithon.signature.unencodable import explain
 
 if TYPE_CHECKING:
     from starlette.background import BackgroundTasks
@@ -70,13 +72,21 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
         try:
             return write(value, by_alias=by_alias) if is_plain else dump(value)
         except PydanticSerializationError:
-            return dump(value, fallback=struct_data)
+            return again(value)
 
     def encode_any(result: Any, request: Any) -> Any:
         try:
             return write(result, by_alias=by_alias) if is_plain else dump(result)
         except PydanticSerializationError:
-            return dump(result, fallback=struct_data)
+            return again(result)
+
+    def again(value: Any) -> Any:
+        """Encode what pydantic's serializer does not know, by the rules for results without a model."""
+        try:
+            return dump(value, fallback=struct_data)
+        except PydanticSerializationError:
+            data = serializer.to_python(value, **given)
+            return json_bytes(data) if to_bytes else jsonable_encoder(data)
 
     return encode_any if field.annotation is Any and not field.info.metadata else encode
 
@@ -110,7 +120,9 @@ def compile_result(model: EndpointModel, options: ResponseOptions) -> Finish:
     if outcome.response_class is JSONResponse or not outcome.chosen and outcome.field is not None:
         finish = _finish_json(_json_encoder(outcome, model, options), options.status_code, outcome.field, model)
     else:
-        finish = _finish_with(outcome.response_class, _data_encoder(outcome, model, options), options.status_code)
+        finish = _finish_with(
+            outcome.response_class, _data_encoder(outcome, model, options), options.status_code, model
+        )
     return finish if is_body_allowed_for_status_code(options.status_code) else _without_body(finish, model, options)
 
 
@@ -200,7 +212,10 @@ def _finish_json(encode: Encode | None, status_code: int | None, field: Field | 
             if type(result) is tuple:
                 nonlocal warned
                 warned = warned or _warn_of_status(result, model)
-        body = json_bytes(result) if encode is None else encode(result, request)
+        try:
+            body = json_bytes(result) if encode is None else encode(result, request)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise explain(model.call, result, error) from error
         made = new(kind)
         made.status_code = status
         made.background = background
@@ -214,14 +229,23 @@ def _finish_json(encode: Encode | None, status_code: int | None, field: Field | 
     return finish
 
 
-def _finish_with(response_class: type[StarletteResponse], encode: Encode, status_code: int | None) -> Finish:
+def _finish_with(
+    response_class: type[StarletteResponse], encode: Encode, status_code: int | None, model: EndpointModel
+) -> Finish:
+    is_json = issubclass(response_class, JSONResponse | StarletteJSONResponse)
+
     def finish(
         result: Any, request: Any, response: StarletteResponse | None, background: BackgroundTasks | None
     ) -> StarletteResponse:
         if isinstance(result, StarletteResponse):
             return _returned(result, response, background, status_code or 200)
         arguments = response_arguments(status_code, response, background)
-        made = response_class(encode(result, request), **arguments)
+        try:
+            made = response_class(encode(result, request), **arguments)
+        except (TypeError, ValueError, RecursionError) as error:
+            if is_json:
+                raise explain(model.call, result, error) from error
+            raise
         if not is_body_allowed_for_status_code(made.status_code):
             _drop_body(made)
         if response is not None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import ValidationError
+from pydantic_core import PydanticSerializationError, ValidationError
 from starlette.responses import Response, StreamingResponse
 
 from velithon import responses
@@ -23,6 +23,7 @@ from velithon.signature.outcome import (
     response_arguments,
     tools,
 )
+from velithon.signature.unencodable import explain
 
 if TYPE_CHECKING:
     from starlette.background import BackgroundTasks
@@ -69,7 +70,10 @@ def _dumper(model: EndpointModel, options: ResponseOptions, outcome: Outcome) ->
                 value = validator.validate_python(item, from_attributes=True)
             except ValidationError as error:
                 raise invalid_result(error, item, model, request) from error
-            return serializer.to_json(value, **given)
+            try:
+                return serializer.to_json(value, **given)
+            except PydanticSerializationError as error:
+                raise explain(model.call, item, error) from error
 
         return dump
 
