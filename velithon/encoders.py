@@ -180,7 +180,10 @@ def _encode_model(model: BaseModel, include: Any, exclude: Any, options: _Option
     }
     try:
         dumped = model.model_dump(mode="json", **given)
-    except PydanticSerializationError:  # bytes that are no text, or an object that only the rules here know
+    except (PydanticSerializationError, UnicodeError) as error:
+        if "utf-8" not in str(error):
+            raise
+        # Bytes that are no text: the rules here decide what they are.
         dumped = model.model_dump(**given)
     # The dump is JSON already: the fields were chosen and the custom encoders have nothing left to see.
     return _encode(dumped, None, None, options._replace(by_alias=True, exclude_unset=False, custom_encoder={}))
@@ -272,7 +275,7 @@ def json_bytes(obj: Any) -> bytes:
     if kind is not dict and getattr(kind, "model_dump", None) is _model_dump:
         try:
             body: bytes = kind.__pydantic_serializer__.to_json(obj, by_alias=True)
-        except PydanticSerializationError:
+        except (PydanticSerializationError, UnicodeError):
             return _slow_json(obj)
     else:
         try:

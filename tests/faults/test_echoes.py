@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from tests.conftest import ClientFactory
 from velithon import Body, File, Form, Request, UploadFile, Velithon
+from velithon.encoders import jsonable_encoder
 from velithon.responses import JSONResponse
 
 app = Velithon()
@@ -67,6 +68,20 @@ async def annotated_bytes(request: Request) -> dict[str, bytes]:
     return {"b": await request.body()}
 
 
+@app.post("/chosen", response_class=JSONResponse)
+async def chosen(request: Request) -> dict[str, bytes]:
+    return {"b": await request.body()}
+
+
+class Blob(BaseModel):
+    b: bytes
+
+
+@app.post("/blob")
+async def blob(request: Request) -> Any:
+    return JSONResponse(jsonable_encoder(Blob(b=await request.body())))
+
+
 @app.post("/file")
 async def file(b: Annotated[bytes, File()]):  # type: ignore[no-untyped-def] # without an annotation on purpose
     return {"b": b}
@@ -110,7 +125,7 @@ def test_in_a_model_too(client: ClientFactory, path: str) -> None:
     assert json.loads(answer.content) == {"a": "\ud800"}
 
 
-@pytest.mark.parametrize("path", ["/bytes", "/annotated-bytes", "/file"])
+@pytest.mark.parametrize("path", ["/bytes", "/annotated-bytes", "/chosen", "/blob", "/file"])
 def test_bytes_that_are_no_text_are_shown_as_replacement_characters(client: ClientFactory, path: str) -> None:
     """As in a query, a path and a form."""
     c = client(app)

@@ -71,20 +71,22 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
                 raise invalid_result(error, result, model, request) from error
         try:
             return write(value, by_alias=by_alias) if is_plain else dump(value)
-        except PydanticSerializationError:
+        except (PydanticSerializationError, UnicodeError):
             return again(value)
 
     def encode_any(result: Any, request: Any) -> Any:
         try:
             return write(result, by_alias=by_alias) if is_plain else dump(result)
-        except PydanticSerializationError:
+        except (PydanticSerializationError, UnicodeError):
             return again(result)
 
     def again(value: Any) -> Any:
-        """Encode what pydantic's serializer does not know, by the rules for results without a model."""
+        """Encode what pydantic's serializer does not know, and text of clients that is none in UTF-8."""
         try:
             return dump(value, fallback=struct_data)
-        except PydanticSerializationError:
+        except (PydanticSerializationError, UnicodeError) as error:
+            if "utf-8" not in str(error):
+                raise
             data = serializer.to_python(value, **given)
             return json_bytes(data) if to_bytes else jsonable_encoder(data)
 
