@@ -37,7 +37,6 @@ __all__ = [
     "isoformat",
     "json_bytes",
     "jsonable_encoder",
-    "plain_json",
 ]
 
 Encoder = Callable[[Any], Any]
