@@ -1,5 +1,6 @@
 """A headless Chromium, spoken to over the DevTools protocol: nothing but a browser and a WebSocket is needed."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -119,6 +120,15 @@ class Page:
         root = self.call("DOM.getDocument")["root"]["nodeId"]
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the page a size, in CSS pixels."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def screenshot(self, path: Path) -> None:
+        """Save what the page shows, as WebP."""
+        shot = self.call("Page.captureScreenshot", format="webp", quality=82)
+        path.write_bytes(base64.b64decode(shot["data"]))
 
     def press_enter(self) -> None:
         """Press the enter key where the focus is."""

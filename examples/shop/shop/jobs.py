@@ -77,7 +77,7 @@ async def cancel_unpaid(app: Velithon) -> int:
     return len(cancelled)
 
 
-@job(schedule=every(minutes=1), unique=True)
+@job(schedule=every(minutes=1))
 async def refund(provider: PaymentProvider) -> int:
     """Give back what is owed."""
     return await pay_back(provider)

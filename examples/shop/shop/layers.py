@@ -29,8 +29,8 @@ def make_layers(settings: Settings) -> list[Middleware]:
             CSRFMiddleware,
             secret_key=settings.secret_key.get_secret_value(),
             cookie_name=f"{prefix}csrf",
-            # These know nobody by a cookie.
-            exempt_paths=["/api/*", "/webhooks/*", "/provider/*"],
+            # These know nobody by a cookie; the administrator's pages check themselves where a form comes from.
+            exempt_paths=["/api/*", "/webhooks/*", "/provider/*", "/admin/*"],
             https_only=secure,
         ),
         Middleware(ServerSessionMiddleware, session_cookie=f"{prefix}session", https_only=secure),

@@ -4,8 +4,9 @@ from shop.announce import CHANGED
 from shop.api import admin, auth, basket, catalogue, live, orders, webhooks
 from shop.database import database
 from shop.errors import ShopError
-from shop.jobs import send_mails
+from shop.jobs import refund, send_mails
 from shop.layers import PROBES, make_layers
+from shop.models import OrderState
 from shop.services.payments import close_provider
 from shop.settings import Settings, get_settings
 from shop.web.errors import http_error, shop_error, wrong_input
@@ -57,7 +58,7 @@ def add_api(app: Velithon) -> None:
 
 
 def watch_orders(app: Velithon) -> None:
-    """Have an order's change reach whoever watches it, and its mail be sent."""
+    """Have an order's change reach whoever watches it, its mail be sent, and what is owed be given back."""
 
     @app.events.on(CHANGED)
     async def publish(event: Event) -> None:
@@ -66,6 +67,11 @@ def watch_orders(app: Velithon) -> None:
     @app.events.on(CHANGED)
     async def send(event: Event) -> None:
         await send_mails.enqueue()
+
+    @app.events.on(CHANGED)
+    async def pay_back(event: Event) -> None:
+        if event.data["state"] == OrderState.REFUNDED:
+            await refund.enqueue()
 
 
 app = make_app(get_settings())

@@ -1,4 +1,4 @@
-"""What the environment says: variables `SHOP_...`, or a file `.env`.
+"""What the environment says: variables `SHOP_...`, a file `.env`, or files in `/run/secrets` such as `shop_secret_key`.
 
 There are three environments. `development` and `test` run on nothing but this machine, with secrets that everybody
 knows; `production` refuses to start with any of them.
@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _KNOWN_SECRET = "everybody knows this one, so it is for development"
 _WEBHOOK_SECRET = "whsec_ZXZlcnlib2R5IGtub3dzIHRoaXMgb25lLCB0b28="
+_SECRETS = Path("/run/secrets")
 
 Secret = Annotated[SecretStr, Field(min_length=32)]
 
@@ -20,7 +21,12 @@ Secret = Annotated[SecretStr, Field(min_length=32)]
 class Settings(BaseSettings):
     """The settings; one that is missing or wrong is an error at the start."""
 
-    model_config = SettingsConfigDict(env_prefix="SHOP_", env_file=".env", secrets_dir=None)
+    model_config = SettingsConfigDict(
+        env_prefix="SHOP_",
+        env_file=".env",
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+        hide_input_in_errors=True,  # secrets are among it
+    )
 
     environment: Literal["development", "test", "production"] = "development"
     public_url: str = "http://127.0.0.1:8000"

@@ -227,3 +227,24 @@ def test_operations(shop: Shop) -> None:
     paths = shop.client.get("/openapi.json").json()["paths"]
     assert all(path.startswith("/api/") for path in paths)
     assert len(paths) > 20
+
+
+def test_the_administrators_part(browser: Browser) -> None:
+    """sqladmin, unmodified, for administrators alone; what they change is in the catalogue at once."""
+    shop = browser.shop
+    assert "Log in" in browser.read("/admin/")
+    browser.send("/login", "/login", email="clerk@shop.example", password=PASSWORD)
+    assert "Coffee mug" not in shop.client.get("/admin/product/list").text
+    browser.send("/logout", "/")
+    browser.send("/login", "/login", email="admin@shop.example", password=PASSWORD)
+    for name in ("product", "variant", "category", "order", "user", "review"):
+        assert shop.client.get(f"/admin/{name}/list").status_code == 200
+    assert "Coffee mug" in browser.read("/admin/product/list")
+    variant = shop.variant()
+    path = f"/admin/variant/edit/{variant['id']}"
+    assert "white" in browser.read(path)
+    form = {"name": "snow", "price_cents": "990", "save": "Save"}
+    for origin, price in (("https://evil.example", 1250), ("http://testserver", 990)):
+        shop.client.post(path, data=form, headers={"origin": origin})
+        product = shop.client.get("/api/products/coffee-mug").json()
+        assert (product["price_cents"], product["variants"][0]["price_cents"]) == (price, price)

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,8 @@ from shop.models import Basket, BasketItem, User, Variant
 from shop.security import tokens
 from tests.browser import browser, executable
 from tests.effort import FULL, variants
-from tests.examples.shop.running import RunningShop, running_shop
-from tests.examples.shop.walk import walk, work_at_the_desk
+from tests.examples.shop.running import SECONDS, RunningShop, running_shop
+from tests.examples.shop.walk import move, walk, work_at_the_desk
 from tests.servers import ServerName
 from tests.services.postgresql import PostgreSQL, postgresql
 from velithon.ext.sqlalchemy import Database
@@ -28,13 +29,23 @@ BUYERS, PIECES = 50, 10
 @pytest.mark.skipif(executable() is None, reason="there is no Chromium: apt-get install chromium")
 @pytest.mark.parametrize("server", variants(["granian-rsgi"], ["granian-rsgi", "granian-asgi", "uvicorn"]))
 def test_somebody_buys_a_mug(template: Path, tmp_path: Path, server: ServerName) -> None:
-    """From the registration to the order whose state changes before their eyes, and the console is silent."""
+    """From the registration to the order whose state changes before their eyes, and to the money that comes back."""
     copy = tmp_path / "shop.db"
     shutil.copy(template, copy)
     with running_shop(tmp_path, server, database=copy) as shop, browser() as page:
-        walk(page, shop, lambda place: None)
+        number, paid_at = walk(page, shop, lambda place: None)
+        move(page, shop, number, "refunded")
+        wait_for_text(paid_at, "It is refunded.")
         work_at_the_desk(page, shop, lambda place: None)
         assert page.errors == []
+
+
+def wait_for_text(url: str, text: str) -> None:
+    """Wait until a page says something."""
+    deadline = time.monotonic() + SECONDS
+    while text not in (said := httpx.get(url, trust_env=False).text):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,12 @@ EMAIL = "ada@example.org"
 STATE = "document.getElementById('state')?.dataset.state"
 
 
-def walk(page: Page, shop: RunningShop, look: Callable[[str], None]) -> None:
-    """Walk through the shop; `look` is called with the name of each place."""
+def walk(page: Page, shop: RunningShop, look: Callable[[str], None]) -> tuple[str, str]:
+    """Walk through the shop; `look` is called with the name of each place.
+
+    Returns:
+        The order's number, and where it was paid.
+    """
     page.open(f"{shop.url}/register")
     page.type("input[name=name]", "Ada Byron")
     page.type("input[type=email]", EMAIL)
@@ -46,22 +50,24 @@ def walk(page: Page, shop: RunningShop, look: Callable[[str], None]) -> None:
     page.click("main button", "Pay")
     page.until("document.title === 'Pay'")
     look("provider")
+    paid_at = str(page.run("location.href"))
     page.click("button", "Pay")
     # The webhook comes when it comes: the page shows it without being loaded again.
     page.until(f"{STATE} === 'paid'")
     number = str(page.run("document.getElementById('state').dataset.order"))
-    send_on_its_way(page, shop, number)
+    move(page, shop, number, "packed", "shipped")
     look("shipped")
+    return number, paid_at
 
 
-def send_on_its_way(page: Page, shop: RunningShop, number: str) -> None:
-    """Pack and ship the order as a clerk does, while the customer looks at its page."""
+def move(page: Page, shop: RunningShop, number: str, *states: str) -> None:
+    """Bring the order on its way as a clerk does, while the customer looks at its page, which is not loaded again."""
     page.run("document.title = 'not loaded again'")
     with httpx.Client(base_url=f"{shop.url}/api", trust_env=False) as clerk:
         form = {"username": "clerk@shop.example", "password": PASSWORD}
         token = clerk.post("/auth/token", data=form).json()["access_token"]
         clerk.headers["authorization"] = f"Bearer {token}"
-        for state in ("packed", "shipped"):
+        for state in states:
             moved = clerk.put(f"/admin/orders/{number}/state", json={"state": state})
             assert moved.status_code == 200, moved.text
             page.until(f"{STATE} === '{state}'")
@@ -69,14 +75,17 @@ def send_on_its_way(page: Page, shop: RunningShop, number: str) -> None:
 
 
 def work_at_the_desk(page: Page, shop: RunningShop, look: Callable[[str], None]) -> None:
-    """Log in as a clerk, and look at the desk."""
+    """Log in as an administrator, and look at the desk and at the catalogue behind it."""
     page.open(f"{shop.url}/")
     page.click("button", "Log out")
     page.until("document.body.innerText.includes('Log in')")
     page.open(f"{shop.url}/login?next=/desk")
-    page.type("input[type=email]", "clerk@shop.example")
+    page.type("input[type=email]", "admin@shop.example")
     page.type("input[type=password]", PASSWORD)
     look("login")
     page.click("main button", "Log in")
     page.until("document.title === 'Desk'")
     look("desk")
+    page.open(f"{shop.url}/admin/product/list")
+    page.until("document.body.innerText.includes('coffee-mug') || document.body.innerText.includes('garden-twine')")
+    look("admin")

@@ -103,7 +103,7 @@ async def add_variant(session: AsyncSession, slug: str, new: NewVariant) -> Prod
     product = await get_product(session, slug)
     product.variants.append(Variant(**new.model_dump()))
     await _flush(session)
-    await _note_lowest_price(session, product.id)
+    await note_lowest_price(session, product.id)
     await session.refresh(product, ["price_cents"])
     return product
 
@@ -127,11 +127,12 @@ async def change_variant(session: AsyncSession, sku: str, change: VariantChange)
         if await session.scalar(select(Variant.id).where(Variant.sku == sku)) is None:
             raise NotFoundError("There is no such variant.")
         raise ConflictError("There are not so many pieces.")
-    await _note_lowest_price(session, variant.product_id)
+    await note_lowest_price(session, variant.product_id)
     return variant
 
 
-async def _note_lowest_price(session: AsyncSession, product_id: int) -> None:
+async def note_lowest_price(session: AsyncSession, product_id: int) -> None:
+    """Have a product know the lowest price of its variants."""
     lowest = select(func.min(Variant.price_cents)).where(Variant.product_id == product_id).scalar_subquery()
     await session.execute(update(Product).where(Product.id == product_id).values(price_cents=lowest))
 

@@ -1,6 +1,6 @@
 """The desk: where clerks bring orders on their way."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from shop.announce import Announce
 from shop.database import Session
@@ -22,11 +22,11 @@ async def show(
     user_id: PageUser,
     session: Session,
     query: Annotated[PageQuery, Query()],
-    state: OrderState | None = None,
+    state: OrderState | Literal[""] = "",
 ) -> HTMLResponse:
     """List orders, with what can become of each."""
     await get_staff(session, user_id)
-    found = await orders.list_orders(session, query, state=state)
+    found = await orders.list_orders(session, query, state=state or None)
     by_hand = {before: sorted(after - {OrderState.PAID}) for before, after in TRANSITIONS.items()}
     return page(
         request, "desk", orders=found.items, next=found.next, moves=by_hand, states=list(OrderState), state=state
