@@ -21,6 +21,7 @@ from velithon.websocket.endpoint import WebSocketEndpoint
 if TYPE_CHECKING:
     from starlette import status
 
+    from velithon.applications import FastAPI as FastAPI
     from velithon.middleware import Middleware
     from velithon.param_functions import Body, Cookie, Depends, File, Form, Header, Path, Query, Security
     from velithon.serving import run
@@ -61,6 +62,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_attributes(
         __name__,
         {
+            # Not in `__all__`: the name that code written for FastAPI imports, for `Velithon`.
+            "FastAPI": "velithon.applications",
             "Middleware": "velithon.middleware",
             "run": "velithon.serving",
             **dict.fromkeys(_FUNCTIONS, "velithon.param_functions"),

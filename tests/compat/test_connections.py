@@ -152,11 +152,18 @@ def test_add_route_takes_starlettes_name(client: ClientFactory) -> None:
         app.add_route("/a")
 
 
-@pytest.mark.parametrize("name", ["get_request_handler", "request_response"])
+@pytest.mark.parametrize("name", ["get_request_handler", "request_response", "get_websocket_app", "websocket_session"])
 def test_internals_say_what_to_use_instead(name: str) -> None:
-    """They are there for instruments to replace."""
-    with pytest.raises(NotImplementedError, match="use Route"):
+    """They are there for packages to import, and for instruments to replace."""
+    with pytest.raises(NotImplementedError, match=r"use \w*Route"):
         getattr(velithon.routing, name)()
+
+
+@pytest.mark.asyncio
+async def test_the_internal_that_serializes_says_what_to_use_instead() -> None:
+    """It is awaited where it is used."""
+    with pytest.raises(NotImplementedError, match="TypeAdapter"):
+        await velithon.routing.serialize_response()  # type: ignore[attr-defined]  # found by `__getattr__`
 
 
 def test_a_signature_written_by_hand_is_called_by_name(client: ClientFactory) -> None:

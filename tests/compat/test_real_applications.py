@@ -10,12 +10,14 @@ import fastapi
 import fastapi.dependencies.utils
 import pytest
 
+import velithon
 from tests.conftest import ClientFactory
 from velithon import Depends, HTTPException, Request, Response, Router, Velithon, WebSocket, WebSocketDisconnect
 from velithon.compat.dependencies import get_parameterless_sub_dependant
 from velithon.endpoint import HTTPEndpoint
 from velithon.exceptions import RegistrationError
 from velithon.openapi.models import HTTPBase
+from velithon.openapi.utils import validation_error_response_definition
 from velithon.security.base import SecurityBase
 
 
@@ -238,3 +240,18 @@ class _Application:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self.app(scope, receive, send)
+
+
+def test_fastapis_schemas_of_errors_are_changed_where_packages_change_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are the very objects that documents hold."""
+    monkeypatch.setitem(validation_error_response_definition, "properties", {"message": {"type": "string"}})
+    app = Velithon()
+    app.get("/{item}")(lambda item: item)
+    assert app.openapi()["components"]["schemas"]["HTTPValidationError"]["properties"] == {
+        "message": {"type": "string"}
+    }
+
+
+def test_the_name_fastapi_is_there() -> None:
+    """`from velithon import FastAPI`: what a replaced import of a module finds."""
+    assert velithon.FastAPI is velithon.Velithon

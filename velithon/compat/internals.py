@@ -1,10 +1,18 @@
-"""Names of FastAPI's internals that instruments replace: there to be found, and called by nobody."""
+"""Names of FastAPI's internals that packages import or replace: there to be found, and called by nobody."""
 
 from __future__ import annotations
 
 from typing import Any, NoReturn
 
-__all__ = ["get_request_handler", "request_response", "run_endpoint_function", "solve_dependencies"]
+__all__ = [
+    "get_request_handler",
+    "get_websocket_app",
+    "request_response",
+    "run_endpoint_function",
+    "serialize_response",
+    "solve_dependencies",
+    "websocket_session",
+]
 
 
 def get_request_handler(*args: Any, **options: Any) -> NoReturn:
@@ -41,3 +49,32 @@ async def run_endpoint_function(*args: Any, **options: Any) -> NoReturn:
         NotImplementedError: Always.
     """
     raise NotImplementedError("Velithon calls an endpoint in its compiled plan: wrap it with get_route_handler().")
+
+
+def get_websocket_app(*args: Any, **options: Any) -> NoReturn:
+    """Say what to use instead of FastAPI's function, which makes an ASGI application of a WebSocket's endpoint.
+
+    Raises:
+        NotImplementedError: Always.
+    """
+    raise NotImplementedError("Velithon's WebSocket routes are ASGI applications: use WebSocketRoute(...).app.")
+
+
+def websocket_session(*args: Any, **options: Any) -> NoReturn:
+    """Say what to use instead of FastAPI's function, which makes an ASGI application of a function of a WebSocket.
+
+    Raises:
+        NotImplementedError: Always.
+    """
+    raise NotImplementedError("Velithon's WebSocket routes are ASGI applications: use WebSocketRoute(...).app.")
+
+
+async def serialize_response(*args: Any, **options: Any) -> NoReturn:
+    """Say what to use instead of FastAPI's function, which makes JSON of what an endpoint returned.
+
+    Raises:
+        NotImplementedError: Always.
+    """
+    raise NotImplementedError(
+        "Velithon compiles a response model with the endpoint: use pydantic.TypeAdapter or Route()."
+    )

@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     from velithon.routing.contexts import RouteContext
     from velithon.signature.fields import Field
 
-__all__ = ["documented_routes", "get_openapi"]
+__all__ = [
+    "documented_routes",
+    "get_openapi",
+    "validation_error_definition",
+    "validation_error_response_definition",
+]
 
-_VALIDATION_ERROR = {
+validation_error_definition = {
     "title": "ValidationError",
     "type": "object",
     "properties": {
@@ -37,7 +42,7 @@ _VALIDATION_ERROR = {
     },
     "required": ["loc", "msg", "type"],
 }
-_HTTP_VALIDATION_ERROR = {
+validation_error_response_definition = {
     "title": "HTTPValidationError",
     "type": "object",
     "properties": {
@@ -119,7 +124,9 @@ class _Writer:
         webhooks = self._paths(self.webhooks)
         schemas = dict(self.definitions.schemas)
         if self.needs_validation_error:
-            schemas.update(ValidationError=_VALIDATION_ERROR, HTTPValidationError=_HTTP_VALIDATION_ERROR)
+            schemas.update(
+                ValidationError=validation_error_definition, HTTPValidationError=validation_error_response_definition
+            )
         components = {
             "schemas": {name: schemas[name] for name in sorted(schemas)},
             "securitySchemes": self.security_schemes,

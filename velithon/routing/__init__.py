@@ -43,7 +43,15 @@ if not TYPE_CHECKING:
     # Kept out of the import of an application that does not use them.
     _CONTEXTS = dict.fromkeys(("RouteContext", "iter_route_contexts"), "velithon.routing.contexts")
     # What instruments look for in FastAPI's module of this name, to replace it.
-    _INTERNALS = ("get_request_handler", "request_response", "run_endpoint_function", "solve_dependencies")
+    _INTERNALS = (
+        "get_request_handler",
+        "get_websocket_app",
+        "request_response",
+        "run_endpoint_function",
+        "serialize_response",
+        "solve_dependencies",
+        "websocket_session",
+    )
     __getattr__, __dir__ = lazy_attributes(
         __name__, {**_CONTEXTS, **dict.fromkeys(_INTERNALS, "velithon.compat.internals")}
     )
