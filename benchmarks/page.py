@@ -230,9 +230,9 @@ def main() -> int:
             page = put(page, "behind", behind_table(results))
         options.page.write_text(put(page, "facts", facts(started)))
         for scenario in _of(part):
-            if part.workers == 1 and part.name != "run" and found.figures.get(scenario.name):
-                target = options.page.parent / "assets" / f"performance-{scenario.name}.svg"
-                target.write_text(plot(scenario, found.figures[scenario.name]))
+            name = f"assets/performance-{scenario.name}.svg"
+            if part.workers == 1 and part.name != "run" and found.figures.get(scenario.name) and name in page:
+                (options.page.parent / name).write_text(plot(scenario, found.figures[scenario.name]))
     if not options.no_memory:
         peers = _named((_RAW, _OURS, *_OTHERS))
         page = put(options.page.read_text(), "memory", memory_table(memory.measure(peers, None)))

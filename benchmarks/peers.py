@@ -22,12 +22,14 @@ class Peer:
         framework: The name of its environment (see `benchmarks.envs`).
         module: Of its application, in `benchmarks.apps`.
         server: What it runs on.
+        options: Further options of Granian, or of `velithon run`.
     """
 
     name: str
     framework: str
     module: str
     server: Server
+    options: tuple[str, ...] = ()
 
     def command(self, port: int, workers: int = 1) -> list[str]:
         """Return the command that serves the application on a port of 127.0.0.1, with uvloop.
@@ -39,7 +41,7 @@ class Peer:
         target = f"benchmarks.apps.{self.module}"
         bind = ["--host", "127.0.0.1", "--port", str(port)]
         if self.server == "velithon":
-            return [python, "-m", "velithon", "run", *bind, "--workers", str(workers), f"{target}:app"]
+            return [python, "-m", "velithon", "run", *bind, "--workers", str(workers), *self.options, f"{target}:app"]
         if self.server in ("robyn", "sanic", "uvicorn") and workers > 1:
             raise ValueError(f"{self.name} is measured with one worker only.")
         if self.server == "bolt":
@@ -53,7 +55,7 @@ class Peer:
             return [python, "-m", target, str(port)]
         interface = self.server.removeprefix("granian-")
         quiet = ["--loop", "uvloop", "--workers", str(workers), "--no-access-log", "--log-level", "error"]
-        return [python, "-m", "granian", "--interface", interface, *bind, *quiet, f"{target}:app"]
+        return [python, "-m", "granian", "--interface", interface, *bind, *quiet, *self.options, f"{target}:app"]
 
     @property
     def source(self) -> Path:
