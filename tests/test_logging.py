@@ -1,5 +1,6 @@
 """Log lines: their form, their safety, and files shared by processes."""
 
+import asyncio
 import json
 import logging
 import logging.config
@@ -22,6 +23,7 @@ from velithon.logging import (
     configure_logging,
     escape_controls,
 )
+from velithon.websocket.trampoline import run_trampoline
 
 
 def record(message: Any, *args: Any, name: str = "shop", **extra: Any) -> logging.LogRecord:
@@ -195,7 +197,19 @@ def test_access_records_of_both_servers_have_one_form() -> None:
     }
 
 
-LEFT = "Traceback (most recent call last):\n  File x\nstarlette.websockets.WebSocketDisconnect: (1005, '')\n"
+LEFT = (
+    "Traceback (most recent call last):\n  File trampoline.py\n  File x\n"
+    "starlette.websockets.WebSocketDisconnect: (1005, '')\n"
+)
+
+
+async def leaving(name: str) -> None:
+    """Run an endpoint whose client leaves, as a WebSocket's endpoint is run."""
+
+    async def endpoint() -> None:
+        raise WebSocketDisconnect(1005)
+
+    await run_trampoline({}, endpoint())
 
 
 @pytest.mark.parametrize("name", ["_granian", "uvicorn.error"])
@@ -207,15 +221,14 @@ def test_a_client_that_leaves_a_websocket_writes_one_line(
     logger = logging.getLogger(name)
     logger.error(f"Application callable raised an exception\n{LEFT}")  # noqa: G004 - as Granian does
     try:
-        raise WebSocketDisconnect(1005)
+        asyncio.run(leaving(name))
     except WebSocketDisconnect:
         logger.exception("Exception in ASGI application\n")
         logging.getLogger("shop").exception("of the shop")
     lines = capsys.readouterr().out.splitlines()
-    assert [" INFO " in line and line.endswith("left before its endpoint had ended") for line in lines[:2]] == [
-        True,
-        True,
-    ]
+    for line in lines[:2]:
+        assert " INFO " in line
+        assert line.endswith("left before its endpoint had ended")
     assert "of the shop" in lines[2]
     assert "Traceback" in lines[3]
 
@@ -227,8 +240,10 @@ def test_other_failures_of_websockets_keep_their_traceback(
     configure_logging("WARNING")
     logging.getLogger(name).error(LEFT.replace("WebSocketDisconnect", "WebSocketDisconnected"))
     logging.getLogger(name).error(LEFT)
+    # an HTTP endpoint that raises it made a mistake
+    logging.getLogger(name).error(LEFT.replace("trampoline", "endpoint"))
     printed = capsys.readouterr().out
-    assert printed.count("starlette.websockets") == 1
+    assert printed.count("starlette.websockets") == 2
     assert "left" not in printed
 
 

@@ -16,6 +16,7 @@ import logging
 import logging.config
 import os
 import re
+import traceback
 import warnings
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -224,8 +225,8 @@ class DepartureFilter(logging.Filter):
         """Rewrite such a record of a server in place; say whether it still is on the level that is logged."""
         if record.levelno < logging.ERROR or not record.name.startswith(("_granian", "granian", "uvicorn")):
             return True
-        raised = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else _last_of(record.msg)
-        if raised != "WebSocketDisconnect":
+        left = _is_departure(record.exc_info[1]) if record.exc_info else _tells_of_departure(str(record.msg))
+        if not left:
             return True
         record.levelno, record.levelname = logging.INFO, "INFO"
         record.msg, record.args = "The client of a WebSocket left before its endpoint had ended", None
@@ -233,10 +234,26 @@ class DepartureFilter(logging.Filter):
         return logging.getLogger().isEnabledFor(logging.INFO)
 
 
-def _last_of(message: Any) -> str:
-    """Return the class that the last line of a traceback in a message names."""
-    last = str(message).rstrip().rpartition("\n")[2]
-    return last.partition(":")[0].rpartition(".")[2]
+# Every WebSocket's endpoint is called by this module: an HTTP endpoint that raises the same made a mistake.
+_WEBSOCKETS_ONLY = "trampoline.py"
+
+
+def _is_departure(exc: BaseException | None) -> bool:
+    """Return whether an exception is a client's that left a WebSocket."""
+    if exc is None or type(exc).__name__ != "WebSocketDisconnect":
+        return False
+    frames = traceback.walk_tb(exc.__traceback__)
+    return any(frame.f_code.co_filename.endswith(_WEBSOCKETS_ONLY) for frame, _ in frames)
+
+
+def _tells_of_departure(text: str) -> bool:
+    """Return whether the first traceback in a text is of a client that left a WebSocket; causes stand below it."""
+    through = False
+    for line in text.partition("Traceback (most recent call last):\n")[2].split("\n"):
+        if not line.startswith(" "):
+            return through and line.partition(":")[0].rpartition(".")[2] == "WebSocketDisconnect"
+        through = through or _WEBSOCKETS_ONLY in line
+    return False
 
 
 def access_level(status: int) -> int:

@@ -104,7 +104,9 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         except (SystemExit, KeyboardInterrupt) as exc:
             # Starlette may run this in a task of its own, where it would end the loop.
             raise as_exception(exc) from exc
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as exc:
+            if (raised := as_exception(exc)) is not exc:  # the generator's own
+                raise raised from exc
             if not watch.cancelled:
                 raise
         finally:
@@ -136,7 +138,10 @@ class StreamingResponse(Response, starlette.StreamingResponse):
                 await self._send_chunks(scope, protocol, opening)
             finally:
                 await close_iterator(self.body_iterator)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as exc:
+            if (raised := as_exception(exc)) is not exc:  # the generator's own
+                await self._break_off(scope, protocol)
+                raise raised from exc
             if not watch.cancelled:
                 raise
             if not watch.left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import traceback
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from granian import _granian, _signals
 from granian._granian import BUILD_GIL, WorkerSignal
 from granian._loops import loops
+from granian.server import mp
 from granian.server.mp import MPServer
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "REQUEST_TASK",
     "SocketHolder",
     "handle_signals_in_python",
+    "log_whole_exceptions",
     "loops",
     "spawn_asgi_worker",
     "spawn_rsgi_worker",
@@ -32,6 +35,7 @@ PRIVATE = {
     "granian._loops:loops": "tells which event loops are installed",
     "granian._granian:WorkerSignal": "tells a worker to stop",
     "granian._signals:set_loop_signals": "is replaced by handlers that others can stand in front of",
+    "granian.server.mp:_future_watcher_wrapper": "is replaced: it logs no causes of an exception",
     "granian.server.mp:MPServer._spawn_asgi_lifespan_worker": "is wrapped to bound a worker's shutdown",
     "granian.server.mp:MPServer._init_shared_socket": "is replaced: the socket is open already",
     "granian.server.mp:MPServer._respawn_workers": "is replaced: a worker answers until the next one does",
@@ -63,3 +67,39 @@ def handle_signals_in_python() -> None:
         return event
 
     _signals.set_loop_signals = set_signals
+
+
+def log_whole_exceptions() -> None:
+    """Let Granian log what Python prints of an exception: also its causes, its notes and what a group holds."""
+
+    def wrap(inner: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+        # The same as Granian's, and as dear, but for `printable`.
+        async def future_watcher(watcher: Any) -> None:
+            try:
+                await inner(watcher.scope, watcher.proto)
+            except BaseException as exc:  # noqa: BLE001 - the server logs and answers it
+                watcher.err(printable(exc))
+                return
+            watcher.done()
+
+        return future_watcher
+
+    mp._future_watcher_wrapper = wrap  # type: ignore[attr-defined]  # it is imported there, which mypy calls not exported
+
+
+def printable(exc: BaseException) -> BaseException:
+    """Return an exception whose message has all that belongs to it, where a message and a traceback are not all."""
+    cause = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
+    parts = list(getattr(exc, "__notes__", ()))
+    if isinstance(exc, BaseExceptionGroup):
+        parts += [f"It holds:\n{_formatted(inner)}" for inner in exc.exceptions]
+    if cause is not None:
+        parts.append(f"It was raised from, or while handling:\n{_formatted(cause)}")
+    if not parts:
+        return exc
+    shown: BaseException = type(type(exc).__name__, (Exception,), {})("\n".join([str(exc), *parts]))
+    return shown.with_traceback(exc.__traceback__)
+
+
+def _formatted(exc: BaseException) -> str:
+    return "".join(traceback.format_exception(exc)).rstrip()

@@ -22,6 +22,7 @@ from typing import Any, Literal
 from velithon_adapters._compat.granian import (
     REQUEST_TASK,
     handle_signals_in_python,
+    log_whole_exceptions,
     spawn_asgi_worker,
     spawn_rsgi_worker,
 )
@@ -271,6 +272,7 @@ def asgi_worker(*args: Any) -> None:
 def _work(target: Callable[..., None], args: tuple[Any, ...]) -> None:
     """Run Granian's worker, and finish in its place when the drain stopped its loop."""
     handle_signals_in_python()
+    log_whole_exceptions()
     try:
         target(*args)
     except ServerError as exc:
