@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from tests.ecosystem.environments import ROOT
 __all__ = ["Row", "read", "write"]
 
 PAGE = ROOT / "docs" / "ecosystem.md"
+FARES = ROOT / "velithon" / "migrate" / "packages.json"
 _HEAD = "| Package | Version | Tried | ASGI | RSGI | `--as-fastapi`, ASGI | `--as-fastapi`, RSGI | Remarks |"
 _BEGIN, _END = "<!-- table -->", "<!-- end of table -->"
 
@@ -43,3 +45,15 @@ def write(rows: dict[str, Row], summary: str, page: Path = PAGE) -> None:
     table = "\n".join([_BEGIN, summary, "", _HEAD, rule, *lines, _END])
     text = page.read_text()
     page.write_text(re.sub(f"{_BEGIN}.*{_END}", lambda _: table, text, flags=re.DOTALL))
+    if page == PAGE:
+        FARES.write_text(json.dumps(fares(rows), indent=1) + "\n")
+
+
+def fares(rows: dict[str, Row]) -> dict[str, dict[str, str]]:
+    """Return what `velithon migrate` says of each package."""
+    found = {}
+    for name in sorted(rows):
+        row = rows[name]
+        works = {row.asgi, row.rsgi, row.as_fastapi_asgi, row.as_fastapi_rsgi} <= {"yes", "–"}
+        found[name] = {"version": row.version, "works": "yes" if works else "no", "remark": row.remarks.strip()}
+    return found

@@ -50,5 +50,7 @@ def main() -> None:
     app(prog_name="velithon")
 
 
-for _command in ("run", "dev", "worker", "openapi", "export_docs", "routes", "check", "shell", "explain", "migrations"):
+_COMMANDS = "run dev worker openapi export_docs routes check shell explain migrate migrations"
+
+for _command in _COMMANDS.split():
     importlib.import_module(f"velithon.cli.{_command}")
