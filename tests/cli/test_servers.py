@@ -11,9 +11,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.cli.processes import ROOT, Run, until, velithon_run
+from tests.servers import serve
 
 pytestmark = pytest.mark.server
 
@@ -355,3 +357,19 @@ def test_what_an_endpoint_raised_is_read_line_by_line(directory: Path, mode: tup
     assert "    ValueError: wrong" in lines
     assert "    forged" in lines
     assert any(line.startswith("      File ") and line.endswith("in fail") for line in lines)
+
+
+IMPORTED = """
+print("imported-here", flush=True)
+from velithon import Velithon
+app = Velithon()
+app.get("/")(lambda: "answer")
+"""
+
+
+@pytest.mark.parametrize(("options", "imports"), [((), 2), (("--no-check-import",), 1)])
+def test_the_application_is_imported_once_where_an_option_says_so(options: tuple[str, ...], imports: int) -> None:
+    """By the worker alone; else once before it, so that a mistake is told at once."""
+    with serve(IMPORTED, "granian-rsgi", *options) as running:
+        assert httpx2.get(running.url).json() == "answer"
+        assert running.log.count("imported-here") == imports

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -77,6 +78,14 @@ def run(
             "--as-fastapi", "Have `import fastapi` mean Velithon: runs an application written for FastAPI as it is."
         ),
     ] = False,
+    check_import: Annotated[
+        bool,
+        _option(
+            "--check-import",
+            "Import the application before the workers do, so that a mistake is told at once. Default: yes.",
+            negatable=True,
+        ),
+    ] = True,
     url_path_prefix: Annotated[
         str | None, _option("--url-path-prefix", "The path that a proxy strips from requests (root_path).")
     ] = None,
@@ -281,7 +290,7 @@ def _serve(name: str, params: dict[str, Any]) -> None:
         if params["reload"]:
             # Who reloads is developing; applications may read it, and frontends need not be built yet.
             os.environ.setdefault("VELITHON_ENV", "development")
-        application = load()
+        application = load() if params["check_import"] else None
         health = getattr(getattr(application, "state", None), "health", None)
         config.shutdown_delay = getattr(health, "shutdown_delay", 0.0)
 
@@ -289,7 +298,7 @@ def _serve(name: str, params: dict[str, Any]) -> None:
             _announce(config, params, application, module.protocol(config))
             announce_when_ready(config, is_ready, began)
 
-        with _metrics_of_all_workers(config.workers):
+        with _metrics_of_all_workers(config.workers, seen=application is not None):
             module.serve(config, announce)
     except (LoadError, ServerError) as exc:
         if params["log_format"] == "json":
@@ -298,10 +307,16 @@ def _serve(name: str, params: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _metrics_of_all_workers(workers: int) -> Iterator[None]:
-    """Let prometheus-client, where the application has it, add up several workers: it does so through files."""
+def _metrics_of_all_workers(workers: int, *, seen: bool) -> Iterator[None]:
+    """Let prometheus-client, where the application has it, add up several workers: it does so through files.
+
+    Args:
+        workers: How many there are.
+        seen: Whether the application was imported here; otherwise it may have whatever is installed.
+    """
     name = "PROMETHEUS_MULTIPROC_DIR"
-    if workers == 1 or "prometheus_client" not in sys.modules or os.environ.get(name):
+    has_it = "prometheus_client" in sys.modules if seen else find_spec("prometheus_client") is not None
+    if workers == 1 or not has_it or os.environ.get(name):
         yield
         return
     with tempfile.TemporaryDirectory(prefix="velithon-metrics-", ignore_cleanup_errors=True) as directory:
