@@ -31,7 +31,7 @@ from velithon.exception_handlers import (
 )
 from velithon.exceptions import HTTPException, RequestValidationError, WebSocketRequestValidationError
 from velithon.faces.capture import build_call_next
-from velithon.faces.entry import rsgi_entry
+from velithon.faces.entry import router_call_next, rsgi_entry
 from velithon.faces.serve import asgi_face, respond_with_layers, rsgi_form_of
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import Errors, ServerErrorMiddleware
@@ -345,7 +345,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
                 return await errors.respond(request, exc)
 
-        call_next = build_call_next(router.respond if pool is None else routed, errors)
+        call_next = router_call_next(router, errors) if pool is None else build_call_next(routed, errors)
         return build_stack(respond, errors.wrap(router), layers, self, call_next)
 
     def _direct(self) -> ASGIApp:

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from velithon.requests.request import Request
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
-__all__ = ["CapturedResponse", "build_call_next", "capture"]
+__all__ = ["AS_THEY_ARE", "CapturedResponse", "as_response", "build_call_next", "capture"]
 
 FILE_CHUNK = 256 * 1024
 # What most endpoints return, told in a fifth of the time that two questions for base classes take.
-_AS_THEY_ARE = frozenset({JSONResponse, Response, PlainTextResponse, HTMLResponse})
+AS_THEY_ARE = frozenset({JSONResponse, Response, PlainTextResponse, HTMLResponse})
 
 # The loop itself only knows tasks weakly, and work after the response may outlive its request.
 _running: set[asyncio.Task[None]] = set()
@@ -240,12 +240,15 @@ def build_call_next(respond: Responder, errors: ErrorHandlers | None = None) -> 
             if errors is None:
                 raise
             response = await errors.respond(request, exc)
-        if type(response) in _AS_THEY_ARE:
-            return response
-        if not isinstance(response, Response):
-            response = to_response(response, request)
-        if isinstance(response, AppResponse):
-            return await Run(response.handled, request).start()
-        return response
+        return response if type(response) in AS_THEY_ARE else await as_response(response, request)
 
     return call_next
+
+
+async def as_response(response: Any, request: Request) -> Response:
+    """Return the response with a status and headers that dispatch layers expect."""
+    if not isinstance(response, Response):
+        response = to_response(response, request)
+    if isinstance(response, AppResponse):
+        return await Run(response.handled, request).start()
+    return response  # type: ignore[no-any-return]  # a response, as was asked

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from velithon.exceptions import HTTPException
+from velithon.faces.capture import AS_THEY_ARE, as_response, build_call_next
 from velithon.faces.serve import answer_failure, finish_rsgi, to_response
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.base import Response
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         def _composed(self) -> tuple[ErrorHandlers, Responder | None, Response | None]: ...
 
 
-__all__ = ["rsgi_entry"]
+__all__ = ["router_call_next", "rsgi_entry"]
 
 
 def rsgi_entry(app: EntryOwner) -> RSGIApp:  # noqa: C901 - one function on purpose, see below
@@ -105,3 +106,47 @@ def rsgi_entry(app: EntryOwner) -> RSGIApp:  # noqa: C901 - one function on purp
             await answer_failure(request, response, exc, errors)
 
     return serve
+
+
+def router_call_next(router: Router, errors: ErrorHandlers) -> Responder:
+    """Return the router as the innermost dispatch layer calls it.
+
+    For a request over RSGI it says again, in one function, what `build_call_next`, the router and the plan of an
+    endpoint that takes nothing say in four.
+
+    Args:
+        router: Answers.
+        errors: Answers what that raises.
+    """
+    otherwise = build_call_next(router.respond, errors)
+
+    async def call_next(request: Any) -> Any:
+        if (
+            type(request) is not RSGIRequest
+            or request._scope is not None
+            or request._stream_consumed
+            or request._app.root_path
+        ):
+            return await otherwise(request)
+        scope = request._rsgi
+        response: Any
+        try:
+            table = router._table or router.table
+            exact = table.exact.get(scope.path)
+            answer = table.by_tree(scope.method, scope.path) if exact is None else exact.answers.get(scope.method)
+            if answer is None or answer is MISS:
+                response = await router.respond(request)
+            else:
+                request._route, request._params = answer
+                direct_call = answer[0].direct_call
+                if direct_call is None:
+                    response = await answer[0].respond(request)
+                else:
+                    response = await direct_call[0]()
+                    if not isinstance(response, Response):
+                        response = direct_call[1](response, request, None, None)
+        except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
+            response = await errors.respond(request, exc)
+        return response if type(response) in AS_THEY_ARE else await as_response(response, request)
+
+    return call_next

@@ -70,7 +70,12 @@ class ResponseHeaders(MutableHeaders):
             return
         if not (value.isascii() and value.isprintable()):
             checked_header(name, value)
-        response.set_header(name, value)
+        pairs = response._pairs or ()
+        for known, _ in pairs:
+            if known == name:
+                response.set_header(name, value)
+                return
+        response._pairs = [*pairs, (name, value)]
 
     def __getitem__(self, key: str) -> str:
         name = self._paired(key)
