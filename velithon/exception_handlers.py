@@ -14,7 +14,8 @@ from starlette.websockets import WebSocketState
 
 from velithon.encoders import json_bytes, jsonable_encoder
 from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
-from velithon.responses.base import Response
+from velithon.requests.accept import accepts, prefers_html
+from velithon.responses.base import PlainTextResponse, Response
 from velithon.responses.json import JSONResponse
 
 if TYPE_CHECKING:
@@ -53,10 +54,17 @@ def is_body_allowed_for_status_code(status_code: int | str | None) -> bool:
 
 
 async def http_exception_handler(request: Request, exc: HTTPException) -> Response:
-    """Answer an ``HTTPException`` with ``{"detail": ...}``, or with no body where the status forbids one."""
+    """Answer an ``HTTPException`` with ``{"detail": ...}``, or with no body where the status forbids one.
+
+    A client that prefers HTML, as browsers do, gets a small page where ``detail`` is text and the status is an error's.
+    """
     headers = getattr(exc, "headers", None)
     if not is_body_allowed_for_status_code(exc.status_code):
         return Response(status_code=exc.status_code, headers=headers)
+    if exc.status_code >= 400 and isinstance(exc.detail, str) and prefers_html(request.headers.get("accept")):
+        from velithon.pages.error import error_page
+
+        return error_page(exc.status_code, exc.detail, headers)
     return JSONResponse({"detail": exc.detail}, status_code=exc.status_code, headers=headers)
 
 
@@ -74,6 +82,18 @@ def log_departure(request: Request) -> None:
 def not_found() -> Response:
     """Return the answer of ``http_exception_handler`` to an ``HTTPException(404)``."""
     return JSONResponse({"detail": HTTPStatus.NOT_FOUND.phrase}, status_code=404)
+
+
+def server_error(request: Request) -> Response:
+    """Return the answer to an exception that nobody handles, in the form that the client asks for."""
+    accept = request.headers.get("accept")
+    if prefers_html(accept):
+        from velithon.pages.error import error_page
+
+        return error_page(500)
+    if accepts(accept, ("application/json",)):
+        return JSONResponse({"detail": HTTPStatus.INTERNAL_SERVER_ERROR.phrase}, status_code=500)
+    return PlainTextResponse(HTTPStatus.INTERNAL_SERVER_ERROR.phrase, status_code=500)
 
 
 async def request_validation_exception_handler(request: Request, exc: RequestValidationError) -> Response:

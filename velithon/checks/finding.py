@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -12,7 +10,7 @@ if TYPE_CHECKING:
 
     from velithon.signature import EndpointModel
 
-__all__ = ["Checked", "Finding", "described", "endpoint_of", "groups", "models_of", "place_of"]
+__all__ = ["Checked", "Finding", "described", "endpoint_of", "groups", "models_of"]
 
 
 class Checked(Protocol):
@@ -64,15 +62,3 @@ def described(route: Any, prefix: str = "", methods: Sequence[str] = ()) -> str:
     path = prefix + getattr(route, "path", "")
     names = ",".join(methods) or {"WebSocketRoute": "WS", "Mount": "MOUNT"}.get(type(route).__name__, "ANY")
     return f"{names} {path or '/'}"
-
-
-def place_of(endpoint: Any) -> str:
-    """Return `file:line` of an endpoint, the file from the working directory or from where Python found it."""
-    from velithon.openapi.routes import source_of
-
-    found = source_of(endpoint)
-    if found is None:
-        return ""
-    file, line = found
-    above = (place for place in (os.getcwd(), *sys.path) if place and file.startswith(os.path.join(place, "")))
-    return f"{os.path.relpath(file, next(above, None))}:{line}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.convertors import FloatConvertor, IntegerConvertor, PathConvertor, StringConvertor, UUIDConvertor
 from starlette.routing import PARAM_REGEX, Host, Mount, WebSocketRoute
 
-from velithon.checks.finding import Checked, Finding, described, endpoint_of, groups, place_of
+from velithon._runtime.source import place_of
+from velithon.checks.finding import Checked, Finding, described, endpoint_of, groups
 from velithon.routing.table import PREDICTABLE, Table
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
-from velithon.checks.finding import Checked, Finding, described, groups, models_of, place_of
+from velithon._runtime.source import place_of
+from velithon.checks.finding import Checked, Finding, described, groups, models_of
 from velithon.params import Body
 from velithon.signature.annotations import members, signature_of
 from velithon.signature.path import path_names

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from velithon.checks.finding import Checked, Finding, described, groups, place_of
+from velithon._runtime.source import place_of
+from velithon.checks.finding import Checked, Finding, described, groups
 
 __all__ = ["wrapper_findings"]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from velithon.checks.finding import place_of
+from velithon._runtime.source import place_of
+from velithon.checks.steps import named, outcome_of, steps
 from velithon.cli import app, fail
 from velithon.cli.openapi import AppOption, FactoryOption, Target, load
 
@@ -18,19 +18,10 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from velithon.application import Velithon
-    from velithon.di import Provider
     from velithon.routing.frontend import Frontend
     from velithon.routing.router import Router
-    from velithon.signature import DependencyModel, EndpointModel, Field
 
 __all__ = ["explain"]
-
-_EXITS = {
-    "function": "its exit runs before the response is sent",
-    "request": "its exit runs after the response was sent",
-    "app": "made once, its exit runs at shutdown",
-}
-_PLACES = {"path": "path", "query": "query", "header": "header", "cookie": "cookie", "form": "form", "file": "form"}
 
 
 @app.command()
@@ -182,7 +173,7 @@ class Asked:
         if isinstance(found, WebSocketRoute):
             yield from _layers(found.middleware, application, "of the route: ")
             if found.model is not None:
-                yield from _steps(found.model)
+                yield from steps(found.model)
                 yield from _source(source_of(compile_websocket(found.model)))
 
 
@@ -240,7 +231,7 @@ def _layers(layers: Sequence[Middleware], application: Velithon, whose: str = ""
         name = getattr(cls, "__name__", repr(cls))
         dispatch = kwargs.get("dispatch")
         if dispatch is not None:
-            name = f"{name}({_named(dispatch)})"
+            name = f"{name}({named(dispatch)})"
         yield f"layer {number}   {whose}{name}: {_form(cls(Next(_nothing, _nothing), *args, **kwargs), application)}"
 
 
@@ -281,8 +272,8 @@ def _plan(route: Any, method: str) -> Iterator[str]:
         return
     if type(route).get_route_handler is not Route.get_route_handler:
         yield f"handler   {type(route).__name__}.get_route_handler may wrap the plan"
-    yield from _steps(model)
-    yield f"response  {_outcome(model, route)}"
+    yield from steps(model)
+    yield f"response  {outcome_of(model, route)}"
     plan = compile_http(
         model,
         route.response_options,
@@ -297,85 +288,10 @@ def _source(text: str) -> Iterator[str]:
     yield from text.rstrip().splitlines()
 
 
-def _steps(model: EndpointModel) -> Iterator[str]:
-    yield ""
-    if model.body is not None:
-        yield f"body      read first, as {model.body.label}"
-    done: dict[tuple[Any, ...], int] = {}
-    yield from _node(model, done)
-
-
-def _node(node: DependencyModel, done: dict[tuple[Any, ...], int]) -> Iterator[str]:
-    """Yield what runs before a callable, then the callable with the places of its arguments."""
-    from velithon.signature import EndpointModel
-
-    values: dict[str, str] = {}
-    for dependency in node.dependencies:
-        number = done.get(dependency.cache_key) if dependency.use_cache else None
-        if number is None:
-            yield from _node(dependency, done)
-            number = done[dependency.cache_key]
-        if dependency.name is not None:
-            values[dependency.name] = f"step {number}, {_named(dependency.call)}"
-    values.update({item.name: _field(item) for item in node.fields})
-    values.update({name: f"injected: {what.replace('_', ' ')}" for name, what in node.injected.items()})
-    values.update({name: f"container: {_chain(marker.provider)}" for name, marker in node.provided.items()})
-    number = len(done) + 1
-    done[node.cache_key] = number
-    role = "  the endpoint" if isinstance(node, EndpointModel) else ""
-    place = place_of(node.call)
-    yield f"step {number}    {_named(node.call)} ({_kind(node)}){f'  {place}' if place else ''}{role}"
-    yield from (f"            {name} <- {values[name]}" for name in node.order or values if name in values)
-
-
-def _kind(node: DependencyModel) -> str:
-    from velithon.signature import EndpointModel
-
-    if node.is_generator or node.is_async_generator:
-        kind = "async generator" if node.is_async_generator else "generator, in threads"
-        exit_ = _EXITS.get(node.effective_scope or "")
-        return f"{kind}, {exit_}" if exit_ and not isinstance(node, EndpointModel) else kind
-    kind = "async" if node.is_coroutine else "in a thread"
-    return f"{kind}, {_EXITS['app']}" if node.scope == "app" else kind
-
-
-def _field(item: Field) -> str:
-    place = _PLACES.get(item.place)
-    where = f"{place} {item.validation_alias or item.alias!r}" if place else "body"
-    default = "required" if item.required else f"default {item.default!r}"
-    return f"{where}: {_type(item.annotation)}, {default}"
-
-
-def _chain(provider: Provider[Any]) -> str:
-    inner = ", ".join(_chain(dependency) for dependency in provider.dependencies())
-    return f"{provider} ({inner})" if inner else str(provider)
-
-
-def _outcome(model: EndpointModel, route: Any) -> str:
-    from velithon.signature.outcome import read_outcome
-
-    outcome = read_outcome(model, route.response_options)
-    if outcome.is_sse_stream or outcome.is_json_stream:
-        return "a stream of " + ("server-sent events" if outcome.is_sse_stream else "JSON lines")
-    name = outcome.response_class.__name__
-    checked = ""
-    if outcome.field is not None and outcome.field.annotation is not Any:
-        checked = f", validated as {_type(outcome.field.annotation)}"
-    return f"{name} of what it returns{checked}; a response of its own is sent as it is"
-
-
-def _type(annotation: Any) -> str:
-    return annotation.__name__ if inspect.isclass(annotation) else str(annotation).replace("typing.", "")
-
-
-def _named(call: Any) -> str:
-    return getattr(call, "__qualname__", None) or type(call).__qualname__
-
-
 def _route(route: BaseRoute) -> str:
     methods = getattr(route, "methods", None)
     endpoint = getattr(route, "endpoint", None)
     head = f"{','.join(sorted(methods))} " if methods else ""
     path = getattr(route, "path", None) or getattr(route, "host", "")
     place = place_of(endpoint) if endpoint is not None else ""
-    return f"{head}{path}" + (f"  {_named(endpoint)}" if endpoint is not None else "") + (f"  {place}" if place else "")
+    return f"{head}{path}" + (f"  {named(endpoint)}" if endpoint is not None else "") + (f"  {place}" if place else "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from velithon.checks.finding import place_of
+from velithon._runtime.source import place_of
 from velithon.cli import app
 from velithon.cli.openapi import AppOption, FactoryOption, Target, load
 

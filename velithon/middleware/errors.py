@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 from velithon._compat.starlette import is_async_callable, wrap_app_handling_exceptions
 from velithon.compat.namesakes import with_namesakes
 from velithon.concurrency import run_in_threadpool
-from velithon.exception_handlers import log_departure
+from velithon.exception_handlers import log_departure, server_error
 from velithon.faces.serve import to_response
 from velithon.requests.request import Request
 from velithon.requests.rsgi import RSGIRequest
@@ -99,7 +99,6 @@ class Errors:
         made: Any = Middleware(ExceptionMiddleware, handlers=inner, debug=debug)
         self.layer = made.cls(_nothing, *made.args, **made.kwargs)
         self.tables = (self.layer._exception_handlers, self.layer._status_handlers)
-        self.pages = ServerErrorMiddleware(_nothing, debug=debug)
         self.inside = InnerErrors(self)
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
@@ -182,14 +181,16 @@ class Errors:
         return observing
 
     async def server_error(self, request: Request, exc: Exception) -> Response:
-        """Make the 500 response: the traceback in debug mode, else the user's handler's, else plain text."""
+        """Make the 500 response: the debug page in debug mode, else the user's handler's, else the default one."""
         response: Any
         if self.debug:
-            response = await run_in_threadpool(self.pages.debug_response, request, exc)
+            from velithon.pages.debug import debug_response
+
+            response = await run_in_threadpool(debug_response, request, exc)
         elif self.server_handler is not None:
             response = await _call(self.server_handler, request, exc)
         else:
-            response = self.pages.error_response(request, exc)
+            response = server_error(request)
         if not isinstance(response, Response):
             response = to_response(response, request)
         for hook in request.scope.get(ERROR_HOOKS, ()):

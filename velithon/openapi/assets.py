@@ -8,7 +8,6 @@ from a CDN.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from functools import cache
 from importlib.util import find_spec
@@ -58,12 +57,6 @@ def source(name: str) -> str:
     if found is None:
         raise LookupError(f"velithon.openapi has no file {name!r}")
     return found.content.decode()
-
-
-def csp_hash(text: str) -> str:
-    """Return the source expression that lets a Content-Security-Policy allow exactly this inline script or style."""
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def has_swagger_ui() -> bool:

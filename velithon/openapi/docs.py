@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from velithon.encoders import jsonable_encoder
-from velithon.openapi.assets import csp_hash, source
+from velithon.openapi.assets import source
+from velithon.pages.csp import csp_hash
 from velithon.responses.base import HTMLResponse
 
 __all__ = [

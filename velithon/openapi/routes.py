@@ -148,17 +148,6 @@ def _output(name: str, annotation: Any) -> Field:
     return Field(name, FieldInfo(annotation=annotation), mode="serialization")
 
 
-def source_of(endpoint: Any) -> tuple[str, int] | None:
-    """Return the file and line where an endpoint is written, or none where that is not known."""
-    try:
-        target = inspect.unwrap(endpoint)
-        file = inspect.getsourcefile(target)
-        line = inspect.getsourcelines(target)[1]
-    except (OSError, TypeError):
-        return None
-    return (file, line) if file else None
-
-
 def flat_dependencies(models: Sequence[EndpointModel]) -> list[str]:
     """Return the names of what endpoints depend on, each once, in the order in which they run."""
     found: dict[str, None] = {}

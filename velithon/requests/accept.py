@@ -15,3 +15,22 @@ def accepts(header: str | None, names: Collection[str]) -> bool:
         if name in names:
             return not any(parameter in _REFUSALS for parameter in parameters)
     return False
+
+
+def prefers_html(header: str | None) -> bool:
+    """Tell whether a header asks for HTML rather than for JSON, as browsers do; `*/*` alone asks for neither."""
+    if not header or "text/html" not in header.lower():
+        return False
+    weights: dict[str, float] = {}
+    for item in header.lower().split(","):
+        name, *parameters = "".join(item.split()).split(";")
+        weights[name] = next((_weight(text[2:]) for text in parameters if text.startswith("q=")), 1.0)
+    json = next((weights[name] for name in ("application/json", "application/*", "*/*") if name in weights), 0.0)
+    return weights.get("text/html", 0.0) > json
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

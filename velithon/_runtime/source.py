@@ -1,0 +1,31 @@
+"""Where a callable is written."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from typing import Any
+
+__all__ = ["place_of", "source_of"]
+
+
+def source_of(endpoint: Any) -> tuple[str, int] | None:
+    """Return the file and line where an endpoint is written, or none where that is not known."""
+    try:
+        target = inspect.unwrap(endpoint)
+        file = inspect.getsourcefile(target)
+        line = inspect.getsourcelines(target)[1]
+    except (OSError, TypeError):
+        return None
+    return (file, line) if file else None
+
+
+def place_of(endpoint: Any) -> str:
+    """Return `file:line` of an endpoint, the file from the working directory or from where Python found it."""
+    found = source_of(endpoint)
+    if found is None:
+        return ""
+    file, line = found
+    above = (place for place in (os.getcwd(), *sys.path) if place and file.startswith(os.path.join(place, "")))
+    return f"{os.path.relpath(file, next(above, None))}:{line}"

@@ -1,0 +1,250 @@
+"""The debug page: an exception as a person reads it, in a browser; as JSON or as text for other clients.
+
+It shows code and values, so an application answers with it under `debug=True` alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from velithon._runtime.version import __version__
+from velithon.checks.steps import outcome_of, steps
+from velithon.pages.csp import csp_hash
+from velithon.pages.error import style
+from velithon.pages.frames import Frame, frames_of, links_of
+from velithon.pages.secrets import MASK, is_secret, masked, shown
+from velithon.requests.accept import accepts, prefers_html
+from velithon.responses.base import HTMLResponse, PlainTextResponse, Response
+from velithon.responses.json import JSONResponse
+
+if TYPE_CHECKING:
+    from velithon.requests.request import Request
+
+__all__ = ["debug_response"]
+
+_FOOTER = (
+    f"<footer><p>Velithon {__version__}, Python {sys.version.split()[0]}."
+    " This page is shown because debug is on; it is not for production.</p></footer>"
+)
+_MOST_FRAMES = 60  # at each end, of an exception such as RecursionError
+
+
+def debug_response(request: Request, exc: Exception) -> Response:
+    """Return the debug page, in the form that the client asks for.
+
+    Args:
+        request: What was asked.
+        exc: What was raised.
+    """
+    accept = request.headers.get("accept")
+    if prefers_html(accept):
+        return _page(request, exc)
+    if accepts(accept, ("application/json",)):
+        return JSONResponse({"detail": "Internal Server Error", **_data(request, exc)}, status_code=500)
+    return PlainTextResponse(_text(exc), status_code=500)
+
+
+def _text(exc: BaseException) -> str:
+    return masked("".join(traceback.format_exception(exc)))
+
+
+def _data(request: Request, exc: Exception) -> dict[str, Any]:
+    return {
+        "errors": [
+            {
+                "type": _type(link),
+                "message": masked(_message(link)),
+                "relation": relation,
+                "frames": [
+                    {
+                        "kind": frame.kind,
+                        "file": frame.place,
+                        "line": frame.line,
+                        "function": frame.function,
+                        "code": dict(frame.code).get(frame.line, "").strip(),
+                        "locals": frame.values,
+                    }
+                    for frame in _shortened(frames_of(link))
+                ],
+            }
+            for link, relation in links_of(exc)
+        ],
+        "request": dict(_asked(request)),
+        "plan": _plan(request),
+    }
+
+
+def _type(exc: BaseException) -> str:
+    cls = type(exc)
+    return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _message(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception as error:  # noqa: BLE001 - an exception of the application's own
+        return f"its text cannot be told: {type(error).__name__}"
+
+
+def _shortened(frames: list[Frame]) -> list[Frame]:
+    return frames if len(frames) <= 2 * _MOST_FRAMES else frames[:_MOST_FRAMES] + frames[-_MOST_FRAMES:]
+
+
+def _asked(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield what the page says of the request, secrets masked; not the body, which may be anything."""
+    yield "Method", request.method
+    yield "Path", request.url.path
+    for name, value in request.path_params.items():
+        yield f"Path parameter {name}", shown(name, value)
+    for name, value in request.query_params.multi_items():
+        yield f"Query {name}", MASK if is_secret(name) else value
+    client = request.client
+    yield "Client", "unknown" if client is None else client.host
+    for name, value in request.headers.items():
+        yield f"Header {name}", MASK if is_secret(name) else masked(value)
+
+
+def _plan(request: Request) -> list[str]:
+    """Return the steps of the route that answered; none where no route of ours did."""
+    route: Any = getattr(request, "_route", None) or request.scope.get("route")
+    model = getattr(route, "model", None) or getattr(route, "models", {}).get(request.method)
+    if model is None:
+        return []
+    methods = ",".join(sorted(route.methods or ()))
+    try:
+        return [f"route     {methods} {route.path}", *steps(model), f"response  {outcome_of(model, route)}"]
+    except Exception as error:  # noqa: BLE001 - what is wrong with the route may be why there is a page
+        return [f"route     {methods} {route.path}", f"its plan cannot be told: {error}"]
+
+
+# -- the page -----------------------------------------------------------------------------------------------------
+
+
+def _page(request: Request, exc: Exception) -> HTMLResponse:
+    sheet, script = style("debug.css"), style("debug.js")
+    name, message = _type(exc), masked(_message(exc))
+    body = "\n".join([*_head(request, name, message), *_sections(request, exc), "</main>", _FOOTER])
+    html = (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f'<meta name="description" content="An unhandled exception">\n<title>{escape(name)}: {escape(message[:80])}'
+        f'</title>\n<link rel="icon" href="data:,">\n<style>{sheet}</style>\n</head>\n<body>\n{body}\n'
+        f"<script>{script}</script>\n</body>\n</html>\n"
+    )
+    policy = (
+        f"default-src 'none'; style-src {csp_hash(sheet)}; script-src {csp_hash(script)}; img-src data:;"
+        " base-uri 'none'; frame-ancestors 'self'"
+    )
+    headers = {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "Vary": "Accept",
+    }
+    return HTMLResponse(html, 500, headers)
+
+
+def _head(request: Request, name: str, message: str) -> Iterator[str]:
+    yield f'<header>\n<p class="asked">{escape(request.method)} {escape(request.url.path)}</p>'
+    yield f'<h1>{escape(name)}</h1>\n<p class="message">{escape(message)}</p>'
+    yield '<p class="actions"><button type="button" id="copy">Copy as text</button>'
+    yield '<span id="copied" role="status"></span></p>\n</header>\n<main>'
+
+
+def _sections(request: Request, exc: Exception) -> Iterator[str]:
+    yield from _own(frames_of(exc))
+    yield from (_link(link, relation) for link, relation in links_of(exc))
+    yield _request(request)
+    yield _plan_section(request)
+    text = f'<pre id="text" tabindex="0" role="region" aria-label="The traceback">{escape(_text(exc))}</pre>'
+    yield f'<details class="section"><summary><h2>As text</h2></summary>{text}</details>'
+
+
+def _own(frames: Sequence[Frame]) -> Iterator[str]:
+    """Yield the frame that its reader wrote, nearest to where the exception was raised."""
+    frame = next((frame for frame in frames if frame.kind == "yours"), None)
+    if frame is not None:
+        yield (
+            f'<section class="section own"><h2>In your code</h2><p class="place">{_where(frame)}</p>'
+            f"{_code(frame)}{_values(frame.values)}</section>"
+        )
+
+
+def _link(exc: BaseException, relation: str) -> str:
+    title = "All frames" if not relation else relation
+    named = (
+        f'<p class="message"><strong>{escape(_type(exc))}</strong> {escape(masked(str(exc)))}</p>' if relation else ""
+    )
+    frames = _shortened(frames_of(exc))
+    groups = "".join(_group(kind, list(found)) for kind, found in groupby(frames, lambda frame: frame.kind))
+    empty = "" if frames else "<p>It has no frames.</p>"
+    return f'<section class="section"><h2>{title}</h2>{named}{empty}{groups}</section>'
+
+
+def _group(kind: str, frames: list[Frame]) -> str:
+    inner = "".join(_frame(frame) for frame in frames)
+    if kind != "package":
+        return inner
+    names = dict.fromkeys(frame.place.partition("/")[0].removesuffix(".py") for frame in frames)
+    count = f"{len(frames)} frame{'s' * (len(frames) > 1)}"
+    return f'<details class="packages"><summary>{count} in {escape(", ".join(names))}</summary>{inner}</details>'
+
+
+def _frame(frame: Frame) -> str:
+    note = ' <span class="note">generated for this route</span>' if frame.kind == "generated" else ""
+    return (
+        f'<details class="frame {frame.kind}"><summary>{_where(frame)}{note}</summary>'
+        f"{_code(frame)}{_values(frame.values)}</details>"
+    )
+
+
+def _where(frame: Frame) -> str:
+    return f"<code>{escape(frame.function)}</code> <span>{escape(frame.place)}:{frame.line}</span>"
+
+
+def _code(frame: Frame) -> str:
+    lines = "".join(_line(number, text, frame) for number, text in frame.code)
+    label = escape(f"Code of {frame.place} around line {frame.line}")
+    return f'<pre class="lines" tabindex="0" aria-label="{label}" role="region">{lines}</pre>' if lines else ""
+
+
+def _line(number: int, text: str, frame: Frame) -> str:
+    start, end = frame.span
+    if number != frame.line:
+        code = escape(masked(text))
+    elif end > start and masked(text) == text:
+        code = f"{escape(text[:start])}<mark>{escape(text[start:end])}</mark>{escape(text[end:])}"
+    else:
+        code = escape(masked(text))
+    current = ' class="current"' if number == frame.line else ""
+    return f"<span{current}><i>{number:>5}</i> {code}\n</span>"
+
+
+def _values(values: dict[str, str]) -> str:
+    return _table("Local variables", values.items()) if values else ""
+
+
+def _table(caption: str, rows: Iterable[tuple[str, str]]) -> str:
+    body = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows)
+    return f"<table><caption>{caption}</caption><tbody>{body}</tbody></table>"
+
+
+def _request(request: Request) -> str:
+    return f'<section class="section"><h2>Request</h2>{_table("What was asked", _asked(request))}</section>'
+
+
+def _plan_section(request: Request) -> str:
+    lines = _plan(request)
+    if not lines:
+        return ""
+    text = escape("\n".join(lines))
+    return (
+        f'<section class="section"><h2>Plan of the route</h2><pre class="plan" tabindex="0" role="region"'
+        f' aria-label="Plan of the route">{text}</pre></section>'
+    )
