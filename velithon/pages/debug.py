@@ -17,7 +17,7 @@ from velithon.checks.steps import outcome_of, steps
 from velithon.pages.csp import csp_hash
 from velithon.pages.error import style
 from velithon.pages.frames import Frame, frames_of, links_of
-from velithon.pages.secrets import MASK, is_secret, masked, shown
+from velithon.pages.secrets import MASK, is_secret, masked
 from velithon.requests.accept import accepts, prefers_html
 from velithon.responses.base import HTMLResponse, PlainTextResponse, Response
 from velithon.responses.json import JSONResponse
@@ -100,7 +100,7 @@ def _asked(request: Request) -> Iterator[tuple[str, str]]:
     yield "Method", request.method
     yield "Path", request.url.path
     for name, value in request.path_params.items():
-        yield f"Path parameter {name}", shown(name, value)
+        yield f"Path parameter {name}", MASK if is_secret(name) else masked(str(value))
     for name, value in request.query_params.multi_items():
         yield f"Query {name}", MASK if is_secret(name) else value
     client = request.client

@@ -8,6 +8,8 @@ import reprlib
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.requests import HTTPConnection
+
 __all__ = ["MASK", "is_secret", "masked", "shown"]
 
 MASK = "••••••"
@@ -16,13 +18,14 @@ _DEPTH = 4
 _ITEMS = 30
 _LENGTH = 600  # characters of one value
 _WORDS = (
-    r"pass(word|wd|phrase)?|pwd|secret|token|api_?key|access_?key|private_?key|signing_?key|auth(orization)?|bearer|"
+    r"pass(?:word|wd|phrase)?|pwd|secret|token|api_?key|access_?key|private_?key|signing_?key|auth(?:orization)?|bearer|"
     r"credential|cookie|session_?id|csrf|xsrf|signature|dsn|otp|pin|ssn|cvv|card_?number|salt|jwt"
 )
 _SECRET = re.compile(rf"(^|[^a-z])({_WORDS})s?($|[^a-z])")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-# In text that somebody else made: `password='...'`, `"token": "..."`, `://user:...@`, `Bearer ...`.
-_ASSIGNED = re.compile(rf"""(?i)(\b[\w-]*(?:{_WORDS})[\w-]*["']?\s*[=:]\s*)(["'])(?:(?!\2).)*(\2|$)""")
+# In text that somebody else made: `password='...'`, `"token": "..."`, `?token=...`, `://user:...@`, `Bearer ...`.
+_ASSIGNED = re.compile(rf"""(?i)(\b[\w-]*(?:{_WORDS})[\w-]*["']?\s*[=:]\s*b?)(["'])(?:(?!\2).)*(\2|$)""")
+_IN_QUERY = re.compile(rf"""(?i)([?&][\w-]*(?:{_WORDS})[\w-]*=)[^&\s"']+""")
 _IN_URL = re.compile(r"(?<=://)([^\s:/@'\"]*):[^\s/'\"]*@")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
 
@@ -54,6 +57,7 @@ def is_secret(name: str) -> bool:
 def masked(text: str) -> str:
     """Return text without the secrets that can be told in it."""
     text = _ASSIGNED.sub(rf"\1\2{MASK}\3", text)
+    text = _IN_QUERY.sub(rf"\1{MASK}", text)
     text = _IN_URL.sub(rf"\1:{MASK}@", text)
     return _BEARER.sub(rf"\1 {MASK}", text)
 
@@ -69,8 +73,13 @@ def shown(name: str, value: Any) -> str:
 def _text(value: Any, depth: int) -> str:
     if depth == 0:
         return "…"
+    if isinstance(value, HTTPConnection):
+        return f"<{type(value).__name__} {value.scope.get('method', 'WebSocket')} {value.scope.get('path')}>"
     if isinstance(value, Mapping) and type(value).__module__ != "os":
         return _pairs(value, depth)
+    if type(value) is tuple and len(value) == 2 and isinstance(value[0], str | bytes):
+        # As headers and form fields come.
+        return f"({_repr.repr(value[0])}, {_field(value[0], value[1], depth)})"
     if type(value) in (list, tuple):
         inner = ", ".join(_text(item, depth - 1) for item in value[:_ITEMS])
         more = ", …" if len(value) > _ITEMS else "," if type(value) is tuple and len(value) == 1 else ""
