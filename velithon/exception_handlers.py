@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketState
 
+from velithon.compat.asked import is_asked_for
 from velithon.encoders import json_bytes, jsonable_encoder
 from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
 from velithon.requests.accept import accepts, prefers_html
@@ -61,7 +62,7 @@ async def http_exception_handler(request: Request, exc: HTTPException) -> Respon
     headers = getattr(exc, "headers", None)
     if not is_body_allowed_for_status_code(exc.status_code):
         return Response(status_code=exc.status_code, headers=headers)
-    if exc.status_code >= 400 and isinstance(exc.detail, str) and prefers_html(request.headers.get("accept")):
+    if exc.status_code >= 400 and isinstance(exc.detail, str) and _wants_page(request):
         from velithon.pages.error import error_page
 
         return error_page(exc.status_code, exc.detail, headers)
@@ -84,14 +85,18 @@ def not_found() -> Response:
     return JSONResponse({"detail": HTTPStatus.NOT_FOUND.phrase}, status_code=404)
 
 
+def _wants_page(request: Request) -> bool:
+    """Tell whether a browser asks; where `fastapi` means Velithon, browsers get what FastAPI gives them."""
+    return prefers_html(request.headers.get("accept")) and not is_asked_for()
+
+
 def server_error(request: Request) -> Response:
     """Return the answer to an exception that nobody handles, in the form that the client asks for."""
-    accept = request.headers.get("accept")
-    if prefers_html(accept):
+    if _wants_page(request):
         from velithon.pages.error import error_page
 
         return error_page(500)
-    if accepts(accept, ("application/json",)):
+    if accepts(request.headers.get("accept"), ("application/json",)) and not is_asked_for():
         return JSONResponse({"detail": HTTPStatus.INTERNAL_SERVER_ERROR.phrase}, status_code=500)
     return PlainTextResponse(HTTPStatus.INTERNAL_SERVER_ERROR.phrase, status_code=500)
 

@@ -21,6 +21,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is developing, unless a test says so."""
     for name in ("FASTAPI_ENV", "VELITHON_ENV"):
         monkeypatch.delenv(name, raising=False)
+    # Where `fastapi` means Velithon, errors are no pages in browsers.
+    monkeypatch.setenv("VELITHON_AS_FASTAPI", "1")
 
 
 @pytest.fixture

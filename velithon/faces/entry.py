@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from velithon.exceptions import HTTPException
 from velithon.faces.capture import AS_THEY_ARE, as_response, build_call_next
 from velithon.faces.serve import answer_failure, finish_rsgi, to_response
-from velithon.requests.accept import prefers_html
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.base import Response
 from velithon.responses.custom import CustomSending
@@ -81,7 +80,8 @@ def rsgi_entry(app: EntryOwner) -> RSGIApp:  # noqa: C901 - one function on purp
                     elif (scope_plan := answer[0].scope_plan) is not None:
                         response = await scope_plan(scope, answer[1])
                     elif answer is MISS:
-                        if missing is None or prefers_html(scope.headers.get("accept")):
+                        # A browser may get a page.
+                        if missing is None or "text/html" in (scope.headers.get("accept") or ""):
                             raise HTTPException(404)
                         response = missing
                     else:
