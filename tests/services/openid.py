@@ -10,7 +10,7 @@ from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, ClientMixin, grants
 from authlib.oidc.core import UserInfo
 from authlib.oidc.core.grants import OpenIDCode
-from flask import Flask, jsonify
+from flask import Flask, jsonify, request
 from joserfc.jwk import KeySet, RSAKey
 from werkzeug.serving import make_server
 
@@ -76,6 +76,11 @@ class Code(AuthorizationCodeMixin):
         return None
 
 
+def identity_of(user: str) -> dict[str, str]:
+    """Return what the provider knows of a user."""
+    return {"name": user.capitalize(), "email": f"{user}@example.com"}
+
+
 def make_grants(issuer: str, codes: dict[str, Code], key: RSAKey) -> tuple[Any, Any]:
     """Return the grant of codes, which it keeps in `codes`, and its extension for identities, signed with `key`."""
 
@@ -108,7 +113,7 @@ def make_grants(issuer: str, codes: dict[str, Code], key: RSAKey) -> tuple[Any, 
             return {"iss": issuer}
 
         def generate_user_info(self, user: str, scope: str) -> UserInfo:
-            return UserInfo(sub=user, name="Ann")
+            return UserInfo(identity_of(user), sub=user) if "email" in scope else UserInfo(sub=user, name="Ann")
 
     return CodeGrant, Identity
 
@@ -121,8 +126,11 @@ def make_provider(issuer: str, redirect_uris: list[str]) -> Flask:
     key = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
 
     code_grant, identity = make_grants(issuer, codes, key)
+    tokens: set[str] = set()
     server = AuthorizationServer(
-        app, query_client=lambda client_id: client if client_id == CLIENT_ID else None, save_token=lambda *_: None
+        app,
+        query_client=lambda client_id: client if client_id == CLIENT_ID else None,
+        save_token=lambda token, _: tokens.add(token["access_token"]),
     )
     server.register_grant(code_grant, [identity(require_nonce=True)])
 
@@ -153,6 +161,11 @@ def make_provider(issuer: str, redirect_uris: list[str]) -> Flask:
     @app.route("/token", methods=["POST"])
     def token() -> Any:
         return server.create_token_response()
+
+    @app.route("/user")
+    def user() -> Any:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return jsonify(identity_of("ann")) if scheme == "Bearer" and token in tokens else ("", 401)
 
     return app
 

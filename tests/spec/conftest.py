@@ -1,13 +1,15 @@
 """Runs the blocks that a test names."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from sqlalchemy import NullPool, create_engine, text
 
+from tests.services.postgresql import PostgreSQL, postgresql
 from tests.spec.documents import ABSENT, FOLDER
 
 FOLDER_OF_TESTS = Path(__file__).resolve().parent
@@ -34,11 +36,28 @@ def space(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     """The module in which the test's blocks ran, in an empty working directory."""
     mark = request.node.get_closest_marker("block")
     assert mark is not None, "the test names no block"
-    document, blocks, prelude, stubs = mark.args
+    document, blocks, prelude, given = mark.args
     monkeypatch.chdir(tmp_path)
-    modules = {name: stub(name, content) for name, content in stubs.items()}
-    module: ModuleType = document.run(blocks, prelude, Modules(monkeypatch, modules))
+    values = {name: request.getfixturevalue(name) for name in given}
+    module: ModuleType = document.run(blocks, prelude, Modules(monkeypatch, {}), values)
     return module
+
+
+@pytest.fixture(scope="session")
+def shared_postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL for all tests of the documents."""
+    with postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(shared_postgresql: PostgreSQL) -> Iterator[str]:
+    """The URL of an empty database, for asyncpg."""
+    admin = create_engine(shared_postgresql.url("psycopg"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+        yield shared_postgresql.url("asyncpg")
 
 
 class Modules(dict[str, ModuleType]):
@@ -52,10 +71,3 @@ class Modules(dict[str, ModuleType]):
         """Add modules."""
         for name, module in modules.items():
             self.monkeypatch.setitem(sys.modules, name, module)
-
-
-def stub(name: str, content: Mapping[str, object]) -> ModuleType:
-    """Return a module with that content."""
-    module = ModuleType(name)
-    module.__dict__.update(content)
-    return module

@@ -6,7 +6,7 @@ above the checkout; where neither is there, the tests that run them are skipped,
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import pytest
 
-Stubs = Mapping[str, Mapping[str, object]]
 F = TypeVar("F", bound=Callable[..., None])
 
 ABSENT = "the specification's documents are not here: set VELITHON_SPEC to their folder"
@@ -88,7 +87,11 @@ class Document:
         self.blocks = {block.name: block for block in _blocks(text)}
 
     def block(
-        self, *parts: str, prelude: str = "", stubs: Stubs | None = None, replacing: Mapping[str, str] | None = None
+        self,
+        *parts: str,
+        prelude: str = "",
+        given: Sequence[str] = (),
+        replacing: Mapping[str, str] | None = None,
     ) -> Callable[[F], F]:
         """Return a decorator: the test's `space` fixture is a module in which these blocks ran, one after the other.
 
@@ -97,7 +100,7 @@ class Document:
         Args:
             parts: Names of blocks; a part of several lines is code that runs between them.
             prelude: Code that runs after the document's prelude and before the blocks.
-            stubs: Libraries that the blocks import and that are not installed: their modules and what is in them.
+            given: Fixtures whose values the module has, under their names: URLs of running services.
             replacing: What has to be written differently today, pydantic 1's names say, or simulated waits.
 
         Raises:
@@ -113,20 +116,28 @@ class Document:
         self.tested.update(block.name for block in blocks if block.name)
 
         def decorate(test: F) -> F:
-            marked: F = pytest.mark.block(self, blocks, prelude, stubs or {})(test)
+            marked: F = pytest.mark.block(self, blocks, prelude, given)(test)
             return marked
 
         return decorate
 
-    def run(self, blocks: list[Block], prelude: str, modules: dict[str, ModuleType]) -> ModuleType:
+    def run(
+        self,
+        blocks: list[Block],
+        prelude: str,
+        modules: dict[str, ModuleType],
+        given: Mapping[str, object] | None = None,
+    ) -> ModuleType:
         """Run blocks in a new module; tracebacks show the document's lines.
 
         Args:
             blocks: The blocks.
             prelude: Code that runs before them.
             modules: `sys.modules`, or what stands for it while the blocks run.
+            given: What the module has from the beginning.
         """
         module = ModuleType("main")
+        module.__dict__.update(given or {})
         modules.update({"main": module})
         for block in blocks:
             modules.update(dict.fromkeys(_OWN.findall(block.code), module))

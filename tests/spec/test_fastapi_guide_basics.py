@@ -14,12 +14,6 @@ REQUESTS = "Chapter 4: Path Operations and Request Handling / "
 MODELS = "Chapter 5: Data Validation and Pydantic Models / "
 RESPONSES = "Chapter 6: Response Models and Data Serialization / "
 
-FASTAPI_GUIDE.excepted.update(
-    {
-        SETUP + "2.8 Configuration Management": "pydantic's own BaseSettings, which pydantic 2 has moved away",
-    }
-)
-
 APP = "from velithon import Velithon\nfrom typing import List, Optional\nfrom pydantic import Field\napp = Velithon()\n"
 
 
@@ -275,3 +269,17 @@ def test_response_model_features(space: ModuleType, client: ClientFactory) -> No
         {"$ref": "#/components/schemas/UserResponse"},
         {"$ref": "#/components/schemas/ErrorResponse"},
     ]
+
+
+@pytest.mark.filterwarnings("ignore:Support for class-based `config`")
+@FASTAPI_GUIDE.block(
+    SETUP + "2.8 Configuration Management",
+    prelude="from pathlib import Path\nPath('.env').write_text('app_name=Shop')\n",
+    # Settings are a package of their own since pydantic 2.
+    replacing={"from pydantic import BaseSettings": "from pydantic_settings import BaseSettings"},
+)
+def test_settings(space: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment goes before the file, and the file before the defaults."""
+    assert (space.settings.app_name, space.settings.port) == ("Shop", 8000)
+    monkeypatch.setenv("app_name", "Market")
+    assert space.Settings().app_name == "Market"

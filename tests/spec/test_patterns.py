@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from jose import jwt
 from starlette.websockets import WebSocketDisconnect
 
 from tests.conftest import ClientFactory
@@ -33,77 +35,57 @@ async def get_users():
     return {"users": []}
 """
 
-# a table of users in memory, with as much of SQLAlchemy's session as the blocks call
-DATABASE = """
-class Column:
-    def __init__(self, name):
-        self.name = name
-    def __eq__(self, value):
-        return lambda row: getattr(row, self.name) == value
-
-class User:
-    id = Column("id")
-    def __init__(self, id, is_active=True, is_superuser=False):
-        self.id, self.is_active, self.is_superuser = id, is_active, is_superuser
-
-users = [User(1, True, True), User(2), User(3, is_active=False)]
-
-class Rows:
-    commits = 0
-    def __init__(self, rows):
-        self.rows = rows
-    def query(self, model):
-        return Rows(self.rows)
-    def filter(self, condition):
-        return Rows([row for row in self.rows if condition(row)])
-    def offset(self, count):
-        return Rows(self.rows[count:])
-    def limit(self, count):
-        return Rows(self.rows[:count])
-    def all(self):
-        return self.rows
-    def first(self):
-        return self.rows[0] if self.rows else None
-    def commit(self):
-        Rows.commits += 1
-
-Session = Rows
-
-def get_db():
-    yield Rows(users)
-"""
-
-
-class JWTError(Exception):
-    """What the stub of jose raises."""
-
-
-def decode(token: str, key: str, algorithms: list[str] | None = None) -> dict[str, Any]:
-    """Read a token that is the number of its user."""
-    if not token.isdecimal():
-        raise JWTError
-    return {"sub": int(token)}
-
-
-JOSE = {"jose": {"JWTError": JWTError, "jwt": SimpleNamespace(decode=decode, JWTError=JWTError)}}
-
-
-class AnySession:
-    """Stands for SQLAlchemy's session where only an annotation needs it."""
-
-
-PATTERNS.excepted.update(
-    {
-        "3. Tooling & Tech Stack / 3.2 Configuration Essentials": "pydantic-settings only, nothing of the framework",
-        "3. Tooling & Tech Stack / 3.2 Configuration Essentials #2": "SQLAlchemy only, nothing of the framework",
-        EXAMPLES + "7.2 Application Setup": "pydantic-settings only, nothing of the framework",
-        EXAMPLES + "7.2 Application Setup #2": "SQLAlchemy only, nothing of the framework",
-        EXAMPLES + "7.5 Async Patterns": "PostgreSQL, by asyncpg and SQLAlchemy",
-        EXAMPLES + "7.11 Testing with Pytest": "SQLAlchemy; TestClient and dependency_overrides are run elsewhere",
-        EXAMPLES + "7.11 Testing with Pytest #2": "tests of an application that the document does not show",
-        EXAMPLES + "7.11 Testing with Pytest #3": "httpx no longer has AsyncClient(app=...)",
-    }
+# The document's own settings and its database, in SQLite; what it leaves to the reader are the tables.
+ENVIRONMENT = """
+from pathlib import Path
+Path(".env").write_text(
+    "SECRET_KEY=only for tests, 32 bytes or more\\nDATABASE_URL=sqlite:///users.db\\nSMTP_USER=u\\nSMTP_PASSWORD=p\\n"
 )
+verify_password = None
+"""
+TABLES = """
+from sqlalchemy import Boolean, Column, DateTime, Integer, String
+from sqlalchemy.orm import Session
+
+class User(Base):
+    __tablename__ = "users"
+    id = Column(Integer, primary_key=True)
+    is_active = Column(Boolean, default=True)
+    is_superuser = Column(Boolean, default=False)
+    last_active = Column(DateTime)
+
+Base.metadata.create_all(engine)
+with SessionLocal() as session:
+    session.add_all([User(is_superuser=True), User(), User(is_active=False)])
+    session.commit()
+"""
+DATABASE = [EXAMPLES + "7.2 Application Setup", EXAMPLES + "7.2 Application Setup #2", TABLES]
+pytestmark = pytest.mark.filterwarnings("ignore:The ``declarative_base")
+
+
+@pytest.fixture
+def space(space: ModuleType) -> Iterator[ModuleType]:
+    """The module, whose connections to a database end with the test."""
+    yield space
+    if (engine := getattr(space, "engine", None)) is not None:
+        engine.dispose()
+
+
+@pytest.mark.parametrize("app", ["settings", "engine"])
+@PATTERNS.block(
+    "3. Tooling & Tech Stack / 3.2 Configuration Essentials",
+    "3. Tooling & Tech Stack / 3.2 Configuration Essentials #2",
+    prelude=ENVIRONMENT,
+)
+def test_settings_and_a_database(space: ModuleType, app: str) -> None:
+    """Settings come from a file and have defaults; a session is open for as long as its user needs it."""
+    assert space.settings.BACKEND_CORS_ORIGINS == ["http://localhost:3000"]
+    generator = space.get_db()
+    session = next(generator)
+    assert session.connection().exec_driver_sql("SELECT 1").scalar() == 1
+    assert (app, str(getattr(space, app)).count("users.db")) in [("settings", 1), ("engine", 1)]
+    generator.close()
+    assert not session.in_transaction()
 
 
 @PATTERNS.block(
@@ -208,21 +190,18 @@ async def me(user: User = Depends(get_current_active_user)):
 async def admin(user: User = Depends(get_current_active_superuser)):
     return {"id": user.id}
 """
-DEPS = SETTINGS + DATABASE + "\nverify_password = None\nfrom pydantic import BaseModel\n"
-DEPS += "class TokenPayload(BaseModel):\n    sub: int | None = None\n"
+TOKEN = "from pydantic import BaseModel\nclass TokenPayload(BaseModel):\n    sub: int | None = None\n"
 
 
-@PATTERNS.block(
-    EXAMPLES + "7.4 Dependency Injection",
-    ACCOUNTS,
-    prelude=DEPS,
-    stubs={**JOSE, "sqlalchemy": {}, "sqlalchemy.orm": {"Session": AnySession}},
-)
+@PATTERNS.block(*DATABASE, EXAMPLES + "7.4 Dependency Injection", ACCOUNTS, prelude=ENVIRONMENT + TOKEN)
 def test_dependencies(space: ModuleType, client: ClientFactory) -> None:
     """Dependencies of dependencies find the user of a bearer's token, or refuse."""
     api = client(space.app)
 
-    def get(path: str, token: str) -> httpx.Response:
+    def get(path: str, subject: str) -> httpx.Response:
+        token = subject
+        if subject.isdecimal():
+            token = jwt.encode({"sub": subject}, space.settings.SECRET_KEY, algorithm=space.settings.ALGORITHM)
         response: Any = api.get(path, headers={"authorization": f"Bearer {token}"})
         return response  # type: ignore[no-any-return]
 
@@ -240,15 +219,23 @@ def test_dependencies(space: ModuleType, client: ClientFactory) -> None:
     assert flows["password"]["tokenUrl"] == "/api/v1/auth/login"
 
 
-@PATTERNS.block(
-    EXAMPLES + "7.4 Dependency Injection #2",
-    prelude=DATABASE + "\nfrom velithon import Velithon\napp = Velithon()\nusers[:] = list(range(30))\n",
-)
+MORE = """
+from velithon import Velithon
+app = Velithon()
+with SessionLocal() as session:
+    session.add_all([User() for _ in range(27)])
+    session.commit()
+"""
+
+
+@PATTERNS.block(*DATABASE, MORE, EXAMPLES + "7.4 Dependency Injection #2", prelude=ENVIRONMENT)
 def test_pagination(space: ModuleType, client: ClientFactory) -> None:
-    """A dependency's query parameters are the endpoint's."""
+    """A dependency's query parameters are the endpoint's; what the database gave becomes JSON."""
     api = client(space.app)
-    assert api.get("/users").json() == {"items": list(range(10)), "total": 10}
-    assert api.get("/users?skip=25&limit=50").json() == {"items": [25, 26, 27, 28, 29], "total": 5}
+    page = api.get("/users").json()
+    assert ([item["id"] for item in page["items"]], page["total"]) == (list(range(1, 11)), 10)
+    assert page["items"][0].keys() == {"id", "is_active", "is_superuser", "last_active"}
+    assert [item["id"] for item in api.get("/users?skip=25&limit=50").json()["items"]] == [26, 27, 28, 29, 30]
     wrong = api.get("/users?skip=-1&limit=101").json()["detail"]
     assert [(error["loc"], error["type"]) for error in wrong] == [
         (["query", "skip"], "greater_than_equal"),
@@ -410,15 +397,17 @@ def test_background_tasks(space: ModuleType, client: ClientFactory) -> None:
 # The document's own call, which Python 3.12 calls deprecated.
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 @PATTERNS.block(
+    *DATABASE,
     EXAMPLES + "7.8 Background Tasks #2",
-    prelude=DATABASE + "\nfrom datetime import datetime\n" + APP + "from velithon import BackgroundTasks\n",
+    prelude=ENVIRONMENT + "\nfrom datetime import datetime\n" + APP + "from velithon import BackgroundTasks\n",
 )
 def test_background_tasks_with_a_session(space: ModuleType, client: ClientFactory) -> None:
     """A task may hold a session of its own."""
     with client(space.app) as api:
         assert api.post("/users/2/ping").json() == {"message": "Ping recorded"}
-    assert space.Rows.commits == 1
-    assert space.users[1].last_active is not None
+    with space.SessionLocal() as session:
+        seen = {user.id: user.last_active is not None for user in session.query(space.User)}
+    assert seen == {1: False, 2: True, 3: False}
 
 
 @PATTERNS.block(EXAMPLES + "7.8 Background Tasks #3", prelude=APP + "import uuid\n")
@@ -451,12 +440,13 @@ def test_websockets(space: ModuleType, client: ClientFactory) -> None:
             pass
 
 
-@PATTERNS.block(EXAMPLES + "7.9 WebSocket Support #2", prelude=APP + SETTINGS, stubs=JOSE)
+@PATTERNS.block(EXAMPLES + "7.9 WebSocket Support #2", prelude=APP + SETTINGS)
 def test_protected_websockets(space: ModuleType, client: ClientFactory) -> None:
     """A dependency of a WebSocket lets it in or refuses it."""
     with client(space.app) as api:
-        with api.websocket_connect("/ws/protected?token=7") as session:
-            assert session.receive_json() == {"message": "Authenticated", "user": {"sub": 7}}
+        token = jwt.encode({"sub": "7"}, space.settings.SECRET_KEY, algorithm=space.settings.ALGORITHM)
+        with api.websocket_connect(f"/ws/protected?token={token}") as session:
+            assert session.receive_json() == {"message": "Authenticated", "user": {"sub": "7"}}
         with pytest.raises(WebSocketDisconnect), api.websocket_connect("/ws/protected"):
             pass
         # the block closes the WebSocket, and its exception would close it again: Starlette tells so, as under FastAPI
@@ -545,3 +535,118 @@ def test_document_security(space: ModuleType, client: ClientFactory) -> None:
     document = api.get("/openapi.json").json()
     assert document["paths"]["/protected"]["get"]["security"] == [{"HTTPBearer": []}]
     assert document["components"]["securitySchemes"] == {"HTTPBearer": {"type": "http", "scheme": "bearer"}}
+
+
+ON_POSTGRESQL = """
+from sqlalchemy import Column, Integer, select
+get_async_db = None
+
+class Unmade:
+    pass
+"""
+ASYNCHRONOUS = """
+class User(Base):
+    __tablename__ = "users"
+    id = Column(Integer, primary_key=True)
+
+async def begin():
+    async with async_engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    async with AsyncSessionLocal() as session:
+        session.add_all([User(), User()])
+        await session.commit()
+
+app.add_event_handler("startup", begin)
+app.add_event_handler("shutdown", async_engine.dispose)
+"""
+
+
+@PATTERNS.block(
+    EXAMPLES + "7.5 Async Patterns",
+    ASYNCHRONOUS,
+    prelude=APP + ON_POSTGRESQL,
+    given=["database_url"],
+    # Its server is not there.
+    replacing={'"postgresql+asyncpg://user:pass@localhost/db"': "database_url"},
+)
+def test_asynchronous_sessions(space: ModuleType, client: ClientFactory) -> None:
+    """An endpoint reads from PostgreSQL by asyncpg; what it returns becomes JSON."""
+    with client(space.app) as api:
+        assert api.get("/users").json() == [{"id": 1}, {"id": 2}]
+    assert space.async_engine.pool.checkedout() == 0
+
+
+TESTED = """
+from datetime import datetime
+from sqlalchemy import Boolean, Column, DateTime, Integer, String, select
+from velithon import APIRouter, Depends, HTTPException
+
+UserSchema = UserResponse
+
+class User(Base):
+    __tablename__ = "users"
+    id = Column(Integer, primary_key=True)
+    email = Column(String)
+    full_name = Column(String)
+    hashed_password = Column(String)
+    is_active = Column(Boolean, default=True)
+    created_at = Column(DateTime, default=datetime(2026, 1, 2))
+    updated_at = Column(DateTime, default=datetime(2026, 1, 2))
+    password = None  # the document's test gives it, and the table has none
+
+router = APIRouter(prefix="/api/v1/users")
+
+@router.post("/", status_code=201, response_model=UserSchema)
+def create(user: UserCreate, db=Depends(get_db)):
+    row = User(email=user.email, full_name=user.full_name, hashed_password="hashed")
+    db.add(row)
+    db.commit()
+    return row
+
+@router.get("/", response_model=PaginatedResponse[UserSchema])
+def read_all(db=Depends(get_db)):
+    found = db.scalars(select(User)).all()
+    return {"items": found, "total": len(found), "page": 1, "size": 10, "pages": 1}
+
+@router.get("/{number}")
+def read_one(number: int, db=Depends(get_db)):
+    raise NotFoundException("User not found")
+
+app.include_router(router)
+"""
+# The handlers' block takes two names for granted; httpx takes an application by its transport.
+HANDLED = "from velithon import HTTPException\nfrom velithon.exceptions import RequestValidationError\n"
+TRANSPORT = {
+    "AsyncClient(app=app, ": "AsyncClient(transport=__import__('httpx').ASGITransport(app=app), ",
+    # A model is no dictionary.
+    '["items"][0]["email"] == user_data["email"]': '["items"][0]["email"] == user_data.email',
+}
+
+
+@pytest.mark.parametrize("name", ["test_create_user", "test_get_users", "test_get_user_not_found"])
+@PATTERNS.block(
+    *DATABASE[:2],
+    EXAMPLES + "7.3 Pydantic Models",
+    EXAMPLES + "7.3 Pydantic Models #2",
+    EXAMPLES + "7.6 Error Handling",
+    EXAMPLES + "7.6 Error Handling #2",
+    EXAMPLES + "7.6 Error Handling #3",
+    TESTED,
+    EXAMPLES + "7.11 Testing with Pytest",
+    EXAMPLES + "7.11 Testing with Pytest #2",
+    EXAMPLES + "7.11 Testing with Pytest #3",
+    prelude=ENVIRONMENT + HANDLED,
+    replacing=TRANSPORT,
+)
+def test_the_documents_tests(space: ModuleType, name: str) -> None:
+    """Its fixtures and its tests, as pytest would call them, on SQLite; and its asynchronous one."""
+    sessions = space.db.__wrapped__()
+    session = next(sessions)
+    clients = space.client.__wrapped__(session)
+    api = next(clients)
+    given = [api, session] if name == "test_get_users" else [api]
+    getattr(space, name)(*given)
+    asyncio.run(space.test_async_endpoint())
+    for generator in (clients, sessions):
+        with pytest.raises(StopIteration):
+            next(generator)
