@@ -432,10 +432,26 @@ def test_settings(space: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 CUSTOM = """
+from types import SimpleNamespace
 from velithon import Middleware, Velithon
+
+# The layer never closes its connections: here they end with the application.
+clients = []
+module = redis
+
+def from_url(url):
+    clients.append(module.from_url(url))
+    return clients[-1]
+
+redis = SimpleNamespace(from_url=from_url)
+
+async def close():
+    for client in clients:
+        await client.aclose()
 
 def make(*layers):
     app = Velithon(middleware=list(layers))
+    app.add_event_handler("shutdown", close)
 
     @app.get("/")
     async def root(request: Request):
