@@ -19,9 +19,12 @@ from velithon.migrate.packages import Package, packages
 
 REWRITTEN = [
     ("from fastapi import FastAPI, Depends as D  # why\n", "from velithon import Velithon, Depends as D  # why\n"),
-    ("from fastapi import FastAPI as App\napp = App()\n", "from velithon import Velithon as App\napp = App()\n"),
-    ("import fastapi\napp = fastapi.FastAPI()\n", "import velithon\napp = velithon.Velithon()\n"),
-    ("import fastapi as f, os\napp = f.FastAPI()\n", "import velithon as f, os\napp = f.Velithon()\n"),
+    (
+        "from fastapi import FastAPI as App\napp = App()\n",
+        'from velithon import Velithon as App\napp = App(title="FastAPI")\n',
+    ),
+    ("import fastapi\napp = fastapi.FastAPI()\n", 'import velithon\napp = velithon.Velithon(title="FastAPI")\n'),
+    ("import fastapi as f, os\napp = f.FastAPI(**o)\n", "import velithon as f, os\napp = f.Velithon(**o)\n"),
     ("import fastapi.security as s\ns.HTTPBasic()\n", "import velithon.security as s\ns.HTTPBasic()\n"),
     (
         "import fastapi\nfastapi.responses.JSONResponse\n",
@@ -37,6 +40,14 @@ REWRITTEN = [
             "from velithon.compat.dependencies import get_dependant\n"
             "from fastapi.dependencies.utils import solve_generator\n"
         ),
+    ),
+    (
+        "from fastapi import FastAPI\napp = FastAPI(\n    debug=True,\n)\n",
+        'from velithon import Velithon\napp = Velithon(\n    title="FastAPI", debug=True,\n)\n',
+    ),
+    (
+        "from fastapi import status\nstatus.HTTP_422_UNPROCESSABLE_ENTITY\n",
+        "from velithon import status\nstatus.HTTP_422_UNPROCESSABLE_ENTITY\n",
     ),
     ("from fastapi import *\r\n", "from velithon import *\r\n"),
 ]
@@ -75,7 +86,6 @@ NOTED = [
     ("import fastapi\nlogging.getLogger('fastapi')", "the text 'fastapi' may name"),
     ("import fastapi\nfastapi.FastAPI(root_path='/x')\nrequest.url.path", "below a root_path the path begins with it"),
     ("import fastapi\nfastapi.FastAPI(middleware=[a, b])", "turn the list around"),
-    ("import fastapi\nfastapi.FastAPI()", "the document is called 'Velithon'"),
     ("import fastapi\napp.add_route('/', f)", "include_in_schema=False"),
     ("import fastapi\napp.mount('/', f)", "lifespan=False"),
     ("from fastapi import Query\ndef f(q: Annotated[int, Query(ge=1)] = Query(5)): ...", "both count"),

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["differences"]
 
-_TITLE = "without title= the document is called 'Velithon'"
 _PATH = m.Attribute(value=m.Attribute(attr=m.Name("url")), attr=m.Name("path")) | m.Subscript(
     value=m.Name("scope") | m.Attribute(attr=m.Name("scope")),
     slice=[m.SubscriptElement(m.Index(m.SimpleString(value='"path"') | m.SimpleString(value="'path'")))],
@@ -30,11 +29,8 @@ def differences(wrapper: cst.MetadataWrapper) -> Iterator[Note]:
     lines = wrapper.resolve(PositionProvider)
     module = wrapper.module
     below = bool(m.findall(module, m.Arg(keyword=m.Name("root_path"))))
-    said = set()
     for node, text in _found(module, below):
-        if text != _TITLE or text not in said:
-            said.add(text)
-            yield Note(lines[node].start.line, text)
+        yield Note(lines[node].start.line, text)
 
 
 def _found(module: cst.Module, below: bool) -> Iterator[tuple[Any, str]]:
@@ -44,22 +40,15 @@ def _found(module: cst.Module, below: bool) -> Iterator[tuple[Any, str]]:
     for call in m.findall(module, m.Call()):
         assert isinstance(call, cst.Call)
         if m.matches(call.func, _APPLICATION):
-            yield from _of_application(call)
+            layers = _given(call).get("middleware")
+            if layers is not None and not (isinstance(layers, cst.List) and len(layers.elements) < 2):
+                yield call, "the last of middleware=[...] is the outermost here: turn the list around"
         elif m.matches(call.func, m.Attribute(attr=m.Name("add_route"))) and "include_in_schema" not in _given(call):
             yield call, "add_route() is in the document here: add include_in_schema=False to keep it out"
         elif m.matches(call.func, m.Attribute(attr=m.Name("mount"))) and "StaticFiles" not in _code(call):
             yield call, "a mounted Velithon application runs its lifespan: lifespan=False leaves that to others"
     for parameter in m.findall(module, m.Param(annotation=_ANNOTATED, default=m.Call(func=_MARKERS))):
         yield parameter, "a marker in Annotated and one as the default both count: FastAPI drops the first"
-
-
-def _of_application(call: cst.Call) -> Iterator[tuple[Any, str]]:
-    given = _given(call)
-    layers = given.get("middleware")
-    if layers is not None and not (isinstance(layers, cst.List) and len(layers.elements) < 2):
-        yield call, "the last of middleware=[...] is the outermost here: turn the list around"
-    if "title" not in given and not any(arg.star for arg in call.args):
-        yield call, _TITLE
 
 
 def _given(call: cst.Call) -> dict[str, cst.BaseExpression]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from functools import cache
 from types import ModuleType
 
@@ -35,6 +36,8 @@ def our_name(module: str, name: str) -> str | None:
     if ours is None:
         return None
     renamed = _RENAMED.get(name, name)
-    if hasattr(ours, renamed) or our_module(f"{module}.{name}") is not None:
-        return renamed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are deprecated there as here
+        if hasattr(ours, renamed) or our_module(f"{module}.{name}") is not None:
+            return renamed
     return None

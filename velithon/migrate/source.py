@@ -164,6 +164,16 @@ class _Rewrite(cst.CSTTransformer):
             return updated_node
         return updated_node.with_changes(attr=cst.Name(renamed))
 
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
+        """Keep the title of the document where FastAPI's default was it."""
+        if not self._imported(original_node.func).endswith(".FastAPI"):
+            return updated_node
+        if any(arg.star or (arg.keyword is not None and arg.keyword.value == "title") for arg in original_node.args):
+            return updated_node
+        tight = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
+        title = cst.Arg(cst.SimpleString('"FastAPI"'), keyword=cst.Name("title"), equal=tight)
+        return updated_node.with_changes(args=[title, *updated_node.args])
+
     # -- strings --------------------------------------------------------------------------------------------------
 
     def leave_Annotation(self, original_node: cst.Annotation, updated_node: cst.Annotation) -> cst.Annotation:
