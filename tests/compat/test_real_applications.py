@@ -12,7 +12,20 @@ import pytest
 
 import velithon
 from tests.conftest import ClientFactory
-from velithon import Depends, HTTPException, Request, Response, Router, Velithon, WebSocket, WebSocketDisconnect
+from velithon import (
+    Body,
+    Depends,
+    File,
+    Form,
+    HTTPException,
+    Request,
+    Response,
+    Router,
+    UploadFile,
+    Velithon,
+    WebSocket,
+    WebSocketDisconnect,
+)
 from velithon.compat.dependencies import get_parameterless_sub_dependant
 from velithon.endpoint import HTTPEndpoint
 from velithon.exceptions import RegistrationError
@@ -255,3 +268,42 @@ def test_fastapis_schemas_of_errors_are_changed_where_packages_change_them(monke
 def test_the_name_fastapi_is_there() -> None:
     """`from velithon import FastAPI`: what a replaced import of a module finds."""
     assert velithon.FastAPI is velithon.Velithon
+
+
+def test_an_override_may_read_a_body_that_nobody_read_before(client: ClientFactory) -> None:
+    """A form, a file or JSON; what the route itself reads goes on being read."""
+
+    def plain() -> str:
+        return "plain"
+
+    def form(name: str = Form()) -> str:
+        return name
+
+    def upload(file: UploadFile = File()) -> str:
+        return str(file.filename)
+
+    def document(text: str = Body(embed=True)) -> str:
+        return text
+
+    app = Velithon()
+
+    @app.post("/")
+    def show(value: str = Depends(plain)) -> str:
+        return value
+
+    @app.post("/form")
+    def show_both(own: str = Form(), value: str = Depends(plain)) -> list[str]:
+        return [own, value]
+
+    http = client(app)
+    assert http.post("/").json() == "plain"
+    app.dependency_overrides[plain] = form
+    assert http.post("/", data={"name": "given"}).json() == "given"
+    assert http.post("/").status_code == 422
+    assert http.post("/form", data={"name": "given", "own": "mine"}).json() == ["mine", "given"]
+    app.dependency_overrides[plain] = upload
+    assert http.post("/", files={"file": ("a.txt", b"x")}).json() == "a.txt"
+    app.dependency_overrides[plain] = document
+    assert http.post("/", json={"text": "given"}).json() == "given"
+    app.dependency_overrides.clear()
+    assert http.post("/").json() == "plain"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any
 
+from velithon.signature.bodies.registry import body_of
 from velithon.signature.model import DependencyModel, EndpointModel
 from velithon.signature.read import read_dependency
 
@@ -15,7 +16,8 @@ Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
 def overridden(model: EndpointModel, overrides: Overrides) -> EndpointModel:
     """Return an endpoint's model with dependencies replaced, at every depth.
 
-    What the body is stays as it was registered: clients send the same, whatever a test replaces.
+    What the body is stays as it was registered, unless a replacement reads a field of it that nobody read before:
+    clients send the same, whatever a test replaces.
 
     Args:
         model: The endpoint, left as it is.
@@ -24,7 +26,13 @@ def overridden(model: EndpointModel, overrides: Overrides) -> EndpointModel:
     dependencies = [_replaced(dependency, overrides, frozenset()) for dependency in model.dependencies]
     made = copy(model)
     made.dependencies = dependencies
+    if _body_names(made) - _body_names(model):
+        made.body = body_of(made.walk())
     return made
+
+
+def _body_names(model: EndpointModel) -> set[str]:
+    return {field.name for node in model.walk() for field in node.body_params}
 
 
 def _replaced(node: DependencyModel, overrides: Overrides, inside: frozenset[int]) -> DependencyModel:
