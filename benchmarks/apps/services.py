@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from typing import Any
@@ -30,19 +31,17 @@ class Database:
 
     def __init__(self) -> None:
         self._pool: Any = None
+        self._opening: asyncio.Future[Any] | None = None
         self._session: Any = None
         self._world: Any = None
         self._template: Any = None
 
     async def pool(self) -> Any:
-        """Return the pool of asyncpg's connections."""
+        """Return the pool of asyncpg's connections, which the first requests of a worker open together."""
         if self._pool is None:
-            import asyncpg  # type: ignore[import-untyped]  # it ships no types
-
-            self._pool = pool = asyncpg.create_pool(dsn(), min_size=_POOL_SIZE, max_size=_POOL_SIZE)
-            await pool
-        elif not self._pool._initialized:
-            await self._pool
+            if self._opening is None:
+                self._opening = asyncio.ensure_future(_open())
+            self._pool = await asyncio.shield(self._opening)
         return self._pool
 
     async def one(self) -> dict[str, int]:
@@ -111,6 +110,12 @@ class Database:
         engine = create_async_engine(url, pool_size=_POOL_SIZE, max_overflow=0)
         self._world = World
         self._session = async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def _open() -> Any:
+    import asyncpg  # type: ignore[import-untyped]  # it ships no types
+
+    return await asyncpg.create_pool(dsn(), min_size=_POOL_SIZE, max_size=_POOL_SIZE)
 
 
 async def fill(url: str) -> None:
