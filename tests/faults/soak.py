@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.faults import conformance, differential, hostile, leavers
+from tests.faults import conformance, differential, hostile, leavers, load
 from tests.faults.hostile_cases import cases
 from tests.servers import SERVERS, Server, serve
 
@@ -85,11 +86,56 @@ def soak_conformance(count: int, seed: int) -> bool:
     return clean
 
 
+def soak_growth(count: int, seed: int) -> bool:
+    """Load each server, and see that its memory does not grow; `count` is of the requests, the rest in proportion."""
+    clean = True
+    for name in SERVERS:
+        for what, (send, whole) in load.LOADS.items():
+            with serve(APP, name) as server:
+                times = max(whole * count // 1_000_000, 50)
+                before, after, seconds = load.growth(server, send, times)
+            grown = after / before - 1
+            print(
+                f"  {name}: {times} {what}: {before} KiB, then {after} KiB ({grown:+.1%}), {seconds:.0f} s", flush=True
+            )
+            clean = clean and grown <= 0.05
+    return clean
+
+
+def soak_slow(count: int, seed: int) -> bool:
+    """Let clients trickle, and time the others."""
+    clean = True
+    for name in SERVERS:
+        with serve(APP, name) as server:
+            without, beside = load.slow(server, count)
+        print(
+            f"  {name}: p99 {without:.2f} ms, beside {count} tricklers {beside:.2f} ms ({beside / without:.2f} times)"
+        )
+        clean = clean and beside <= 2 * without
+    return clean
+
+
+def soak_signals(count: int, seed: int) -> bool:
+    """Stop each server with 50 requests in hand, again and again."""
+    clean = True
+    for name in SERVERS:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            lost = [problem for _ in range(count) for problem in load.stop_under_load(name, number, 50)]
+            print(
+                f"  {name}: {count} times {number.name} with 50 requests in hand: lost {lost or 'nothing'}", flush=True
+            )
+            clean = clean and not lost
+    return clean
+
+
 INSTRUMENTS: dict[str, tuple[Callable[[int, int], bool], int]] = {
     "differential": (soak_differential, 10_000),
     "hostile": (soak_hostile, 10_000),
     "leavers": (soak_leavers, 500),
     "conformance": (soak_conformance, 1),
+    "growth": (soak_growth, 1_000_000),
+    "slow": (soak_slow, 200),
+    "signals": (soak_signals, 10),
 }
 
 

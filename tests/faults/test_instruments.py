@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from tests.effort import FULL, examples
-from tests.faults import conformance, differential, hostile, leavers
+from tests.faults import conformance, differential, hostile, leavers, load
 from tests.faults.generator import Generator
 from tests.faults.hostile_cases import cases
 from tests.faults.wire import Answer
@@ -129,3 +130,12 @@ def test_a_seed_gives_the_same_requests() -> None:
     assert [Generator(3).request(number) for number in range(20)] == [
         Generator(3).request(number) for number in range(20)
     ]
+
+
+@pytest.mark.server
+@pytest.mark.skipif(not FULL, reason="stops six servers: VELITHON_TESTS=full")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_signal_loses_no_request_in_hand(server: ServerName, number: signal.Signals) -> None:
+    """All are answered, their background work is done, and the lifespan ends after that."""
+    assert load.stop_under_load(server, number, 50) == []
