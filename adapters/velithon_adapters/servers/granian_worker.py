@@ -30,6 +30,7 @@ from velithon_adapters.lifespan import LifespanError
 from velithon_adapters.servers.config import STARTUP_FAILURE, ServerConfig, ServerError
 from velithon_adapters.servers.debugging import log_failure, use_terminal_for_breakpoints
 from velithon_adapters.servers.interface import adapt, behind_proxies
+from velithon_adapters.servers.listeners import close_listeners
 from velithon_adapters.servers.sockets import Stoppable
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, outlive_hangups, stop_with_parent
 from velithon_adapters.stopping import stopping
@@ -78,7 +79,9 @@ class _Hosted:
 
     def watch_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the drain on the first signal, in the place of Granian's handler, which the drain calls."""
-        self.drain = drain = Drain(loop, self.config.workers_kill_timeout, self.config.task_impl != "rust")
+        config = self.config
+        address = config.port if config.uds is None else str(config.uds)
+        self.drain = drain = Drain(loop, config.workers_kill_timeout, config.task_impl != "rust", address)
 
         def handle(signum: int, frame: FrameType | None) -> None:
             granian = before[signum]
@@ -177,6 +180,7 @@ class Drain:
         loop: The worker's event loop.
         timeout: Seconds until the parent kills the worker.
         counts: Whether requests in flight can be seen, which is so when they are asyncio's tasks.
+        address: The port that it listens on, or the path of its UNIX socket.
 
     Attributes:
         over: Whether the loop was stopped here, and not by Granian.
@@ -185,11 +189,14 @@ class Drain:
 
     notice = 0.1
     """Seconds for telling WebSockets that the server stops, before it does."""
+    arrival = 0.2
+    """Seconds for the first request of a connection that was accepted last."""
     linger = 0.5
     """Seconds for requests that are being accepted or answered while the signal arrives."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float, counts: bool) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float, counts: bool, address: int | str) -> None:
         self.loop = loop
+        self.address = address
         self.timeout = timeout
         self.counts = counts
         self.over = False
@@ -208,8 +215,13 @@ class Drain:
 
     def _begin(self, stop_granian: Callable[[], None]) -> None:
         stopping.begin(self.timeout, self._reserve)
-        self.loop.call_later(self.notice, stop_granian)
+        self.loop.call_later(self.notice, self._stop_accepting, stop_granian)
         self._watching = self.loop.create_task(self._watch())
+
+    def _stop_accepting(self, stop_granian: Callable[[], None]) -> None:
+        """Accept nothing more, and only then stop: Granian closes what it has accepted and read nothing of."""
+        close_listeners(self.address)
+        self.loop.call_later(min(self.arrival, self.timeout / 10), stop_granian)
 
     async def _watch(self) -> None:
         """Stop the loop when nothing is in flight any more, unless Granian has done so meanwhile."""
