@@ -13,8 +13,10 @@ _PATIENCE = 30
 
 def _options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
-        # Who reads and then writes asks for the lock at once, or another could write in between.
-        return {"sqlite_begin": "IMMEDIATE", "connect_args": {"timeout": _PATIENCE}}
+        # Who reads and then writes asks for the lock at once, or another could write in between. Within the process
+        # there is one connection, for which all wait in a row: SQLite's own waiting is not fair.
+        pool = {"pool_size": 1, "max_overflow": 0, "pool_timeout": _PATIENCE}
+        return {"sqlite_begin": "IMMEDIATE", "connect_args": {"timeout": _PATIENCE}, **pool}
     return {"pool_size": 10, "max_overflow": 10, "pool_timeout": _PATIENCE}
 
 

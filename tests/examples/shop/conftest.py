@@ -3,6 +3,7 @@
 # ruff: noqa: E402 - the shop reads its settings when it is imported
 
 import asyncio
+import atexit
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ os.environ["SHOP_ENVIRONMENT"] = "test"
 os.environ["SHOP_MAIL_URL"] = "memory://"
 os.environ["SHOP_LIMIT_LOGINS"] = "50/minute"
 _files = tempfile.TemporaryDirectory(prefix="velithon-shop-")
+atexit.register(_files.cleanup)
 for _name in ("MEDIA", "EXPORT"):
     os.environ[f"SHOP_{_name}_DIR"] = f"{_files.name}/{_name.lower()}"
 

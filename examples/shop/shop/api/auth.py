@@ -58,9 +58,9 @@ async def confirm(given: Confirmation, session: Session, refresh: Refresh) -> To
 
 
 @router.post("/token", dependencies=[limit])
-async def log_in(form: Annotated[OAuth2PasswordRequestForm, Depends()], session: Session, refresh: Refresh) -> Tokens:
+async def log_in(form: Annotated[OAuth2PasswordRequestForm, Depends()], refresh: Refresh) -> Tokens:
     """Log in: `username` is the address."""
-    return await issue(await accounts.log_in(session, form.username, form.password), refresh)
+    return await issue(await accounts.log_in(form.username, form.password), refresh)
 
 
 @router.post("/refresh")

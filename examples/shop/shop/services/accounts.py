@@ -5,10 +5,11 @@ No answer, and no time that one takes, tells whether an address has an account.
 
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shop.database import database
 from shop.errors import ConflictError, LoginError, NotFoundError
 from shop.models import Basket, Identity, PasswordReset, Registration, User, now
 from shop.security import digest_of, new_token, passwords
@@ -57,13 +58,16 @@ async def confirm(session: AsyncSession, token: str, password: str) -> User:
     Raises:
         LoginError: The token or the password is wrong, the token was used, or its time is over.
     """
-    wanted = (Registration.digest == digest_of(token)) & (Registration.expires_at > now())
-    found = await session.scalar(select(Registration).where(wanted).with_for_update())
+    wanted = select(Registration).where(Registration.digest == digest_of(token), Registration.expires_at > now())
+    async with database.begin() as reading:
+        found = await reading.scalar(wanted)
+    # No transaction is open while it is hashed, which takes long on purpose.
     right = await run_in_threadpool(passwords.verify, password, found.password_hash if found else None)
-    if not right or found is None or await find_user(session, found.email) is not None:
+    locked = await session.scalar(wanted.with_for_update()) if right else None
+    if locked is None or await find_user(session, locked.email) is not None:
         raise LoginError("The link has expired, or the password is not the one that you registered with.")
-    user = await add_user(session, found.email, found.name, found.password_hash)
-    await session.execute(delete(Registration).where(Registration.email == found.email))
+    user = await add_user(session, locked.email, locked.name, locked.password_hash)
+    await session.execute(delete(Registration).where(Registration.email == locked.email))
     return user
 
 
@@ -83,21 +87,23 @@ async def add_user(session: AsyncSession, email: str, name: str, password_hash: 
     return user
 
 
-async def log_in(session: AsyncSession, email: str, password: str) -> User:
-    """Return the user whose address and password these are.
+async def log_in(email: str, password: str) -> User:
+    """Return the user whose address and password these are; no transaction is open while it is hashed.
 
     Raises:
         LoginError: They are nobody's.
     """
-    user = await find_user(session, email)
+    async with database.begin() as session:
+        user = await find_user(session, email)
     # A user who does not exist, or has no password, takes as long as a wrong password does.
-    right, updated = await run_in_threadpool(
-        passwords.verify_and_update, password, user.password_hash if user else None
-    )
+    before = user.password_hash if user else None
+    right, updated = await run_in_threadpool(passwords.verify_and_update, password, before)
     if not right or user is None:
         raise LoginError("The address or the password is wrong.")
     if updated is not None:
-        user.password_hash = updated
+        async with database.begin() as session:
+            unchanged = (User.id == user.id) & (User.password_hash == before)
+            await session.execute(update(User).where(unchanged).values(password_hash=updated))
     return user
 
 

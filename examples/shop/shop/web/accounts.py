@@ -82,7 +82,7 @@ async def show_login(request: Request, next: str = "/") -> HTMLResponse:
 @router.post("/login", dependencies=[limit])
 async def log_in(form: Annotated[Login, Form()], session: Session, visit: Visit, request: Request) -> RedirectResponse:
     """Log in."""
-    user = await accounts.log_in(session, form.email, form.password.get_secret_value())
+    user = await accounts.log_in(form.email, form.password.get_secret_value())
     await begin_visit(session, visit, request, user)
     return RedirectResponse(own_path(form.next), 303)
 
