@@ -1,7 +1,10 @@
 """Passwords and tokens, and the dependencies that ask for them."""
 
+import asyncio
 import hashlib
+import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 from shop.models import Role
@@ -19,6 +22,20 @@ _settings = get_settings()
 passwords = Passwords(time_cost=1, memory_cost=8, parallelism=1) if _settings.environment == "test" else Passwords()
 tokens = JWT(_settings.secret_key.get_secret_value(), issuer=_settings.public_url, audience="shop")
 bearer = JWTBearer(tokens)
+
+
+# As many at once as there are processors: each hash takes 64 MiB, and more of them would only wait for one another.
+_hashers = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="hash")
+
+
+async def hash_password(password: str) -> str:
+    """Return what is kept of a password."""
+    return await asyncio.get_running_loop().run_in_executor(_hashers, passwords.hash, password)
+
+
+async def verify_password(password: str, hashed: str | None) -> tuple[bool, str | None]:
+    """Verify a password; see `Passwords.verify_and_update`."""
+    return await asyncio.get_running_loop().run_in_executor(_hashers, passwords.verify_and_update, password, hashed)
 
 
 def current_user_id(claims: Annotated[Claims, Depends(bearer)]) -> int:

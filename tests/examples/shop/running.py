@@ -81,10 +81,15 @@ def running_shop(
             **(settings or {}),
         }
         if not isinstance(database, Path):
-            for command in (("alembic", "upgrade", "head"), ("shop.seed",)):
-                _run(command, env)
+            prepare(env)
         with serve("shop.main:app", server, *options, env=env, cwd=HERE, port=port) as running:
             yield RunningShop(running, directory / "mails")
+
+
+def prepare(env: Mapping[str, str]) -> None:
+    """Make the tables that settings name, and fill them."""
+    _run(("alembic", "upgrade", "head"), env)
+    _run(("shop.seed",), env)
 
 
 def _run(command: tuple[str, ...], env: Mapping[str, str]) -> None:

@@ -12,9 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shop.database import database
 from shop.errors import ConflictError, LoginError, NotFoundError
 from shop.models import Basket, Identity, PasswordReset, Registration, User, now
-from shop.security import digest_of, new_token, passwords
+from shop.security import digest_of, hash_password, new_token, verify_password
 from shop.services import mails
-from velithon.concurrency import run_in_threadpool
 
 CONFIRM_WITHIN = timedelta(days=1)
 RESET_WITHIN = timedelta(hours=1)
@@ -40,7 +39,7 @@ async def get_user(session: AsyncSession, user_id: int) -> User:
 
 async def register(session: AsyncSession, email: str, name: str, password: str) -> None:
     """Keep a registration until its address is confirmed; who has an account is told so by mail."""
-    hashed = await run_in_threadpool(passwords.hash, password)
+    hashed = await hash_password(password)
     token, digest = new_token()
     if await find_user(session, email) is not None:
         mails.write_already_registered(session, email)
@@ -62,7 +61,7 @@ async def confirm(session: AsyncSession, token: str, password: str) -> User:
     async with database.begin() as reading:
         found = await reading.scalar(wanted)
     # No transaction is open while it is hashed, which takes long on purpose.
-    right = await run_in_threadpool(passwords.verify, password, found.password_hash if found else None)
+    right, _ = await verify_password(password, found.password_hash if found else None)
     locked = await session.scalar(wanted.with_for_update()) if right else None
     if locked is None or await find_user(session, locked.email) is not None:
         raise LoginError("The link has expired, or the password is not the one that you registered with.")
@@ -97,7 +96,7 @@ async def log_in(email: str, password: str) -> User:
         user = await find_user(session, email)
     # A user who does not exist, or has no password, takes as long as a wrong password does.
     before = user.password_hash if user else None
-    right, updated = await run_in_threadpool(passwords.verify_and_update, password, before)
+    right, updated = await verify_password(password, before)
     if not right or user is None:
         raise LoginError("The address or the password is wrong.")
     if updated is not None:
@@ -133,7 +132,7 @@ async def reset_password(session: AsyncSession, token: str, password: str) -> Us
     Raises:
         NotFoundError: There is no such token, or no more.
     """
-    hashed = await run_in_threadpool(passwords.hash, password)
+    hashed = await hash_password(password)
     wanted = (PasswordReset.digest == digest_of(token)) & (PasswordReset.expires_at > now())
     found = await session.scalar(select(PasswordReset).where(wanted).with_for_update())
     if found is None:
