@@ -15,8 +15,6 @@ from tests.servers import SERVERS, Server, ServerName
 # By hook and exception: what is answered and how many records there are.
 Outcomes = dict[tuple[str, str], str]
 
-# Where a handshake is refused.
-BEFORE_ACCEPT = ("WebSocket before accept", "WebSocket dependency")
 _RECORD = re.compile(r"^\d{4}-\d\d-\d\dT\S+ (\w+) ", re.M)
 
 
@@ -83,7 +81,7 @@ def describe(said: Iterable[tuple[str, str]], hook: str, name: str) -> str:
 def table(outcomes: Mapping[ServerName, Outcomes]) -> str:
     """Return the outcomes as a table of Markdown: a row for all exceptions that fare alike in a hook."""
     lines = ["| where | what | Granian, RSGI | Granian, ASGI | Uvicorn |", "|---|---|---|---|---|"]
-    for hook in (hook for hook in HOOKS if hook not in BEFORE_ACCEPT):
+    for hook in HOOKS:
         alike: dict[tuple[str, ...], list[str]] = {}
         for name in EXCEPTIONS:
             alike.setdefault(tuple(outcomes[server][hook, name] for server in SERVERS), []).append(name)

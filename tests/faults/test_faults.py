@@ -38,17 +38,6 @@ def test_a_record_names_what_was_raised(outcomes: dict[ServerName, faults.Outcom
         assert {name for _, name in silent} <= {"WebSocketDisconnect"}, server
 
 
-@pytest.mark.server
-def test_a_handshake_is_refused_by_whatever_fails_before_accept(outcomes: dict[ServerName, faults.Outcomes]) -> None:
-    """By the status of an `HTTPException` or of a handler, and 403 or 500 and one record otherwise."""
-    for server, found in outcomes.items():
-        for hook in faults.BEFORE_ACCEPT:
-            assert found[hook, "HTTPException"] == "418, no record", server
-            assert found[hook, "Handled"] == "409, no record", server
-            assert found[hook, "WebSocketException"] == "403, no record", server
-            assert found[hook, "Own"] in ("403, 1 ERROR", "500, 1 ERROR"), server
-
-
 def test_no_hook_is_forgotten() -> None:
     assert len(HOOKS) == len(set(HOOKS)) >= 16
     assert len(EXCEPTIONS) >= 18
