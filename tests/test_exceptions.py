@@ -253,3 +253,11 @@ def test_an_accepted_websocket_is_closed_with_a_reason_that_fits() -> None:
             session.receive_text()
     assert caught.value.code == 1008
     assert caught.value.reason == orjson.dumps(WEBSOCKET_ERRORS).decode()[:123]
+
+
+def test_what_a_client_sent_does_not_fill_a_log() -> None:
+    """Neither as text nor as `repr`: of 7 MB about 10 kB are shown."""
+    error = RequestValidationError([{"type": "x", "loc": ("body",), "msg": "m", "input": "y" * 145_000}] * 50)
+    assert 1_000 < len(str(error)) < 12_000
+    assert 1_000 < len(repr(error)) < 12_000
+    assert "and 30 more" in str(error)

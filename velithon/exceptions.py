@@ -120,6 +120,10 @@ class ValidationException(Exception):
             lines += ["", *location]
         return "\n".join(lines)
 
+    def __repr__(self) -> str:
+        """Show no more than the text does, as what a client sent may be large and end in a log."""
+        return f"{type(self).__name__}({str(self)!r})"
+
     def _location(self) -> list[str]:
         if self.endpoint_file and self.endpoint_line and self.endpoint_function:
             lines = [f'  File "{self.endpoint_file}", line {self.endpoint_line}, in {self.endpoint_function}']
