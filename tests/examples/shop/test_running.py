@@ -14,10 +14,10 @@ from sqlalchemy import make_url, select
 from shop.models import Basket, BasketItem, User, Variant
 from shop.security import tokens
 from tests.browser import browser, executable
-from tests.effort import FULL, variants
+from tests.effort import FULL
 from tests.examples.shop.running import SECONDS, RunningShop, running_shop
 from tests.examples.shop.walk import move, walk, work_at_the_desk
-from tests.servers import ServerName
+from tests.servers import SERVERS, ServerName
 from tests.services.postgresql import PostgreSQL, postgresql
 from velithon.ext.sqlalchemy import Database
 from velithon.security.jwt import JWT
@@ -27,7 +27,8 @@ BUYERS, PIECES = 50, 10
 
 
 @pytest.mark.skipif(executable() is None, reason="there is no Chromium: apt-get install chromium")
-@pytest.mark.parametrize("server", variants(["granian-rsgi"], ["granian-rsgi", "granian-asgi", "uvicorn"]))
+@pytest.mark.skipif(not FULL, reason="three servers and a browser: VELITHON_TESTS=full")
+@pytest.mark.parametrize("server", SERVERS)
 def test_somebody_buys_a_mug(template: Path, tmp_path: Path, server: ServerName) -> None:
     """From the registration to the order whose state changes before their eyes, and to the money that comes back."""
     copy = tmp_path / "shop.db"
@@ -59,7 +60,7 @@ def postgres() -> Iterator[PostgreSQL]:
 def test_fifty_buyers_at_two_workers_over_postgresql(
     tmp_path: Path, server: ServerName, postgres: PostgreSQL, redis_url: str
 ) -> None:
-    """Exactly ten pieces are sold, to ten of them; mails are sent once each, by a worker of their own."""
+    """Exactly ten pieces are sold, to ten of them."""
     name = f"shop_{server.replace('-', '_')}"
     url = make_url(postgres.url("asyncpg"))
     asyncio.run(create_database(url.render_as_string(hide_password=False), name))
