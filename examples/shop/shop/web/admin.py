@@ -131,6 +131,7 @@ def add_admin(app: Velithon) -> None:
         app,
         session_maker=async_sessionmaker(class_=AdminSession),
         title="The shop",
+        favicon_url="/static/icon.svg",
         authentication_backend=ShopLogin(),
     )
     admin.admin.state.shop = app
