@@ -258,7 +258,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         """Answer over ASGI."""
         if self.root_path and scope["type"] != "lifespan":
             put_below(scope, self.root_path)
-        scope["app"] = self
+        scope.update(app=self, router=scope.get("router", self.router))
         app = self._way
         if app is None:
             app = self._compose()

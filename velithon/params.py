@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typing_extensions import Unpack
 
-from velithon.compat.guise import guise_of
+from velithon.compat.guise import Guised
 
 if TYPE_CHECKING:
     from velithon.signature.dependencies import Concurrency
@@ -95,7 +95,7 @@ _OPTIONS = frozenset(ParamOptions.__annotations__)
 _OURS = frozenset({"example", "openapi_examples", "include_in_schema", "regex"})
 
 
-class _Field(FieldInfo):  # type: ignore[misc]
+class _Field(Guised, FieldInfo):  # type: ignore[misc]
     """A pydantic field with what the HTTP world adds to it."""
 
     example: Any
@@ -124,12 +124,6 @@ class _Field(FieldInfo):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.default})"
-
-    if not TYPE_CHECKING:
-
-        @property
-        def __class__(self) -> type:
-            return guise_of(type(self), "fastapi.params")
 
 
 class _Info(_Field):  # type: ignore[misc]
@@ -295,7 +289,7 @@ Scope = Literal["function", "request", "app"]
 
 
 @dataclass(frozen=True)
-class Depends:
+class Depends(Guised):
     """A value made by a callable whose own parameters are read as an endpoint's are.
 
     Attributes:
@@ -325,12 +319,6 @@ class Depends:
             from velithon.signature.dependencies import Concurrency
 
             object.__setattr__(self, "_concurrency", Concurrency(self.max_concurrency))
-
-    if not TYPE_CHECKING:
-
-        @property
-        def __class__(self) -> type:
-            return guise_of(type(self), "fastapi.params")
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,9 @@ import fastapi.params
 import pytest
 from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.requests import Request as StarletteRequest
-from starlette.websockets import WebSocket as StarletteWebSocket
 
 from tests.conftest import ClientFactory
-from velithon import Depends, Header, HTTPException, Query, Request, Security, Velithon, WebSocket, params
+from velithon import Depends, Header, HTTPException, Query, Security, Velithon, params
 
 
 class Session:
@@ -61,17 +59,6 @@ def test_a_marker_stays_ours_and_is_copied_as_ours() -> None:
     assert not isinstance(replaced, fastapi.params.Security)
     assert depends == Depends(session)
     assert depends != Depends(len)
-
-
-@pytest.mark.parametrize(("ours", "theirs"), [(Request, StarletteRequest), (WebSocket, StarletteWebSocket)])
-def test_a_container_finds_a_connection_by_either_class(ours: Any, theirs: Any) -> None:
-    """Providers of Starlette's class provide what is annotated with ours; subclasses are their own."""
-    assert {theirs: "found"}[ours] == {ours: "found"}[theirs] == "found"
-    own = type("Own", (ours,), {})
-    assert own not in {theirs: "found"}
-    assert own not in {ours: "found"}
-    assert {own: "found"}[own] == "found"
-    assert ours not in (None, str)
 
 
 def test_an_instrument_that_patches_the_exception_layer_sees_refusals(

@@ -1,47 +1,67 @@
-"""Our objects in the hands of FastAPI's own code: `isinstance(ours, fastapi.params.Depends)` is true there.
+"""Our objects in the hands of code that knows FastAPI: `isinstance(app, fastapi.FastAPI)` is true there.
 
-A package's router is FastAPI's, and FastAPI reads the dependencies that an application gives to it. It looks for
-markers by `isinstance`, which asks for an object's `__class__` after its type. So ours name FastAPI's class there, once
-it is imported.
+Packages look for applications, routes and markers by `isinstance`, and so does FastAPI, which reads the dependencies
+that a router of its own is given. `isinstance` asks for an object's `__class__` after its type. So ours name FastAPI's
+class there, once it is imported.
 """
 
 from __future__ import annotations
 
 import sys
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["guise_of"]
+__all__ = ["Guised", "guise_of"]
+
+_PARAMS = ("Depends", "Security", "Param", "Path", "Query", "Header", "Cookie", "Body", "Form", "File")
+# Module and name of ours -> module and name of FastAPI's.
+_THEIRS = {
+    ("velithon.application", "Velithon"): ("fastapi.applications", "FastAPI"),
+    ("velithon.routing.router", "Router"): ("fastapi.routing", "APIRouter"),
+    ("velithon.routing.routes", "Route"): ("fastapi.routing", "APIRoute"),
+    ("velithon.routing.routes", "WebSocketRoute"): ("fastapi.routing", "APIWebSocketRoute"),
+    **{("velithon.params", name): ("fastapi.params", name) for name in _PARAMS},
+}
 
 
-def guise_of(cls: type, module: str) -> type:
+class Guised:
+    """What FastAPI's own class counts as the class of, once FastAPI is imported; to Velithon it is what it is."""
+
+    if not TYPE_CHECKING:
+        __slots__ = ()
+
+        @property
+        def __class__(self) -> type:
+            return guise_of(type(self))
+
+        def __dir__(self) -> list[str]:
+            """Name what there is, which `dir` would look for in `__class__`."""
+            return sorted({*dir(type(self)), *vars(self)})
+
+
+def guise_of(cls: type) -> type:
     """Return what objects of a class of ours say that their class is.
-
-    Args:
-        cls: The class.
-        module: The module of FastAPI that has a class of the same name, or of the same name as one of its bases.
 
     Returns:
         A subclass of FastAPI's, which makes objects of ours when it is called; `cls` where FastAPI is not imported, or
         is us.
     """
-    theirs = sys.modules.get(module)
-    return cls if theirs is None else _guise(cls, theirs)
+    return _guise(cls) if "fastapi.routing" in sys.modules else cls
 
 
 @cache
-def _guise(cls: type, theirs: Any) -> type:
-    for base in cls.__mro__:
-        found = getattr(theirs, base.__name__, None)
-        if isinstance(found, type) and base.__module__.startswith("velithon."):
-            break
-    else:
-        return cls
+def _guise(cls: type) -> type:
+    found = next(filter(None, map(_theirs, cls.__mro__)), cls)
     if issubclass(cls, found):
         return cls
 
     def make(_: type, *args: Any, **options: Any) -> Any:
         return cls(*args, **options)
 
-    # `dataclasses.replace` and `copy` call it.
+    # `dataclasses.replace` and its kin call it.
     return type(cls.__name__, (found,), {"__new__": make, "__module__": cls.__module__})
+
+
+def _theirs(base: type) -> type | None:
+    module, name = _THEIRS.get((base.__module__, base.__name__), ("", ""))
+    return getattr(sys.modules.get(module), name, None)

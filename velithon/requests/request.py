@@ -13,7 +13,6 @@ from velithon._compat.starlette import get_route_path
 from velithon.exceptions import HTTPException
 from velithon.requests.body_json import read_json
 from velithon.requests.cookies import WithCookies
-from velithon.requests.equal import EqualToStarlettes
 from velithon.requests.forms import CHUNK_SIZE, FormParser, MultiPartParser, joined
 from velithon.requests.readahead import DisconnectPoll
 from velithon_adapters.stopping import stopping
@@ -52,7 +51,7 @@ class LimitedReceive:
         return getattr(self.inner, name)
 
 
-class Request(WithCookies, StarletteRequest[Any], metaclass=EqualToStarlettes):
+class Request(WithCookies, StarletteRequest[Any]):
     """An HTTP request: Starlette's, with a bound on its body where one was asked for.
 
     Args:
@@ -61,7 +60,6 @@ class Request(WithCookies, StarletteRequest[Any], metaclass=EqualToStarlettes):
         send: The ASGI send callable, for server push and early hints.
     """
 
-    _stands_for = StarletteRequest
     _max_body_size: int | None = None
     _is_unread = False
     _put_back: Receive | None = None

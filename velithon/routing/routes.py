@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Match, get_name
 
 from velithon import signature
 from velithon._compat.starlette import wrap_app_handling_exceptions
+from velithon.compat.guise import Guised
 from velithon.datastructures import Default, DefaultPlaceholder
 from velithon.endpoint import endpoint_methods, is_asgi, method_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
@@ -58,7 +59,7 @@ def generate_unique_id(route: Route) -> str:
     return f"{operation_id}_{next(iter(route.methods)).lower()}"
 
 
-class Route(starlette.Route):
+class Route(Guised, starlette.Route):
     """An HTTP route.
 
     Args:
@@ -353,7 +354,7 @@ def _limited(respond: Responder, limit: int) -> Responder:
     return limited
 
 
-class WebSocketRoute(starlette.WebSocketRoute):
+class WebSocketRoute(Guised, starlette.WebSocketRoute):
     """A WebSocket route.
 
     Args:

@@ -6,6 +6,7 @@ import inspect
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from velithon.compat.guise import Guised
 from velithon.endpoint import of_connection
 from velithon.exceptions import RegistrationError
 from velithon.requests.request import Request
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Verbs"]
 
 
-class Verbs:
+class Verbs(Guised):
     """The decorators that routers and applications share; each returns the function unchanged."""
 
     on_startup: Handlers

@@ -9,7 +9,6 @@ from starlette.websockets import WebSocket as StarletteWebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from velithon.requests.cookies import WithCookies
-from velithon.requests.equal import EqualToStarlettes
 from velithon_adapters import ASGIWebsocket, ClientDisconnected, rsgi
 
 if TYPE_CHECKING:
@@ -30,10 +29,8 @@ _CONNECTED = WebSocketState.CONNECTED
 _DISCONNECTED = WebSocketState.DISCONNECTED
 
 
-class WebSocket(WithCookies, StarletteWebSocket[Any], metaclass=EqualToStarlettes):
+class WebSocket(WithCookies, StarletteWebSocket[Any]):
     """A WebSocket connection: Starlette's."""
-
-    _stands_for = StarletteWebSocket
 
     # What a class endpoint is about to call: the bound method and the arguments that no signature names.
     _call: tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]
