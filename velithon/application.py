@@ -304,17 +304,17 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
     def _compose(self) -> ASGIApp:
         """Compose the layers for both faces; from here on none can be added."""
         # An instrument may have replaced what Starlette would call; then both faces call it.
-        self._detour = detour_of(self)
-        if self._detour is None:
-            self._stack = self._way = self._direct()
-            return self._stack
+        way = None if detour_of(self) else self._direct()
+        self._detour = detour_of(self)  # again: a layer may have patched it as it was made
+        if way is not None and self._detour is None:
+            self._stack = self._way = way
+            return way
         if self._stack is None:
             self._stack = self.build_middleware_stack()
         # For what comes out of the detour, which has told the observers.
         self._errors = Errors(self.exception_handlers, self.debug)
         self._outermost = respond_with_layers(self, rsgi_form_of(self, self))
-        self._missing = None
-        self._way = partial(Starlette.__call__, self)
+        self._missing, self._way = None, partial(Starlette.__call__, self)
         return self._way
 
     def _layers(self) -> Stack:

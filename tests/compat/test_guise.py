@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import fastapi
 import fastapi.params
 import pytest
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 
@@ -59,6 +60,27 @@ def test_a_marker_stays_ours_and_is_copied_as_ours() -> None:
     assert not isinstance(replaced, fastapi.params.Security)
     assert depends == Depends(session)
     assert depends != Depends(len)
+
+
+def test_packages_take_ours_for_fastapis() -> None:
+    """Applications, routers and routes are instances of both classes; their names are their own."""
+
+    class Own(Velithon):
+        pass
+
+    app = Own()
+    app.get("/")(lambda: 1)
+    app.websocket("/ws")(lambda websocket: None)
+    assert isinstance(app, fastapi.FastAPI)
+    assert isinstance(app, Velithon)
+    assert type(app) is Own
+    assert not isinstance(app, fastapi.APIRouter)
+    assert isinstance(app.router, fastapi.APIRouter)
+    assert isinstance(app.routes[-2], APIRoute)
+    assert isinstance(app.routes[-1], APIWebSocketRoute)
+    assert not isinstance(app.routes[-1], APIRoute)
+    assert type(app.__class__(title="Other")) is Own
+    assert set(dir(app)) == {*dir(Own), *vars(app)}
 
 
 def test_an_instrument_that_patches_the_exception_layer_sees_refusals(

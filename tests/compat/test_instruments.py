@@ -117,6 +117,64 @@ def test_a_patched_stack_is_built(client: ClientFactory, patched: Callable[[str,
     assert seen == EXPECTED
 
 
+class Proxy:
+    """A function wrapped as `wrapt` does it, which passes for the function."""
+
+    def __init__(self, function: Any, before: Callable[[], None]) -> None:
+        self._wrapped = function
+        self._before = before
+
+    @property  # type: ignore[misc]  # wrapt has no setter either
+    def __class__(self) -> Any:
+        return type(self._wrapped)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        """Bind, as functions do."""
+        self._before()
+        return self._wrapped.__get__(instance, owner)
+
+
+def test_what_a_layer_patches_as_it_is_made_is_called(client: ClientFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elastic's layer wraps Starlette's layer of server errors, which is where it ends a transaction."""
+    ended: list[None] = []
+
+    class Patching:
+        def __init__(self, app: ASGIApp) -> None:
+            call = vars(ServerErrorMiddleware)["__call__"]
+            if not isinstance(call, Proxy):
+                monkeypatch.setattr(ServerErrorMiddleware, "__call__", Proxy(call, lambda: ended.append(None)))
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app(scope, receive, send)
+
+    app = fill(Velithon())
+    app.add_middleware(Patching)
+    drive(client(app, raise_server_exceptions=False))
+    assert len(ended) == 3
+
+
+def test_a_layer_finds_the_router_beside_the_route(client: ClientFactory) -> None:
+    """Instruments match the path with `scope["router"]` once the answer is made."""
+    found = []
+
+    class Look:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app(scope, receive, send)
+            found.append((scope["router"], scope["endpoint"].__name__))
+
+    app = fill(Velithon())
+    app.add_middleware(Look)
+    assert client(app).get("/items/3").json() == 3
+    assert found == [(app.router, "read")]
+
+
 def test_a_replaced_stack_is_starlettes_kind(client: ClientFactory) -> None:
     """As OpenTelemetry's instrument does it: it takes Starlette's layer of server errors apart and adds its own."""
     seen: Seen = []

@@ -36,13 +36,15 @@ def judge(package: Package, way: Way, outcomes: dict[str, Outcome]) -> str:
     """Return a cell of the table."""
     if way.protocol not in package.protocols:
         return "–"
-    return "yes" if outcomes[way.name].passed else "no"
+    if not outcomes[way.name].passed:
+        return "no"
+    return "partly" if package.failing_tests(way.name) else "yes"
 
 
 def row_of(package: Package, environment: Environment, outcomes: dict[str, Outcome]) -> table.Row:
     """Return a package's line of the table."""
     asgi, rsgi, as_asgi, as_rsgi = (judge(package, way, outcomes) for way in WAYS if way is not CONTROL)
-    remarks = " ".join(dict.fromkeys([*([package.remarks] if package.remarks else []), *package.fails.values()]))
+    remarks = " ".join(filter(None, [package.remarks, *package.reasons()]))
     return table.Row(
         package.name, environment.version(package.name), package.purpose, asgi, rsgi, as_asgi, as_rsgi, remarks
     )

@@ -7,6 +7,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 __all__ = ["Package", "find"]
 
@@ -27,6 +28,7 @@ class Package:
         protocols: Those that the package is for; the others are left out.
         remarks: What a reader of the table should know.
         fails: Way -> why it cannot work there; the run fails when it does.
+        without: Tests that fail: `test`, `because`, and the `ways` where not in all; the run fails when one passes.
     """
 
     name: str
@@ -36,6 +38,16 @@ class Package:
     protocols: list[str] = field(default_factory=lambda: ["asgi", "rsgi"])
     remarks: str = ""
     fails: dict[str, str] = field(default_factory=dict)
+    without: list[dict[str, Any]] = field(default_factory=list)
+
+    def failing_tests(self, way: str) -> dict[str, str]:
+        """Return test -> why it fails in a way that is not FastAPI itself."""
+        chosen = [entry for entry in self.without if way in entry.get("ways", [way])]
+        return {entry["test"]: entry["because"] for entry in chosen}
+
+    def reasons(self) -> list[str]:
+        """Return why something does not work, each reason once."""
+        return list(dict.fromkeys([*self.fails.values(), *(entry["because"] for entry in self.without)]))
 
 
 def find(*names: str) -> list[Package]:

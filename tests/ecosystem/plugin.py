@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.ecosystem.catalogue import find
 from tests.ecosystem.ways import Way, way_named
 from tests.servers import Server, ServerName, serve
 from tests.services.redis import redis_server
@@ -36,7 +37,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what starts servers, where that is asked for."""
+    """Expect the failures that a file declares; leave out what starts servers, where that is asked for."""
+    packages = {f"test_{package.path.stem}": package for package in find()}
+    for item in items:
+        package = packages[item.path.stem]
+        way = way_named(item.path.parent.name)
+        reason = package.failing_tests(way.name).get(getattr(item, "originalname", item.name))
+        if reason is not None and not way.is_control:
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
     if config.getoption("--without-servers"):
         items[:] = [item for item in items if "server" not in getattr(item, "fixturenames", ())]
 

@@ -6,17 +6,26 @@ would then see nothing, so where one is replaced or overridden, requests take th
 
 from __future__ import annotations
 
-import inspect
+import sys
 from collections.abc import Callable
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from starlette import applications
 from starlette.applications import Starlette
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 
 if TYPE_CHECKING:
     from velithon.application import Velithon
 
 __all__ = ["detour_of", "named"]
+
+_PATCHED: tuple[tuple[type, str], ...] = (
+    (Starlette, "__call__"),
+    (Starlette, "build_middleware_stack"),
+    (ServerErrorMiddleware, "__call__"),
+    (ExceptionMiddleware, "__call__"),
+)
 
 
 def detour_of(app: Velithon) -> str | None:
@@ -28,18 +37,18 @@ def detour_of(app: Velithon) -> str | None:
         return f"{named(call)} overrides __call__"
     if getattr(stack, "__func__", stack) is not Velithon.build_middleware_stack:
         return f"{named(stack)} replaces build_middleware_stack"
-    for name in ("__call__", "build_middleware_stack"):
-        function = vars(Starlette)[name]
-        if not _is_starlettes(function):
-            return f"{named(function)} patches Starlette.{name}"
+    for cls, name in _PATCHED:
+        function = vars(cls)[name]
+        if not _is_starlettes(function, cls):
+            return f"{named(function)} patches {cls.__name__}.{name}"
     if app.middleware_stack is not None:
         return f"middleware_stack was set to {named(app.middleware_stack)}"
     return None
 
 
-def _is_starlettes(function: Any) -> bool:
+def _is_starlettes(function: Any, cls: type) -> bool:
     """Tell Starlette's own function from what an instrument put in its place, a proxy around it included."""
-    return inspect.isfunction(function) and function.__code__.co_filename == applications.__file__
+    return type(function) is FunctionType and function.__code__.co_filename == sys.modules[cls.__module__].__file__
 
 
 def named(item: Any) -> str:

@@ -2,11 +2,8 @@
 # /// script
 # dependencies = ["fastapi-cache2[redis]"]
 #
-# [tool.ecosystem.fails]
-# asgi = "It compares annotations by `is`: `Request` and `Response` come from `starlette` where it is to see them."
-# rsgi = "It compares annotations by `is`: `Request` and `Response` come from `starlette` where it is to see them."
-# as-fastapi-asgi = "to do"
-# as-fastapi-rsgi = "to do"
+# [tool.ecosystem]
+# remarks = "A `response: Response` that it is to see is Starlette's."
 # ///
 
 from contextlib import asynccontextmanager

@@ -1,12 +1,16 @@
 """Limits of requests and of a WebSocket's messages, as dependencies."""
 # /// script
 # dependencies = ["fastapi-limiter"]
+#
+# [tool.ecosystem]
+# remarks = "It raises FastAPI's `HTTPException`: `except` takes Starlette's, which is the base of both."
 # ///
 
-from fastapi import Depends, FastAPI, HTTPException, WebSocket
+from fastapi import Depends, FastAPI, WebSocket
 from fastapi_limiter.decorators import skip_limiter
 from fastapi_limiter.depends import RateLimiter, WebSocketRateLimiter
 from pyrate_limiter import Duration, Limiter, Rate
+from starlette.exceptions import HTTPException
 
 from tests.ecosystem.plugin import Clients
 

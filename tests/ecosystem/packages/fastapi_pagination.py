@@ -3,10 +3,10 @@
 # dependencies = ["fastapi-pagination", "sqlalchemy"]
 #
 # [tool.ecosystem.fails]
-# asgi = "to do"
-# rsgi = "to do"
-# as-fastapi-asgi = "to do"
-# as-fastapi-rsgi = "to do"
+# asgi = "Its add_pagination() rebuilds routes with functions inside FastAPI (`_get_body_field`, `request_response`)."
+# rsgi = "Its add_pagination() rebuilds routes with functions inside FastAPI (`_get_body_field`, `request_response`)."
+# as-fastapi-asgi = "Its add_pagination() rebuilds routes with functions inside FastAPI (`_get_body_field`, `request_response`)."
+# as-fastapi-rsgi = "Its add_pagination() rebuilds routes with functions inside FastAPI (`_get_body_field`, `request_response`)."
 # ///
 
 from fastapi import APIRouter, Depends, FastAPI

@@ -1,6 +1,10 @@
 """Spans with the endpoint's arguments and validation errors, by `instrument_fastapi`."""
 # /// script
 # dependencies = ["logfire[fastapi]"]
+#
+# [[tool.ecosystem.without]]
+# test = "test_arguments_and_errors_of_validation_are_seen"
+# because = "Arguments and errors of validation are not on its spans: it takes them from functions inside FastAPI."
 # ///
 
 import logfire

@@ -1,6 +1,11 @@
 """GraphQL: queries, mutations, a context by dependencies, uploads, and subscriptions over a WebSocket."""
 # /// script
 # dependencies = ["strawberry-graphql[fastapi]"]
+#
+# [[tool.ecosystem.without]]
+# test = "test_a_subscription"
+# ways = ["rsgi", "as-fastapi-rsgi"]
+# because = "RSGI cannot answer with a subprotocol: subscriptions over WebSockets need `--interface asgi`."
 # ///
 
 from collections.abc import AsyncIterator

@@ -1,13 +1,16 @@
 """Providers as dependencies, with a scope of the request by a layer or by a route class."""
 # /// script
 # dependencies = ["that-depends"]
+#
+# [tool.ecosystem]
+# remarks = "`@inject` above an endpoint with `= Provide[...]` is refused: FastAPI takes such a value from the query."
 # ///
 
 from collections.abc import AsyncIterator, Iterator
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
-from that_depends import BaseContainer, ContextScopes, Provide, container_context, inject
+from that_depends import BaseContainer, ContextScopes, container_context
 from that_depends.integrations.fastapi import create_fastapi_route_class
 from that_depends.providers import ContextResource, DIContextMiddleware, Factory, Singleton
 
@@ -46,12 +49,6 @@ router = APIRouter(route_class=create_fastapi_route_class(Container, scope=Conte
 @app.get("/depends")
 async def by_depends(service: Service = Depends(Container.service)):
     return service.described
-
-
-@app.get("/injected")
-@inject
-async def injected(q: str = "none", name: str = Provide[Container.name]):
-    return {"q": q, "name": name}
 
 
 @router.get("/routed")
