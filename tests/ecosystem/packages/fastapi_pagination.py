@@ -3,10 +3,10 @@
 # dependencies = ["fastapi-pagination", "sqlalchemy"]
 #
 # [tool.ecosystem.fails]
-# asgi = "Its add_pagination() rebuilds routes with functions inside FastAPI (`_get_body_field`, `request_response`)."
-# rsgi = "Its add_pagination() rebuilds routes with functions inside FastAPI (`_get_body_field`, `request_response`)."
-# as-fastapi-asgi = "Its add_pagination() rebuilds routes with functions inside FastAPI (`_get_body_field`, `request_response`)."
-# as-fastapi-rsgi = "Its add_pagination() rebuilds routes with functions inside FastAPI (`_get_body_field`, `request_response`)."
+# asgi = "Its `add_pagination` rebuilds routes by functions inside FastAPI: `_get_body_field` and others."
+# rsgi = "Its `add_pagination` rebuilds routes by functions inside FastAPI: `_get_body_field` and others."
+# as-fastapi-asgi = "Its `add_pagination` rebuilds routes by functions inside FastAPI: `_get_body_field` and others."
+# as-fastapi-rsgi = "Its `add_pagination` rebuilds routes by functions inside FastAPI: `_get_body_field` and others."
 # ///
 
 from fastapi import APIRouter, Depends, FastAPI
