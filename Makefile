@@ -19,7 +19,7 @@ SERVER ?= granian
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: install run shop format lint types test test-lowest test-newest test-pythons ecosystem cov spec docs docs-serve soak release bench bench-page bench-core check clean
+.PHONY: install run shop format lint types test test-lowest test-newest test-pythons ecosystem cov spec specification docs docs-serve soak release bench bench-page bench-core check clean
 
 # What `make run` needs: the package alone.
 $(VENV)/.installed: pyproject.toml
@@ -104,6 +104,10 @@ soak: install
 # The specification's documents, block by block, where they lie beside the checkout.
 spec: install
 	$(PYTEST) tests/spec -rs $(ARGS)
+
+# The table of what is promised, and which test holds it.
+specification: install
+	$(BIN)/python scripts/specification.py
 
 # The site: a link that leads nowhere, or a name that is no longer there, is an error.
 docs: install

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import specification
 from tests.spec.documents import DOCUMENTS, Document
 
 
@@ -28,3 +29,8 @@ def test_every_block_is_run_or_excepted(document: Document) -> None:
 def test_every_exception_has_a_reason(document: Document) -> None:
     """An excepted block says which outside service or library it is about."""
     assert all(document.excepted.values())
+
+
+def test_the_table_of_promises_is_up_to_date() -> None:
+    """docs/specification.md is what these tests say."""
+    assert specification.PAGE.read_text(encoding="utf-8") == specification.page()
