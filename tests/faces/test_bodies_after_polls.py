@@ -13,8 +13,8 @@ from tests.conftest import ClientFactory
 from tests.servers import SERVERS, ServerName, serve
 from velithon import Velithon
 from velithon.middleware import Middleware
-from velithon.requests import Request
 from velithon.requests.readahead import AHEAD_SIZE, DisconnectPoll
+from velithon.requests.request import Request
 
 
 class Through:

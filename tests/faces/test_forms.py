@@ -14,8 +14,8 @@ from tests.servers import SERVERS, ServerName, serve
 from velithon import Velithon
 from velithon.datastructures import UploadFile
 from velithon.params import File, Form
-from velithon.requests import Request
 from velithon.requests.forms import CHUNK_SIZE, WHOLE_SIZE, SpooledFile
+from velithon.requests.request import Request
 from velithon.requests.rsgi import RSGIRequest
 from velithon_adapters import RSGIProtocol, RSGIScope
 from velithon_adapters.rsgi import HTTPScope
