@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import pytest
@@ -24,14 +24,17 @@ from velithon.jobs import (
     MemoryBackend,
     add_observer,
     current_job,
+    every,
     get_jobs,
     job,
     jobs_from_url,
+    registry,
     remove_observer,
 )
 from velithon.middleware.request_id import RequestIDMiddleware, get_request_id
 from velithon.responses import JSONResponse
 from velithon.stores import Store, get_store
+from velithon.testclient import AsyncTestClient
 
 done: list[Any] = []
 
@@ -598,3 +601,36 @@ async def test_the_store_of_the_application_is_there_in_a_job() -> None:
     async with app.jobs:
         await (await keeps.enqueue()).result(5)
     assert await app.store.get("kept") == b"1"
+
+
+@pytest.mark.asyncio
+async def test_what_is_mounted_asks_for_no_schedule_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process does a scheduled job once for each time, in its outermost application."""
+    monkeypatch.setattr(registry, "_jobs", {})
+    outer = Velithon()
+
+    @job(name="mounted.ticks", schedule=every(seconds=0.1))
+    async def ticks(app: Velithon) -> None:
+        done.append(app)
+
+    outer.mount("/inner", Velithon())
+    async with AsyncTestClient(outer):
+        async with asyncio.timeout(20):
+            while len(done) < 4:
+                await asyncio.sleep(0.01)
+    assert set(done) == {outer}
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 0.7, 1.1, 59.9, 86_400])
+def test_the_next_time_is_later_each_time(seconds: float) -> None:
+    """Also where the seconds have no exact binary fraction: a time that came again would hold the loop for good."""
+    schedule = every(seconds=seconds)
+    moment = datetime(2026, 11, 28, 8, 30, tzinfo=UTC)
+    for _ in range(2000):
+        moment, before = schedule.after(moment), moment
+        assert timedelta(0) < moment - before <= timedelta(seconds=seconds)
+
+
+def test_an_interval_is_not_too_short() -> None:
+    with pytest.raises(ValueError, match=r"at least 0\.1 seconds, not 0"):
+        every(seconds=0)

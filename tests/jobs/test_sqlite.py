@@ -126,7 +126,7 @@ async def test_schedules_of_two_processes_ask_once(tmp_path: Path, monkeypatch: 
     async def ticks() -> None:
         done.append("tick")
 
-    first, second = (Velithon(jobs=f"sqlite:///{tmp_path}/jobs.db") for _ in range(2))
+    first, second = (Velithon(jobs=Jobs(f"sqlite:///{tmp_path}/jobs.db", schedules=True)) for _ in range(2))
     async with first.jobs, second.jobs:
         async with asyncio.timeout(20):
             while done.count("tick") < 2:

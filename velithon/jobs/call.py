@@ -196,7 +196,7 @@ class _JobPlan(WebSocketPlan):
     def write_core(self) -> None:
         """Write from the dependencies to the value."""
         out = self.out
-        self.prelude_at = (len(out.lines), out._depth)
+        out.begin_prelude()
         arguments = self.write_node(self.model, None)
         out.line(f"return await {self.use(_call)}(request, {arguments})")
 

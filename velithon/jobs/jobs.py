@@ -14,7 +14,7 @@ from velithon.jobs.context import JobContext, current
 from velithon.jobs.limit import TimeLimit
 from velithon.jobs.memory import MemoryBackend
 from velithon.jobs.message import JobMessage, JobsError, JobsUnavailableError
-from velithon.jobs.registry import all_jobs, find_job, left, started
+from velithon.jobs.registry import all_jobs, find_job, is_first, left, started
 from velithon.jobs.scheduler import Scheduler
 from velithon.jobs.state import JobHandle, JobRecord, Records
 from velithon.middleware.request_id import get_request_id, request_id_of_records
@@ -45,7 +45,7 @@ class Jobs:
             that is the process's memory and the backend has something better.
         keep: How long the state of a job is kept after its last change, in seconds.
         schedules: Whether this process asks for the jobs that have a schedule. By default it does where jobs are done
-            in the process; elsewhere `velithon scheduler` does.
+            in the process, but for applications that are mounted in another; elsewhere `velithon scheduler` does.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Jobs:
         self.app: Any = None
         self.is_worker = False
         self.keep = keep
-        self.schedules = not self.backend.is_remote if schedules is None else schedules
+        self.schedules = schedules
         self._own_store = store_from_url(store) if isinstance(store, str) else store
         self._is_started = 0
         self._scheduler: asyncio.Task[None] | None = None
@@ -295,7 +295,8 @@ class Jobs:
             self._is_started = 0
             raise
         started(self)
-        if self.schedules and any(job.schedule is not None for job in all_jobs()):
+        asks = not self.backend.is_remote and is_first(self) if self.schedules is None else self.schedules
+        if asks and any(job.schedule is not None for job in all_jobs()):
             self._scheduler = asyncio.get_running_loop().create_task(self.schedule(asyncio.Event()))
 
     async def stop(self, grace: float | None = 10.0) -> None:

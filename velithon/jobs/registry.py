@@ -11,7 +11,7 @@ from velithon.jobs.message import JobsError
 if TYPE_CHECKING:
     from velithon.jobs.definition import Job
 
-__all__ = ["all_jobs", "find_job", "here", "left", "register", "started"]
+__all__ = ["all_jobs", "find_job", "here", "is_first", "left", "register", "started"]
 
 _jobs: dict[str, Job[..., Any]] = {}
 # The `Jobs` that have started in each loop, in their order.
@@ -57,6 +57,11 @@ def left(jobs: Any) -> None:
     found = _started.get(asyncio.get_running_loop(), [])
     if jobs in found:
         found.remove(jobs)
+
+
+def is_first(jobs: Any) -> bool:
+    """Tell whether they are those of the outermost application: what is mounted in it starts after it."""
+    return _started[asyncio.get_running_loop()][0] is jobs
 
 
 def here() -> Any:

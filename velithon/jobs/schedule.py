@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,17 +17,21 @@ class Schedule(ABC):
         """Return the first time after `moment` (aware) at which the job is due, in UTC."""
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHORTEST = timedelta(seconds=0.1)
+
+
 class _Every(Schedule):
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, interval: timedelta) -> None:
+        self.interval = interval
 
     def after(self, moment: datetime) -> datetime:
         """Return the next multiple of the interval since 1970: the same in every process, and after a restart."""
-        count = math.floor(moment.timestamp() / self.seconds + 1e-9) + 1
-        return datetime.fromtimestamp(count * self.seconds, UTC)
+        # In whole microseconds: of numbers with a fraction, the next multiple could be the moment itself.
+        return _EPOCH + ((moment - _EPOCH) // self.interval + 1) * self.interval
 
     def __repr__(self) -> str:
-        return f"every(seconds={self.seconds:g})"
+        return f"every(seconds={self.interval.total_seconds():g})"
 
 
 class _Cron(Schedule):
@@ -51,11 +54,11 @@ def every(*, seconds: float = 0, minutes: float = 0, hours: float = 0, days: flo
     """Return the schedule of a job that is due again and again: at multiples of the interval since 1970 (UTC).
 
     Raises:
-        ValueError: The interval is not positive.
+        ValueError: The interval is shorter than 0.1 seconds.
     """
-    interval = timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days).total_seconds()
-    if interval <= 0:
-        raise ValueError(f"every() needs an interval of more than 0 seconds, not {interval:g}.")
+    interval = timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days)
+    if interval < _SHORTEST:
+        raise ValueError(f"every() needs an interval of at least 0.1 seconds, not {interval.total_seconds():g}.")
     return _Every(interval)
 
 
