@@ -112,7 +112,7 @@ def test_a_body_that_is_no_text(client: ClientFactory) -> None:
     with client(build()) as http:
         response = http.post("/model", content=b"\xff\xfe", headers={"content-type": "text/plain"})
         assert response.status_code == 422
-        assert response.json()["detail"][0]["input"] == "\\xff\\xfe"
+        assert response.json()["detail"][0]["input"] == "\ufffd\ufffd"
 
 
 PART = b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nx\xff\r\n--b--\r\n'

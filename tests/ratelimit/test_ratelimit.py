@@ -192,7 +192,8 @@ def test_keys_by_header_keep_no_secret(client: ClientFactory) -> None:
         ]
         assert codes == [200, 200, 429]
         assert not any("secret" in full for full in store._memory.entries)
-        assert len(store) == 2
+        # Scheduled jobs of the same process may keep something, too.
+        assert len([key for key in store._memory.entries if key.startswith("limit:")]) == 2
         assert [caller.get("/").status_code for _ in range(2)] == [200, 429]
 
 

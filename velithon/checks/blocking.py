@@ -48,8 +48,8 @@ _BLOCKING = {
 def blocking_calls(directory: Path) -> Iterator[Finding]:
     """Yield the blocking calls in the async functions of the imported modules below a directory.
 
-    Installed packages are left out. A call counts where its name leads to what is known to block; one in a function or
-    lambda within the async function does not, as that may run in a thread.
+    Installed packages and tests are left out. A call counts where its name leads to what is known to block; one in a
+    function or lambda within the async function does not, as that may run in a thread.
     """
     known = _known()
     for module in list(sys.modules.values()):
@@ -71,7 +71,11 @@ def _file_of(module: ModuleType, directory: Path) -> Path | None:
         return None
     file = Path(name).resolve()
     installed = (Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "purelib", "platlib"))
-    return file if file.is_relative_to(directory) and not any(map(file.is_relative_to, installed)) else None
+    if not file.is_relative_to(directory) or any(map(file.is_relative_to, installed)):
+        return None
+    # A test that blocks holds up nobody's requests.
+    is_test = file.name.startswith(("test_", "conftest.")) or "tests" in file.relative_to(directory).parts
+    return None if is_test else file
 
 
 def _known() -> dict[int, str]:

@@ -309,8 +309,10 @@ class Jobs:
         if self._is_started:
             return
         if self._scheduler is not None:
-            self._scheduler.cancel()
-            await asyncio.wait((self._scheduler,))
+            # Again, where a client of the store or the broker took the cancellation for its own time limit.
+            while not self._scheduler.done():
+                self._scheduler.cancel()
+                await asyncio.wait((self._scheduler,), timeout=0.5)
             self._scheduler = None
         self._is_started = 1  # jobs that end now may ask for others
         try:

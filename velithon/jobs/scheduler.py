@@ -66,6 +66,8 @@ class Scheduler:
                 continue
             assert job.schedule is not None
             heapq.heapreplace(due, (job.schedule.after(moment), job.name, job))
+            # What is made up for, many times one after the other, leaves room for others.
+            await asyncio.sleep(0)
         await stop.wait()
 
 
