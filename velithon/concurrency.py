@@ -55,7 +55,9 @@ _END: Any = object()
 class _Job:
     """One call on its way to a thread and back."""
 
-    __slots__ = ("args", "context", "error", "finished", "func", "future", "kwargs", "started", "value", "waiter")
+    __slots__ = (
+        "args", "context", "error", "finished", "func", "future", "kwargs", "scope", "started", "value", "waiter",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class _Job:
         kwargs: dict[str, Any],
         started: bool,
         context: Context | None,
+        scope: anyio.CancelScope | None,
     ) -> None:
         self.future = future
         self.func = func
@@ -74,6 +77,8 @@ class _Job:
         self.started = started
         self.finished = False
         self.context: Context = copy_context() if context is None else context
+        # Cancels what the function awaits by `anyio.from_thread`.
+        self.scope = scope
         self.value: Any = None
         self.error: BaseException | None = None
         self.waiter: asyncio.Future[None] | None = None
@@ -118,6 +123,7 @@ class _Workers:
         "done",
         "gone",
         "in_flight",
+        "innermost_scope",
         "loop",
         "queue",
         "retiring",
@@ -130,6 +136,10 @@ class _Workers:
     def __init__(self, loop: asyncio.AbstractEventLoop, size: float) -> None:
         from anyio.lowlevel import current_token
 
+        # With AnyIO's backend, which is imported late.
+        from velithon._compat.anyio_scopes import innermost_cancel_scope
+
+        self.innermost_scope = innermost_cancel_scope
         self.loop = loop
         self.size = size
         self.token = current_token()
@@ -151,7 +161,7 @@ class _Workers:
         context: Context | None = None,
     ) -> Any:
         """Call in a thread; a cancelled caller waits until a call that has started is over."""
-        job = _Job(self.loop.create_future(), func, args, kwargs, started, context)
+        job = _Job(self.loop.create_future(), func, args, kwargs, started, context, self.innermost_scope())
         self.in_flight += 1
         if self.in_flight > self.count and self.count < self.size:
             self._spawn()
@@ -184,7 +194,7 @@ class _Workers:
 
     def _work(self) -> None:
         get, done = self.queue.get, self.done
-        with as_worker_thread(self.token):
+        with as_worker_thread(self.token) as use_scope:
             while True:
                 try:
                     job = get(True, _IDLE_SECONDS)
@@ -197,7 +207,12 @@ class _Workers:
                 if job is None:
                     self._tell(self._left, threading.current_thread())
                     return
-                job.run()
+                if job.scope is None:
+                    job.run()
+                else:
+                    use_scope(job.scope)
+                    job.run()
+                    use_scope(None)
                 done.append(job)
                 del job
                 # Set and cleared without a lock: the result is in the list before the flag is read, and `_drain`
@@ -345,11 +360,8 @@ class ThreadPool:
     async def _exit(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], context: Context | None = None
     ) -> Any:
-        # With AnyIO's backend, which a program need not have.
-        from velithon._compat.anyio_scopes import innermost_cancel_scope
-
         workers = self._exits.here()
-        if innermost_cancel_scope() is None:
+        if workers.innermost_scope() is None:
             return await workers.run(func, args, kwargs, True, context)
         value = None
         with anyio.CancelScope(shield=True):

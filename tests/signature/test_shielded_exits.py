@@ -102,3 +102,29 @@ async def test_a_layer_may_end_its_scope_before_the_exits(async_client: AsyncCli
     async with async_client(app) as http:
         assert (await http.get("/")).json() == "done"
     assert events == ["exit"]
+
+
+@pytest.mark.parametrize("place", ["endpoint", "dependency"])
+async def test_a_thread_that_waits_for_the_loop_is_cancelled(async_client: AsyncClientFactory, place: str) -> None:
+    """What it awaits by `anyio.from_thread` belongs to the cancel scope of the request."""
+    entered = anyio.Event()
+    app = Velithon()
+
+    async def forever() -> None:
+        entered.set()
+        await anyio.sleep_forever()
+
+    def wait() -> None:
+        anyio.from_thread.run(forever)
+
+    if place == "endpoint":
+        app.get("/")(wait)
+    else:
+        app.get("/", dependencies=[Depends(wait)])(lambda: None)
+
+    async with async_client(app) as http:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(http.get, "/")
+                await entered.wait()
+                group.cancel_scope.cancel()

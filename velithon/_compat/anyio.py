@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 __all__ = ["PRIVATE", "as_worker_thread"]
@@ -16,8 +17,8 @@ PRIVATE = {
 
 
 @contextmanager
-def as_worker_thread(token: Any) -> Iterator[None]:
-    """Let `anyio.from_thread` work in this thread.
+def as_worker_thread(token: Any) -> Iterator[Callable[[Any], None]]:
+    """Let `anyio.from_thread` work in this thread; gives what says which cancel scope its calls belong to.
 
     AnyIO knows its own workers by a thread-local. Where a release moves it, its functions ask for a `token` as they do
     in any foreign thread.
@@ -28,8 +29,8 @@ def as_worker_thread(token: Any) -> Iterator[None]:
     try:
         from anyio._core._eventloop import threadlocals
     except ImportError:
-        yield
+        yield lambda scope: None
         return
     threadlocals.current_token = token
     threadlocals.current_cancel_scope = None
-    yield
+    yield partial(setattr, threadlocals, "current_cancel_scope")
