@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.conftest import ClientFactory
-from velithon import Depends, Request, Response, Security, Velithon
+from velithon import Depends, Form, Request, Response, Security, Velithon
 from velithon.exceptions import DependencyScopeError, RegistrationError, VelithonError
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.security import SecurityScopes
@@ -302,3 +302,53 @@ def test_generators_yield_once(client: ClientFactory) -> None:
         session.get("/catches")
     with pytest.raises(StopAsyncIteration):
         session.get("/stops")
+
+
+def test_an_override_can_add_the_body(client: ClientFactory) -> None:
+    """Where the endpoint had none, it is what the override takes; a form stays a form."""
+    app = Velithon()
+
+    def current() -> str:
+        return "original"
+
+    def from_form(name: Annotated[str, Form()]) -> str:
+        return name
+
+    @app.post("/none")
+    def none(value: Annotated[str, Depends(current)]) -> str:
+        return value
+
+    @app.post("/form")
+    def form(other: Annotated[str, Form()], value: Annotated[str, Depends(current)]) -> list[str]:
+        return [other, value]
+
+    app.dependency_overrides[current] = from_form
+    with client(app) as http:
+        assert http.post("/none", data={"name": "given"}).json() == "given"
+        assert http.post("/none").status_code == 422
+        assert http.post("/form", data={"name": "given", "other": "more"}).json() == ["more", "given"]
+
+
+def test_generators_as_calls_of_objects(client: ClientFactory) -> None:
+    """An object whose `__call__` is a generator of either kind is a dependency with an exit."""
+    events: list[str] = []
+
+    class Resource:
+        async def __call__(self, number: int = 1) -> AsyncIterator[int]:
+            yield number
+            events.append("exit")
+
+    class Threaded:
+        def __call__(self, number: int = 1) -> Iterator[int]:
+            yield number
+            events.append("exit in a thread")
+
+    app = Velithon()
+
+    @app.get("/")
+    def read(first: Annotated[int, Depends(Resource())], second: Annotated[int, Depends(Threaded())]) -> list[int]:
+        return [first, second]
+
+    with client(app) as http:
+        assert http.get("/?number=3").json() == [3, 3]
+    assert events == ["exit in a thread", "exit"]
