@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
@@ -352,3 +353,24 @@ def test_generators_as_calls_of_objects(client: ClientFactory) -> None:
     with client(app) as http:
         assert http.get("/?number=3").json() == [3, 3]
     assert events == ["exit in a thread", "exit"]
+
+
+def test_an_asynchronous_wrapper_of_a_generator(client: ClientFactory) -> None:
+    """What the wrapper is counts, not what it wraps."""
+
+    def inner() -> Iterator[str]:
+        yield "value"
+
+    @functools.wraps(inner)
+    async def wrapper() -> AsyncIterator[str]:
+        for value in inner():
+            yield f"wrapped {value}"
+
+    app = Velithon()
+
+    @app.get("/")
+    def read(value: Annotated[str, Depends(wrapper)]) -> str:
+        return value
+
+    with client(app) as http:
+        assert http.get("/").json() == "wrapped value"

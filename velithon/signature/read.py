@@ -216,8 +216,8 @@ def _candidates(call: Any) -> list[Any]:
 def _classify(model: DependencyModel) -> None:
     candidates = _candidates(model.call)
     model.is_context = getattr(unpartial(model.call), "__code__", None) in _CONTEXT_HELPERS
-    model.is_generator = any(map(inspect.isgeneratorfunction, candidates))
-    model.is_async_generator = not model.is_generator and any(map(inspect.isasyncgenfunction, candidates))
+    kinds = [(inspect.isgeneratorfunction(item), inspect.isasyncgenfunction(item)) for item in candidates]
+    model.is_generator, model.is_async_generator = next(filter(any, kinds), (False, False))
     model.is_coroutine = any(_is_coroutine_function(item) for item in candidates if not inspect.isclass(item))
     model.is_security_scheme = is_named(type(unwrapped(model.call)), "SecurityBase")
 
