@@ -91,6 +91,9 @@ class Run:
         elif kind in ("http.response.body", "http.response.pathsend", FILE_RANGE):
             if self.reading:
                 await self.messages.put(message)
+            else:
+                # An application that sends without end would never let the loop tell it that nobody reads.
+                await asyncio.sleep(0)
         elif kind == "http.response.debug" and not isinstance(self.request, RSGIRequest):
             await self.request._send(message)
 
