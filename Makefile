@@ -19,7 +19,7 @@ SERVER ?= granian
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: install run shop format lint types test test-lowest test-newest test-pythons ecosystem cov spec specification docs docs-serve soak release bench bench-page bench-core check clean
+.PHONY: install run shop format lint types test test-lowest test-newest test-pythons ecosystem cov spec specification suites docs docs-serve soak release bench bench-page bench-core check clean
 
 # What `make run` needs: the package alone.
 $(VENV)/.installed: pyproject.toml
@@ -108,6 +108,10 @@ spec: install
 # The table of what is promised, and which test holds it.
 specification: install
 	$(BIN)/python scripts/specification.py
+
+# FastAPI's and Starlette's own released tests against Velithon: ARGS="--suite fastapi --protocol asgi" for some of it.
+suites: install
+	$(BIN)/python -m tests.suites $(ARGS)
 
 # The site: a link that leads nowhere, or a name that is no longer there, is an error.
 docs: install

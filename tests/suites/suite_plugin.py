@@ -20,7 +20,7 @@ from velithon.testclient import TestClient
 PROTOCOL: Any = os.environ["SUITE_PROTOCOL"]
 _LIST = Path(os.environ["SUITE_LIST"])
 _RESULT = os.environ.get("SUITE_RESULT")
-_CLASSES = ("better", "server", "private")
+_CLASSES = ("better", "server", "private", "missing")
 
 
 def read_list(path: Path, protocol: str) -> dict[str, str]:

@@ -1,0 +1,43 @@
+"""A pytest plugin: `as_starlette.x` has the names of `starlette.x`, each of them ours where we have it.
+
+Starlette's tests import from there: the runner changes their `from starlette` when it unpacks them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from velithon import Velithon
+
+
+class _Importer(MetaPathFinder, Loader):
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        return ModuleSpec(name, self, is_package=True) if name.partition(".")[0] == "as_starlette" else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        below = module.__name__.removeprefix("as_starlette")
+        theirs = importlib.import_module(f"starlette{below}")
+        names = {name: value for name, value in vars(theirs).items() if not name.startswith("__")}
+        ours = importlib.import_module(f"velithon{below}") if below and _exists(f"velithon{below}") else None
+        for name in names:
+            if not name.startswith("_") and hasattr(ours, name):
+                names[name] = getattr(ours, name)
+        if below == ".applications":
+            names["Starlette"] = Velithon
+        vars(module).update(names)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+sys.meta_path.insert(0, _Importer())
