@@ -61,6 +61,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database.url = make_url(f"sqlite+aiosqlite:///{path}")
 
     async def make() -> None:
+        await database.aclose()  # an engine that something else in this process has made goes to another file
         async with database.engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)
         await fill(images=False)
