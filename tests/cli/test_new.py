@@ -36,9 +36,7 @@ def call(service: Path, *command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "options", COMBINATIONS if FULL else [(), ALL], ids=lambda options: "".join(options) or "plain"
-)
+@pytest.mark.parametrize("options", COMBINATIONS if FULL else [ALL], ids=lambda options: "".join(options) or "plain")
 def test_a_service_passes_its_own_tests(tmp_path: Path, options: tuple[str, ...]) -> None:
     """Plain and with everything; each combination, with mypy, too, where everything is run."""
     generate(tmp_path, "my-shop", *options)
