@@ -1,22 +1,32 @@
-"""A server that keeps the bodies that are posted to it."""
+"""Small HTTP servers of the tests' own, for what is posted to them."""
 
+import gzip
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
 @contextmanager
-def receiver() -> Generator[tuple[str, list[bytes]], None, None]:
-    """Run it on a free port; yield its URL and the bodies."""
-    bodies: list[bytes] = []
+def posted_to(take: Callable[[str, bytes], bytes]) -> Generator[int, None, None]:
+    """Run a server on a free port; yield the port.
+
+    Args:
+        take: Gets the path and the body, unpacked, of each POST; what it returns is answered with 200.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            bodies.append(self.rfile.read(int(self.headers["content-length"])))
-            self.send_response(204)
+            length = self.headers.get("content-length")
+            body = self.rfile.read(int(length)) if length is not None else b""
+            if self.headers.get("content-encoding") == "gzip":
+                body = gzip.decompress(body)
+            answer = take(self.path, body)
+            self.send_response(200)
+            self.send_header("content-length", str(len(answer)))
             self.end_headers()
+            self.wfile.write(answer)
 
         def log_message(self, format: str, *args: Any) -> None:
             return
@@ -25,8 +35,21 @@ def receiver() -> Generator[tuple[str, list[bytes]], None, None]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/", bodies
+        yield server.server_port
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def receiver() -> Generator[tuple[str, list[bytes]], None, None]:
+    """Run a server that keeps the bodies; yield its URL and them."""
+    bodies: list[bytes] = []
+
+    def take(path: str, body: bytes) -> bytes:
+        bodies.append(body)
+        return b""
+
+    with posted_to(take) as port:
+        yield f"http://127.0.0.1:{port}/", bodies

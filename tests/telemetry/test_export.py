@@ -1,11 +1,8 @@
 """Spans of real servers at a receiver of OTLP, beside those that OpenTelemetry's instrumentation makes of FastAPI."""
 
-import gzip
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx2 as httpx
@@ -13,6 +10,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.servers import ServerName, serve
+from tests.services.http import posted_to
 
 pytestmark = pytest.mark.server
 
@@ -57,30 +55,14 @@ def receiver() -> Iterator[tuple[str, list[Any]]]:
     """Run a receiver of OTLP over HTTP; yield its URL and the spans that came."""
     spans: list[Any] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.headers.get("content-encoding") == "gzip":
-                body = gzip.decompress(body)
-            if self.path == "/v1/traces":
-                request = ExportTraceServiceRequest.FromString(body)
-                spans.extend(span for r in request.resource_spans for s in r.scope_spans for span in s.spans)
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
+    def take(path: str, body: bytes) -> bytes:
+        if path == "/v1/traces":
+            request = ExportTraceServiceRequest.FromString(body)
+            spans.extend(span for r in request.resource_spans for s in r.scope_spans for span in s.spans)
+        return b""
 
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", spans
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with posted_to(take) as port:
+        yield f"http://127.0.0.1:{port}", spans
 
 
 def exported(source: str, server: ServerName, *, direct: bool = False) -> dict[str, Any]:
