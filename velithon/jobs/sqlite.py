@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from velithon._runtime.processes import is_alive
 from velithon.jobs.message import JobMessage, JobsError, JobsFullError, JobsUnavailableError
 from velithon.stores import FileStore
 
@@ -286,13 +287,7 @@ def _is_gone(owner: str) -> bool:
     if int(pid) == os.getpid():
         # A container that starts again gives its process the same number.
         return owner not in _owners
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
+    return not is_alive(int(pid))
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

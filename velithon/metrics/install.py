@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge
 from prometheus_client.exposition import choose_encoder
 
+from velithon._runtime.processes import is_alive
 from velithon.background import failure_observers
 from velithon.concurrency import current_thread_pool, run_in_threadpool
 from velithon.metrics.layer import MetricsMiddleware
@@ -220,18 +221,8 @@ def _all_workers(directory: str) -> CollectorRegistry:
     multiprocess = _multiprocess()
     for file in glob.glob(os.path.join(glob.escape(directory), "gauge_live*_*.db")):
         pid = int(file.rpartition("_")[2].removesuffix(".db"))
-        if not _lives(pid):
+        if not is_alive(pid):
             multiprocess.mark_process_dead(pid, directory)
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry, directory)
     return registry
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
