@@ -8,7 +8,7 @@ responder; any other layer takes the next one in its own form, and only then doe
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from velithon.exceptions import RegistrationError
 from velithon.faces.capture import build_call_next, capture
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from velithon.faces.serve import HandlingOwner, Responder, RSGIApp
     from velithon.requests.request import Request
 
-__all__ = ["Stack", "build_stack", "route_stack", "websocket_stack"]
+__all__ = ["Stack", "build_stack", "mount_stack", "route_stack", "websocket_stack"]
 
 
 class Stack:
@@ -209,8 +209,17 @@ def _positional(layer: Any) -> int | None:
     )
 
 
-def route_stack(respond: Responder, layers: Iterable[Middleware], app: HandlingOwner) -> Responder:
+class _Nobody:
+    """Stands for the application of a route whose router is served without one: over ASGI, with no handlers."""
+
+    class _errors:
+        inside = None
+
+
+def route_stack(respond: Responder, layers: Iterable[Middleware], app: HandlingOwner | None) -> Responder:
     """Return the responder of one route behind its own layers, the outermost first."""
+    if app is None:
+        app = cast("HandlingOwner", _Nobody)
     stack = build_stack(respond, None, layers, app)
     return stack.respond if stack.direct else respond_with_layers(stack.asgi, stack.rsgi_form(app))
 
@@ -224,6 +233,23 @@ def websocket_stack(asgi: ASGIApp, layers: Iterable[Middleware]) -> ASGIApp:
     for cls, args, kwargs in reversed(list(layers)):
         layer = cls(Next(asgi, _no_http), *args, **kwargs)
         asgi = layer if hasattr(layer, "__rsgi__") or _asgi_form(layer) else ASGIAdapter(layer)
+    return asgi
+
+
+def mount_stack(asgi: ASGIApp, layers: Iterable[Middleware]) -> ASGIApp:
+    """Return what is mounted behind layers of the router that mounts it, the outermost first.
+
+    Raises:
+        RegistrationError: A layer has no ASGI form.
+    """
+    for cls, args, kwargs in reversed(list(layers)):
+        layer = cls(asgi, *args, **kwargs)
+        if not hasattr(layer, "__rsgi__") and not _asgi_form(layer):
+            raise RegistrationError(
+                f"The middleware {cls.__name__} is called with (scope, protocol), and what is mounted speaks ASGI: "
+                "give the layer to the application."
+            )
+        asgi = layer
     return asgi
 
 

@@ -110,7 +110,9 @@ class Request(WithCookies, StarletteRequest[Any]):
         scope = self.scope
         scope["route"] = route
         scope["endpoint"] = getattr(route, "endpoint", None)
-        scope["path_params"] = path_params
+        # A mount or a host around this router may have parameters too.
+        outer = scope.get("path_params")
+        scope["path_params"] = {**outer, **path_params} if outer else path_params
         if root_path is not None:
             scope.setdefault("app_root_path", scope.get("root_path", ""))
             scope["root_path"] = root_path

@@ -10,9 +10,10 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from starlette import routing as starlette
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.routing import compile_path
 
 from velithon._runtime.lifetime import Lifetime
@@ -36,12 +37,28 @@ class Mounted(starlette.BaseRoute):
     """What mounts and hosts share.
 
     Attributes:
-        app: What is mounted.
+        app: What is mounted, with the layers around it.
+        max_body_size: The largest request body, in bytes; `None`: the application's.
         lifespan: Whether the application runs its lifespan; `None`: if it is one of ours.
     """
 
     app: ASGIApp
+    _base_app: ASGIApp
     lifespan: bool | None = None
+    max_body_size: int | None = None
+
+    def behind(self, layers: Sequence[Middleware], max_body_size: int | None) -> Self:
+        """Return it with a router's layers around its own, and with the router's limit where it has none."""
+        if not layers and (max_body_size is None or self.max_body_size is not None):
+            return self
+        from velithon.middleware.stack import mount_stack
+
+        made = copy(self)
+        made._base_app = inner_application(self)
+        if made.max_body_size is None:
+            made.max_body_size = max_body_size
+        made.app = mount_stack(self.app, layers)
+        return made
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand over to what is mounted; its requests have the state that its own lifespan yielded."""
@@ -103,6 +120,7 @@ class Mount(Mounted, starlette.Mount):
         lifespan: bool | None = None,
     ) -> None:
         super().__init__(path, app, routes, name, middleware=middleware, max_body_size=max_body_size)
+        self.max_body_size = max_body_size
         self.lifespan = lifespan
 
     def below(self, prefix: str) -> Mount:
@@ -132,6 +150,11 @@ class Host(Mounted, starlette.Host):
         super().__init__(host, app, name)
         self.lifespan = lifespan
 
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The routes of what is mounted, whatever layers stand around it."""
+        return getattr(inner_application(self), "routes", [])
+
 
 _OURS: dict[type, type[Mounted]] = {starlette.Mount: Mount, starlette.Host: Host}
 
@@ -141,9 +164,11 @@ def own_mount(route: BaseRoute) -> BaseRoute:
     cls: Any = _OURS.get(type(route))
     if cls is None:
         return route
-    made: BaseRoute = cls.__new__(cls)
+    made = cls.__new__(cls)
     vars(made).update(vars(route))
-    return made
+    if isinstance(made.app, RequestBodyLimitMiddleware):
+        made.max_body_size = made.app.max_body_size
+    return made  # type: ignore[no-any-return]  # of a class that is only known here
 
 
 def inner_application(mount: BaseRoute) -> Any:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from velithon.websocket.heartbeat import Heartbeat
 
 __all__ = [
+    "AROUND",
     "AppOptions",
     "RouteOptions",
     "Shared",
@@ -115,6 +116,10 @@ class WebSocketOptions(TypedDict, total=False):
     """A `velithon.websocket.Heartbeat`, or its interval in seconds; none by default."""
     allowed_origins: Collection[str] | None
     """Whose pages may connect, such as `https://example.org`; others are refused with 403. All by default."""
+
+
+AROUND = ("middleware", "max_body_size")
+"""What a router is given for all that it serves, whether it is added here or exists already."""
 
 
 def join_websocket_options(outer: RouteOptions, inner: WebSocketOptions) -> WebSocketOptions:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from starlette import routing as starlette
 from starlette.datastructures import URL
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import BaseRoute
 
 from velithon.datastructures import Default
@@ -16,12 +17,13 @@ from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces.serve import asgi_face
 from velithon.requests.request import Request
 from velithon.responses.app import AppResponse
-from velithon.responses.base import RedirectResponse
+from velithon.responses.base import PlainTextResponse, RedirectResponse
 from velithon.responses.custom import has_own_layers, show_files
 from velithon.responses.json import JSONResponse
 from velithon.routing.handlers import Handlers
-from velithon.routing.mounts import Host, Mount, inner_application, mounted_in, start_mounted
+from velithon.routing.mounts import Host, Mount, inner_application, mounted_in, own_mount, start_mounted
 from velithon.routing.options import (
+    AROUND,
     RouteOptions,
     Shared,
     SharedList,
@@ -111,8 +113,12 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         self._user_lifespan: Lifespan[Any] = self.lifespan_context
         self.lifespan_context = self.lifecycle  # type: ignore[assignment]  # Starlette's type wants one state or none
         self._http = asgi_face(self.respond)
+        self._alone = asgi_face(self._respond_alone)
+        # Starlette's router has layers and a limit for these too, which nobody may lose silently.
+        given = {name: value for name, value in options.items() if name in AROUND and value is not None}
+        around = cast("RouteOptions", given)
         for route in routes or ():
-            self.add_existing(route)
+            self.add_existing(self._joined(route, around, "") if around else route)
 
     # -- what the routes share: a change counts for the routes that are added or included after it -----------------
 
@@ -168,11 +174,11 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
 
     def mount(self, path: str, app: ASGIApp, name: str | None = None, *, lifespan: bool | None = None) -> None:
         """Serve an ASGI application under a path; see `Mount` for the arguments."""
-        self._add(Mount(self.prefix + path, app, name=name, lifespan=lifespan))
+        self._add(self._joined(Mount(self.prefix + path, app, name=name, lifespan=lifespan), self.shared, ""))
 
     def host(self, host: str, app: ASGIApp, name: str | None = None, *, lifespan: bool | None = None) -> None:
         """Serve an ASGI application for the requests of one host; see `Host` for the arguments."""
-        self._add(Host(host, app, name, lifespan=lifespan))
+        self._add(self._joined(Host(host, app, name, lifespan=lifespan), self.shared, ""))
 
     def include_router(
         self,
@@ -229,6 +235,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
     def _joined(self, route: BaseRoute, context: RouteOptions, prefix: str) -> BaseRoute:
         """Return a route as it is behind a prefix, with what the router shares."""
         added: BaseRoute
+        route = own_mount(route)
         if isinstance(route, Route):
             joined = join_options(context, route.options)
             added = type(route)(prefix + route.path, route.endpoint, methods=route.methods, **joined)
@@ -239,8 +246,9 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
                 name=route.name,
                 **join_websocket_options(context, route.options),
             )
-        elif isinstance(route, Mount):
-            added = route.below(prefix)
+        elif isinstance(route, Mount | Host):
+            moved = route.below(prefix) if isinstance(route, Mount) else route
+            added = moved.behind(context.get("middleware") or (), context.get("max_body_size"))
         elif isinstance(route, starlette.Mount):
             added = type(route)(prefix + route.path, app=route.app, name=route.name)
         elif isinstance(route, starlette.WebSocketRoute):
@@ -252,6 +260,9 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             added = Route(prefix + route.path, endpoint, methods=route.methods, **joined)
         else:
             added = route
+        if context.get("middleware") and not isinstance(added, Route | WebSocketRoute | Mount | Host):
+            problem = f"A router's layers cannot be put around {added!r}: put them around what it serves."
+            raise RegistrationError(problem)
         return added
 
     def add_existing(self, route: BaseRoute) -> None:
@@ -278,8 +289,10 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             # What was built was built for nobody.
             for built in BUILT:
                 route.__dict__.pop(built, None)
-        elif isinstance(route, starlette.Mount | starlette.Host) and isinstance(route.app, Router):
-            route.app.belong_to(self.dependency_overrides_provider)
+        elif isinstance(route, starlette.Mount | starlette.Host):
+            inner = inner_application(route)
+            if isinstance(inner, Router):
+                inner.belong_to(self.dependency_overrides_provider)
 
     def belong_to(self, app: HandlingOwner) -> None:
         """Make `app` the application of this router and of the routers mounted in it."""
@@ -340,6 +353,13 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         request._matched(route, {} if params is None else params)
         return route.respond(request)  # type: ignore[no-any-return]  # Starlette types routes as `BaseRoute`
 
+    async def _respond_alone(self, request: Request) -> Any:
+        """Answer where no application is around the router, whose handlers would see to what is raised."""
+        try:
+            return await self.respond(request)
+        except StarletteHTTPException as exc:
+            return PlainTextResponse(str(exc.detail), exc.status_code, dict(exc.headers or {}))
+
     def search(self, request: Request, method: str, path: str) -> Awaitable[Any]:
         """Do what `respond` does where `Table.direct` had no answer."""
         found = self.table.resolve(method, path, request)
@@ -351,14 +371,17 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
     async def _otherwise(self, request: Request, found: Found | None) -> Any:
         if found is None:
             return await self._unmatched(request)
-        if not found.allowed:
+        if not found.allowed and found.child_scope is None:  # a route with a rule of its own answers by itself
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self._allowed(request, found)))})
         owner = self.dependency_overrides_provider
-        if owner is not None and owner.max_body_size is not None:
+        limit = getattr(found.route, "max_body_size", None)
+        if limit is None and owner is not None:
             inner = getattr(found.route, "app", None)
             if not (isinstance(inner, Router) and inner.dependency_overrides_provider is owner):
                 # Our own routes see to their limits, which may be others.
-                request.limit_body(owner.max_body_size)
+                limit = owner.max_body_size
+        if limit is not None:
+            request.limit_body(limit)
         scope = request.scope
         scope.setdefault("router", self)
         scope["route"] = found.route
@@ -400,7 +423,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         """Answer over ASGI: HTTP by the table, everything else as Starlette's router does."""
         scope.setdefault("router", self)
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await (self._http if "app" in scope else self._alone)(scope, receive, send)
         else:
             await super().app(scope, receive, send)
 

@@ -296,7 +296,7 @@ class Route(Guised, starlette.Route):
         if limit is not None:
             respond = _limited(respond, limit)
             self.direct_call = self.scope_plan = None
-        if self.middleware and self._provider is not None:
+        if self.middleware:
             from velithon.middleware.stack import route_stack
 
             respond = route_stack(respond, self.middleware, self._provider)
