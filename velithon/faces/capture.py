@@ -26,7 +26,7 @@ from velithon_adapters.scope import FILE_RANGE
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 
-    from starlette.types import ASGIApp, Message, Receive
+    from starlette.types import ASGIApp, Message, Receive, Send
 
     from velithon.faces.serve import ErrorHandlers, Responder
     from velithon.requests.request import Request
@@ -37,6 +37,9 @@ __all__ = ["AS_THEY_ARE", "CapturedResponse", "as_response", "build_call_next", 
 FILE_CHUNK = 256 * 1024
 # What most endpoints return, told in a fifth of the time that two questions for base classes take.
 AS_THEY_ARE = frozenset({JSONResponse, Response, PlainTextResponse, HTMLResponse})
+
+_OF_THE_BODY = frozenset({"http.response.body", "http.response.pathsend", "http.response.trailers", FILE_RANGE})
+_AT_ONCE = frozenset({"http.response.debug", "http.response.early_hint"})
 
 # The loop itself only knows tasks weakly, and work after the response may outlive its request.
 _running: set[asyncio.Task[None]] = set()
@@ -79,6 +82,8 @@ class Run:
         self.reading = True
         # Whether the whole body was handed over.
         self.complete = False
+        # ASGI's messages of trailers, which follow the body where the start has announced them.
+        self.trailers: list[Message] = []
         self.task: asyncio.Task[None] | None = None
         self.incoming = SharedReceive(AppResponse.receive_of(request))
 
@@ -88,13 +93,13 @@ class Run:
         if kind == "http.response.start":
             if not self.started.done():
                 self.started.set_result(message)
-        elif kind in ("http.response.body", "http.response.pathsend", FILE_RANGE):
+        elif kind in _OF_THE_BODY:
             if self.reading:
                 await self.messages.put(message)
             else:
                 # An application that sends without end would never let the loop tell it that nobody reads.
                 await asyncio.sleep(0)
-        elif kind == "http.response.debug" and not isinstance(self.request, RSGIRequest):
+        elif kind in _AT_ONCE and not isinstance(self.request, RSGIRequest):
             await self.request._send(message)
 
     async def run(self) -> None:
@@ -139,12 +144,25 @@ class Run:
                 if chunk := message.get("body", b""):
                     yield chunk
                 if not message.get("more_body", False):
+                    if self.announces_trailers:
+                        await self._read_trailers()
                     self.complete = True
                     return
             if self.task is not None:
                 await self.task
         finally:
             self.abandon()
+
+    @property
+    def announces_trailers(self) -> bool:
+        """Whether the application said that trailers follow its body."""
+        return bool(self.started.result().get("trailers", False))
+
+    async def _read_trailers(self) -> None:
+        while (message := await self.messages.get()) is not None:
+            self.trailers.append(message)
+            if not message.get("more_trailers", False):
+                return
 
     async def ended(self) -> None:
         """Wait for what the application does after its answer.
@@ -193,9 +211,24 @@ class CapturedResponse(StreamingResponse):
 
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Send over either face; on ASGI the server's messages are shared with the application."""
+        if send is not None and self._run.announces_trailers and scope["method"] != "HEAD":
+            send = self._with_trailers(send)
         await super().__call__(scope, receive if send is None else self._run.incoming.receive_disconnect, send)
         if send is not None:
             await self._run.ended()
+
+    def _with_trailers(self, send: Send) -> Send:
+        """Return a `send` that announces the application's trailers and sends them after the body."""
+
+        async def with_trailers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "trailers": True}
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                for trailers in self._run.trailers or [{"type": "http.response.trailers", "headers": []}]:
+                    await send(trailers)
+
+        return with_trailers
 
     async def _make_none(self) -> None:
         """Let the application make its answer to `HEAD` as it would without a reader in between."""

@@ -58,9 +58,14 @@ class BaseHTTPMiddleware(Base):
         """Take a WebSocket, as an ASGI layer does; by default it goes on to `self.app`."""
         await self.app(scope, receive, send)
 
+    # The ASGI layer in place of `dispatch` under an application that is not Velithon's, where Starlette has one.
+    _elsewhere: ASGIApp | None = None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run as an ASGI layer, under an application that is not Velithon's."""
-        if scope["type"] == "http":
+        if scope["type"] == "http" and self._elsewhere is not None:
+            await self._elsewhere(scope, receive, send)
+        elif scope["type"] == "http":
             dispatch, call_next = self.dispatch_func, build_call_next(capture(self.app))
 
             def respond(request: Request) -> Any:

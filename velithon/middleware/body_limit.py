@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware as StarletteBodyLimitMiddleware
+
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests.request import LimitedReceive
 from velithon.requests.rsgi import RSGIRequest
@@ -12,7 +15,7 @@ from velithon.responses.base import PlainTextResponse
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-__all__ = ["BodyLimitMiddleware", "RequestBodyLimitMiddleware"]
+__all__ = ["MAX_BODY_SIZE_SCOPE_KEY", "BodyLimitMiddleware", "RequestBodyLimitMiddleware"]
 
 
 class BodyLimitMiddleware(BaseHTTPMiddleware):
@@ -31,6 +34,7 @@ class BodyLimitMiddleware(BaseHTTPMiddleware):
             raise ValueError(f"max_body_size must be at least 0, not {max_body_size}.")
         super().__init__(app)
         self.max_body_size = max_body_size
+        self._elsewhere = StarletteBodyLimitMiddleware(app, max_body_size)
 
     async def dispatch(self, request: Any, call_next: Any) -> Any:
         """Let a request through whose body is announced to fit; watch one that says nothing."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipResponder
+from starlette.datastructures import Headers
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipResponder, IdentityResponder
 from starlette.middleware.gzip import GZipMiddleware as StarletteGZipMiddleware
 
 from velithon.concurrency import close_iterator, run_in_threadpool
@@ -59,6 +60,21 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
         )
         BaseHTTPMiddleware.__init__(self, app)
 
+    async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accepted = accepts_gzip(Headers(scope=scope).get("accept-encoding"))
+        await self._responder(self.app, accepted)(scope, receive, send)
+
+    def _responder(self, app: ASGIApp, accepted: bool) -> ASGIApp:
+        if not accepted:
+            return IdentityResponder(app, self.minimum_size, exclude_content_types=self.exclude_content_types)
+        return GZipResponder(
+            app,
+            self.minimum_size,
+            self.compresslevel,
+            thread_minimum_size=self.thread_minimum_size,
+            exclude_content_types=self.exclude_content_types,
+        )
+
     async def dispatch(self, request: Any, call_next: Any) -> Any:
         """Compress the response of what is inside."""
         response = await call_next(request)
@@ -100,14 +116,7 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
             return response
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            responder = GZipResponder(
-                response,
-                self.minimum_size,
-                self.compresslevel,
-                thread_minimum_size=self.thread_minimum_size,
-                exclude_content_types=self.exclude_content_types,
-            )
-            await responder({**scope, "extensions": {}}, receive, send)
+            await self._responder(response, accepted)({**scope, "extensions": {}}, receive, send)
 
         return AppResponse(app, request)
 

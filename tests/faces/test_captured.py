@@ -1,0 +1,174 @@
+"""What ASGI applications send behind layers: trailers, early hints, and an answer that nobody reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tests.conftest import ClientFactory
+from velithon import Middleware, Velithon
+from velithon.middleware.base import BaseHTTPMiddleware
+from velithon.middleware.body_limit import BodyLimitMiddleware
+from velithon.middleware.gzip import GZipMiddleware
+from velithon.responses import PlainTextResponse
+from velithon.testclient import ProtocolName, TestClient
+
+TEXT = b"compress me " * 100
+
+
+def trailing(more: bool) -> ASGIApp:
+    """Return an application that sends its body in one message, or two, then trailers in two."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": True})
+        await send({"type": "http.response.body", "body": TEXT, "more_body": more})
+        if more:
+            await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")], "more_trailers": True})
+        await send({"type": "http.response.trailers", "headers": [(b"grpc-message", b"ok")]})
+
+    return app
+
+
+async def forgetful(scope: Scope, receive: Receive, send: Send) -> None:
+    """Announce trailers and send none."""
+    await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": True})
+    await send({"type": "http.response.body", "body": TEXT})
+
+
+async def untouched(request: Any, call_next: Any) -> Any:
+    return await call_next(request)
+
+
+LAYERS: dict[str, Callable[[], Middleware]] = {
+    "gzip": lambda: Middleware(GZipMiddleware),
+    "function": lambda: Middleware(BaseHTTPMiddleware, dispatch=untouched),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("more", [True, False])
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_trailers_go_through_layers(protocol: ProtocolName, layer: str, more: bool, encoding: str) -> None:
+    """Compressed or not, the body comes whole, and on ASGI its trailers after it; RSGI has none."""
+    app = Velithon(middleware=[LAYERS[layer]()])
+    app.mount("/in", trailing(more))
+    answer = TestClient(app, protocol=protocol).get("/in/", headers={"accept-encoding": encoding})
+    assert answer.content == TEXT
+    assert answer.headers.get("content-encoding") == ("gzip" if (encoding, layer) == ("gzip", "gzip") else None)
+    if protocol == "asgi":
+        trailers = answer.extensions["http.response.trailers"]
+        assert trailers == [(b"grpc-status", b"0"), (b"grpc-message", b"ok")]
+
+
+def test_trailers_that_never_come(client: ClientFactory) -> None:
+    """An application that announces trailers and ends is done all the same."""
+    app = Velithon(middleware=[LAYERS["gzip"]()])
+    app.mount("/in", forgetful)
+    assert client(app).get("/in/").content == TEXT
+
+
+@pytest.mark.parametrize("accept", ["gzip", "gzip;q=0"])
+def test_trailers_of_a_foreign_application(accept: str) -> None:
+    """Around another framework's application the layer is Starlette's, but for a refusal of gzip."""
+    answer = TestClient(GZipMiddleware(trailing(True))).get("/", headers={"accept-encoding": accept})
+    assert answer.content == TEXT
+    assert answer.headers.get("content-encoding") == ("gzip" if accept == "gzip" else None)
+    assert (b"grpc-status", b"0") in answer.extensions["http.response.trailers"]
+
+
+@pytest.mark.anyio
+async def test_early_hints_are_sent_before_the_response() -> None:
+    """Those of an application behind a layer reach the server at once."""
+
+    async def hinting(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload"]})
+        await PlainTextResponse("hello")(scope, receive, send)
+
+    app = Velithon(middleware=[LAYERS["function"]()])
+    app.mount("/in", hinting)
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": "http", "method": "GET", "path": "/in/", "headers": [], "query_string": b""}
+    await asyncio.wait_for(app(scope, receive, send), 10)
+    assert [message["type"] for message in sent[:2]] == ["http.response.early_hint", "http.response.start"]
+
+
+def test_an_answer_that_nobody_reads_lets_others_run(client: ClientFactory) -> None:
+    """An application whose answer a layer throws away is told that the client is gone, though it never waits."""
+    told: list[bool] = []
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        chunk: Message = {"type": "http.response.body", "body": b"x" * 1000, "more_body": True}
+        for _ in range(10):
+            await send(chunk)
+        # Only now, when nobody reads any more and no message has to wait for a reader.
+        left = asyncio.ensure_future(_departure(receive))
+        for _ in range(10_000):
+            await send(chunk)
+            if left.done():
+                break
+        told.append(left.done())
+        left.cancel()
+
+    async def replaced(request: Any, call_next: Any) -> Any:
+        await call_next(request)
+        return PlainTextResponse("another")
+
+    app = Velithon(middleware=[Middleware(BaseHTTPMiddleware, dispatch=replaced)])
+    app.mount("/in", endless)
+    with client(app) as tested:
+        assert tested.get("/in/").text == "another"
+        for _ in range(100):
+            if told:
+                break
+            tested.get("/none")
+    assert told == [True]
+
+
+async def _departure(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@pytest.mark.anyio
+async def test_a_body_limit_around_an_application_that_never_answers() -> None:
+    """The limit adds nothing: what is inside may read, or not, and leave without a response."""
+    seen: list[str] = []
+
+    async def leaves(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append((await receive())["type"])
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        seen.append(message["type"])
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    await asyncio.wait_for(BodyLimitMiddleware(leaves, 5)(scope, receive, send), 10)
+    assert seen == ["http.disconnect"]
+
+
+def test_a_body_limit_around_an_application_that_never_reads(client: ClientFactory) -> None:
+    """A body that is announced too large is refused, though nobody would have read it."""
+
+    async def deaf(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("heard nothing")(scope, receive, send)
+
+    app = Velithon(middleware=[Middleware(BodyLimitMiddleware, max_body_size=5)])
+    app.mount("/in", deaf)
+    for tested, path in ((client(app), "/in/"), (TestClient(BodyLimitMiddleware(deaf, 5)), "/")):
+        assert tested.post(path, content=b"123456").status_code == 413
+        assert tested.post(path, content=b"12345").text == "heard nothing"
