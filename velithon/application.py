@@ -76,14 +76,13 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         exception_handlers: By status code or exception class: `handler(request, exc) -> Response`, sync or async.
         lifespan: `async with lifespan(app)` stands around the time in which the application serves. What it yields is
             in `request.state`.
-        on_startup: Functions that run before the first request.
-        on_shutdown: Functions that run after the last request.
+        on_startup: Functions that run before the first request. `on_shutdown`: after the last.
         title: For the document: likewise `summary`, `description`, `version`, `terms_of_service`, `contact`,
             `license_info`, `servers`, `openapi_tags`, `openapi_external_docs`, `webhooks`.
         openapi_url: Where the document is served; `None` serves neither it nor its pages.
-        docs_url: Where Swagger UI is served; `None` nowhere. Likewise `redoc_url`, `swagger_ui_oauth2_redirect_url`.
-        swagger_ui_init_oauth: OAuth2 settings of Swagger UI.
-        swagger_ui_parameters: Further settings of Swagger UI.
+        docs_url: Where the document is shown; `None` nowhere. Likewise `redoc_url`, `swagger_ui_oauth2_redirect_url`.
+        docs_viewer: By what: our own page, or `swagger`, `redoc`, `scalar`, `rapidoc`, `elements`.
+        swagger_ui_init_oauth: OAuth2 settings of that page. `swagger_ui_parameters`: its further settings.
         separate_input_output_schemas: Whether a model that reads and writes differently has two schemas.
         root_path: The path under which a proxy serves the application.
         root_path_in_servers: Whether the document names it as a server.
@@ -137,6 +136,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         openapi_url: str | None = "/openapi.json",
         docs_url: str | None = "/docs",
         redoc_url: str | None = "/redoc",
+        docs_viewer: str = "velithon",
         swagger_ui_oauth2_redirect_url: str | None = "/docs/oauth2-redirect",
         swagger_ui_init_oauth: dict[str, Any] | None = None,
         swagger_ui_parameters: dict[str, Any] | None = None,
@@ -173,6 +173,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         self.openapi_url = openapi_url
         self.docs_url = docs_url
         self.redoc_url = redoc_url
+        self.docs_viewer = docs_viewer
         self.swagger_ui_oauth2_redirect_url = swagger_ui_oauth2_redirect_url
         self.swagger_ui_init_oauth = swagger_ui_init_oauth
         self.swagger_ui_parameters = swagger_ui_parameters
@@ -180,7 +181,6 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         self.root_path = root_path.rstrip("/")
         self.root_path_in_servers = root_path_in_servers
         self.max_body_size = options.pop("max_body_size", None)
-        # Applications that don't say share one pool.
         self._thread_pool = None if thread_pool_size is None else ThreadPool(thread_pool_size)
         self.background_grace = background_grace
         self.tune_gc = tune_gc

@@ -1,6 +1,7 @@
 """The pages in a real browser: read, try out, log in, with nothing to complain about in the console."""
 
 import json
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from velithon import Depends, File, Form, Header, HTTPException, Query, Request,
 from velithon.openapi.docs import get_swagger_ui_html
 from velithon.responses import RedirectResponse, StreamingResponse
 from velithon.security import OAuth2AuthorizationCodeBearer, OAuth2PasswordBearer, OAuth2PasswordRequestForm
-{patch}
 
 class Item(BaseModel):
     """A thing with **parts**."""
@@ -93,23 +93,22 @@ async def by_hand():
     return get_swagger_ui_html(openapi_url="/openapi.json", title="By hand")
 '''
 EVIL = """</script><script>document.title = 'owned'</script><img src=x onerror="document.title = 'owned'">"""
-OURS = "from velithon.openapi import assets\nassets._SWAGGER = ()  # as if no package carried them"
 
 
 @pytest.fixture(scope="module")
 def ours() -> Generator[Server, None, None]:
     """A server on which the pages are our own."""
     options = 'swagger_ui_parameters={"displayRequestDuration": True}'
-    with serve(SOURCE.format(patch=OURS, options=options, evil=EVIL)) as server:
+    with serve(SOURCE.format(options=options, evil=EVIL)) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def foreign() -> Generator[Server, None, None]:
-    """A server on which the pages are what installed packages carry."""
-    if not assets.has_swagger_ui():
+    """A server on which `/docs` is what an installed package carries."""
+    if not assets.is_carried("swagger-ui-bundle.js"):
         pytest.skip("no installed package carries Swagger UI")
-    with serve(SOURCE.format(patch="", options="", evil=""), "uvicorn") as server:
+    with serve(SOURCE.format(options='docs_viewer="swagger"', evil=""), "uvicorn") as server:
         yield server
 
 
@@ -147,6 +146,67 @@ def test_our_page_tries_operations_out(page: Page, ours: Server) -> None:
     assert json.loads(body) == {"item_id": 7, "q": ["a b", "&c"], "on": True, "x_tag": "tagged"}
     assert " ms" in page.run(f"document.querySelector('{read} .answer-status').innerText")
     assert "curl -X 'GET'" in page.run(f"document.querySelector('{read} .output').innerText")
+    assert page.errors == []
+
+
+def sample(page: Page, operation: str, language: str) -> str:
+    """Choose a language and return the operation's code in it."""
+    page.click(f"{operation} .language", language)
+    return str(page.run(f"document.querySelector('{operation} .samples code').textContent"))
+
+
+def test_code_samples_send_what_was_typed(page: Page, ours: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """As curl, in JavaScript and in Python; each is run and gets the endpoint's answer."""
+    page.open(f"{ours.url}/docs#/items/create_items_post")
+    create = '[id="/items/create_items_post"]'
+    page.until(f"Boolean(document.querySelector('{create} .samples'))")
+    page.click(f"{create} button", "Try it out")
+    page.type(f"{create} textarea.body", '{"name": "it\'s \\"old\\"", "size": 3, "parts": []}')
+    expected = {"name": 'it\'s "old"', "size": 3, "parts": []}
+    command = sample(page, create, "curl")
+    answer = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20, check=True)
+    assert json.loads(answer.stdout) == expected
+    exec(sample(page, create, "Python"), {})
+    assert json.loads(capsys.readouterr().out.removeprefix("201 ")) == expected
+    script = sample(page, create, "JavaScript").replace("console.log(", "return [").removesuffix(");") + "]"
+    assert json.loads(page.run(f"(async () => {{ {script} }})()")[1]) == expected
+    assert page.errors == []
+
+
+def test_a_sample_names_what_is_still_to_be_filled_in(page: Page, ours: Server) -> None:
+    """Path parameters in braces, and where a token belongs."""
+    page.open(f"{ours.url}/redoc")
+    page.until("document.querySelectorAll('.samples').length === 7")
+    read, me = '[id="/items/read_items__item_id__get"]', '[id="/users/me_me_get"]'
+    assert "/items/{item_id}" in sample(page, read, "curl")
+    assert "authorization: Bearer YOUR_TOKEN" in sample(page, me, "curl")
+    assert page.errors == []
+
+
+def test_search_contents_and_colours(page: Page, ours: Server) -> None:
+    """The search hides what does not fit, the switch is kept, and on a phone the contents are folded."""
+    page.open(f"{ours.url}/docs")
+    page.until("document.querySelectorAll('nav.contents li').length === 7")
+    page.type("nav.contents input", "x-tag items")
+    page.until("document.querySelector('.count').innerText === '1 of 7 operations'")
+    assert page.run("document.querySelectorAll('main .operation:not([hidden])').length") == 1
+    page.click(".scheme-switch")
+    page.click(".scheme-switch")
+    page.open(f"{ours.url}/docs?again")
+    page.until("document.querySelector('.scheme-switch')?.innerText === 'Colours: dark'")
+    assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 28)"
+    page.click(".scheme-switch")
+    page.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+    try:
+        page.until("getComputedStyle(contents).display === 'none'")
+        page.click(".contents-open")
+        page.until("getComputedStyle(contents).display === 'block'")
+        page.click("nav.contents a", "Upload")
+        page.until("getComputedStyle(contents).display === 'none'")
+        assert page.run("location.hash") == "#/forms/upload_upload_post"
+        page.until("document.querySelector('[id=\"/forms/upload_upload_post\"]').open")
+    finally:
+        page.call("Emulation.clearDeviceMetricsOverride")
     assert page.errors == []
 
 

@@ -3,24 +3,22 @@
 import json
 import re
 from base64 import b64encode
+from collections.abc import Generator
 from hashlib import sha256
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import ClientFactory
 from velithon import Depends, HTTPException, Velithon
+from velithon.exceptions import RegistrationError
 from velithon.openapi import assets
 from velithon.openapi.docs import get_redoc_html, get_swagger_ui_html, get_swagger_ui_oauth2_redirect_html
+from velithon.openapi.viewers import VIEWERS
 
 EVIL = "</script></title><script>alert(1)</script>\"'&<!--"
-
-
-@pytest.fixture
-def only_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if no package with Swagger UI were installed."""
-    monkeypatch.setattr(assets, "_SWAGGER", ())
 
 
 def policy(response: Any) -> dict[str, list[str]]:
@@ -109,7 +107,7 @@ def test_pages_and_document_may_be_anywhere(client: ClientFactory) -> None:
             assert http.get(url.removeprefix("/p")).status_code == 200
 
 
-def test_files_are_served_with_their_type_and_for_ever(client: ClientFactory, only_ours: None) -> None:
+def test_files_are_served_with_their_type_and_for_ever(client: ClientFactory) -> None:
     """Their URLs change with their content; a name that is none is 404."""
     http = client(Velithon())
     html = http.get("/docs").text
@@ -126,7 +124,7 @@ def test_files_are_served_with_their_type_and_for_ever(client: ClientFactory, on
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/docs/oauth2-redirect"])
-def test_our_pages_allow_only_what_they_consist_of(client: ClientFactory, only_ours: None, path: str) -> None:
+def test_our_pages_allow_only_what_they_consist_of(client: ClientFactory, path: str) -> None:
     """No inline script, no inline style, no source but the application."""
     response = client(Velithon()).get(path)
     assert response.headers["content-type"] == "text/html; charset=utf-8"
@@ -139,10 +137,10 @@ def test_our_pages_allow_only_what_they_consist_of(client: ClientFactory, only_o
 
 
 def test_swagger_ui_comes_from_an_installed_package(client: ClientFactory) -> None:
-    """Where one is installed, its files are served by the application, and only scripts of its own run."""
-    if not assets.has_swagger_ui():
+    """Its files are served by the application, and only scripts of its own run."""
+    if not assets.is_carried("swagger-ui-bundle.js"):
         pytest.skip("no installed package carries Swagger UI")
-    http = client(Velithon())
+    http = client(Velithon(docs_viewer="swagger"))
     response = http.get("/docs")
     assert policy(response)["script-src"] == ["'self'"]
     assert scripts(response.text) == []
@@ -166,7 +164,7 @@ def test_try_it_out_may_reach_the_documents_servers(client: ClientFactory) -> No
     assert sources == ["'self'", "http:", "https://a.example:8443", "https://login.example"]
 
 
-def test_options_reach_the_page(client: ClientFactory, only_ours: None) -> None:
+def test_options_reach_the_page(client: ClientFactory) -> None:
     """`swagger_ui_parameters`, `swagger_ui_init_oauth` and the redirect's path."""
     app = Velithon(
         swagger_ui_parameters={"docExpansion": "none", "deepLinking": False},
@@ -265,15 +263,74 @@ def test_what_routes_share_does_not_guard_the_pages(client: ClientFactory) -> No
     assert list(http.get("/openapi.json").json()["paths"]) == ["/guarded"]
 
 
-def test_files_are_looked_for_in_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that is not installed, or does not have the file, is passed over."""
+@pytest.fixture
+def fresh_assets() -> Generator[None, None, None]:
+    """What was looked up before is looked up again, and so it is afterwards."""
     assets.asset.cache_clear()
-    monkeypatch.setattr(assets, "_SWAGGER", (("no_such_package", "x"), ("velithon", "no-such-directory")))
-    assert not assets.has_swagger_ui()
+    yield
+    assets.asset.cache_clear()
+
+
+def test_files_are_looked_for_in_packages(monkeypatch: pytest.MonkeyPatch, fresh_assets: None) -> None:
+    """One that is not installed, or does not have the file, is passed over."""
+    monkeypatch.setitem(assets._CARRIED, "swagger-ui.css", (("no_such_package", "x"), ("velithon", "no-such-file")))
+    assert not assets.is_carried("swagger-ui.css")
     assert assets.asset("swagger-ui.css") is None
     with pytest.raises(LookupError, match=r"no file 'nothing\.js'"):
         assets.source("nothing.js")
-    assets.asset.cache_clear()
+    with pytest.raises(RegistrationError, match=r'needs a package that carries Swagger UI: pip install "velithon'):
+        Velithon(docs_viewer="swagger")
+
+
+@pytest.fixture
+def viewers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_assets: None) -> None:
+    """Packages that carry a file for each viewer."""
+    for name in VIEWERS:
+        package = tmp_path / f"carries_{name}"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        viewer = VIEWERS[name]
+        for file in filter(None, (viewer.script, viewer.style)):
+            (package / file).write_text(f"/* {name} */")
+            monkeypatch.setitem(assets._CARRIED, file, ((package.name, file),))
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "markup"),
+    [
+        ("swagger", '<div id="swagger-ui" data-config='),
+        ("redoc", '<redoc spec-url="/p/openapi.json" hide-download-button="true"></redoc>'),
+        ("scalar", 'data-url="/p/openapi.json" data-configuration='),
+        ("rapidoc", '<rapi-doc spec-url="/p/openapi.json" load-fonts="false" hide-download-button="true">'),
+        ("elements", '<elements-api apiDescriptionUrl="/p/openapi.json" router="hash" hide-download-button="true">'),
+    ],
+)
+def test_the_viewer_is_chosen(client: ClientFactory, viewers: None, name: str, markup: str) -> None:
+    """Its files come from the application, and its settings reach it."""
+    app = Velithon(docs_viewer=name, root_path="/p", swagger_ui_parameters={"hide-download-button": True})
+    http = client(app)
+    response = http.get("/docs")
+    assert markup in response.text
+    assert "hide-download-button" in response.text
+    assert policy(response)["script-src"] == ["'self'"]
+    assert scripts(response.text.replace("<script id=", "<script src=")) == []
+    urls = re.findall(r'(?:src|href)="(/p/docs/-/[^"]*)"', response.text)
+    assert urls
+    assert any(f"/* {name} */" in http.get(url.removeprefix("/p")).text for url in urls)
+
+
+def test_a_viewers_settings_are_attributes(viewers: None) -> None:
+    """A name that could not be one is refused, not written."""
+    with pytest.raises(RegistrationError, match="the viewer takes its settings as HTML attributes"):
+        Velithon(docs_viewer="rapidoc", swagger_ui_parameters={'x="><script>': 1})
+
+
+def test_an_unknown_viewer_is_refused() -> None:
+    """With the names of those that there are."""
+    with pytest.raises(RegistrationError, match="docs_viewer is 'stoplight'; there are velithon, swagger, redoc,"):
+        Velithon(docs_viewer="stoplight")
+    assert Velithon(docs_viewer="stoplight", openapi_url=None).docs_url == "/docs"
 
 
 def test_many_root_paths_do_not_fill_the_memory(client: ClientFactory) -> None:

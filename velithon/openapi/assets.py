@@ -1,9 +1,8 @@
-"""The files behind the pages: our own, and Swagger UI's where an installed package carries it.
+"""The files behind the pages: our own, and those of other viewers where an installed package carries them.
 
-No third party's file lives in this repository. Two packages on PyPI hold Swagger UI 5, and neither is imported, only
-looked up: `swagger-ui-py` (the extra `docs`) and `drf-spectacular-sidecar`, which is the newer and smaller one but asks
-for Django: it is used where it is installed and never required. The latter's ReDoc is left alone: it shows a picture
-from a CDN.
+No third party's file lives in this repository. Packages are never imported, only looked up. `swagger-ui-py` is the
+extra `docs`; the others ask for Django or Flask in their metadata: they are used where they are installed, and never
+required.
 """
 
 from __future__ import annotations
@@ -15,13 +14,33 @@ from pathlib import Path
 from typing import NamedTuple
 
 _STATIC = Path(__file__).parent / "static"
-_PAGE = ("elements.js", "schema.js", "request.js", "authorize.js", "operation.js", "page.js")
-_BUNDLES = {"page.js": _PAGE, "page.css": ("page.css",), "redirect.js": ("redirect.js",), "swagger.js": ("swagger.js",)}
-_TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
-_SWAGGER: tuple[tuple[str, str], ...] = (
-    ("drf_spectacular_sidecar", "static/drf_spectacular_sidecar/swagger-ui-dist"),
-    ("swagger_ui", "static"),
+_PAGE = (
+    *("elements.js", "schema.js", "request.js", "authorize.js", "samples.js"),
+    *("operation.js", "navigation.js", "page.js"),
 )
+_BUNDLES = {"page.js": _PAGE, "page.css": ("page.css",), "redirect.js": ("redirect.js",)}
+_BUNDLES |= {name: (name,) for name in ("swagger.js", "swagger.css")}
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
+_SIDECAR = "static/drf_spectacular_sidecar"
+# Name -> the packages that carry the file, the preferred one first, and where.
+_CARRIED: dict[str, tuple[tuple[str, str], ...]] = {
+    "swagger-ui-bundle.js": (
+        ("drf_spectacular_sidecar", f"{_SIDECAR}/swagger-ui-dist/swagger-ui-bundle.js"),
+        ("swagger_ui", "static/swagger-ui-bundle.js"),
+    ),
+    "swagger-ui.css": (
+        ("drf_spectacular_sidecar", f"{_SIDECAR}/swagger-ui-dist/swagger-ui.css"),
+        ("swagger_ui", "static/swagger-ui.css"),
+    ),
+    "redoc.js": (
+        ("drf_spectacular_sidecar", f"{_SIDECAR}/redoc/bundles/redoc.standalone.js"),
+        ("flask_openapi3_redoc", "templates/redoc/js/redoc.standalone.js"),
+    ),
+    "scalar.js": (("flask_openapi3_scalar", "templates/scalar/js/scalar.standalone.js"),),
+    "rapidoc.js": (("flask_openapi3_rapidoc", "templates/rapidoc/js/rapidoc-min.js"),),
+    "elements-viewer.js": (("flask_openapi3_elements", "templates/elements/js/web-components.min.js"),),
+    "elements-viewer.css": (("flask_openapi3_elements", "templates/elements/css/styles.min.css"),),
+}
 
 
 class Asset(NamedTuple):
@@ -59,19 +78,17 @@ def source(name: str) -> str:
     return found.content.decode()
 
 
-def has_swagger_ui() -> bool:
-    """Tell whether an installed package carries Swagger UI 5."""
-    return _foreign("swagger-ui-bundle.js") is not None and _foreign("swagger-ui.css") is not None
+def is_carried(name: str) -> bool:
+    """Tell whether an installed package carries another viewer's file."""
+    return _foreign(name) is not None
 
 
 def _foreign(name: str) -> Path | None:
-    if name not in {"swagger-ui-bundle.js", "swagger-ui.css"}:
-        return None
-    for package, directory in _SWAGGER:
+    for package, place in _CARRIED.get(name, ()):
         spec = find_spec(package)
         if spec is None or spec.origin is None:
             continue
-        path = Path(spec.origin).parent / directory / name
+        path = Path(spec.origin).parent / place
         if path.is_file():
             return path
     return None

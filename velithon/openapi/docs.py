@@ -139,7 +139,7 @@ def own_page(
         files: Where its files are served; none puts them into the page.
         connect: The sources that requests may be sent to, as `connect-src` takes them.
     """
-    body = f'<div id="velithon-docs" aria-busy="true" data-config="{_attribute(config)}">Loading…</div>'
+    body = f'<div id="velithon-docs" aria-busy="true" data-config="{config_attribute(config)}">Loading…</div>'
     return HTMLResponse(*_document(title, body, "page.js", "page.css", icon, files, connect))
 
 
@@ -148,7 +148,7 @@ def own_document_page(title: str, document: dict[str, Any]) -> str:
     config = {"reader": True, "offline": True}
     data = json.dumps(document).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     body = (
-        f'<div id="velithon-docs" data-config="{_attribute(config)}"></div>'
+        f'<div id="velithon-docs" data-config="{config_attribute(config)}"></div>'
         f'<script type="application/json" id="velithon-document">{data}</script>'
     )
     script, style = source("page.js"), source("page.css")
@@ -183,8 +183,13 @@ def swagger_page(
         f"<script>{starter}</script>" if files is None else f'<script src="{escape(files.url("swagger.js"))}"></script>'
     )
     bundle = f'<script src="{escape(js_url)}"></script>'
-    body = f'<div id="swagger-ui" data-config="{_attribute(config)}"></div>{bundle}{script}'
+    box = f'<div id="swagger-ui" data-config="{config_attribute(config)}"></div>'
     style = f'<link rel="stylesheet" href="{escape(css_url)}">' if css_url else ""
+    if files is not None:
+        # What Swagger UI leaves out for screen readers, and colours with more contrast.
+        box = f'<main><h1 class="page-title">{escape(title)}</h1>{box}</main>'
+        style += f'<link rel="stylesheet" href="{escape(files.url("swagger.css"))}">'
+    body = f"{box}{bundle}{script}"
     # Swagger UI writes style attributes; styles run no code.
     policy = _policy(
         script=sources(js_url) if files is not None else f"{sources(js_url)} {csp_hash(starter)}",
@@ -223,6 +228,29 @@ def redoc_page(
     return HTMLResponse(_html(title, style, body, icon), headers=_headers(policy))
 
 
+def viewer_page(title: str, body: str, *, js_url: str, css_url: str | None = None, connect: str) -> HTMLResponse:
+    """Return the page of another viewer whose files the application serves.
+
+    Args:
+        title: The page's title.
+        body: What stands before the viewer's script, as HTML.
+        js_url: The script.
+        css_url: The style sheet.
+        connect: The sources that requests may be sent to, as `connect-src` takes them.
+    """
+    head = f'<link rel="stylesheet" href="{escape(css_url)}">' if css_url else ""
+    # Viewers write style elements, and search in workers that they make of blobs.
+    policy = _policy(
+        script="'self'",
+        style="'self' 'unsafe-inline'",
+        image="'self' data: https:",
+        connect=connect,
+        extra="worker-src blob:; font-src 'self' data:",
+    )
+    html = _html(title, head, f'{body}<script src="{escape(js_url)}"></script>', None)
+    return HTMLResponse(html, headers=_headers(policy))
+
+
 def redirect_page(files: Files | None = None) -> HTMLResponse:
     """Return the page that OAuth2 servers send the browser back to; `files` as for `own_page`."""
     body = '<p id="message"></p>'
@@ -257,7 +285,8 @@ def _html(title: str, head: str, body: str, icon: str | None) -> str:
     )
 
 
-def _attribute(value: dict[str, Any]) -> str:
+def config_attribute(value: dict[str, Any]) -> str:
+    """Return options as the value of an HTML attribute."""
     return escape(json.dumps(jsonable_encoder(value)))
 
 

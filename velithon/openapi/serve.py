@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         openapi_url: str | None
         docs_url: str | None
         redoc_url: str | None
+        docs_viewer: str
         swagger_ui_oauth2_redirect_url: str | None
         swagger_ui_init_oauth: dict[str, Any] | None
         swagger_ui_parameters: dict[str, Any] | None
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 
 
 _FOREVER = "public, max-age=31536000, immutable"
-_OWN = ("page.js", "page.css", "redirect.js", "swagger.js")
+_OWN = ("page.js", "page.css", "redirect.js", "swagger.js", "swagger.css")
 _FLOW_URLS = ("tokenUrl", "refreshUrl")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -110,9 +111,16 @@ def setup(app: DocumentedApp) -> None:
 
     Args:
         app: The application. Its `openapi` method is called when the document is first asked for.
+
+    Raises:
+        RegistrationError: There is no such viewer, no installed package carries it, or it cannot take the settings.
     """
     if not app.openapi_url:
         return
+    if app.docs_viewer != "velithon":
+        from velithon.openapi.viewers import check_viewer
+
+        check_viewer(app.docs_viewer, app.swagger_ui_parameters or {})
     pages = _Pages(app)
     _add(app, app.openapi_url, pages.openapi, "openapi")
     if app.docs_url:
@@ -158,7 +166,7 @@ class _Pages:
         return _conditional(request, answer[0], "application/json", answer[1], "no-cache")
 
     async def swagger_ui_html(self, request: Request) -> Response:
-        from velithon.openapi import assets, docs
+        from velithon.openapi import docs, viewers
 
         app, root_path = self.app, _root_path(request)
         redirect = app.swagger_ui_oauth2_redirect_url
@@ -168,21 +176,20 @@ class _Pages:
             app.swagger_ui_init_oauth,
             app.swagger_ui_parameters,
         )
-        title = f"{app.title} - Swagger UI"
         connect = " ".join(["'self'", *sorted(set(_origins(app.openapi())))])
         base = root_path + str(app.docs_url).rstrip("/") + "/-"
-        if not assets.has_swagger_ui():
-            return docs.own_page(title, config, files=_files(base, *_OWN), connect=connect)
-        files = _files(base, *_OWN, "swagger-ui-bundle.js", "swagger-ui.css")
-        urls = {"js_url": files.url("swagger-ui-bundle.js"), "css_url": files.url("swagger-ui.css")}
-        return docs.swagger_page(title, config, files=files, connect=connect, **urls)
+        if app.docs_viewer == viewers.OURS:
+            return docs.own_page(f"{app.title} - API", config, files=_files(base, *_OWN), connect=connect)
+        viewer = viewers.VIEWERS[app.docs_viewer]
+        files = _files(base, *_OWN, viewer.script, *([viewer.style] if viewer.style else []))
+        return viewers.viewer_html(app.docs_viewer, app.title, config, app.swagger_ui_parameters or {}, files, connect)
 
     async def redoc_html(self, request: Request) -> Response:
         from velithon.openapi import docs
 
         root_path = _root_path(request)
         openapi_url = root_path + str(self.app.openapi_url)
-        title = f"{self.app.title} - ReDoc"
+        title = f"{self.app.title} - API"
         base = root_path + str(self.app.redoc_url).rstrip("/") + "/-"
         config = {"url": openapi_url, "reader": True}
         return docs.own_page(title, config, files=_files(base, *_OWN), connect="'self'")

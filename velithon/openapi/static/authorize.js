@@ -49,13 +49,18 @@
   }
 
   // Of the alternatives, the first whose schemes are all logged in; otherwise whatever is.
-  docs.authorizeRequest = function (request, operation) {
+  // A sample shows where a credential belongs before there is one.
+  docs.authorizeRequest = function (request, operation, isSample = false) {
     const schemes = Object.fromEntries(docs.schemes());
     const wanted = requirements(operation);
     const complete = wanted.find((requirement) => Object.keys(requirement).every((name) => credentials[name]));
     const names = complete ? Object.keys(complete) : wanted.flatMap((requirement) => Object.keys(requirement));
     for (const name of new Set(names)) {
       if (credentials[name] && schemes[name]) apply(request, schemes[name], credentials[name]);
+    }
+    if (!isSample || !wanted.length || [...new Set(names)].some((name) => credentials[name])) return;
+    for (const name of Object.keys(wanted[0])) {
+      if (schemes[name]) apply(request, schemes[name], { value: "YOUR_TOKEN", username: "YOUR_NAME", password: "YOUR_PASSWORD" });
     }
   };
 
@@ -149,6 +154,7 @@
       logout.hidden = !active;
       if (active) docs.replace(status, "Authorized.");
       docs.drawAuthorization();
+      docs.redrawSamples();
     };
     const body = h("div", {}, inputs);
     const submit = h("button.primary", { type: "submit" }, "Authorize");

@@ -30,6 +30,23 @@ window.velithonDocs = window.velithonDocs || {};
     docs.append(node, children);
   };
 
+  // What a browser keeps between visits; one that keeps nothing is as good.
+  docs.remembered = function (key) {
+    try {
+      return localStorage.getItem(key);
+    } catch (error) {
+      return null;
+    }
+  };
+
+  docs.remember = function (key, value) {
+    try {
+      localStorage.setItem(key, value);
+    } catch (error) {
+      // The choice holds for this visit.
+    }
+  };
+
   let counter = 0;
   docs.uniqueId = function (stem) {
     counter += 1;

@@ -60,7 +60,7 @@
       const required = (schema.required || []).includes(name);
       const initial = required || docs.resolve(property).default !== undefined ? example[name] : undefined;
       const input = docs.config.reader ? null : control(property, `${name} (form)`, docs.kindOf(property) === "file" ? undefined : initial);
-      state.fields.push({ name, schema: property, input });
+      state.fields.push({ name, schema: property, input, initial });
       return row(name, "form", required, property, docs.resolve(property).description, docs.resolve(property).deprecated, input);
     });
     return h("table", {}, h("tbody", {}, rows));
@@ -70,14 +70,20 @@
     state.mediaType = mediaType;
     state.fields = [];
     state.body = null;
+    state.example = "";
     if (FORMS.includes(mediaType)) return formFields(media, state);
     const parts = [docs.schemaTree(media.schema || {})];
-    if (docs.config.reader) parts.push(sample(docs.asText(docs.mediaExample(media)), "Example"));
+    if (docs.kindOf(media.schema || {}) !== "file") state.example = docs.asText(docs.mediaExample(media));
+    if (docs.config.reader) parts.push(exampleView(media, "Example"));
     else if (docs.kindOf(media.schema || {}) === "file") state.body = h("input", { type: "file", disabled: !state.active, "aria-label": "request body" });
     else {
       const text = docs.asText(docs.mediaExample(media));
       state.body = h("textarea.body", { disabled: !state.active, "aria-label": "request body", spellcheck: "false",
         rows: Math.min(20, text.split("\n").length + 1), value: text });
+      parts.push(examplesSelect(media, (value) => {
+        state.body.value = docs.asText(value);
+        state.body.dispatchEvent(new Event("input", { bubbles: true }));
+      }));
     }
     if (state.body) parts.push(state.body);
     return parts;
@@ -91,6 +97,7 @@
     const show = (index) => {
       docs.replace(box, bodyContent(contents[index][0], contents[index][1], state));
       state.enable(state.active);
+      state.redraw();
     };
     const select = h("select", { "aria-label": "request content type", onchange: () => show(select.selectedIndex) },
       contents.map(([mediaType]) => h("option", {}, mediaType)));
@@ -103,10 +110,27 @@
     return h("figure", {}, h("figcaption", {}, label), h("pre", { tabindex: "0", "aria-label": label }, h("code", {}, text)));
   }
 
+  // Named examples (`examples` of the media type) are chosen by their names.
+  function examplesSelect(media, show) {
+    const named = Object.entries(media.examples || {}).map(([name, example]) => [name, docs.resolve(example)]).filter(([, example]) => "value" in example);
+    if (named.length < 2) return null;
+    const select = h("select", { "aria-label": "example", onchange: () => show(named[select.selectedIndex][1].value) },
+      named.map(([name, example]) => h("option", {}, example.summary || name)));
+    return select;
+  }
+
+  function exampleView(media, label) {
+    const figure = sample(docs.asText(docs.mediaExample(media)), label);
+    const code = figure.querySelector("code");
+    const select = examplesSelect(media, (value) => docs.replace(code, docs.asText(value)));
+    if (select) figure.querySelector("figcaption").append(" ", select);
+    return figure;
+  }
+
   function responseRow([status, answer]) {
     const response = docs.resolve(answer);
     const contents = Object.entries(response.content || {}).map(([mediaType, media]) => h("div.media", {}, h("div.place", {}, mediaType),
-      docs.schemaTree(media.schema || media.itemSchema || {}, false), sample(docs.asText(docs.mediaExample(media)), "Example value")));
+      docs.schemaTree(media.schema || media.itemSchema || {}, false), exampleView(media, "Example value")));
     const headers = Object.entries(response.headers || {}).map(([name, header]) =>
       h("li", {}, h("code", {}, name), " ", h("span.type", {}, docs.typeLabel(docs.schemaOf(docs.resolve(header)))), " ", docs.resolve(header).description));
     return h("tr", {}, h("th", { scope: "row" }, h("code", {}, status)),
@@ -132,9 +156,36 @@
     values.fields = state.fields.map(({ name, schema, input }) => ({ name, schema, text: input.value, files: input.type === "file" ? [...input.files] : null }));
     if (state.body) values.text = state.body.value;
     if (state.body && state.body.type === "file") values.file = state.body.files[0];
-    const success = Object.entries(state.entry.operation.responses || {}).find(([status]) => status.startsWith("2"));
-    values.accept = Object.keys((success && docs.resolve(success[1]).content) || {}).join(", ") || "application/json";
+    values.accept = accepted(state.entry);
     return values;
+  }
+
+  function shown(value) {
+    if (value === undefined || value === null) return "";
+    if (Array.isArray(value)) return value.map((item) => (typeof item === "string" ? item : JSON.stringify(item))).join("\n");
+    return typeof value === "object" ? JSON.stringify(value) : String(value);
+  }
+
+  // As `collect`, of whatever has been typed so far; where there is no form, of the examples.
+  function sampleRequest(state) {
+    const values = { isSample: true, mediaType: state.mediaType };
+    values.parameters = state.parameters.map(({ parameter, input }) => ({ parameter, text: input ? input.value : shown(initialValue(parameter)) }));
+    values.fields = state.fields.map(({ name, schema, input, initial }) => {
+      const isFile = docs.kindOf(schema) === "file" || (docs.kindOf(schema) === "array" && docs.kindOf(docs.resolve(schema).items || {}) === "file");
+      const chosen = input && input.files ? [...input.files] : [];
+      const files = isFile ? (chosen.length ? chosen : [new File([], "file")]) : null;
+      return { name, schema, text: input ? input.value : shown(initial), files };
+    });
+    if (state.body && state.body.type === "file") values.file = state.body.files[0] || new File([], "body");
+    else if (state.body) values.text = state.body.value;
+    else values.text = state.example;
+    values.accept = accepted(state.entry);
+    return docs.buildRequest(state.entry, values, docs.currentServer());
+  }
+
+  function accepted(entry) {
+    const success = Object.entries(entry.operation.responses || {}).find(([status]) => status.startsWith("2"));
+    return Object.keys((success && docs.resolve(success[1]).content) || {}).join(", ") || "application/json";
   }
 
   function pretty(text, type) {
@@ -213,16 +264,24 @@
     return !methods || methods.includes(entry.method);
   }
 
-  function details(entry, callable) {
-    const state = { entry, parameters: [], fields: [], body: null, active: false, enable: () => {} };
+  function details(entry, callable, anchor) {
+    const state = { entry, parameters: [], fields: [], body: null, example: "", active: false, enable: () => {}, redraw: () => {} };
     const operation = entry.operation;
     const form = submittable(entry, callable) ? tryItOut(entry, state) : null;
     const external = operation.externalDocs;
     const content = h("div.details", {},
       operation.description ? docs.markdown(operation.description) : null,
       external ? h("p", {}, h("a", { href: external.url, rel: "noreferrer" }, external.description || external.url)) : null,
-      form && form.bar, parametersView(entry, state), bodyView(entry, state), form && form.actions, form && form.output,
-      responsesView(entry), callbacksView(entry));
+      form && form.bar, parametersView(entry, state), bodyView(entry, state), form && form.actions, form && form.output);
+    if (callable) {
+      const samples = docs.samplesView(() => sampleRequest(state));
+      state.redraw = samples.draw;
+      content.addEventListener("input", samples.draw);
+      content.addEventListener("change", samples.draw);
+      content.append(samples.view);
+    }
+    docs.append(content, [responsesView(entry), callbacksView(entry),
+      anchor ? h("p.permalink", {}, h("a", { href: `#${anchor}` }, "Link to this operation")) : null]);
     state.enable(Boolean(form && docs.config.tryItOutEnabled));
     return content;
   }
@@ -232,20 +291,23 @@
     const title = [h("span.method", {}, entry.method.toUpperCase()), " ", h("code.path", {}, entry.path), " ",
       h("span.summary", {}, operation.summary || ""),
       docs.config.displayOperationId ? h("code.operation-id", {}, ` ${operation.operationId || ""}`) : null,
-      docs.isProtected(operation) ? h("span.lock", { title: "needs authorization", "aria-label": "needs authorization" }, " 🔒") : null,
+      docs.isProtected(operation) ? h("span.lock", {}, " needs authorization") : null,
       operation.deprecated ? h("span.deprecated", {}, " deprecated") : null];
     const classes = `operation.${entry.method}${operation.deprecated ? ".is-deprecated" : ""}`;
     if (docs.config.reader) {
-      return h(`article.${classes}`, { id: anchor }, h("h3", {}, title), details(entry, false));
+      return h(`article.${classes}`, { id: anchor }, h("h3", {}, title), details(entry, callable, anchor));
     }
-    const box = h(`details.${classes}`, { id: anchor, open: docs.config.docExpansion === "full" }, h("summary", {}, title));
+    const box = h(`details.${classes}`, { id: anchor, open: docs.config.docExpansion === "full" }, h("summary", {}, h("h3", {}, title)));
     const fill = () => {
-      if (!box.querySelector(":scope > .details")) box.append(details(entry, callable));
+      if (!box.querySelector(":scope > .details")) box.append(details(entry, callable, anchor));
     };
     if (box.open) fill();
     box.addEventListener("toggle", () => {
       if (box.open) fill();
-      if (box.open && anchor && docs.config.deepLinking) history.replaceState(null, "", `#${anchor}`);
+      if (box.open && anchor && docs.config.deepLinking) {
+        history.replaceState(null, "", `#${anchor}`);
+        docs.markCurrent();
+      }
     });
     return box;
   };

@@ -4,6 +4,9 @@
 (function (docs) {
   const { h } = docs;
 
+  // A document in a file of its own says by itself where its server is.
+  const SOMEWHERE = "http://localhost:8000";
+
   docs.currentServer = function () {
     const select = document.getElementById("server");
     const servers = docs.servers();
@@ -13,6 +16,7 @@
       const input = document.getElementById(`server-variable-${docs.slug(name)}`);
       variables[name] = input ? input.value : variable.default;
     }
+    if (docs.config.offline && !/^https?:/.test(server.url)) return (SOMEWHERE + server.url).replace(/\/$/, "");
     return docs.serverUrl(server.url, variables);
   };
 
@@ -33,7 +37,8 @@
         return h("p.field", {}, h("label", { for: id }, name), input);
       }));
     };
-    const select = h("select", { id: "server", onchange: draw }, docs.document.servers.map((server) =>
+    const changed = () => { draw(); docs.redrawSamples(); };
+    const select = h("select", { id: "server", onchange: changed }, docs.document.servers.map((server) =>
       h("option", {}, server.description ? `${server.url} – ${server.description}` : server.url)));
     draw();
     return h("div.servers", {}, h("label", { for: "server" }, "Server"), " ", select, variables);
@@ -90,8 +95,8 @@
       external ? h("p", {}, link(external.url, external.description || external.url)) : null,
       group.entries.map((entry) => docs.operationView(entry, { anchor: anchorOf(group, entry) }))];
     const id = `/${docs.slug(group.tag.name)}`;
-    if (docs.config.reader) return h("section.group", { id }, h("h2", {}, group.tag.name), content);
-    return h("details.group", { id, open: docs.config.docExpansion !== "none" }, h("summary", {}, h("h2", {}, group.tag.name)), content);
+    if (docs.config.reader) return h("section.group", { id, "data-group": "" }, h("h2", {}, group.tag.name), content);
+    return h("details.group", { id, "data-group": "", open: docs.config.docExpansion !== "none" }, h("summary", {}, h("h2", {}, group.tag.name)), content);
   }
 
   function webhooksView() {
@@ -105,50 +110,31 @@
     const schemas = Object.keys((docs.document.components || {}).schemas || {});
     if (!schemas.length || docs.config.defaultModelsExpandDepth < 0) return null;
     return h("section.group.models", { id: "/models" }, h("h2", {}, "Schemas"),
-      schemas.map((name) => docs.schemaTree({ $ref: `#/components/schemas/${name.replace(/~/g, "~0").replace(/\//g, "~1")}` }, false)));
-  }
-
-  function filterView(root) {
-    if (!docs.config.filter && !docs.config.reader) return null;
-    const apply = () => {
-      const wanted = input.value.toLowerCase();
-      for (const node of root.querySelectorAll("[data-search]")) node.hidden = !node.dataset.search.includes(wanted);
-    };
-    const input = h("input.filter", { type: "search", placeholder: "Filter", "aria-label": "Filter operations", oninput: apply,
-      value: typeof docs.config.filter === "string" ? docs.config.filter : "" });
-    queueMicrotask(apply);
-    return input;
-  }
-
-  function markSearch(view, entry) {
-    view.dataset.search = `${entry.method} ${entry.path} ${entry.operation.summary || ""} ${(entry.operation.tags || []).join(" ")}`.toLowerCase();
-    return view;
-  }
-
-  function navigation(all, root) {
-    return h("nav.contents", { "aria-label": "Operations" }, filterView(root), all.map((group) => [
-      h("h2", {}, h("a", { href: `#/${docs.slug(group.tag.name)}` }, group.tag.name)),
-      h("ul", {}, group.entries.map((entry) => markSearch(h("li", {}, h("a", { href: `#${anchorOf(group, entry)}` },
-        h(`span.method.${entry.method}`, {}, entry.method.toUpperCase()), " ", entry.operation.summary || entry.path)), entry)))]));
+      schemas.map((name) => h("div", { id: `/models/${docs.slug(name)}` },
+        docs.schemaTree({ $ref: `#/components/schemas/${name.replace(/~/g, "~0").replace(/\//g, "~1")}` }, false))));
   }
 
   function follow() {
+    docs.markCurrent();
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
     for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+    const model = target.firstElementChild;
+    if (target.id.startsWith("/models/") && model && model.tagName === "DETAILS") model.open = true;
     target.scrollIntoView();
   }
 
   function draw(root) {
     const all = groups(docs.operations(docs.document.paths));
-    const tools = h("div.tools", {}, serversView(), docs.config.reader || docs.config.offline ? null : docs.authorizeButton());
-    const main = h("main", {}, infoView(), tools, docs.config.reader ? null : filterView(root), all.map(groupView), webhooksView(), modelsView());
-    if (!docs.config.reader) {
-      all.forEach((group) => group.entries.forEach((entry) => markSearch(main.querySelector(`[id="${anchorOf(group, entry)}"]`), entry)));
+    const sends = !docs.config.reader && !docs.config.offline;
+    const main = h("main", { id: "content", tabindex: "-1" }, infoView(), serversView(), all.map(groupView), webhooksView(), modelsView());
+    for (const group of all) {
+      for (const entry of group.entries) main.querySelector(`[id="${anchorOf(group, entry)}"]`).dataset.search = docs.searchText(entry);
     }
-    root.classList.toggle("with-contents", Boolean(docs.config.reader));
-    docs.replace(root, docs.config.reader ? navigation(all, root) : null, main);
+    const contents = all.length ? docs.contentsView(all, root, anchorOf) : null;
+    docs.replace(root, docs.topBar(contents, sends ? docs.authorizeButton() : null), h("div.columns", {}, contents, main));
     root.removeAttribute("aria-busy");
+    docs.redrawSamples();
     follow();
   }
 
@@ -164,6 +150,7 @@
     const root = document.getElementById("velithon-docs");
     docs.config = { docExpansion: "list", initOAuth: {}, ...JSON.parse(root.dataset.config) };
     docs.documentUrl = new URL(docs.config.url || "", location.href).href;
+    docs.startScheme();
     try {
       docs.document = await load();
       docs.restoreAuthorization();

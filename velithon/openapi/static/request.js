@@ -71,11 +71,12 @@
     return body;
   }
 
-  // values: {parameters: [{parameter, text}], mediaType, text | fields | file, accept}
+  // values: {parameters: [{parameter, text}], mediaType, text | fields | file, accept, isSample}
   docs.buildRequest = function (entry, values, server) {
     const request = { method: entry.method.toUpperCase(), path: entry.path, query: new URLSearchParams(), headers: {}, cookies: {} };
     for (const { parameter, text } of values.parameters) {
-      if (text !== "" || parameter.in === "path") addParameter(request, parameter, text);
+      // What a sample lacks in its path stays the name in braces.
+      if (text !== "" || (parameter.in === "path" && !values.isSample)) addParameter(request, parameter, text);
     }
     if (values.accept) request.headers.accept = values.accept;
     if (values.mediaType) {
@@ -88,7 +89,7 @@
         request.headers["content-type"] = values.mediaType;
       }
     }
-    docs.authorizeRequest(request, entry.operation);
+    docs.authorizeRequest(request, entry.operation, values.isSample);
     const query = request.query.toString();
     request.url = server + request.path + (query ? `?${query}` : "");
     return request;
