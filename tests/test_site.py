@@ -33,6 +33,7 @@ INTERNAL = {
     "velithon.openapi",  # what the application calls; its modules are public
     "velithon.openapi.fragments",
     "velithon.openapi.schema",
+    "velithon.openapi.viewers",
     "velithon.signature",
 }
 
