@@ -5,13 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
+from typer.testing import CliRunner
 
 from tests.servers import serve
 from tests.tools import find
+from velithon.cli import app as cli
 
 GENERATOR = find("openapi-python-client")
+ROOT = Path(__file__).parents[2]
+PATHS = os.pathsep.join([str(ROOT), str(ROOT / "adapters")])
 SOURCE = """
 from enum import Enum
 from typing import Annotated
@@ -76,27 +79,32 @@ assert me.sync(client=AuthenticatedClient(base_url=sys.argv[1], token="t0k")) ==
 """
 
 
+def write(directory: Path, *options: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `velithon client` in a directory, with the generator on the PATH unless another is given."""
+    assert GENERATOR is not None
+    found = os.pathsep.join([str(Path(GENERATOR).parent), os.environ["PATH"]])
+    return subprocess.run(
+        [sys.executable, "-m", "velithon", "client", *options],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PATH": found if path is None else path, "PYTHONPATH": PATHS},
+        check=False,
+    )
+
+
 @pytest.mark.server
 @pytest.mark.skipif(GENERATOR is None, reason="there is no openapi-python-client: make install")
 def test_a_generated_client_talks_to_the_application(tmp_path: Path) -> None:
     """Parameters, models, errors, forms and tokens go through types that the document gave."""
     pytest.importorskip("attrs")
     pytest.importorskip("dateutil")
-    assert GENERATOR is not None
+    (tmp_path / "shop.py").write_text(SOURCE)
+    made = write(tmp_path, "shop:app", "--fail-on-warning")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.stdout.startswith("Wrote client: 4 operations, 8 models, ")
     with serve(SOURCE) as server:
-        document = tmp_path / "openapi.json"
-        document.write_text(httpx.get(f"{server.url}/openapi.json", trust_env=False).text)
-        made = subprocess.run(
-            [GENERATOR, "generate", "--path", document, "--output-path", tmp_path / "client", "--meta", "none"],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            # Its hooks format the code with what is found on the PATH.
-            env={**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
-            check=False,
-        )
-        assert made.returncode == 0, made.stderr
-        assert "WARNING" not in made.stdout + made.stderr
         called = subprocess.run(
             [sys.executable, "-c", CALLS, server.url],
             cwd=tmp_path,
@@ -106,4 +114,30 @@ def test_a_generated_client_talks_to_the_application(tmp_path: Path) -> None:
             env={**os.environ, "PYTHONPATH": str(tmp_path), "NO_PROXY": "127.0.0.1"},
             check=False,
         )
-        assert called.returncode == 0, called.stderr
+    assert called.returncode == 0, called.stderr
+    again = write(tmp_path, "shop:app")
+    assert again.returncode == 1
+    assert again.stderr == "velithon: --output: client is there already; give another directory, or --overwrite\n"
+
+
+def test_a_missing_generator_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    result = CliRunner().invoke(cli, ["client", "shop:app"])
+    assert result.exit_code == 1
+    assert "pipx install openapi-python-client, or uv tool install openapi-python-client" in result.stderr
+
+
+def test_what_the_generator_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its warnings are shown, and its failure is the command's."""
+    generator = tmp_path / "openapi-python-client"
+    (tmp_path / "shop.py").write_text("from velithon import Velithon\napp = Velithon()\n")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.chdir(tmp_path)
+    for status, expected in ((0, "WARNING parsing POST /odd"), (3, "openapi-python-client ended with status 3:")):
+        generator.write_text(f"#!/bin/sh\necho WARNING parsing POST /odd\nexit {status}\n")
+        generator.chmod(0o755)
+        result = CliRunner().invoke(cli, ["client", "shop:app"])
+        assert result.exit_code == (1 if status else 0)
+        assert expected in result.stderr

@@ -50,7 +50,7 @@ def main() -> None:
     app(prog_name="velithon")
 
 
-_COMMANDS = "new run dev worker openapi export_docs routes check shell explain migrate migrations"
+_COMMANDS = "new run dev worker openapi client export_docs routes check shell explain migrate migrations"
 
 for _command in _COMMANDS.split():
     importlib.import_module(f"velithon.cli.{_command}")
