@@ -12,6 +12,9 @@ from benchmarks.apps import common
 
 BODY = b'{"name":"apple","price":1.5,"tags":["red","sweet"]}'
 
+FORM = "&".join(f"f{number}=value+{number}" for number in range(20)).encode()
+COOKIES = "; ".join(f"p{number}=value{number}" for number in range(10))
+
 
 @dataclass(frozen=True)
 class Case:
@@ -69,6 +72,22 @@ CASES = [
         body=BODY,
         headers={"content-type": "application/json", "content-length": str(len(BODY))},
     ),
+    Case(
+        "form of twenty fields",
+        "/form",
+        {"f0": "value 0", "f19": "value 19"},
+        method="POST",
+        body=FORM,
+        headers={"content-type": "application/x-www-form-urlencoded", "content-length": str(len(FORM))},
+        starlette=False,
+    ),
+    Case(
+        "cookie of ten parts",
+        "/cookies",
+        {"p0": "value0", "p9": "value9"},
+        headers={"cookie": COOKIES},
+        starlette=False,
+    ),
     Case("three dependencies, one a generator", "/deps?token=abc", {"user": "abc", "session": "memory"}),
     Case("container: singleton", "/singleton", {"factor": 2}),
     Case("container: chain of factories", "/container", {"total": 4}),
@@ -78,6 +97,7 @@ CASES = [
     Case("first of 5,000 routes", "/section0/items/7", {"route": 0, "item_id": 7}, setup="routes-5000"),
     Case("last of 5,000 routes", "/section4999/items/7", _LAST, setup="routes-5000"),
     Case("a miss among 5,000 routes", "/nowhere/items/7", None, setup="routes-5000", status=404),
+    Case("stream of 100 chunks", "/stream", None, waits=True),
     Case("sync endpoint", "/sync", common.HELLO, waits=True),
     Case("WebSocket echo", "/ws", None, socket=True),
 ]

@@ -13,7 +13,7 @@ from velithon._compat.starlette import get_route_path
 from velithon.exceptions import HTTPException
 from velithon.requests.body_json import read_json
 from velithon.requests.cookies import WithCookies
-from velithon.requests.forms import CHUNK_SIZE, FormParser, MultiPartParser, joined
+from velithon.requests.forms import CHUNK_SIZE, FormFields, MultiPartParser, joined
 from velithon.requests.readahead import DisconnectPoll
 from velithon_adapters.stopping import stopping
 
@@ -230,17 +230,26 @@ class Request(WithCookies, StarletteRequest[Any]):
     async def _parsed_form(self, max_files: float, max_fields: float, max_part_size: int) -> FormData:
         headers = self.headers
         kind = headers.get("content-type", "").partition(";")[0].strip(" \t").lower()
-        parser: MultiPartParser | FormParser
+        if kind == "application/x-www-form-urlencoded":
+            fields = FormFields(max_fields, max_part_size)
+            whole = await self._small_form()
+            if whole is not None:
+                return fields.finish(whole)
+            async with aclosing(self._form_chunks()) as chunks:
+                async for chunk in chunks:
+                    fields.feed(chunk)
+            return fields.finish()
+        if kind != "multipart/form-data":
+            return FormData()
         async with aclosing(self._form_chunks()) as chunks:
-            if kind == "multipart/form-data":
-                parser = MultiPartParser(
-                    headers, chunks, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size
-                )
-            elif kind == "application/x-www-form-urlencoded":
-                parser = FormParser(headers, chunks, max_fields=max_fields, max_part_size=max_part_size)
-            else:
-                return FormData()
+            parser = MultiPartParser(
+                headers, chunks, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size
+            )
             return await parser.parse()
+
+    async def _small_form(self) -> bytes | None:
+        """Return the body where it is small and can be had in one go, without a generator around it."""
+        return None
 
     async def _form_chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body for a parser of forms, for which few large chunks are cheaper than many small ones."""

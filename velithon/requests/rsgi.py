@@ -260,12 +260,18 @@ class RSGIRequest(Request):
             raise HTTPException(413, "Content Too Large")
         return body
 
-    async def _form_chunks(self) -> AsyncGenerator[bytes, None]:
+    async def _small_form(self) -> bytes | None:
         if not self._stream_consumed and self._asgi_receive is None and not hasattr(self, "_body"):
             length = body_length(self._rsgi)
             if length is not None and length <= WHOLE_SIZE:
-                yield await self._whole()
-                return
+                return await self._whole()
+        return None
+
+    async def _form_chunks(self) -> AsyncGenerator[bytes, None]:
+        whole = await self._small_form()
+        if whole is not None:
+            yield whole
+            return
         async with aclosing(super()._form_chunks()) as chunks:
             async for chunk in chunks:
                 yield chunk

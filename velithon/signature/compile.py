@@ -60,7 +60,9 @@ class HTTPPlan(PlanWriter):
         self.has_dependencies = bool(model.dependencies)
         self.model_name = self.out.constant(model, "model")
         self.fails = self.can_fail(model)
-        if model.body is not None and model.body.needs_exit:
+        # A body may leave something to close: a request that left nothing has no stack to keep.
+        self.may_need_stack = not self.needs_request_stack and model.body is not None and model.body.needs_exit
+        if self.may_need_stack:
             self.needs_request_stack = True
 
     def build(self) -> Callable[[Any], Awaitable[Any]]:
@@ -104,7 +106,11 @@ class HTTPPlan(PlanWriter):
             self.write_function_stack(respond, keep=True)
         with out.block("except BaseException as error:"):
             out.line(f"await {self.use(bind.unwind)}(stack, error)")
-        out.line(f"{self.use(bind.keep)}(request, stack)")
+        if self.may_need_stack:
+            with out.block("if stack.holds_any:"):
+                out.line(f"{self.use(bind.keep)}(request, stack)")
+        else:
+            out.line(f"{self.use(bind.keep)}(request, stack)")
         out.line("return response_made")
 
     def write_function_stack(self, respond: str, keep: bool = False) -> None:

@@ -148,6 +148,11 @@ class Exits(AsyncExitStack):
     _needs_shield = False
     _shares_shield = False
 
+    @property
+    def holds_any(self) -> bool:
+        """Whether there is an exit to run."""
+        return bool(self._exit_callbacks)  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
+
     def leave(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Push the exit of an asynchronous generator; see `Leaving`."""
         self._exit_callbacks.append((False, Leaving(generator).__aexit__))  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`

@@ -13,6 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from velithon import params
+from velithon.requests.forms import TextForm
 from velithon.signature.annotations import holds, holds_many, is_optional, is_subclass, sequence_of
 from velithon.signature.bodies.document import unreadable
 from velithon.signature.bodies.form_schema import documented_config, documented_fields
@@ -50,7 +51,8 @@ class FormBody(Body):
     def write_reading(self, plan: BodyPlan) -> str:
         limits = ", ".join(str(plan.form_limits[name]) for name in DEFAULT_LIMITS)
         plan.out.line(f"form = await {plan.use(read_form)}(request, {limits})")
-        plan.out.line(f"stack.push_async_callback({plan.use(close_form)}, form)")
+        with plan.out.block(f"if type(form) is not {plan.out.constant(TextForm, 'TextForm')}:"):
+            plan.out.line(f"stack.push_async_callback({plan.use(close_form)}, form)")
         return "form"
 
     def write_fields(self, plan: BodyPlan, fields: Sequence[Field], errors: str | None) -> dict[str, str]:
@@ -159,29 +161,61 @@ class _Input:
         read = [await _bytes_of(item) if isinstance(item, UploadFile) else item for item in value]
         return sequence_of(self.field.annotation)(read)
 
-    async def take(self, form: FormData, known: set[str]) -> tuple[str, Any]:
+    def find(self, form: FormData, known: set[str]) -> tuple[str, Any]:
         """Return the name and the value that the form has for it, or `PydanticUndefined`; note the names looked for."""
         for name in self.names:
             known.add(name)
             value = multi_value(self.field, form, name, self.many)
             if value is not Undefined:
-                return name, value if self.as_bytes is None else await self.as_bytes(value)
+                return name, value
         return self.names[0], Undefined
 
 
 async def _whole(inputs: Sequence[_Input], form: FormData) -> dict[str, Any]:
     """Return everything in a form by name, what no field asked for last."""
     known: set[str] = set()
-    found = [await item.take(form, known) for item in inputs]
-    values = {name: value for name, value in found if value is not Undefined}
+    values: dict[str, Any] = {}
+    for item in inputs:
+        name, value = item.find(form, known)
+        if value is not Undefined:
+            values[name] = value if item.as_bytes is None else await item.as_bytes(value)
     values.update(extras(form, known))
     return values
+
+
+class _Texts:
+    """Inputs with one name and one text each, which most models of forms have alone."""
+
+    __slots__ = ("_known", "_names")
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        self._known = frozenset(names)
+
+    @classmethod
+    def of(cls, inputs: Sequence[_Input]) -> _Texts | None:
+        """Return them, where all inputs are such."""
+        if any(item.many or item.as_bytes is not None or len(item.names) > 1 for item in inputs):
+            return None
+        return cls([item.names[0] for item in inputs])
+
+    def whole(self, form: TextForm) -> dict[str, Any] | None:
+        """Return what `_whole` does; `None` where there is something that no input asked for."""
+        found: dict[str, Any] = dict(form.items())
+        names = list(found)
+        if names != self._names:
+            if not self._known.issuperset(names):
+                return None
+            found = {name: found[name] for name in self._names if name in found}
+        if "" in found.values():
+            found = {name: value for name, value in found.items() if value != ""}
+        return found
 
 
 class _Models:
     """A field that stands for a model, or for a union of models, whose fields are those of the form."""
 
-    __slots__ = ("field", "inputs", "is_optional", "keeps_extras", "names")
+    __slots__ = ("field", "inputs", "is_optional", "keeps_extras", "names", "texts")
 
     def __init__(self, field: Field, models: list[type[BaseModel]]) -> None:
         self.field = field
@@ -190,11 +224,16 @@ class _Models:
         self.keeps_extras = any(model.model_config.get("extra") in ("allow", "forbid") for model in models)
         # A union's choices read the raw values each in its own way, in their validators.
         self.inputs = [_Input(item) for item in model_fields(models[0])] if len(models) == 1 else []
+        self.texts = _Texts.of(self.inputs)
 
     async def take(self, form: FormData) -> Any:
         """Return what the models are validated from; `PydanticUndefined` when nothing came for an optional one."""
         if self.is_optional and not self.names.intersection(form) and not (self.keeps_extras and form):
             return Undefined
+        if self.texts is not None and type(form) is TextForm:
+            found = self.texts.whole(form)
+            if found is not None:
+                return found
         return await _whole(self.inputs, form)
 
 
@@ -228,7 +267,9 @@ class FormReader:
             if isinstance(item, _Models):
                 value = await item.take(form)
             else:
-                name, value = await item.take(form, known)
+                name, value = item.find(form, known)
+                if item.as_bytes is not None and value is not Undefined:
+                    value = await item.as_bytes(value)
                 location = ("body", name)
             values[item.field.name], errors = validated(item.field, value, location)
             all_errors += errors
