@@ -30,14 +30,15 @@ def parse_cookies(headers: Iterable[str]) -> dict[str, str]:
             name, equals, value = chunk.partition("=")
             if not equals:
                 name, value = "", chunk
-            name, value = name.strip(), value.strip()
+            name = name.strip()
+            value = value.strip()
             if name or value:
-                cookies[name] = _unquoted(value) if value[:1] == '"' else value
+                cookies[name] = _unquoted(value) if '"' in value else value
     return cookies
 
 
 def _unquoted(value: str) -> str:
-    if len(value) < 2 or value[-1] != '"':
+    if len(value) < 2 or not value[0] == value[-1] == '"':
         return value
     return _unescape(_character, value[1:-1])
 
@@ -55,5 +56,8 @@ class WithCookies(HTTPConnection[Any]):
     def cookies(self) -> dict[str, str]:
         """The cookies by name."""
         if not hasattr(self, "_cookies"):
-            self._cookies = parse_cookies(self.headers.getlist("cookie"))
+            self._cookies = parse_cookies(self._cookie_headers())
         return self._cookies
+
+    def _cookie_headers(self) -> list[str]:
+        return self.headers.getlist("cookie")
