@@ -7,7 +7,7 @@ application it works as Starlette's does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from starlette.middleware.base import BaseHTTPMiddleware as StarletteBaseHTTPMiddleware
 
@@ -42,6 +42,10 @@ class BaseHTTPMiddleware(Base):
         app: The next layer.
         dispatch: `async dispatch(request, call_next) -> Response`; the method of that name when `None`.
     """
+
+    takes_responder: ClassVar[bool] = False
+    """Whether `dispatch` may be given the next layer as it is, which saves a call: it reads no body, and what comes back
+    it makes a `Response` of by itself (`velithon.faces.capture.as_response`)."""
 
     def __init__(self, app: ASGIApp, dispatch: DispatchFunction | None = None) -> None:
         self.app = app

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.middleware.cors import ALL_METHODS, SAFELISTED_HEADERS
 from starlette.middleware.cors import CORSMiddleware as StarletteCORSMiddleware
 
+from velithon.faces.capture import AS_THEY_ARE, as_response
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import on_server_error
 
@@ -83,6 +84,8 @@ class CORSMiddleware(BaseHTTPMiddleware, StarletteCORSMiddleware):
         # Origins come from outside, so no more than these are remembered.
         self._headers_for = lru_cache(maxsize=256)(self._simple_headers)
 
+    takes_responder = True
+
     async def dispatch(self, request: Any, call_next: Any) -> Any:
         """Answer a preflight request, or add the headers to the answer of what is inside."""
         origin = request._header("origin")
@@ -95,9 +98,11 @@ class CORSMiddleware(BaseHTTPMiddleware, StarletteCORSMiddleware):
         except Exception:
             on_server_error(request, self._on_error)
             raise
-        if not response.started:
-            # A file is looked for only when it is sent.
-            on_server_error(request, self._on_error)
+        if type(response) not in AS_THEY_ARE:
+            response = await as_response(response, request)
+            if not response.started:
+                # A file is looked for only when it is sent.
+                on_server_error(request, self._on_error)
         self._add(response, self._headers_for(origin))
         return response
 

@@ -140,7 +140,8 @@ def build_stack(
 def _extend(stack: Stack, layer: Any, app: HandlingOwner) -> Stack:
     dispatch = dispatch_of(layer)
     if dispatch is not None:
-        call_next = stack.call_next or build_call_next(stack.respond)
+        takes_responder = type(layer).__dict__.get("takes_responder", False)
+        call_next = stack.call_next or (stack.respond if takes_responder else build_call_next(stack.respond))
 
         def respond(request: Request) -> Awaitable[Any]:
             return dispatch(request, call_next)
