@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import quote_plus, unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from starlette import formparsers
@@ -15,6 +15,7 @@ from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException
 
 from tests.conftest import ClientFactory
+from tests.effort import examples
 from velithon import Request, Velithon
 from velithon.params import Form
 from velithon.requests.forms import FormFields, TextForm, unescaped
@@ -55,6 +56,11 @@ def ours(chunks: list[bytes], max_fields: float = 1000, max_part_size: int = 102
         return exc.message
 
 
+# A machine that is busy is no failure.
+patient = settings(max_examples=examples(100, 20_000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@patient
 @given(bodies, st.lists(st.integers(0, 20), max_size=3))
 def test_fields_are_those_of_starlette(body: bytes, cuts: list[int]) -> None:
     """Any bytes, whole and cut anywhere, with and without limits: the same fields, or the same refusal."""
@@ -75,6 +81,7 @@ class Fields(BaseModel, extra="allow"):
     c: str | None = None
 
 
+@patient
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(("", "1", "two"))), max_size=6))
 def test_a_form_of_texts_is_read_as_any_form(items: list[tuple[str, str]]) -> None:
     """What a model gets of a URL-encoded form, in the same order, is what it gets of a form that may hold files."""
