@@ -44,8 +44,10 @@ class BaseHTTPMiddleware(Base):
     """
 
     takes_responder: ClassVar[bool] = False
-    """Whether `dispatch` may be given the next layer as it is, which saves a call: it reads no body, and what comes back
-    it makes a `Response` of by itself (`velithon.faces.capture.as_response`)."""
+    """Whether `dispatch` is given the next layer as it is, which saves a call.
+
+    Such a layer reads no body, and calls `velithon.faces.capture.as_response` on what comes back.
+    """
 
     def __init__(self, app: ASGIApp, dispatch: DispatchFunction | None = None) -> None:
         self.app = app
