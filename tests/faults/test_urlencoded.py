@@ -22,7 +22,12 @@ from velithon.requests.forms import FormFields, TextForm, unescaped
 from velithon.signature.bodies.form import FormReader
 from velithon.signature.fields import Field
 
-LIMITS = ({}, {"max_fields": 2}, {"max_part_size": 3}, {"max_fields": 1, "max_part_size": 2})
+LIMITS: tuple[dict[str, Any], ...] = (
+    {},
+    {"max_fields": 2},
+    {"max_part_size": 3},
+    {"max_fields": 1, "max_part_size": 2},
+)
 bodies = st.one_of(
     st.text("&=ab%+;\xff\xc3\xa4 2fF0", max_size=14).map(lambda text: text.encode("latin-1")),
     st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=4).map(
@@ -83,7 +88,7 @@ class Fields(BaseModel, extra="allow"):
 
 @patient
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(("", "1", "two"))), max_size=6))
-def test_a_form_of_texts_is_read_as_any_form(items: list[tuple[str, str]]) -> None:
+def test_a_form_of_texts_is_read_as_any_form(items: list[tuple[str, Any]]) -> None:
     """What a model gets of a URL-encoded form, in the same order, is what it gets of a form that may hold files."""
     field = Field("fields", Form())
     field.info.annotation = Fields
