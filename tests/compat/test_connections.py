@@ -152,7 +152,7 @@ def test_add_route_takes_starlettes_name(client: ClientFactory) -> None:
         app.add_route("/a")
 
 
-@pytest.mark.parametrize("name", ["get_request_handler", "request_response", "get_websocket_app", "websocket_session"])
+@pytest.mark.parametrize("name", ["get_request_handler", "get_websocket_app", "websocket_session"])
 def test_internals_say_what_to_use_instead(name: str) -> None:
     """They are there for packages to import, and for instruments to replace."""
     with pytest.raises(NotImplementedError, match=r"use \w*Route"):

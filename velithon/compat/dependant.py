@@ -46,7 +46,9 @@ class Dependant:
             problem = "a dependency of a route cannot be taken out of route.dependant: route.dependencies is the list"
             raise RegistrationError(problem, endpoint=self._route.endpoint)
         added = [_depends_of(item) for item in dependencies if not any(item is one for one in present)]
-        self._route.dependencies[:0] = added
+        own = list(self._route.dependencies)
+        # Who adds to both lists means one.
+        self._route.dependencies[:0] = [item for item in added if not any(_is_same(item, one) for one in own)]
 
 
 def get_parameterless_sub_dependant(*, depends: Any, path: str) -> Any:
@@ -62,6 +64,11 @@ def get_parameterless_sub_dependant(*, depends: Any, path: str) -> Any:
 
 
 def _nothing() -> None: ...
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    scopes = [list(getattr(item, "scopes", None) or ()) for item in (one, other)]
+    return one.dependency is other.dependency and scopes[0] == scopes[1]
 
 
 def _depends_of(item: Any) -> Any:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from velithon.compat.dependant import get_parameterless_sub_dependant
 from velithon.signature import EndpointModel, read_endpoint
+from velithon.signature.annotations import is_subclass as lenient_issubclass
 from velithon.signature.annotations import signature_of
 
-__all__ = ["get_dependant", "get_parameterless_sub_dependant", "get_typed_return_annotation", "get_typed_signature"]
+if TYPE_CHECKING:
+    from velithon.signature.fields import Field
+
+__all__ = [
+    "get_dependant",
+    "get_parameterless_sub_dependant",
+    "get_typed_return_annotation",
+    "get_typed_signature",
+    "lenient_issubclass",
+]
 
 
 def get_dependant(*, path: str, call: Callable[..., Any], name: str | None = None, **options: Any) -> EndpointModel:
@@ -34,3 +44,20 @@ def get_typed_return_annotation(call: Callable[..., Any]) -> Any:
     """Return what a callable says it returns, evaluated; `None` where it says nothing."""
     returned = signature_of(call).return_annotation
     return None if returned is inspect.Signature.empty else returned
+
+
+# What packages that rebuild a route call. The route has done it already, see `velithon.compat.routes`.
+
+
+def _get_flat_body_params(dependant: Any) -> list[Field]:
+    return [field for node in dependant.walk() for field in node.body_params]
+
+
+def _get_body_field(*, body_params: list[Field], name: str, embed_body_fields: bool) -> Field | None:
+    from velithon.signature.bodies.registry import body_of
+    from velithon.signature.model import DependencyModel
+
+    node = DependencyModel(_get_body_field)
+    node.body_params = body_params
+    body = body_of([node])
+    return None if body is None else body.describe(name)

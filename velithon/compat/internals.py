@@ -1,10 +1,20 @@
-"""Names of FastAPI's internals that packages import or replace: there to be found, and called by nobody."""
+"""Names of FastAPI's internals that packages import or replace; most are there to be found, and called by nobody."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import inspect
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from velithon._compat.starlette import is_async_callable
+from velithon.concurrency import run_in_threadpool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp
 
 __all__ = [
+    "_IncludedRouter",
     "get_request_handler",
     "get_websocket_app",
     "request_response",
@@ -24,13 +34,23 @@ def get_request_handler(*args: Any, **options: Any) -> NoReturn:
     raise NotImplementedError("Velithon's routes make their handlers themselves: use Route(...).get_route_handler().")
 
 
-def request_response(*args: Any, **options: Any) -> NoReturn:
-    """Say what to use instead of FastAPI's function, which makes an ASGI application of a handler.
+def request_response(func: Callable[[Any], Any]) -> ASGIApp:
+    """Make an ASGI application of a handler, to be assigned to `route.app`.
 
-    Raises:
-        NotImplementedError: Always.
+    Args:
+        func: `handler(request) -> Response`, with `async def` or without; `route.get_route_handler()` gives one.
     """
-    raise NotImplementedError("Velithon's routes are ASGI applications: use Route(...).app.")
+    from velithon.faces.serve import asgi_face
+
+    async def in_thread(request: Any) -> Any:
+        response = await run_in_threadpool(func, request)
+        return await response if inspect.isawaitable(response) else response
+
+    handler = func if is_async_callable(func) else in_thread
+    app = asgi_face(handler)
+    # Where it is assigned to `route.app`, these are looked at.
+    vars(app).update(__velithon_handler__=handler, __velithon_made_of__=func)
+    return app
 
 
 async def solve_dependencies(*args: Any, **options: Any) -> NoReturn:
@@ -78,3 +98,7 @@ async def serialize_response(*args: Any, **options: Any) -> NoReturn:
     raise NotImplementedError(
         "Velithon compiles a response model with the endpoint: use pydantic.TypeAdapter or Route()."
     )
+
+
+class _IncludedRouter:
+    """FastAPI's place holder for an included router; there is none here, where the routes themselves are included."""

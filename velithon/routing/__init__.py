@@ -44,6 +44,7 @@ if not TYPE_CHECKING:
     _CONTEXTS = dict.fromkeys(("RouteContext", "iter_route_contexts"), "velithon.routing.contexts")
     # What instruments look for in FastAPI's module of this name, to replace it.
     _INTERNALS = (
+        "_IncludedRouter",
         "get_request_handler",
         "get_websocket_app",
         "request_response",

@@ -35,7 +35,6 @@ from velithon.routing.options import (
     join_websocket_options,
 )
 from velithon.routing.routes import (
-    BUILT,
     Route,
     RouteList,
     WebSocketRoute,
@@ -236,6 +235,8 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         """Return a route as it is behind a prefix, with what the router shares."""
         added: BaseRoute
         route = own_mount(route)
+        if isinstance(route, Route | WebSocketRoute):
+            route.check_not_replaced()
         if isinstance(route, Route):
             joined = join_options(context, route.options)
             added = type(route)(prefix + route.path, route.endpoint, methods=route.methods, **joined)
@@ -286,9 +287,9 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
                 problem = f"The path of a route starts with '/': got {route.path!r}."
                 raise RegistrationError(problem, endpoint=route.endpoint)
             route._provider = self.dependency_overrides_provider
-            # What was built was built for nobody.
-            for built in BUILT:
-                route.__dict__.pop(built, None)
+            if isinstance(route, Route):
+                # What was made was made for nobody.
+                route.forget()
         elif isinstance(route, starlette.Mount | starlette.Host):
             inner = inner_application(route)
             if isinstance(inner, Router):

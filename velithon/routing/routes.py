@@ -7,23 +7,22 @@ import inspect
 import re
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack
 
 from starlette import routing as starlette
 from starlette.endpoints import HTTPEndpoint as StarletteHTTPEndpoint
 from starlette.endpoints import WebSocketEndpoint as StarletteWebSocketEndpoint
-from starlette.requests import Request as StarletteRequest
 from starlette.routing import BaseRoute, Match, get_name
 
 from velithon import signature
 from velithon._compat.starlette import wrap_app_handling_exceptions
 from velithon.compat.guise import Guised
+from velithon.compat.routes import Described, Replaceable, respond_with
 from velithon.datastructures import Default, DefaultPlaceholder
 from velithon.endpoint import endpoint_methods, is_asgi, method_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces.serve import asgi_face
 from velithon.requests.request import Request
-from velithon.responses.app import AppResponse
 from velithon.responses.json import JSONResponse
 from velithon.routing.compiled import compiled
 from velithon.routing.lists import WatchedList
@@ -49,17 +48,13 @@ __all__ = [
 ]
 
 
-# What a route makes at its first request, of its signature and its application.
-BUILT = ("respond", "direct_call", "scope_plan")
-
-
 def generate_unique_id(route: Route) -> str:
     """Return FastAPI's operation id: the name, the path and the first method, in word characters."""
     operation_id = re.sub(r"\W", "_", f"{route.name}{route.path_format}")
     return f"{operation_id}_{next(iter(route.methods)).lower()}"
 
 
-class Route(Guised, starlette.Route):
+class Route(Guised, Replaceable, starlette.Route):
     """An HTTP route.
 
     Args:
@@ -101,11 +96,11 @@ class Route(Guised, starlette.Route):
         if isinstance(unique_id, DefaultPlaceholder):
             unique_id = unique_id.value
         self.unique_id = self.operation_id or (unique_id(self) if self.methods else self.name)
-        self.app = asgi_face(self._respond)
+        self._own_app = asgi_face(self._respond)
         self._provider: HandlingOwner | None = None
 
     def _take_options(self, options: RouteOptions) -> None:
-        self.response_model = options.get("response_model", Default(None))
+        self._response_model = options.get("response_model", Default(None))
         self.response_model_include = options.get("response_model_include")
         self.response_model_exclude = options.get("response_model_exclude")
         self.response_model_by_alias = options.get("response_model_by_alias", True)
@@ -150,7 +145,7 @@ class Route(Guised, starlette.Route):
             self.methods = None if methods is None else {method.upper() for method in methods}
             if self.dependencies:
                 self.include_in_schema = False
-                self.model = self._model(_run_by(endpoint))
+                self.model = self._model(respond_with(endpoint))
         else:
             # A dict keeps the order of declaration; what takes "the first method" must not depend on hashing.
             self.methods = dict.fromkeys(method.upper() for method in methods or ("GET",)).keys()
@@ -164,15 +159,10 @@ class Route(Guised, starlette.Route):
 
     def _read_again(self) -> None:
         """Read the signature with dependencies that were changed; they count from the next request on."""
+        self.check_not_replaced()
         self.options = {**self.options, "dependencies": list(self.dependencies)}
         self._read(self.endpoint, self.methods)
-        for built in BUILT:
-            self.__dict__.pop(built, None)
-
-    @property
-    def dependant(self) -> Any:
-        """FastAPI's name for what the signature says, whose `dependencies` may be added to."""
-        return _dependant_of(self)
+        self.forget()
 
     def _model(self, call: Callable[..., Any]) -> EndpointModel:
         model = signature.read_endpoint(
@@ -194,7 +184,7 @@ class Route(Guised, starlette.Route):
     def response_options(self) -> ResponseOptions:
         """How results become responses, as the signature compiler takes it."""
         return signature.ResponseOptions(
-            response_model=self.response_model,
+            response_model=self._response_model,
             response_class=self.response_class,
             status_code=self.status_code,
             include=self.response_model_include,
@@ -229,11 +219,14 @@ class Route(Guised, starlette.Route):
     def get_route_handler(self) -> Callable[[Any], Awaitable[Any]]:
         """Return what answers a request: `async handler(request) -> Response`. Subclasses may wrap it."""
         if self.model is not None:
-            return self._handler(self.model, self.methods or ())
-        if self.models:
-            return self._class_handler()
+            self._made = self._handler(self.model, self.methods or ())
+        else:
+            self._made = self._class_handler() if self.models else respond_with(self.endpoint)
+        return self._made
 
-        return _run_by(self.endpoint)
+    @functools.cached_property
+    def _endpoint_handler(self) -> Callable[[Any], Awaitable[Any]]:
+        return self.get_route_handler()
 
     def _handler(self, model: EndpointModel, methods: Collection[str]) -> Callable[[Any], Awaitable[Any]]:
         compiled = functools.partial(
@@ -285,10 +278,11 @@ class Route(Guised, starlette.Route):
         return self.respond(request)
 
     def _respond(self, request: Request) -> Awaitable[Any]:
-        return self.respond(request)
+        # An application that was assigned may call this one, which is the endpoint's then.
+        return self.respond(request) if self._replacement is None else self._endpoint_handler(request)
 
     def _build(self) -> Responder:
-        respond: Any = self.get_route_handler()
+        respond: Any = self._replacement or self.get_route_handler()
         if getattr(respond, "__velithon_plan__", None) is respond:
             self.direct_call = getattr(respond, "__velithon_direct_call__", None)
             self.scope_plan = getattr(respond, "__velithon_scope_plan__", None)
@@ -317,23 +311,8 @@ APIRoute = Route
 PREDICTABLE.add(Route.matches)
 
 
-def _run_by(app: Any) -> Callable[[Any], Awaitable[Any]]:
-    async def run(request: StarletteRequest) -> Any:
-        return AppResponse(app, cast("Request", request))
-
-    return run
-
-
 def _calls(models: dict[str, EndpointModel]) -> dict[str, Callable[..., Any]]:
     return {method: model.call for method, model in models.items()}
-
-
-def _dependant_of(route: Any) -> Any:
-    if route.model is None and not getattr(route, "models", None):
-        raise AttributeError(f"{route.path!r} has no dependant: its endpoint has no signature")
-    from velithon.compat.dependant import Dependant
-
-    return Dependant(route)
 
 
 def _value(option: Any) -> Any:
@@ -354,7 +333,7 @@ def _limited(respond: Responder, limit: int) -> Responder:
     return limited
 
 
-class WebSocketRoute(Guised, starlette.WebSocketRoute):
+class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
     """A WebSocket route.
 
     Args:
@@ -389,18 +368,20 @@ class WebSocketRoute(Guised, starlette.WebSocketRoute):
         self.model: EndpointModel | None = None
         self._class: EndpointClass | None = None
         self._provider: HandlingOwner | None = None
+        self.app = self._own_app = endpoint
         self._read_again()
 
     def _read_again(self) -> None:
         """Read the signature, again where dependencies were changed; they count from the next connection on."""
+        self.check_not_replaced()
         self.options = {**self.options, "dependencies": list(self.dependencies)}
         self._plans = PlanCache(self._compile)
-        self.app = self._layers(self._innermost(self.endpoint))
+        self.app = self._own_app = self._layers(self._innermost(self.endpoint))
 
     @property
-    def dependant(self) -> Any:
-        """FastAPI's name for what the signature says, whose `dependencies` may be added to."""
-        return _dependant_of(self)
+    def is_replaced(self) -> bool:
+        """Whether another application than the endpoint's answers."""
+        return self.app is not self._own_app
 
     def _innermost(self, endpoint: Any) -> ASGIApp:
         if inspect.isclass(endpoint) and issubclass(endpoint, StarletteWebSocketEndpoint):

@@ -84,6 +84,11 @@ class Field:
         self._adapter: TypeAdapter[Any] | None = None
 
     @property
+    def field_info(self) -> FieldInfo:
+        """The name that FastAPI has for `info`."""
+        return self.info
+
+    @property
     def annotation(self) -> Any:
         """The type, without the metadata that `info` holds."""
         return self.info.annotation

@@ -46,6 +46,7 @@ class Outcome:
 
     Attributes:
         response_class: The class of the response.
+        declared: The response model, said or taken from the return annotation; `None` without one.
         chosen: Whether somebody chose that class; where nobody did, JSON is written straight to bytes.
         field: What results are validated and documented as; none without a response model.
         stream_field: The same for each item of a generator.
@@ -55,6 +56,7 @@ class Outcome:
     def __init__(self, response_class: type[StarletteResponse], chosen: bool) -> None:
         self.response_class = response_class
         self.chosen = chosen
+        self.declared: Any = None
         self.field: Field | None = None
         self.stream_field: Field | None = None
         self.is_json_stream = False
@@ -90,6 +92,7 @@ def read_outcome(model: EndpointModel, options: ResponseOptions, *, complete: bo
             and not _is_from_events(item, "ServerSentEvent")
         ):
             outcome.stream_field = _field(model, item, "item type of the return annotation")
+    outcome.declared = declared
     if declared:
         if not is_body_allowed_for_status_code(options.status_code):
             raise RegistrationError(

@@ -1,12 +1,6 @@
 """Pages, limits and cursors of lists, by a response model and by `add_pagination`."""
 # /// script
 # dependencies = ["fastapi-pagination", "sqlalchemy"]
-#
-# [tool.ecosystem.fails]
-# asgi = "Its `add_pagination` rebuilds routes by functions inside FastAPI: `_get_body_field` and others."
-# rsgi = "Its `add_pagination` rebuilds routes by functions inside FastAPI: `_get_body_field` and others."
-# as-fastapi-asgi = "Its `add_pagination` rebuilds routes by functions inside FastAPI: `_get_body_field` and others."
-# as-fastapi-rsgi = "Its `add_pagination` rebuilds routes by functions inside FastAPI: `_get_body_field` and others."
 # ///
 
 from fastapi import APIRouter, Depends, FastAPI
