@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
+from velithon._runtime.pretty import PrettyFormatter
 from velithon.logging import (
     AccessFilter,
     JSONFormatter,
@@ -50,6 +51,29 @@ def restored() -> Iterator[None]:
     for handler in set(root.handlers) - set(handlers):
         handler.close()
     root.handlers[:], root.level = handlers, level
+
+
+def test_a_pretty_line_is_short_and_coloured() -> None:
+    """Of a request: method, path, status and time; of anything else: level, logger and message, escaped."""
+    clock = r"\x1b\[2m\d\d:\d\d:\d\d\x1b\[0m"
+    fields: dict[str, Any] = {"method": "GET", "path": "/items?q=a", "status": 404, "duration_ms": 1.234}
+    line = rf"{clock} \x1b\[1mGET    \x1b\[0m /items\?q=a \x1b\[33m404\x1b\[0m \x1b\[2m1\.2 ms\x1b\[0m"
+    pretty = PrettyFormatter()
+    assert re.fullmatch(line, pretty.format(record("x", **fields)))
+    values = ("127.0.0.1", "GET", "/items?q=a", "HTTP/1.1", 404, 1.234, None)
+    assert re.fullmatch(line, pretty.format_access("velithon.access", "WARNING", 0.0, "x", values))
+    assert re.fullmatch(rf"{clock} \x1b\[32mINFO   \x1b\[0m shop: a\\x1bb", pretty.format(record("a\x1bb")))
+    assert pretty.format(failed("why")).endswith("\n    ValueError: why")
+
+
+def test_a_pretty_log_is_plain_in_a_file(tmp_path: Path) -> None:
+    """Who reads a file has no terminal."""
+    config = configure_logging(log_format="pretty", file=tmp_path / "log", apply=False)
+    formatters = {name: config["formatters"][item["formatter"]]["()"] for name, item in config["handlers"].items()}
+    assert formatters == {
+        "console": "velithon._runtime.pretty.PrettyFormatter",
+        "file": "velithon.logging.TextFormatter",
+    }
 
 
 def test_a_text_line_has_time_level_logger_and_message() -> None:

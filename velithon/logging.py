@@ -58,7 +58,7 @@ __all__ = [
     "quiet_paths",
 ]
 
-LogFormat = Literal["text", "json"]
+LogFormat = Literal["text", "json", "pretty"]
 
 DEFAULT_LOG_FILE: Final = "velithon.log"
 DEFAULT_MAX_BYTES: Final = 10 * 1024 * 1024
@@ -401,7 +401,7 @@ def configure_logging(
 
     Args:
         level: A level's name in any case: `critical`, `error`, `warning`, `info` or `debug`.
-        log_format: `text` or `json`.
+        log_format: `text`, `json`, or `pretty`: short coloured lines on the console, and text in the file.
         file: Also write to this file, rotated by size. The console (standard output) is always written to.
         max_bytes: See `RotatingFile`.
         backup_count: See `RotatingFile`.
@@ -416,16 +416,17 @@ def configure_logging(
     level = level.upper()
     if level not in ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"):
         raise ValueError(f"log level must be critical, error, warning, info or debug, not {level.lower()!r}")
-    if log_format not in ("text", "json"):
-        raise ValueError(f"log format must be text or json, not {log_format!r}")
+    if log_format not in ("text", "json", "pretty"):
+        raise ValueError(f"log format must be text, json or pretty, not {log_format!r}")
     if max_bytes < 0 or backup_count < 0:
         raise ValueError(f"max_bytes and backup_count must not be negative: {max_bytes}, {backup_count}")
-    formatter = "velithon.logging.TextFormatter" if log_format == "text" else "velithon.logging.JSONFormatter"
+    line = "velithon.logging.JSONFormatter" if log_format == "json" else "velithon.logging.TextFormatter"
+    screen = "velithon._runtime.pretty.PrettyFormatter" if log_format == "pretty" else line
     handlers: dict[str, Any] = {
         "console": {
             "class": "velithon.logging.Console",
             "stream": "ext://sys.stdout",
-            "formatter": "line",
+            "formatter": "screen",
             "filters": ["departure"],
         }
     }
@@ -443,7 +444,7 @@ def configure_logging(
     config: dict[str, Any] = {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": formatter}},
+        "formatters": {"line": {"()": line}, "screen": {"()": screen}},
         "filters": {
             "access": {"()": "velithon.logging.AccessFilter"},
             "departure": {"()": "velithon.logging.DepartureFilter"},

@@ -1,13 +1,16 @@
 """`velithon dev` and `velithon.run`, as processes."""
 
 import os
+import re
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
+from typing import BinaryIO
 
 import pytest
 
@@ -32,16 +35,32 @@ if __name__ == "__main__":
 """
 
 
+def copy(source: int, file: BinaryIO) -> None:
+    """Copy what comes out of a terminal to a file, until nobody writes to it any more (EIO)."""
+    with file, suppress(OSError):
+        while data := os.read(source, 65536):
+            file.write(data)
+            file.flush()
+    os.close(source)
+
+
 @contextmanager
-def started(directory: Path, *arguments: str) -> Iterator[Run]:
-    """Start Python with arguments, wait until it listens, and end it."""
+def started(directory: Path, *arguments: str, terminal: bool = False) -> Iterator[Run]:
+    """Start Python with arguments, in a terminal or not, wait until it listens, and end it."""
     output = directory / "output.txt"
-    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "TERM": "xterm"}
     env.pop("VELITHON_ENV", None)
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, *arguments], stdout=file, stderr=file, cwd=directory, env=env, start_new_session=True
-        )
+    env.pop("NO_COLOR", None)
+    file = output.open("wb")
+    reader, writer = os.openpty() if terminal else (None, os.dup(file.fileno()))
+    process = subprocess.Popen(
+        [sys.executable, *arguments], stdout=writer, stderr=writer, cwd=directory, env=env, start_new_session=True
+    )
+    os.close(writer)
+    if reader is None:
+        file.close()
+    else:
+        Thread(target=copy, args=(reader, file), daemon=True).start()
     run = Run(process, output)
     try:
         until(lambda: "http://" in run.text or process.poll() is not None, "the address is told")
@@ -65,13 +84,17 @@ def answer(run: Run, path: str) -> str:
 
 @pytest.mark.parametrize("server", ["granian", "uvicorn"])
 def test_dev_finds_the_application_and_reloads_it(tmp_path: Path, server: str) -> None:
-    """Without an argument it serves main.py, shows where an exception came from, and serves what is saved."""
+    """Without an argument it serves main.py, shows where an exception came from, and serves what is saved.
+
+    In a terminal the log is short and coloured.
+    """
     main = tmp_path / "main.py"
     main.write_text(MAIN)
-    with started(tmp_path, "-m", "velithon", "dev", "--server", server, "--port", "0") as run:
+    with started(tmp_path, "-m", "velithon", "dev", "--server", server, "--port", "0", terminal=True) as run:
         assert answer(run, "/") == '"development"'
         assert "the shelf is empty" in answer(run, "/fails")
-        until(lambda: '"GET /' in run.text, "requests are logged")
+        until(lambda: re.search(r"\x1b\[1mGET    \x1b\[0m / \x1b\[32m200\x1b\[0m", run.text), "requests are logged")
+        until(lambda: re.search(r"GET    \x1b\[0m /fails \x1b\[31m500\x1b\[0m", run.text), "failures are logged")
         main.write_text(MAIN.replace('os.environ.get("VELITHON_ENV", "none")', '"saved"'))
         until(lambda: answer(run, "/") == '"saved"', "the saved file is served")
         assert "the shelf is empty" in answer(run, "/fails")
@@ -83,6 +106,8 @@ def test_dev_takes_options_before_the_application(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(MAIN)
     with started(tmp_path, "-m", "velithon", "dev", "--port", "0", "shop:app") as run:
         assert answer(run, "/") == '"development"'
+        until(lambda: '"GET / HTTP/1.1" 200' in run.text, "the log is plain where there is no terminal")
+        assert "\x1b" not in run.text
 
 
 def test_dev_says_where_it_looked(tmp_path: Path) -> None:

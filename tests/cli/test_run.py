@@ -68,8 +68,9 @@ def test_help_names_every_option_of_the_guide() -> None:
         --runtime-threads --blocking-threads --runtime-mode --loop --backpressure --server --interface --factory --uds
         --url-path-prefix --access-log --workers-kill-timeout --respawn-failed-workers --env-file --task-impl
     """
-    text = run("--help").output
-    assert [name for name in guide.split() if not re.search(rf"^  {name}[ \n]", text, re.M)] == []
+    for columns in ("40", "80", "200"):
+        text = CliRunner().invoke(cli, ["run", "--help"], env={"COLUMNS": columns}).output
+        assert [name for name in guide.split() if not re.search(rf"^│ {name}[ \n]", text, re.M)] == []
 
 
 def test_the_version_is_shown() -> None:

@@ -162,7 +162,7 @@ def test_whoever_would_see_a_record_gets_one(
         logging.setLogRecordFactory(make)
 
 
-@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize("log_format", ["text", "json", "pretty"])
 def test_what_configure_logging_sets_up_takes_lines(log_format: Any, tmp_path: Path) -> None:
     config = configure_logging(log_format=log_format, file=tmp_path / "log", apply=False)
     # To a logger of its own instead of the root, which is everybody's.

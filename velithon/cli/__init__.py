@@ -11,14 +11,17 @@ from typing import Annotated
 
 import typer
 
+from velithon.cli.help import PanelApp, PanelGroup
+
 __all__ = ["app", "fail", "main"]
 
-app = typer.Typer(
+app = PanelApp(
     name="velithon",
+    cls=PanelGroup,
     help="Run and inspect Velithon applications.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # its tables cut the names of long options
+    rich_markup_mode=None,  # its tables cut the names of long options; ours do not
 )
 
 

@@ -13,7 +13,7 @@ from velithon.cli.openapi import AppOption, FactoryOption, Target, load
 __all__ = ["check"]
 
 
-@app.command()
+@app.command(rich_help_panel="Write")
 def check(
     target: Target = None,
     app_option: AppOption = None,

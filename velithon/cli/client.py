@@ -21,7 +21,7 @@ __all__ = ["client"]
 GENERATOR = "openapi-python-client"
 
 
-@app.command()
+@app.command(rich_help_panel="Document")
 def client(
     target: Target = None,
     app_option: AppOption = None,

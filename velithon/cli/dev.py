@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from velithon.cli import app, fail
+from velithon.cli.help import is_coloured
 
 __all__ = ["dev"]
 
 _CANDIDATES = ("main.py", "app.py", "app/main.py", "src/main.py")
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True}, rich_help_panel="Write")
 def dev(
     context: typer.Context,
     target: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODULE:ATTRIBUTE]",
+            metavar="MODULE:ATTRIBUTE",
             help="The application. Default: app in main.py, app.py, app/main.py or src/main.py.",
             show_default=False,
         ),
@@ -29,8 +31,8 @@ def dev(
 ) -> None:
     """Serve an application while it is written.
 
-    As `velithon run --reload --debug --access-log`, with debug pages. The options of `velithon run`, such as --host,
-    --port and --server, are taken, too.
+    As `velithon run --reload --debug --access-log`, with debug pages, and --log-format pretty on a terminal. The
+    options of `velithon run`, such as --host, --port and --server, are taken, too.
     """
     from typer.main import get_command
 
@@ -46,4 +48,8 @@ def dev(
     os.environ.setdefault("VELITHON_ENV", "development")
     # Read by each process that loads the application.
     os.environ["VELITHON_DEBUG_PAGES"] = "1"
-    group.main(["run", "--reload", "--debug", "--access-log", *arguments], prog_name="velithon")
+    options = ["--reload", "--debug", "--access-log"]
+    # What is given comes after these, and wins; so does the environment.
+    if "VELITHON_LOG_FORMAT" not in os.environ and is_coloured(sys.stdout):
+        options += ["--log-format", "pretty"]
+    group.main(["run", *options, *arguments], prog_name="velithon")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 
-@app.command()
+@app.command(rich_help_panel="Write")
 def explain(
     method: Annotated[str, typer.Argument(help="The HTTP method, or WS for a WebSocket.")],
     path: Annotated[str, typer.Argument(help="The path, such as /items/3.")],

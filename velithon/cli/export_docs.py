@@ -15,7 +15,7 @@ __all__ = ["export_docs"]
 _FORMATS: dict[str, Literal["markdown", "html"]] = {".md": "markdown", ".markdown": "markdown", ".html": "html"}
 
 
-@app.command(name="export-docs")
+@app.command(name="export-docs", rich_help_panel="Document")
 def export_docs(
     target: Target = None,
     app_option: AppOption = None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["migrate"]
 
 
-@app.command()
+@app.command(rich_help_panel="Write")
 def migrate(
     path: Annotated[Path, typer.Argument(help="A project's directory, or a file.", exists=True)],
     write: Annotated[

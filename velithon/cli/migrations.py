@@ -12,7 +12,7 @@ from velithon.cli import app, fail
 __all__ = ["init_migrations"]
 
 
-@app.command("init-migrations")
+@app.command("init-migrations", rich_help_panel="Write")
 def init_migrations(
     database: Annotated[str, typer.Option(help="The application's Database: module:name.")],
     metadata: Annotated[str, typer.Option(help="SQLAlchemy's metadata: module:name, such as models:Base.metadata.")],

@@ -32,7 +32,7 @@ FILES_OF_OPTIONS = {
 }
 
 
-@app.command()
+@app.command(rich_help_panel="Write")
 def new(
     name: Annotated[str, typer.Argument(help="The service: its directory, and its package, where dashes are _.")],
     database: Annotated[

@@ -14,7 +14,7 @@ __all__ = ["openapi"]
 
 Target = Annotated[
     str | None,
-    typer.Argument(metavar="[MODULE:ATTRIBUTE]", help="The application, such as main:app.", show_default=False),
+    typer.Argument(metavar="MODULE:ATTRIBUTE", help="The application, such as main:app.", show_default=False),
 ]
 AppOption = Annotated[
     str | None, typer.Option("--app", help="The application; the same as the argument.", show_default=False)
@@ -22,7 +22,7 @@ AppOption = Annotated[
 FactoryOption = Annotated[bool, typer.Option("--factory", help="The attribute is a function that returns it.")]
 
 
-@app.command()
+@app.command(rich_help_panel="Document")
 def openapi(
     target: Target = None,
     app_option: AppOption = None,

@@ -31,7 +31,7 @@ class Row(NamedTuple):
 _HEAD = Row("METHODS", "PATH", "NAME", "ENDPOINT", "DEPENDENCIES", "SOURCE")
 
 
-@app.command()
+@app.command(rich_help_panel="Write")
 def routes(
     target: Target = None,
     app_option: AppOption = None,

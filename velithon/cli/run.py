@@ -27,7 +27,24 @@ def _option(name: str, text: str, *, negatable: bool = False, **settings: Any) -
     """An option that may also come from the environment: `--log-level` from `VELITHON_LOG_LEVEL`."""
     declared = f"{name}/--no-{name[2:]}" if negatable else name
     envvar = f"VELITHON_{name[2:].upper().replace('-', '_')}"
-    return typer.Option(declared, help=text, envvar=envvar, show_envvar=False, show_default=False, **settings)
+    settings = {"envvar": envvar, "show_envvar": False, "show_default": False, **settings}
+    return typer.Option(declared, help=text, rich_help_panel=_panel(name), **settings)
+
+
+# What the names of a panel's options begin with.
+_PANELS = {
+    "HTTP/1 and HTTP/2, on Granian": ("--http1", "--http2"),
+    "Server": ("--server", "--interface", "--host", "--port", "--uds", "--http", "--loop", "--url-path", "--forwarded"),
+    "Workers": ("--workers", "--rss", "--limit-max", "--respawn", "--blocking"),
+    "Development": ("--reload", "--debug"),
+    "Logging": ("--log", "--access-log", "--max-bytes", "--backup"),
+    "TLS": ("--ssl",),
+    "Granian": ("--runtime", "--task", "--backpressure"),
+}
+
+
+def _panel(name: str) -> str:
+    return next((title for title, starts in _PANELS.items() if name.startswith(starts)), "Application")
 
 
 def _workers(text: str) -> int:
@@ -60,11 +77,11 @@ Level = Literal["critical", "error", "warning", "info", "debug"]
 Loop = Literal["auto", "asyncio", "uvloop", "rloop", "winloop"]
 
 
-@app.command()
+@app.command(rich_help_panel="Serve")
 def run(
     context: typer.Context,
     target: Annotated[
-        str | None, typer.Argument(metavar="[MODULE:ATTRIBUTE]", help="The application, such as main:app.")
+        str | None, typer.Argument(metavar="MODULE:ATTRIBUTE", help="The application, such as main:app.")
     ] = None,
     app_option: Annotated[
         str | None, _option("--app", "The application, such as main:app; the same as the argument.")
@@ -91,13 +108,11 @@ def run(
     ] = None,
     forwarded_allow_ips: Annotated[
         str | None,
-        typer.Option(
+        _option(
             "--forwarded-allow-ips",
-            help="Proxies whose X-Forwarded-* and Forwarded headers count: addresses, networks, unix, *."
+            "Proxies whose X-Forwarded-* and Forwarded headers count: addresses, networks, unix, *."
             " Default: 127.0.0.1.",
             envvar=["VELITHON_FORWARDED_ALLOW_IPS", "FORWARDED_ALLOW_IPS"],
-            show_envvar=False,
-            show_default=False,
         ),
     ] = None,
     env_file: Annotated[
@@ -159,7 +174,8 @@ def run(
     ] = None,
     log_level: Annotated[Level, _option("--log-level", "In any case. Default: info.", case_sensitive=False)] = "info",
     log_format: Annotated[
-        Literal["text", "json"], _option("--log-format", "Default: text.", case_sensitive=False)
+        Literal["text", "json", "pretty"],
+        _option("--log-format", "pretty: short and coloured. Default: text.", case_sensitive=False),
     ] = "text",
     access_log: Annotated[bool, _option("--access-log", "Log a line for every request.", negatable=True)] = (False),
     log_to_file: Annotated[bool, _option("--log-to-file", "Log to a file as well as to the console.")] = False,

@@ -13,7 +13,7 @@ from velithon.cli.openapi import AppOption, FactoryOption, Target, load
 __all__ = ["shell"]
 
 
-@commands.command()
+@commands.command(rich_help_panel="Write")
 def shell(target: Target = None, app_option: AppOption = None, factory: FactoryOption = False) -> None:
     """Open Python with an application that has started.
 

@@ -27,7 +27,7 @@ LogLevel = Annotated[
     typer.Option("--log-level", help="In any case. Default: info.", case_sensitive=False, envvar="VELITHON_LOG_LEVEL"),
 ]
 LogFormat = Annotated[
-    Literal["text", "json"],
+    Literal["text", "json", "pretty"],
     typer.Option("--log-format", help="Default: text.", case_sensitive=False, envvar="VELITHON_LOG_FORMAT"),
 ]
 
@@ -35,7 +35,7 @@ LogFormat = Annotated[
 _SOON_SECONDS = 1.0
 
 
-@app.command()
+@app.command(rich_help_panel="Serve")
 def worker(
     target: Target = None,
     app_option: AppOption = None,
@@ -67,7 +67,7 @@ def worker(
     _run(application, work, grace=grace, is_worker=True)
 
 
-@app.command()
+@app.command(rich_help_panel="Serve")
 def scheduler(
     target: Target = None,
     app_option: AppOption = None,
