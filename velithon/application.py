@@ -14,25 +14,25 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 
 from velithon import signature
-from velithon._runtime.layers import check_layer, innermost_last
+from velithon._runtime.layers import check_layer, order_layers
 from velithon._runtime.lazy import lazy_function
 from velithon._runtime.lifetime import Lifetime
 from velithon.background import InFlight
-from velithon.compat.instruments import detour_of
+from velithon.compat.instruments import explain_detour
 from velithon.concurrency import ThreadPool, use_thread_pool
 from velithon.datastructures import Default
 from velithon.exception_handlers import (
+    build_not_found,
     client_disconnect_handler,
     http_exception_handler,
-    not_found,
     problem_handlers,
     request_validation_exception_handler,
     websocket_request_validation_exception_handler,
 )
 from velithon.exceptions import HTTPException, RequestValidationError, WebSocketRequestValidationError
 from velithon.faces.capture import build_call_next
-from velithon.faces.entry import router_call_next, rsgi_entry
-from velithon.faces.serve import asgi_face, respond_with_layers, rsgi_form_of
+from velithon.faces.entry import build_router_call_next, build_rsgi_entry
+from velithon.faces.serve import adapt_asgi_layer, build_asgi_app, respond_with_layers
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import Errors, ServerErrorMiddleware
 from velithon.middleware.stack import Stack, build_stack
@@ -198,13 +198,13 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         if jobs is not None:
             self.jobs = jobs
         self._in_flight = InFlight()
-        self._app_scope = signature.AppScope()
+        self._app_values = signature.AppValues()
         self._lifespan_state: dict[str, Any] = {}
         self._bridge = RSGIAdapter(self, "on")  # carries WebSockets and the lifespan from RSGI to the ASGI face
         self._entry: RSGIApp | None = None
         self.error_observers: list[ErrorObserver] = []
         self.exception_handlers = self._handlers(exception_handlers or {}, problem_details)
-        self.user_middleware = innermost_last(middleware or ())
+        self.user_middleware = order_layers(middleware or ())
         self._stack: ASGIApp | None = None
         # What `__call__` runs: the stack, or what an instrument put around it.
         self._way: ASGIApp | None = None
@@ -248,9 +248,9 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document. Replace this method to change it."""
-        from velithon.openapi import document
+        from velithon.openapi import build_document
 
-        return document(self)
+        return build_document(self)
 
     # -- the two faces --------------------------------------------------------------------------------------------
 
@@ -272,7 +272,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         """What answers over RSGI: `async (scope, protocol) -> None`. A server fetches it once."""
         entry = self._entry
         if entry is None:
-            entry = self._entry = rsgi_entry(self)
+            entry = self._entry = build_rsgi_entry(self)
         return entry
 
     def _composed(self) -> tuple[Errors, Responder | None, Response | None]:
@@ -304,8 +304,8 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
     def _compose(self) -> ASGIApp:
         """Compose the layers for both faces; from here on none can be added."""
         # An instrument may have replaced what Starlette would call; then both faces call it.
-        way = None if detour_of(self) else self._direct()
-        self._detour = detour_of(self)  # again: a layer may have patched it as it was made
+        way = None if explain_detour(self) else self._direct()
+        self._detour = explain_detour(self)  # again: a layer may have patched it as it was made
         if way is not None and self._detour is None:
             self._stack = self._way = way
             return way
@@ -313,7 +313,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
             self._stack = self.build_middleware_stack()
         # For what comes out of the detour, which has told the observers.
         self._errors = Errors(self.exception_handlers, self.debug)
-        self._outermost = respond_with_layers(self, rsgi_form_of(self, self))
+        self._outermost = respond_with_layers(self, adapt_asgi_layer(self, self))
         self._missing, self._way = None, partial(Starlette.__call__, self)
         return self._way
 
@@ -331,7 +331,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         self._errors = errors = Errors(handlers, self.debug, self.error_observers)
         router = self.router
         # Sent to everybody who asks for a path without a route, where no layer sees it and no handler would make it.
-        self._missing = not_found() if errors.find(HTTPException(404)) is http_exception_handler else None
+        self._missing = build_not_found() if errors.find(HTTPException(404)) is http_exception_handler else None
         pool = self._thread_pool
 
         def routed(request: Request) -> Awaitable[Any]:
@@ -345,14 +345,14 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
                 return await errors.respond(request, exc)
 
-        call_next = router_call_next(router, errors) if pool is None else build_call_next(routed, errors)
+        call_next = build_router_call_next(router, errors) if pool is None else build_call_next(routed, errors)
         return build_stack(respond, errors.wrap(router), layers, self, call_next)
 
     def _direct(self) -> ASGIApp:
         stack = self._layers()
         outermost = stack.respond if stack.direct else respond_with_layers(stack.asgi, stack.rsgi_form(self))
         self._outermost = None if self._plain else outermost
-        return self._around(asgi_face(outermost, otherwise=self._errors.observed(stack.asgi), errors=self._errors))
+        return self._around(build_asgi_app(outermost, otherwise=self._errors.observed(stack.asgi), errors=self._errors))
 
     def _around(self, http: ASGIApp) -> ASGIApp:
         """Return the ASGI application that is `http` and, besides, runs the lifespan."""

@@ -98,7 +98,7 @@ class _Job:
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller
             self.error = error
 
-    def settle(self) -> None:
+    def set_outcome(self) -> None:
         """Hand the outcome to whoever waits, in the loop's thread."""
         self.finished = True
         if not self.future.cancelled():
@@ -234,7 +234,7 @@ class _Workers:
         done = self.done
         while done:
             self.in_flight -= 1
-            done.popleft().settle()
+            done.popleft().set_outcome()
 
     def _retire(self) -> bool:
         # The loop's thread decides, because it alone knows that no job is on its way to this worker.

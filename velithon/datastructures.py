@@ -154,7 +154,7 @@ _NO_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 
 @lru_cache(maxsize=512)
-def header_name(name: str) -> str:
+def normalize_header_name(name: str) -> str:
     """Return a header's name in lower case.
 
     Raises:
@@ -165,7 +165,7 @@ def header_name(name: str) -> str:
     return name.lower()
 
 
-def checked_header(name: str, value: str) -> tuple[str, str]:
+def check_header(name: str, value: str) -> tuple[str, str]:
     """Return a header as it is sent, its name in lower case.
 
     Raises:
@@ -173,4 +173,4 @@ def checked_header(name: str, value: str) -> tuple[str, str]:
     """
     if not (value.isascii() and value.isprintable()) and _NO_VALUE.search(value) is not None:
         raise ValueError(f"The value of header {name!r} holds a control character or one outside Latin-1: {value!r}.")
-    return header_name(name), value
+    return normalize_header_name(name), value

@@ -30,15 +30,15 @@ class HTTPEndpoint(StarletteHTTPEndpoint):
     request: Request
 
 
-def endpoint_methods(cls: type) -> dict[str, Callable[..., Any]]:
+def list_methods(cls: type) -> dict[str, Callable[..., Any]]:
     """Return the HTTP methods that a class defines, `HEAD` left to `GET` where it has none of its own."""
     found = {name: getattr(cls, name.lower(), None) for name in HTTP_METHODS}
     return {name: method for name, method in found.items() if inspect.isfunction(method)}
 
 
-def method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]) -> Callable[..., Any]:
+def build_method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function endpoint for one method of a class, with the method's signature less `self`."""
-    from velithon.di import unwrap
+    from velithon.di import strip_inject
 
     # A class that brings Starlette's constructor arguments gets them.
     plain = cls.__init__ is StarletteHTTPEndpoint.__init__
@@ -51,8 +51,8 @@ def method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]
         instance.request = request  # type: ignore[attr-defined]
         return instance
 
-    declared = signature.signature_of(method)
-    method = unwrap(method)  # what it asks a container for is resolved before the call
+    declared = signature.read_signature(method)
+    method = strip_inject(method)  # what it asks a container for is resolved before the call
     call: Callable[..., Any]
     if inspect.iscoroutinefunction(inspect.unwrap(method)):
 
@@ -90,7 +90,7 @@ def is_asgi(endpoint: Any) -> bool:
 _SAYS_NOTHING = (inspect.Parameter.empty, Any, object, "Any", "typing.Any", "object")
 
 
-def of_connection(endpoint: Callable[..., Any], path: str, annotation: type) -> Callable[..., Any]:
+def annotate_endpoint(endpoint: Callable[..., Any], path: str, annotation: type) -> Callable[..., Any]:
     """Return an endpoint in Starlette's form, `async endpoint(anything)`, with its parameter annotated.
 
     Args:

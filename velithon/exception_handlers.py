@@ -63,24 +63,24 @@ async def http_exception_handler(request: Request, exc: HTTPException) -> Respon
     if not is_body_allowed_for_status_code(exc.status_code):
         return Response(status_code=exc.status_code, headers=headers)
     if exc.status_code >= 400 and isinstance(exc.detail, str) and _wants_page(request):
-        from velithon.pages.error import error_page
+        from velithon.pages.error import render_error_page
 
-        return error_page(exc.status_code, exc.detail, headers)
+        return render_error_page(exc.status_code, exc.detail, headers)
     return JSONResponse({"detail": exc.detail}, status_code=exc.status_code, headers=headers)
 
 
 async def client_disconnect_handler(request: Request, exc: ClientDisconnect) -> Response:
     """Answer 400 to a request whose body never becomes complete: its client may still be there."""
-    log_departure(request)
+    log_disconnect(request)
     return JSONResponse({"detail": "The request's body was broken off."}, status_code=400)
 
 
-def log_departure(request: Request) -> None:
+def log_disconnect(request: Request) -> None:
     """Log, in one line, that a client left or broke its request off."""
     logger.info("The client of %s %s left before the end", request.method, request.url.path)
 
 
-def not_found() -> Response:
+def build_not_found() -> Response:
     """Return the answer of ``http_exception_handler`` to an ``HTTPException(404)``."""
     return JSONResponse({"detail": HTTPStatus.NOT_FOUND.phrase}, status_code=404)
 
@@ -90,12 +90,12 @@ def _wants_page(request: Request) -> bool:
     return prefers_html(request.headers.get("accept")) and not is_asked_for()
 
 
-def server_error(request: Request) -> Response:
+def build_server_error(request: Request) -> Response:
     """Return the answer to an exception that nobody handles, in the form that the client asks for."""
     if _wants_page(request):
-        from velithon.pages.error import error_page
+        from velithon.pages.error import render_error_page
 
-        return error_page(500)
+        return render_error_page(500)
     if accepts(request.headers.get("accept"), ("application/json",)) and not is_asked_for():
         return JSONResponse({"detail": HTTPStatus.INTERNAL_SERVER_ERROR.phrase}, status_code=500)
     return PlainTextResponse(HTTPStatus.INTERNAL_SERVER_ERROR.phrase, status_code=500)
@@ -180,7 +180,7 @@ async def problem_server_error_handler(request: Request, exc: Exception) -> Resp
 
 async def problem_client_disconnect_handler(request: Request, exc: ClientDisconnect) -> Response:
     """Answer 400, as a problem document, to a request whose body never becomes complete."""
-    log_departure(request)
+    log_disconnect(request)
     return _problem(request, 400, {"detail": "The request's body was broken off."}, None)
 
 

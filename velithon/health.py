@@ -100,12 +100,12 @@ class _Check:
         """Call the function as an endpoint, with its dependencies; return why it failed, if it says so."""
         # A request of its own: its dependencies are closed with the check, not with the answer.
         own = Request(dict(request.scope), _nothing)
-        own.scope.pop("velithon.stack", None)
+        own.scope.pop("velithon.exits", None)
         try:
             response = await self.route.respond(own)
         finally:
-            if own._stack is not None:
-                await own._stack.aclose()
+            if own._exit_stack is not None:
+                await own._exit_stack.aclose()
         if response.status_code >= 400:
             return f"status {response.status_code}"
         return "it returned False" if response.body == b"false" else None

@@ -46,7 +46,7 @@ __all__ = [
     "DEFAULT_MAX_BYTES",
     "AccessFilter",
     "Console",
-    "DepartureFilter",
+    "DisconnectFilter",
     "JSONFormatter",
     "LogFormat",
     "RotatingFile",
@@ -211,7 +211,7 @@ class AccessFilter(logging.Filter):
         return True
 
 
-class DepartureFilter(logging.Filter):
+class DisconnectFilter(logging.Filter):
     """Make one INFO line of what a server logs when a WebSocket's client left and the endpoint let that pass.
 
     An endpoint that does not catch `WebSocketDisconnect` did nothing wrong, and a client that leaves should not write a
@@ -225,7 +225,7 @@ class DepartureFilter(logging.Filter):
         """Rewrite such a record of a server in place; say whether it still is on the level that is logged."""
         if record.levelno < logging.ERROR or not record.name.startswith(("_granian", "granian", "uvicorn")):
             return True
-        left = _is_departure(record.exc_info[1]) if record.exc_info else _tells_of_departure(str(record.msg))
+        left = _is_disconnect(record.exc_info[1]) if record.exc_info else _mentions_disconnect(str(record.msg))
         if not left:
             return True
         record.levelno, record.levelname = logging.INFO, "INFO"
@@ -238,7 +238,7 @@ class DepartureFilter(logging.Filter):
 _WEBSOCKETS_ONLY = "trampoline.py"
 
 
-def _is_departure(exc: BaseException | None) -> bool:
+def _is_disconnect(exc: BaseException | None) -> bool:
     """Return whether an exception is a client's that left a WebSocket."""
     if exc is None or type(exc).__name__ != "WebSocketDisconnect":
         return False
@@ -246,7 +246,7 @@ def _is_departure(exc: BaseException | None) -> bool:
     return any(frame.f_code.co_filename.endswith(_WEBSOCKETS_ONLY) for frame, _ in frames)
 
 
-def _tells_of_departure(text: str) -> bool:
+def _mentions_disconnect(text: str) -> bool:
     """Return whether the first traceback in a text is of a client that left a WebSocket; causes stand below it."""
     through = False
     for line in text.partition("Traceback (most recent call last):\n")[2].split("\n"):
@@ -447,7 +447,7 @@ def configure_logging(
         "formatters": {"line": {"()": line}, "screen": {"()": screen}},
         "filters": {
             "access": {"()": "velithon.logging.AccessFilter"},
-            "departure": {"()": "velithon.logging.DepartureFilter"},
+            "departure": {"()": "velithon.logging.DisconnectFilter"},
         },
         "handlers": handlers,
         "root": {"level": level, "handlers": list(handlers)},

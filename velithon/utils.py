@@ -8,7 +8,7 @@ from velithon.datastructures import DefaultPlaceholder
 from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.openapi.fragments import merge as deep_dict_update
 from velithon.routing.routes import generate_unique_id
-from velithon.signature.path import path_names
+from velithon.signature.path import list_path_names
 
 __all__ = [
     "deep_dict_update",
@@ -21,7 +21,7 @@ __all__ = [
 
 def get_path_param_names(path: str) -> set[str]:
     """Return the names of a path template's parameters."""
-    return path_names(path)
+    return list_path_names(path)
 
 
 def get_value_or_default(first: Any, *others: Any) -> Any:

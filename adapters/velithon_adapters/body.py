@@ -41,13 +41,13 @@ class BodyChunks:
         ProtocolError: The body was already read.
     """
 
-    __slots__ = ("_begun", "_chunks", "_empty", "_http2", "left", "protocol")
+    __slots__ = ("_started", "_chunks", "_empty", "_http2", "left", "protocol")
 
     def __init__(self, protocol: HTTPProtocol, length: int | None, http2: bool = False) -> None:
         self.protocol = protocol
         self.left = length
         self._chunks: AsyncIterator[bytes] = protocol.__aiter__()
-        self._begun = False
+        self._started = False
         self._empty = 0
         self._http2 = http2
 
@@ -70,10 +70,10 @@ class BodyChunks:
                 if self._empty > allowed:
                     raise rsgi.ProtocolClosed("The client broke the request's body off.")
         except StopAsyncIteration:
-            if self.left or (self.left is None and self._begun and self._http2 and await _is_reset(self.protocol)):
+            if self.left or (self.left is None and self._started and self._http2 and await _is_reset(self.protocol)):
                 raise rsgi.ProtocolClosed("The client broke the request's body off.") from None
             raise
-        self._begun = True
+        self._started = True
         self._empty = 0
         if self.left is not None:
             self.left -= len(chunk)

@@ -126,7 +126,7 @@ class RSGIAdapter:
                 async with websocket:
                     await self.app(self._scope(scope), websocket.receive, websocket.send)
         except asyncio.CancelledError:
-            if not stopping.begun:
+            if not stopping.active:
                 raise
         finally:
             stopping.at_once.discard(websocket.close)

@@ -211,7 +211,7 @@ def forwarded_asgi(app: Any, trusted: TrustedProxies) -> Any:
     names = tuple(name.encode() for name in trusted.header_names)
 
     def asgi(scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
-        if scope["type"] != "lifespan" and trusted_asgi(scope, trusted):
+        if scope["type"] != "lifespan" and is_trusted_asgi(scope, trusted):
             headers = scope["headers"]
             if any(name in names for name, _ in headers):
                 apply_forwarded(scope, trusted.read(RSGIHeaders(headers).get_all))
@@ -220,13 +220,13 @@ def forwarded_asgi(app: Any, trusted: TrustedProxies) -> Any:
     return asgi
 
 
-def trusted_asgi(scope: Scope, trusted: TrustedProxies) -> bool:
+def is_trusted_asgi(scope: Scope, trusted: TrustedProxies) -> bool:
     """Tell whether a request of an ASGI server came from a trusted proxy."""
     client, server = scope.get("client"), scope.get("server")
     return trusted.trusts(client[0] if client else None, server[0] if server else None)
 
 
-def trusted_rsgi(scope: Any, trusted: TrustedProxies) -> bool:
+def is_trusted_rsgi(scope: Any, trusted: TrustedProxies) -> bool:
     """Tell whether a request of an RSGI server came from a trusted proxy."""
     address = parse_address(scope.client)
     return trusted.trusts(None, scope.server) if address is None else trusted.trusts(address[0])
@@ -241,7 +241,7 @@ def forwarded_rsgi(app: Any, trusted: TrustedProxies) -> Any:
         headers = scope.headers
         for name in names:
             if name in headers:
-                if trusted_rsgi(scope, trusted):
+                if is_trusted_rsgi(scope, trusted):
                     scope = ForwardedScope(scope, trusted.read(headers.get_all))
                 break
         return app(scope, protocol)  # type: ignore[no-any-return]
@@ -269,7 +269,7 @@ class ForwardedScope:
     def __init__(self, inner: Any, forwarded: Forwarded) -> None:
         self._inner = inner
         self._host = forwarded.host
-        self.client = inner.client if forwarded.client is None else _joined(*forwarded.client)
+        self.client = inner.client if forwarded.client is None else _join_values(*forwarded.client)
         self.scheme = forwarded.scheme or inner.scheme
         self.authority = forwarded.host or inner.authority
         self.root_path = forwarded.prefix or ""
@@ -293,5 +293,5 @@ class ForwardedScope:
         return getattr(self._inner, name)
 
 
-def _joined(host: str, port: int) -> str:
+def _join_values(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

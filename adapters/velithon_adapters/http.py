@@ -225,7 +225,7 @@ class HTTPSend(Sending):
         self._client_gone = False
 
     @property
-    def begun(self) -> bool:  # type: ignore[override] # read only: it follows from the first message
+    def started(self) -> bool:  # type: ignore[override] # read only: it follows from the first message
         """Whether the application has begun a response, of which the server may have been given nothing yet."""
         return self._status != 0
 
@@ -418,7 +418,7 @@ def unwrap(first: Any, second: Any = None, /) -> Any:
         ``None`` if these are no wrappers of ours, do not belong together, or were already used.
     """
     if second is None:
-        if type(first) is not RSGIProtocol or first.begun or first._claimed or first._ahead is not None:
+        if type(first) is not RSGIProtocol or first.started or first._body_taken or first._ahead is not None:
             return None
         first._handed_over = True
         return first._receive, first._send

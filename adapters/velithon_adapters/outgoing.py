@@ -71,9 +71,9 @@ class Outgoing:
         """
         self._handed += handed
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        start = loop.time()
         while self._is_behind():
-            waited = loop.time() - begun
+            waited = loop.time() - start
             if limit is not None and waited > limit:
                 return
             # Asked anew each time: of several that wait for it, the server tells one.

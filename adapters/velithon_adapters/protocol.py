@@ -76,7 +76,7 @@ class RSGIProtocol(Sending):
     __slots__ = (
         "_ahead",
         "_broken",
-        "_claimed",
+        "_body_taken",
         "_delivery",
         "_handle",
         "_handed_over",
@@ -87,16 +87,16 @@ class RSGIProtocol(Sending):
         "_stream",
         "_task",
         "_waiters",
-        "begun",
+        "started",
     )
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        self.begun = False
+        self.started = False
         self._scope = scope
         self._receive = receive
         self._send = send
         self._handed_over = False
-        self._claimed = False
+        self._body_taken = False
         # Whether the server raised from `send`.
         self._broken = False
         # Made when something is read, or read ahead.
@@ -117,7 +117,7 @@ class RSGIProtocol(Sending):
             ProtocolError: The body was already read.
             ProtocolClosed: The client broke it off.
         """
-        self._claim()
+        self._take_body()
         return b"".join([chunk async for chunk in self._chunks()])
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -127,7 +127,7 @@ class RSGIProtocol(Sending):
             ProtocolError: The body was already read.
             ProtocolClosed: The client broke it off. Granian would end the iteration.
         """
-        self._claim()
+        self._take_body()
         return self._chunks()
 
     def client_disconnect(self) -> asyncio.Future[None]:
@@ -148,10 +148,10 @@ class RSGIProtocol(Sending):
     async def _wait_for_disconnect(self) -> None:
         await self._reading().wait_until_ended()
 
-    def _claim(self) -> None:
-        if self._claimed:
+    def _take_body(self) -> None:
+        if self._body_taken:
             raise rsgi.ProtocolError("The body was already read.")
-        self._claimed = True
+        self._body_taken = True
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         reading = self._reading()
@@ -211,7 +211,7 @@ class RSGIProtocol(Sending):
         Raises:
             ProtocolError: A response was given before.
         """
-        if self.begun:
+        if self.started:
             raise rsgi.ProtocolError("A response was already given.")
         self._give(self._send_start, status, headers)
         self._stream = RSGIStreamTransport(self)
@@ -233,7 +233,7 @@ class RSGIProtocol(Sending):
     async def _finish(self) -> None:
         if self._handed_over:
             return
-        if not self.begun:
+        if not self.started:
             if self._gone:
                 return
             logger.error("RSGI callable returned without a response.")
@@ -266,11 +266,11 @@ class RSGIProtocol(Sending):
             self._ahead.close({"type": "http.disconnect"})
 
     def _give(self, deliver: Callable[..., Awaitable[None]], status: int, headers: ResponseHeaders, *more: Any) -> None:
-        if self.begun:
+        if self.started:
             return
         check_status(status)
         raw = [(name.lower().encode("latin-1"), value.encode()) for name, value in headers]
-        self.begun = True
+        self.started = True
         self._pending = partial(deliver, status, raw, *more)
         # Most applications return right after responding, and then `finish` sends without a task.
         self._handle = asyncio.get_running_loop().call_soon(self._pump)

@@ -3,7 +3,7 @@
 What is raised while an application answers has to be answered by somebody, once, and only while nothing was sent. So
 whoever runs an application does it inside of the sending side, ``async with sending: await app(...)``, and leaving that
 ends the response: it completes what the application returned from, or settles what it raised in. Whether there is
-anything left to answer is `Sending.begun`, the one flag that error layers ask for.
+anything left to answer is `Sending.started`, the one flag that error layers ask for.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Sending:
     """The sending side of one response or WebSocket; leaving it as a context manager ends what it sends.
 
     Attributes:
-        begun: Whether the response has begun, so that nobody can answer in its place any more.
+        started: Whether the response has begun, so that nobody can answer in its place any more.
     """
 
     __slots__ = ()
 
-    begun: bool
+    started: bool
 
     async def __aenter__(self) -> Self:
         """Return this object."""
@@ -52,15 +52,15 @@ class TrackedSend(Sending):
         send: What takes the messages.
     """
 
-    __slots__ = ("_send", "begun")
+    __slots__ = ("_send", "started")
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self.begun = False
+        self.started = False
 
     async def __call__(self, message: Message) -> None:
         """Send a message."""
-        self.begun = True
+        self.started = True
         await self._send(message)
 
 
@@ -72,12 +72,12 @@ class TrackedProtocol(Sending):
         scope: The request's scope.
     """
 
-    __slots__ = ("begun", "inner", "scope")
+    __slots__ = ("started", "inner", "scope")
 
     def __init__(self, inner: HTTPProtocol, scope: HTTPScope) -> None:
         self.inner = inner
         self.scope = scope
-        self.begun = False
+        self.started = False
 
     def __call__(self) -> Awaitable[bytes]:
         """Read the whole body."""
@@ -94,5 +94,5 @@ class TrackedProtocol(Sending):
     def __getattr__(self, name: str) -> Any:
         """Look the methods that respond up below."""
         if name.startswith("response_"):
-            self.begun = True
+            self.started = True
         return getattr(self.inner, name)

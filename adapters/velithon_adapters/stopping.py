@@ -21,7 +21,7 @@ class Stopping:
     """Whether the server of this process stops, and who wants to know.
 
     Attributes:
-        begun: Whether it does.
+        active: Whether it does.
         halfway: Whether half of the time for what is in hand is over.
         deadline: When the process will have ended, by `time.monotonic`; ``None`` while nobody said so.
         at_once: Called when the stop begins.
@@ -29,7 +29,7 @@ class Stopping:
     """
 
     def __init__(self) -> None:
-        self.begun = False
+        self.active = False
         self.halfway = False
         self.deadline: float | None = None
         self.at_once: set[Callable[[], None]] = set()
@@ -42,9 +42,9 @@ class Stopping:
             timeout: Seconds until the process ends.
             reserve: Those of them that are kept for the application's shutdown.
         """
-        if self.begun:
+        if self.active:
             return
-        self.begun = True
+        self.active = True
         self.deadline = time.monotonic() + timeout
         asyncio.get_running_loop().call_later((timeout - reserve) / 2, self._break_off)
         _call(self.at_once)

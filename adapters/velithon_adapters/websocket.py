@@ -136,7 +136,7 @@ class ASGIWebsocket(Sending):
                 self.connection.drop()
 
     @property
-    def begun(self) -> bool:  # type: ignore[override] # read only: it follows from what was sent
+    def started(self) -> bool:  # type: ignore[override] # read only: it follows from what was sent
         """Whether the handshake was answered."""
         return self.accepted or self._refused
 
@@ -283,7 +283,7 @@ class RSGIWebsocketProtocol(Sending):
         self._tasks.append(asyncio.get_running_loop().create_task(self._flush()))
 
     @property
-    def begun(self) -> bool:  # type: ignore[override] # read only: it follows from what was sent
+    def started(self) -> bool:  # type: ignore[override] # read only: it follows from what was sent
         """Whether the handshake was answered."""
         return self.closed or self._transport is not None
 
@@ -320,12 +320,12 @@ class RSGIWebsocketProtocol(Sending):
 class RSGIWebsocketTransport:
     """An accepted WebSocket, over ASGI."""
 
-    __slots__ = ("_protocol", "_told", "gone")
+    __slots__ = ("_protocol", "_close_received", "gone")
 
     def __init__(self, protocol: RSGIWebsocketProtocol) -> None:
         self.gone = False
         self._protocol = protocol
-        self._told = False
+        self._close_received = False
 
     async def receive(self) -> RSGIMessage:
         """Wait for the next message; the end comes as one of kind ``close``, once.
@@ -333,7 +333,7 @@ class RSGIWebsocketTransport:
         Raises:
             ProtocolClosed: The close was already received.
         """
-        if self._told:
+        if self._close_received:
             raise rsgi.ProtocolClosed("The connection is closed.")
         message: Message = {} if self.gone else await self._protocol._receive()
         if message.get("type") == "websocket.receive":
@@ -341,7 +341,7 @@ class RSGIWebsocketTransport:
             if data is not None:
                 return RSGIMessage(_KIND_BYTES, data)
             return RSGIMessage(_KIND_STRING, message["text"])
-        self.gone = self._told = True
+        self.gone = self._close_received = True
         return RSGIMessage(_KIND_CLOSE, None)
 
     async def send_bytes(self, data: bytes) -> None:

@@ -133,8 +133,8 @@ def _plan_thunks(
             return _result(short() if short is bare else short(scope, params))
         made = prepared()
         answer = _result(respond(made))
-        if made._stack is not None:  # the face runs the exits, but it is the plan that asks for them
-            _result(made._stack.aclose())
+        if made._exit_stack is not None:  # the face runs the exits, but it is the plan that asks for them
+            _result(made._exit_stack.aclose())
         return answer
 
     arguments, result, response = _observed(route.endpoint, plan)

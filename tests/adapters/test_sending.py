@@ -45,7 +45,7 @@ async def test_what_is_raised_is_answered_once(
         await leave(send, *messages)
     assert [call[0] for call in protocol.calls] == responded
     assert all(call[1] == 500 for call in protocol.calls if call[0] == "bytes")
-    assert send.begun is bool(messages)
+    assert send.started is bool(messages)
 
 
 @pytest.mark.parametrize("messages", [[], [START]])
@@ -65,10 +65,10 @@ async def test_a_tracked_send_has_begun_with_its_first_message() -> None:
         raise OSError("gone")
 
     send = TrackedSend(refuse)
-    assert not send.begun
+    assert not send.started
     with pytest.raises(OSError, match="gone"):
         await leave(send, START)
-    assert send.begun
+    assert send.started
 
 
 async def test_a_tracked_protocol_has_begun_with_its_response() -> None:
@@ -77,6 +77,6 @@ async def test_a_tracked_protocol_has_begun_with_its_response() -> None:
     protocol = TrackedProtocol(Protocol(b"a").end(), scope)
     assert await protocol() == b"a"
     protocol.client_disconnect()
-    assert not protocol.begun
+    assert not protocol.started
     protocol.response_empty(204, [])
-    assert protocol.begun
+    assert protocol.started

@@ -6,7 +6,7 @@ from time import time
 import pytest
 
 from velithon.cache import CachePolicy
-from velithon.cache.rules import directives, lifetime_of, matches_condition
+from velithon.cache.rules import compute_lifetime, matches_condition, parse_directives
 
 POLICY = CachePolicy(expire=60, stale_while_revalidate=5)
 
@@ -37,12 +37,12 @@ POLICY = CachePolicy(expire=60, stale_while_revalidate=5)
     ],
 )
 def test_lifetimes(status: int, headers: list[tuple[str, str]], lifetime: tuple[float, float] | None) -> None:
-    assert lifetime_of(POLICY, status, headers) == lifetime
+    assert compute_lifetime(POLICY, status, headers) == lifetime
 
 
 def test_what_says_nothing_is_not_kept_by_default() -> None:
-    assert lifetime_of(CachePolicy(), 200, []) is None
-    assert lifetime_of(CachePolicy(), 200, [("cache-control", "max-age=5")]) == (5, 0)
+    assert compute_lifetime(CachePolicy(), 200, []) is None
+    assert compute_lifetime(CachePolicy(), 200, [("cache-control", "max-age=5")]) == (5, 0)
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_conditions(none_match: str | None, since: str | None, matches: bool) ->
 
 
 def test_directives_are_read_as_a_list() -> None:
-    assert directives('Max-Age="5", no-cache , ,x') == {"max-age": "5", "no-cache": None, "x": None}
+    assert parse_directives('Max-Age="5", no-cache , ,x') == {"max-age": "5", "no-cache": None, "x": None}

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from velithon.cli import app as cli
 from velithon.cli.version import describe_version
-from velithon_adapters.servers import OptionError, ServerConfig, ServerError, ServerName, runner
+from velithon_adapters.servers import OptionError, ServerConfig, ServerError, ServerName, get_runner
 
 APP = "async def app(scope, receive, send): ...\n"
 BOTH: tuple[ServerName, ...] = ("granian", "uvicorn")
@@ -221,10 +221,10 @@ def test_errors_can_be_caught_by_their_kind() -> None:
     """The runners are usable without the command line."""
     config = ServerConfig(load=lambda: None, http="2")
     with pytest.raises(OptionError) as caught:
-        runner("uvicorn").check(config)
+        get_runner("uvicorn").check(config)
     assert (caught.value.server, caught.value.option) == ("uvicorn", "--http 2")
     with pytest.raises(ServerError):
-        runner("granian").check(ServerConfig(load=lambda: None, ssl_certificate=Path("x")))
+        get_runner("granian").check(ServerConfig(load=lambda: None, ssl_certificate=Path("x")))
 
 
 def test_a_password_is_not_shown() -> None:

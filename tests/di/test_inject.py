@@ -17,7 +17,7 @@ from velithon.di import (
     SingletonProvider,
     inject,
     marker_of,
-    unwrap,
+    strip_inject,
 )
 
 if TYPE_CHECKING:
@@ -202,14 +202,14 @@ def test_a_plan_finds_the_function_below() -> None:
 
     injected = inject(read)
     assert inject(injected) is injected
-    assert unwrap(injected) is read
-    assert unwrap(read) is read
+    assert strip_inject(injected) is read
+    assert strip_inject(read) is read
 
     @functools.wraps(injected)
     def outer(db: Database) -> None:
         injected(db)
 
-    assert unwrap(outer) is outer
+    assert strip_inject(outer) is outer
 
 
 def test_what_cannot_be_injected_raises() -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.faults import faults
 from tests.faults.raising import EXCEPTIONS, HOOKS
 from tests.servers import SERVERS, ServerName, serve
-from velithon_adapters._compat.granian import printable
+from velithon_adapters._compat.granian import make_printable
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -50,14 +50,14 @@ def test_no_hook_is_forgotten() -> None:
 def test_granian_is_given_all_that_python_prints() -> None:
     """An exception alone stays as it is; causes, notes and what a group holds are in the message of the others."""
     alone = ValueError("a")
-    assert printable(alone) is alone
+    assert make_printable(alone) is alone
     hidden = ValueError("b")
     hidden.__context__, hidden.__suppress_context__ = KeyError("c"), True
-    assert printable(hidden) is hidden
+    assert make_printable(hidden) is hidden
     group = ExceptionGroup("d", [OSError("e")])
     group.__cause__ = alone
     group.add_note("A note.")
-    shown = printable(group)
+    shown = make_printable(group)
     assert type(shown).__name__ == "ExceptionGroup"
     text = str(shown)
     for part in ("d (1 sub-exception)", "A note.", "OSError: e", "ValueError: a"):

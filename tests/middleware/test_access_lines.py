@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 
 from tests.conftest import ClientFactory
 from velithon import Velithon
-from velithon._runtime.lines import line_handlers
+from velithon._runtime.lines import find_line_handlers
 from velithon.logging import Console, JSONFormatter, RotatingFile, TextFormatter, configure_logging
 from velithon.middleware.logging import LoggingMiddleware
 from velithon.middleware.request_id import RequestIDMiddleware
@@ -77,7 +77,7 @@ def test_a_line_is_what_its_record_would_have_been(app: Velithon, client: Client
     lines.leave_out_pytest()
     _ask(app, client)
     without_records = lines.text
-    assert line_handlers(lines.logger, logging.INFO) == [lines.handler]
+    assert find_line_handlers(lines.logger, logging.INFO) == [lines.handler]
     lines.stream.seek(0)
     lines.stream.truncate()
     seen: list[Any] = []
@@ -170,7 +170,7 @@ def test_what_configure_logging_sets_up_takes_lines(log_format: Any, tmp_path: P
     del config["root"]
     logging.config.dictConfig(config)
     logger = logging.getLogger("test.configured")
-    found = line_handlers(logger, logging.INFO)
+    found = find_line_handlers(logger, logging.INFO)
     assert found is not None
     assert [type(handler) for handler in found] == [Console, RotatingFile]
     for handler in found:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from tests.ecosystem import table
 from velithon.cli import app as cli
 from velithon.migrate import migrate_source
-from velithon.migrate.packages import Package, packages
+from velithon.migrate.packages import Package, find_packages
 
 REWRITTEN = [
     ("from fastapi import FastAPI, Depends as D  # why\n", "from velithon import Velithon, Depends as D  # why\n"),
@@ -186,7 +186,7 @@ def test_packages_of_the_environment_are_named(monkeypatch: pytest.MonkeyPatch, 
             f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}"
         )
     monkeypatch.setattr("velithon.migrate.packages.distributions", lambda: metadata.distributions(path=[str(tmp_path)]))
-    found = list(packages())
+    found = list(find_packages())
     assert [one.name for one in found] == ["dishka", "unheard-of"]
     assert found[0] == Package("dishka", "9", f"{table.read()['dishka'].version} works as it is")
     assert found[1].fares.startswith("it was not tried")

@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from typer.testing import CliRunner, Result
 
 from velithon.cli import app as cli
-from velithon.openapi.export import as_markdown, selected
+from velithon.openapi.export import as_markdown, select_operations
 
 SOURCE = '''
 import functools
@@ -254,8 +254,8 @@ def test_markdown_says_what_a_document_says() -> None:
         assert line in text.splitlines(), line
     least = {"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "paths": {}}
     assert as_markdown(least) == "# T\n\nVersion 1, OpenAPI 3.1.0\n"
-    assert selected(document, exclude=["z"])["paths"]["/"]["summary"] == "no operation"
-    assert selected(document, include=["z"])["paths"] == {}
+    assert select_operations(document, exclude=["z"])["paths"]["/"]["summary"] == "no operation"
+    assert select_operations(document, include=["z"])["paths"] == {}
 
 
 def test_export_docs_takes_the_format_from_the_option(run: Runner) -> None:

@@ -266,18 +266,18 @@ def test_what_routes_share_does_not_guard_the_pages(client: ClientFactory) -> No
 @pytest.fixture
 def fresh_assets() -> Generator[None, None, None]:
     """What was looked up before is looked up again, and so it is afterwards."""
-    assets.asset.cache_clear()
+    assets.find_asset.cache_clear()
     yield
-    assets.asset.cache_clear()
+    assets.find_asset.cache_clear()
 
 
 def test_files_are_looked_for_in_packages(monkeypatch: pytest.MonkeyPatch, fresh_assets: None) -> None:
     """One that is not installed, or does not have the file, is passed over."""
     monkeypatch.setitem(assets._CARRIED, "swagger-ui.css", (("no_such_package", "x"), ("velithon", "no-such-file")))
     assert not assets.is_carried("swagger-ui.css")
-    assert assets.asset("swagger-ui.css") is None
+    assert assets.find_asset("swagger-ui.css") is None
     with pytest.raises(LookupError, match=r"no file 'nothing\.js'"):
-        assets.source("nothing.js")
+        assets.read_source("nothing.js")
     with pytest.raises(RegistrationError, match=r'needs a package that carries Swagger UI: pip install "velithon'):
         Velithon(docs_viewer="swagger")
 

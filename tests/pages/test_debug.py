@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr
 
 from tests.conftest import ClientFactory
 from velithon import Depends, Header, Request, Velithon
-from velithon.pages.secrets import MASK, is_secret, masked, shown
+from velithon.pages.secrets import MASK, format_value, is_secret, mask_secrets
 
 HTML = {"accept": "text/html"}
 JSON = {"accept": "application/json"}
@@ -194,7 +194,7 @@ def test_other_names_are_let_pass(name: str) -> None:
     ],
 )
 def test_secrets_inside_of_text_are_masked(text: str, expected: str) -> None:
-    assert masked(text) == expected
+    assert mask_secrets(text) == expected
 
 
 def test_values_are_short() -> None:
@@ -202,4 +202,4 @@ def test_values_are_short() -> None:
     loop: list[Any] = []
     loop.append(loop)
     for value in ("x" * 10_000, list(range(10_000)), {n: n for n in range(10_000)}, loop, {"a": loop}):
-        assert len(shown("value", value)) <= 601
+        assert len(format_value("value", value)) <= 601

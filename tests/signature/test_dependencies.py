@@ -59,12 +59,12 @@ def test_application_scope_is_made_once_and_closed_at_shutdown(client: ClientFac
 
 def test_application_scope_is_made_once_by_many_requests_at_a_time() -> None:
     """Requests that come together wait for the one that makes the value; a failure is tried again."""
-    from velithon.signature import AppScope
+    from velithon.signature import AppValues
 
     made: list[int] = []
 
     async def scenario() -> None:
-        scope = AppScope()
+        scope = AppValues()
 
         async def make(stack: contextlib.AsyncExitStack) -> int:
             await asyncio.sleep(0)
@@ -220,8 +220,8 @@ def test_max_concurrency_limits_calls_and_what_they_yield() -> None:
     async def one() -> None:
         request = OurRequest({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
         await plan(request)
-        assert request._stack is not None
-        await request._stack.aclose()
+        assert request._exit_stack is not None
+        await request._exit_stack.aclose()
 
     async def scenario() -> None:
         await asyncio.gather(*(one() for _ in range(6)))

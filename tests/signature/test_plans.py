@@ -283,8 +283,8 @@ def test_sync_endpoints_and_sync_resources_do_not_wait_for_each_other() -> None:
     async def one() -> None:
         request = Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
         await plan(request)
-        assert request._stack is not None
-        await request._stack.aclose()
+        assert request._exit_stack is not None
+        await request._exit_stack.aclose()
 
     async def scenario() -> None:
         pool = ThreadPool(10)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from velithon import params
 from velithon.exceptions import RegistrationError
 from velithon.params import Body, Depends, Form, Header, Path, Query
-from velithon.signature import checked_limits, compile_http, explain, read_endpoint
+from velithon.signature import check_limits, compile_http, explain, read_endpoint
 from velithon.signature.bodies import JSONBody
 
 
@@ -126,12 +126,12 @@ def test_parameters_refuse_unknown_options() -> None:
 
 
 def test_form_limits() -> None:
-    assert checked_limits(None) == {"max_files": 1000, "max_fields": 1000, "max_part_size": 1024 * 1024}
-    assert checked_limits({"max_files": 0})["max_files"] == 0
+    assert check_limits(None) == {"max_files": 1000, "max_fields": 1000, "max_part_size": 1024 * 1024}
+    assert check_limits({"max_files": 0})["max_files"] == 0
     with pytest.raises(RegistrationError, match="has no 'files'"):
-        checked_limits({"files": 3})
+        check_limits({"files": 3})
     with pytest.raises(RegistrationError, match="at least 0"):
-        checked_limits({"max_files": -1})
+        check_limits({"max_files": -1})
 
 
 def test_an_endpoint_without_parameters_compiles_to_its_call() -> None:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from starlette.middleware import Middleware
 
-__all__ = ["check_layer", "innermost_last"]
+__all__ = ["check_layer", "order_layers"]
 
 
-def innermost_last(layers: Sequence[Middleware]) -> list[Middleware]:
+def order_layers(layers: Sequence[Middleware]) -> list[Middleware]:
     """Return the layers that an application was given, outermost first; what was given last is to run first.
 
     Raises:

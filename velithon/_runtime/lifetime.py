@@ -37,7 +37,7 @@ class Lifetime(Attached):
 
     background_grace: float | None
     containers: list[ServiceContainer]
-    _app_scope: Closable
+    _app_values: Closable
     _in_flight: InFlight
     _looked_over = False
     _started_jobs: Jobs | None = None
@@ -70,7 +70,7 @@ class Lifetime(Attached):
                 use_thread_pool(self._thread_pool)
             # Idle threads end at once; a busy one may take longer than the server has.
             stack.push_async_callback(current_thread_pool().aclose, 0.2)
-            stack.push_async_callback(self._app_scope.aclose)
+            stack.push_async_callback(self._app_values.aclose)
             stack.push_async_callback(self._close_stores)
             stack.push_async_callback(self._close_channels)
             self._started_jobs = await self._start_jobs()

@@ -16,7 +16,7 @@ import logging
 from collections import deque
 from typing import Any
 
-__all__ = ["AccessValues", "LineHandler", "access_fields", "line_handlers"]
+__all__ = ["AccessValues", "LineHandler", "access_fields", "find_line_handlers"]
 
 AccessValues = tuple[str, str, str, str, int, float, str | None]
 _NAMES = ("client", "method", "path", "protocol", "status", "duration_ms")
@@ -95,7 +95,7 @@ def _passes(item: Any) -> bool:
     return "passes_access_lines" in type(item).__dict__
 
 
-def line_handlers(logger: logging.Logger, level: int) -> list[Any] | None:
+def find_line_handlers(logger: logging.Logger, level: int) -> list[Any] | None:
     """Return the handlers that a line goes to; `None` where a record has to be made.
 
     Args:

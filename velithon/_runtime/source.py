@@ -7,10 +7,10 @@ import os
 import sys
 from typing import Any
 
-__all__ = ["place_of", "source_of"]
+__all__ = ["find_source", "place_of"]
 
 
-def source_of(endpoint: Any) -> tuple[str, int] | None:
+def find_source(endpoint: Any) -> tuple[str, int] | None:
     """Return the file and line where an endpoint is written, or none where that is not known."""
     try:
         target = inspect.unwrap(endpoint)
@@ -23,7 +23,7 @@ def source_of(endpoint: Any) -> tuple[str, int] | None:
 
 def place_of(endpoint: Any) -> str:
     """Return `file:line` of an endpoint, the file from the working directory or from where Python found it."""
-    found = source_of(endpoint)
+    found = find_source(endpoint)
     if found is None:
         return ""
     file, line = found

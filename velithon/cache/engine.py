@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from velithon.background import BackgroundTask
-from velithon.cache.entry import Entry, not_modified
+from velithon.cache.entry import Entry, build_not_modified
 from velithon.cache.policy import NAMESPACE, TAG, CachePolicy
-from velithon.cache.rules import Lifetime, directives, lifetime_of, matches_condition
+from velithon.cache.rules import Lifetime, compute_lifetime, matches_condition, parse_directives
 from velithon.requests.request import Request
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.base import Response
@@ -211,10 +211,10 @@ class ResponseCache:
         store = self.store.of(request.app)
         tokens = await self._tokens(store, request)
         response = await respond(request)
-        if request._header("cache-control") and "no-store" in directives(request._header("cache-control")):
+        if request._header("cache-control") and "no-store" in parse_directives(request._header("cache-control")):
             return response, None
         pairs = [(name.lower(), value) for name, value in response.rsgi_headers()]
-        lifetime = None if tokens is None else lifetime_of(self.policy, response.status_code, pairs)
+        lifetime = None if tokens is None else compute_lifetime(self.policy, response.status_code, pairs)
         if lifetime is None or not await self._in_memory(response):
             self._remember_pass(key)
             return response, None
@@ -225,7 +225,7 @@ class ResponseCache:
         if response.status_code == 200 and matches_condition(
             request._header("if-none-match"), request._header("if-modified-since"), entry.etag, entry.last_modified
         ):
-            response = not_modified(response)
+            response = build_not_modified(response)
         return response, entry
 
     async def _tokens(self, store: Any, request: Any) -> dict[str, str] | None:
@@ -340,8 +340,8 @@ class ResponseCache:
                 await response.background()
         finally:
             self._refreshing.discard(key)
-            if request._stack is not None:
-                await request._stack.aclose()
+            if request._exit_stack is not None:
+                await request._exit_stack.aclose()
 
 
 async def _again(chunks: list[bytes]) -> Any:
@@ -387,7 +387,7 @@ def _url(request: Any) -> str:
 def _copy(request: Any) -> Request:
     """Return a request like this one that nobody waits for, with no condition in it."""
     scope = dict(request.scope)
-    for name in ("velithon.stack", "velithon.error_hooks"):
+    for name in ("velithon.exits", "velithon.error_hooks"):
         scope.pop(name, None)
     scope["method"] = "GET"
     scope["state"] = dict(scope.get("state") or {})

@@ -93,11 +93,11 @@ class Entry(bytes):
         """Return the response, or 304 to a client that has it."""
         made = self.response(now)
         if self.status == 200 and matches_condition(if_none_match, if_modified_since, self.etag, self.last_modified):
-            return not_modified(made)
+            return build_not_modified(made)
         return made
 
 
-def not_modified(response: Response) -> Response:
+def build_not_modified(response: Response) -> Response:
     """Return the 304 of a response (RFC 9110, section 15.4.5)."""
     made = Response(status_code=304)
     made._pairs = [(name, value) for name, value in response.rsgi_headers() if name in _OF_304 or name == "age"]

@@ -9,10 +9,10 @@ from velithon.cache.engine import ResponseCache
 from velithon.cache.entry import Entry
 from velithon.cache.policy import POLICY
 from velithon.faces.capture import build_call_next
-from velithon.faces.serve import rsgi_face
+from velithon.faces.serve import build_rsgi_app
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.base import Response
-from velithon.signature.fields import aliases, model_fields, param_model
+from velithon.signature.fields import find_param_model, list_aliases, read_model_fields
 from velithon.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from velithon.signature import EndpointModel
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
-__all__ = ["cached"]
+__all__ = ["build_cached_responder"]
 
 # How many responses of a route are at hand, and how large they may be, in bytes.
 _RECENT, _SMALL = 128, 64 * 1024
 
 
-def cached(route: Any, model: EndpointModel, respond: Responder) -> Responder:
+def build_cached_responder(route: Any, model: EndpointModel, respond: Responder) -> Responder:
     """Return the responder of a decorated endpoint, which answers from the cache where it can.
 
     Args:
@@ -45,11 +45,11 @@ def cached(route: Any, model: EndpointModel, respond: Responder) -> Responder:
     if cache.is_plain and route._provider is not None:
         # A face asks these before it makes a request.
         responder.__velithon_plan__ = responder  # type: ignore[attr-defined]
-        responder.__velithon_scope_plan__ = hit_plan(cache, responder, route)  # type: ignore[attr-defined]
+        responder.__velithon_scope_plan__ = build_hit_plan(cache, responder, route)  # type: ignore[attr-defined]
     return responder
 
 
-def hit_plan(cache: ResponseCache, responder: Responder, route: Any) -> Callable[[Any, Any], Awaitable[Response]]:
+def build_hit_plan(cache: ResponseCache, responder: Responder, route: Any) -> Callable[[Any, Any], Awaitable[Response]]:
     """Return `async plan(scope, path_params) -> Response` over an RSGI scope, for routes that no layer stands around.
 
     A fresh response in memory is sent from there: that costs less than making a small JSON response. Anything else is
@@ -166,17 +166,17 @@ class Miss(Response):
             request._route, request._params = self.route, self.params
             return request
 
-        return rsgi_face(respond, owner, errors, make)(scope, protocol)
+        return build_rsgi_app(respond, owner, errors, make)(scope, protocol)
 
 
 def _declared(model: EndpointModel) -> Iterator[str]:
     """Yield the names of the headers that the endpoint, or what it depends on, declares."""
     for node in model.walk():
         for field in node.header_params:
-            inner = param_model(field)
-            for parameter in [field] if inner is None else model_fields(inner):
+            inner = find_param_model(field)
+            for parameter in [field] if inner is None else read_model_fields(inner):
                 converts = getattr(parameter.info, "convert_underscores", True)
-                for _, name in aliases(parameter, convert_underscores=converts):
+                for _, name in list_aliases(parameter, convert_underscores=converts):
                     yield name
 
 

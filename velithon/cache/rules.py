@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from velithon.cache.policy import CachePolicy
     from velithon.responses.headers import Pairs
 
-__all__ = ["Lifetime", "directives", "lifetime_of", "matches_condition"]
+__all__ = ["Lifetime", "compute_lifetime", "matches_condition", "parse_directives"]
 
 # Kept for as long as the policy says; others only as long as they say themselves.
 _BY_POLICY = frozenset({200, 203, 204, 300, 301, 308})
@@ -33,7 +33,7 @@ class Lifetime(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def directives(header: str | None) -> Mapping[str, str | None]:
+def parse_directives(header: str | None) -> Mapping[str, str | None]:
     """Return what a `Cache-Control` says: directive in lower case -> its argument, or `None`."""
     found: dict[str, str | None] = {}
     for part in (header or "").split(","):
@@ -43,11 +43,11 @@ def directives(header: str | None) -> Mapping[str, str | None]:
     return found
 
 
-def lifetime_of(policy: CachePolicy, status: int, pairs: Pairs) -> Lifetime | None:
+def compute_lifetime(policy: CachePolicy, status: int, pairs: Pairs) -> Lifetime | None:
     """Return for how long a response may be kept, or `None` (RFC 9111, sections 3 and 4.2.1)."""
     headers = dict(reversed(pairs))
     # Fields of one name are one list.
-    control = directives(", ".join(value for name, value in pairs if name == "cache-control"))
+    control = parse_directives(", ".join(value for name, value in pairs if name == "cache-control"))
     if status not in _BY_THEMSELVES or "set-cookie" in headers or "*" in headers.get("vary", ""):
         return None
     if control.keys() & {"no-store", "private", "no-cache"}:

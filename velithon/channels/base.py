@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
-from velithon.channels.message import DEFAULT_CAPACITY, Message, OnFull, checked_name, is_pattern, parse_id
+from velithon.channels.message import DEFAULT_CAPACITY, Message, OnFull, check_channel_name, is_pattern, parse_id
 from velithon.channels.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Channels(ABC):
         Raises:
             HTTPException: `last_event_id` is no id that these channels gave (400).
         """
-        checked_name(channel, patterns=True)
+        check_channel_name(channel, patterns=True)
         if self.keeps_history and is_pattern(channel):
             raise ValueError(f"The ids of events are ids of one channel; {channel!r} stands for several.")
         after = last_event_id if self.keeps_history else None

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from velithon.channels.base import Channels
-from velithon.channels.message import ChannelsError, Message, checked_name, encode, parse_id
+from velithon.channels.message import ChannelsError, Message, check_channel_name, encode, parse_id
 from velithon.channels.subscription import Hub
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class MemoryChannels(Channels):
 
     async def publish(self, channel: str, data: Any) -> str | None:
         """Send a message to all who are subscribed to a channel."""
-        message = Message(checked_name(channel), encode(data))
+        message = Message(check_channel_name(channel), encode(data))
         loop = asyncio.get_running_loop()
         with self._lock:
             if self._size:
@@ -73,7 +73,7 @@ class MemoryChannels(Channels):
         if not self._size:
             raise ChannelsError("These channels keep no history: make them with history=, the number of messages.")
         with self._lock:
-            return list(self._kept.get(checked_name(channel), ()))[-limit:] if limit > 0 else []
+            return list(self._kept.get(check_channel_name(channel), ()))[-limit:] if limit > 0 else []
 
     async def replay(self, channel: str, after: str, limit: int) -> list[Message]:
         """Return at most `limit` messages of a channel whose id is greater than `after`, the oldest first."""
@@ -85,7 +85,7 @@ class MemoryChannels(Channels):
     async def members(self, channel: str) -> list[str]:
         """Return who is in a channel: sorted, each once."""
         with self._lock:
-            return sorted(self._members.get(checked_name(channel), ()))
+            return sorted(self._members.get(check_channel_name(channel), ()))
 
     async def open(self, subscription: Subscription) -> None:
         """Let a subscription get what is published from here on."""

@@ -23,11 +23,11 @@ __all__ = [
     "Message",
     "OnFull",
     "SlowSubscriberError",
-    "checked_name",
+    "check_channel_name",
+    "compile_pattern",
     "encode",
     "is_pattern",
     "parse_id",
-    "pattern_regex",
 ]
 
 OnFull = Literal["drop_oldest", "disconnect"]
@@ -121,7 +121,7 @@ def is_pattern(name: str) -> bool:
     return "*" in name or "?" in name
 
 
-def checked_name(name: str, *, patterns: bool = False) -> str:
+def check_channel_name(name: str, *, patterns: bool = False) -> str:
     """Return a channel's name.
 
     Raises:
@@ -134,7 +134,7 @@ def checked_name(name: str, *, patterns: bool = False) -> str:
     return name
 
 
-def pattern_regex(pattern: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern, to be used with `fullmatch`."""
     parts = ({"*": ".*", "?": "."}.get(char) or re.escape(char) for char in pattern)
     return re.compile("".join(parts), re.DOTALL)

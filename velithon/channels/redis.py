@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from velithon.channels.base import Channels
-from velithon.channels.message import ChannelsError, ChannelsUnavailableError, Message, checked_name, encode, is_pattern
+from velithon.channels.message import (
+    ChannelsError,
+    ChannelsUnavailableError,
+    Message,
+    check_channel_name,
+    encode,
+    is_pattern,
+)
 from velithon.channels.presence import Presence
 from velithon.channels.subscription import Hub, Subscription
 
@@ -79,7 +86,7 @@ class RedisChannels(Channels):
 
     async def publish(self, channel: str, data: Any) -> str | None:
         """Send a message to all who are subscribed to a channel."""
-        name = self.prefix + checked_name(channel)
+        name = self.prefix + check_channel_name(channel)
         payload = encode(data)
         with translated():
             await self.link.client.publish(name, payload)
@@ -96,7 +103,7 @@ class RedisChannels(Channels):
     async def members(self, channel: str) -> list[str]:
         """Return who is in a channel, over all processes: sorted, each once."""
         with translated():
-            return await self.link.presence.members(checked_name(channel))
+            return await self.link.presence.members(check_channel_name(channel))
 
     async def open(self, subscription: Subscription) -> None:
         """Let a subscription get what is published from here on."""

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from velithon.channels.base import Channels
-from velithon.channels.message import DEFAULT_CAPACITY, ChannelsError, OnFull, SlowSubscriberError, checked_name
+from velithon.channels.message import DEFAULT_CAPACITY, ChannelsError, OnFull, SlowSubscriberError, check_channel_name
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
@@ -60,7 +60,7 @@ class Room:
         on_full: OnFull = "drop_oldest",
         replay: int = 0,
     ) -> None:
-        self.name = checked_name(name)
+        self.name = check_channel_name(name)
         self.capacity = capacity
         self.on_full = on_full
         self.replay = replay

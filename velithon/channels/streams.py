@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from velithon.channels.message import Message, checked_name, encode, is_pattern, parse_id, pattern_regex
+from velithon.channels.message import Message, check_channel_name, compile_pattern, encode, is_pattern, parse_id
 from velithon.channels.redis import Link, RedisChannels, translated
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class RedisStreamChannels(RedisChannels):
 
     async def publish(self, channel: str, data: Any) -> str | None:
         """Keep a message and send it to all who are subscribed to a channel; return its id."""
-        name = checked_name(channel)
+        name = check_channel_name(channel)
         link = self.link
         assert isinstance(link, StreamLink)
         arguments: list[Any] = [self.size, encode(data), round(self.history_seconds * 1000), self.prefix + name]
@@ -83,7 +83,7 @@ class RedisStreamChannels(RedisChannels):
         link = self.link
         assert isinstance(link, StreamLink)
         with translated():
-            found: Any = await link.client.xrevrange(link.key(checked_name(channel)), count=limit)
+            found: Any = await link.client.xrevrange(link.key(check_channel_name(channel)), count=limit)
         return [_message(channel, entry) for entry in reversed(found)]
 
     async def replay(self, channel: str, after: str, limit: int) -> list[Message]:
@@ -165,7 +165,7 @@ class StreamLink(Link):
                 after = page[-1].id or after
 
     async def _matching(self, pattern: str) -> list[str]:
-        start, regex = self.key(""), pattern_regex(pattern)
+        start, regex = self.key(""), compile_pattern(pattern)
         found = []
         async for key in self.client.scan_iter(match=f"{start}*", count=1000):
             channel = key.decode().removeprefix(start)

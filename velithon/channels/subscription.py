@@ -13,10 +13,10 @@ from velithon.channels.message import (
     Message,
     OnFull,
     SlowSubscriberError,
-    checked_name,
+    check_channel_name,
+    compile_pattern,
     is_pattern,
     parse_id,
-    pattern_regex,
 )
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Subscription:
             raise ValueError(f"on_full must be 'drop_oldest' or 'disconnect', not {on_full!r}.")
         if capacity < 1:
             raise ValueError(f"capacity is a number of messages, at least 1, not {capacity!r}.")
-        self.names = tuple(dict.fromkeys(checked_name(name, patterns=True) for name in names))
+        self.names = tuple(dict.fromkeys(check_channel_name(name, patterns=True) for name in names))
         if after is not None:
             _check_after(channels, self.names, after)
         self.capacity = capacity
@@ -209,7 +209,7 @@ class Hub:
         """Add a subscription under each of its names."""
         for name in subscription.names:
             if is_pattern(name):
-                self.patterns.setdefault(name, (pattern_regex(name), {}))[1][subscription] = None
+                self.patterns.setdefault(name, (compile_pattern(name), {}))[1][subscription] = None
             else:
                 self.exact.setdefault(name, {})[subscription] = None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from velithon.checks.finding import Finding
 
-__all__ = ["blocking_calls"]
+__all__ = ["find_blocking_calls"]
 
 # What blocks -> what to do instead.
 _THREAD = "await velithon.concurrency.run_in_threadpool(...)"
@@ -45,13 +45,13 @@ _BLOCKING = {
 }  # fmt: skip
 
 
-def blocking_calls(directory: Path) -> Iterator[Finding]:
+def find_blocking_calls(directory: Path) -> Iterator[Finding]:
     """Yield the blocking calls in the async functions of the imported modules below a directory.
 
     Installed packages and tests are left out. A call counts where its name leads to what is known to block; one in a
     function or lambda within the async function does not, as that may run in a thread.
     """
-    known = _known()
+    known = _list_blocking()
     for module in list(sys.modules.values()):
         file = _file_of(module, directory)
         if file is None:
@@ -78,7 +78,7 @@ def _file_of(module: ModuleType, directory: Path) -> Path | None:
     return None if is_test else file
 
 
-def _known() -> dict[int, str]:
+def _list_blocking() -> dict[int, str]:
     """Return the blocking functions of the modules that are imported, by identity."""
     found: dict[int, str] = {}
     for name in _BLOCKING:

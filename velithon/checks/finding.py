@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from velithon.signature import EndpointModel
 
-__all__ = ["Checked", "Finding", "described", "endpoint_of", "groups", "models_of"]
+__all__ = ["Checked", "Finding", "describe_route", "get_endpoint", "iterate_groups", "list_models"]
 
 
 class Checked(Protocol):
@@ -37,27 +37,27 @@ class Finding(NamedTuple):
     message: str
 
 
-def groups(routes: Sequence[BaseRoute], prefix: str = "") -> Iterator[tuple[str, Sequence[BaseRoute]]]:
+def iterate_groups(routes: Sequence[BaseRoute], prefix: str = "") -> Iterator[tuple[str, Sequence[BaseRoute]]]:
     """Yield the routes that are tried one after the other, with their prefix: the application's, and each mount's."""
     yield prefix, routes
     for route in routes:
         inner = getattr(route, "routes", None)
         if inner:
-            yield from groups(inner, prefix + getattr(route, "path", ""))
+            yield from iterate_groups(inner, prefix + getattr(route, "path", ""))
 
 
-def models_of(route: Any) -> list[EndpointModel]:
+def list_models(route: Any) -> list[EndpointModel]:
     """Return the models of a route: one for a function, one a method for a class."""
     model = getattr(route, "model", None)
     return [model] if model is not None else list(getattr(route, "models", {}).values())
 
 
-def endpoint_of(route: Any) -> Any:
+def get_endpoint(route: Any) -> Any:
     """Return what a route calls."""
     return getattr(route, "endpoint", None) or getattr(route, "app", None)
 
 
-def described(route: Any, prefix: str = "", methods: Sequence[str] = ()) -> str:
+def describe_route(route: Any, prefix: str = "", methods: Sequence[str] = ()) -> str:
     """Return the methods and the path of a route."""
     path = prefix + getattr(route, "path", "")
     names = ",".join(methods) or {"WebSocketRoute": "WS", "Mount": "MOUNT"}.get(type(route).__name__, "ANY")

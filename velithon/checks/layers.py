@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.cors import CORSMiddleware
 
-from velithon.checks.finding import Checked, Finding, groups
+from velithon.checks.finding import Checked, Finding, iterate_groups
 
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
 
 
-__all__ = ["layer_findings"]
+__all__ = ["check_layers"]
 
 # Of HMAC-SHA256, RFC 2104 section 3: a key is at least as long as the hash's output.
 _SECRET_BYTES = 32
 
 
-def layer_findings(application: Checked) -> Iterator[Finding]:
+def check_layers(application: Checked) -> Iterator[Finding]:
     """Yield what is wrong with the options of an application, of what it mounts and of their layers."""
     for prefix, owner in _applications(application):
         of = f" of what is mounted at {prefix}" if prefix else ""
@@ -35,7 +35,7 @@ def layer_findings(application: Checked) -> Iterator[Finding]:
             )
         for layer in getattr(owner, "user_middleware", ()):
             yield from _layer(layer, of)
-    for prefix, routes in groups(application.routes):
+    for prefix, routes in iterate_groups(application.routes):
         for route in routes:
             for layer in getattr(route, "middleware", ()):
                 yield from _layer(layer, f" of {prefix}{getattr(route, 'path', '')}")
@@ -43,7 +43,7 @@ def layer_findings(application: Checked) -> Iterator[Finding]:
 
 def _applications(application: Checked) -> Iterator[tuple[str, Any]]:
     yield "", application
-    for prefix, routes in groups(application.routes):
+    for prefix, routes in iterate_groups(application.routes):
         for route in routes:
             inner = getattr(route, "app", None)
             if hasattr(inner, "user_middleware"):

@@ -9,14 +9,14 @@ from starlette.convertors import FloatConvertor, IntegerConvertor, PathConvertor
 from starlette.routing import PARAM_REGEX, Host, Mount, WebSocketRoute
 
 from velithon._runtime.source import place_of
-from velithon.checks.finding import Checked, Finding, described, endpoint_of, groups
+from velithon.checks.finding import Checked, Finding, describe_route, get_endpoint, iterate_groups
 from velithon.routing.table import PREDICTABLE, Table
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 
-__all__ = ["path_findings"]
+__all__ = ["check_paths"]
 
 # A value for each convertor that the patterns of narrower ones do not match, so that whoever matches it takes all.
 _SAMPLES: dict[Any, str] = {
@@ -29,9 +29,9 @@ _SAMPLES: dict[Any, str] = {
 _EVERY = "every method"
 
 
-def path_findings(application: Checked) -> Iterator[Finding]:
+def check_paths(application: Checked) -> Iterator[Finding]:
     """Yield the routes whose path an earlier one has."""
-    for prefix, routes in groups(application.routes):
+    for prefix, routes in iterate_groups(application.routes):
         table = Table(routes)
         websockets = [route for route in routes if isinstance(route, WebSocketRoute | Mount)]
         for route in routes:
@@ -63,12 +63,12 @@ def _hidden(route: BaseRoute, sample: str, earlier: Iterable[BaseRoute], prefix:
         left = [method for method in left if method not in taken]
         shown = [] if _EVERY in taken else taken
         what, first = (
-            described(route, prefix, shown),
-            described(other, prefix, [] if isinstance(other, Mount) else shown),
+            describe_route(route, prefix, shown),
+            describe_route(other, prefix, [] if isinstance(other, Mount) else shown),
         )
-        where = place_of(endpoint_of(other))
+        where = place_of(get_endpoint(other))
         at = f" ({where})" if where else ""
-        place = place_of(endpoint_of(route))
+        place = place_of(get_endpoint(route))
         if _pattern(route) == _pattern(other):
             yield Finding(place, "duplicate-route", f"{what} is there already, as {first}{at}. Remove one of them.")
         else:

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from velithon._runtime.source import place_of
-from velithon.checks.finding import Checked, Finding, described, groups, models_of
+from velithon.checks.finding import Checked, Finding, describe_route, iterate_groups, list_models
 from velithon.params import Body
-from velithon.signature.annotations import members, signature_of
-from velithon.signature.path import path_names
+from velithon.signature.annotations import list_members, read_signature
+from velithon.signature.path import list_path_names
 
 if TYPE_CHECKING:
     from velithon.signature import DependencyModel, EndpointModel
     from velithon.signature.fields import Field
 
-__all__ = ["signature_findings"]
+__all__ = ["check_signatures"]
 
 _BODILESS = {"GET", "HEAD"}
 # Whoever takes one of these may read the path's parameters there.
@@ -23,27 +23,27 @@ _READERS = {"request", "websocket", "http_connection"}
 _LISTS = (list, tuple, set, frozenset)
 
 
-def signature_findings(application: Checked) -> Iterator[Finding]:
+def check_signatures(application: Checked) -> Iterator[Finding]:
     """Yield path parameters that nothing takes, and lists that GET takes from the body."""
-    for prefix, routes in groups(application.routes):
+    for prefix, routes in iterate_groups(application.routes):
         for route in routes:
-            models = models_of(route)
+            models = list_models(route)
             if not models:
                 continue
             methods: list[str] = sorted(getattr(route, "methods", None) or ())
-            what = described(route, prefix, methods)
-            yield from _unread(what, getattr(route, "path", ""), models)
+            what = describe_route(route, prefix, methods)
+            yield from _find_unused(what, getattr(route, "path", ""), models)
             if methods and set(methods) <= _BODILESS:
                 for node in (node for model in models for node in model.walk()):
                     yield from _lists(what, node)
 
 
-def _unread(what: str, path: str, models: list[EndpointModel]) -> Iterator[Finding]:
+def _find_unused(what: str, path: str, models: list[EndpointModel]) -> Iterator[Finding]:
     nodes = [node for model in models for node in model.walk()]
     if any(_READERS.intersection(node.injected.values()) for node in nodes):
         return
     taken = {field.alias for node in nodes for field in node.path_params}
-    for name in sorted(path_names(path) - taken):
+    for name in sorted(list_path_names(path) - taken):
         queries = ", ".join(repr(field.name) for node in nodes for field in node.query_params)
         hint = f" What is read from the query instead: {queries}." if queries else ""
         yield Finding(
@@ -65,12 +65,12 @@ def _lists(what: str, node: DependencyModel) -> Iterator[Finding]:
 
 
 def _is_list(field: Field) -> bool:
-    return any((get_origin(choice) or choice) in _LISTS for choice in members(field.annotation))
+    return any((get_origin(choice) or choice) in _LISTS for choice in list_members(field.annotation))
 
 
 def _is_explicit(call: Any, name: str) -> bool:
     """Tell whether a parameter says itself that it comes from the body."""
-    parameter = signature_of(call).parameters[name]
+    parameter = read_signature(call).parameters[name]
     marks = get_args(parameter.annotation)[1:] if get_origin(parameter.annotation) is Annotated else ()
     return any(isinstance(mark, Body) for mark in (parameter.default, *marks))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from velithon.di import Provider
     from velithon.signature import DependencyModel, EndpointModel, Field
 
-__all__ = ["named", "outcome_of", "steps"]
+__all__ = ["describe_callable", "describe_outcome", "describe_steps"]
 
 _EXITS = {
     "function": "its exit runs before the response is sent",
@@ -22,7 +22,7 @@ _EXITS = {
 _PLACES = {"path": "path", "query": "query", "header": "header", "cookie": "cookie", "form": "form", "file": "form"}
 
 
-def steps(model: EndpointModel) -> Iterator[str]:
+def describe_steps(model: EndpointModel) -> Iterator[str]:
     """Yield a line for each callable, the dependencies first, and one for each of its arguments."""
     yield ""
     if model.body is not None:
@@ -42,7 +42,7 @@ def _node(node: DependencyModel, done: dict[tuple[Any, ...], int]) -> Iterator[s
             yield from _node(dependency, done)
             number = done[dependency.cache_key]
         if dependency.name is not None:
-            values[dependency.name] = f"step {number}, {named(dependency.call)}"
+            values[dependency.name] = f"step {number}, {describe_callable(dependency.call)}"
     values.update({item.name: _field(item) for item in node.fields})
     values.update({name: f"injected: {what.replace('_', ' ')}" for name, what in node.injected.items()})
     values.update({name: f"container: {_chain(marker.provider)}" for name, marker in node.provided.items()})
@@ -50,7 +50,7 @@ def _node(node: DependencyModel, done: dict[tuple[Any, ...], int]) -> Iterator[s
     done[node.cache_key] = number
     role = "  the endpoint" if isinstance(node, EndpointModel) else ""
     place = place_of(node.call)
-    yield f"step {number}    {named(node.call)} ({_kind(node)}){f'  {place}' if place else ''}{role}"
+    yield f"step {number}    {describe_callable(node.call)} ({_kind(node)}){f'  {place}' if place else ''}{role}"
     yield from (f"            {name} <- {values[name]}" for name in node.order or values if name in values)
 
 
@@ -77,7 +77,7 @@ def _chain(provider: Provider[Any]) -> str:
     return f"{provider} ({inner})" if inner else str(provider)
 
 
-def outcome_of(model: EndpointModel, route: Any) -> str:
+def describe_outcome(model: EndpointModel, route: Any) -> str:
     """Say what becomes of what an endpoint returns."""
     from velithon.signature.outcome import read_outcome
 
@@ -95,6 +95,6 @@ def _type(annotation: Any) -> str:
     return annotation.__name__ if inspect.isclass(annotation) else str(annotation).replace("typing.", "")
 
 
-def named(call: Any) -> str:
+def describe_callable(call: Any) -> str:
     """Return the name of a callable."""
     return getattr(call, "__qualname__", None) or type(call).__qualname__

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from velithon._runtime.source import place_of
-from velithon.checks.finding import Checked, Finding, described, groups
+from velithon.checks.finding import Checked, Finding, describe_route, iterate_groups
 
-__all__ = ["wrapper_findings"]
+__all__ = ["check_wrappers"]
 
 
-def wrapper_findings(application: Checked) -> Iterator[Finding]:
+def check_wrappers(application: Checked) -> Iterator[Finding]:
     """Yield the routes whose function was wrapped after they got it: their module has another under its name."""
-    for prefix, routes in groups(application.routes):
+    for prefix, routes in iterate_groups(application.routes):
         for route in routes:
             endpoint = getattr(route, "endpoint", None)
             if not inspect.isfunction(endpoint) or "." in endpoint.__qualname__:
@@ -26,7 +26,7 @@ def wrapper_findings(application: Checked) -> Iterator[Finding]:
             yield Finding(
                 place_of(endpoint),
                 "decorator-above-route",
-                f"{described(route, prefix, sorted(getattr(route, 'methods', None) or ()))}: a decorator above the"
+                f"{describe_route(route, prefix, sorted(getattr(route, 'methods', None) or ()))}: a decorator above the"
                 f" route's wraps {endpoint.__name__}() after the route has it, so no request passes through it."
                 " Put the route's decorator on top.",
             )

@@ -28,19 +28,19 @@ def check(
     The application is imported. The status is 1 where something was found, for CI.
     """
     from velithon.checks import RULES
-    from velithon.checks.blocking import blocking_calls
-    from velithon.checks.layers import layer_findings
-    from velithon.checks.paths import path_findings
-    from velithon.checks.signatures import signature_findings
-    from velithon.checks.wrappers import wrapper_findings
+    from velithon.checks.blocking import find_blocking_calls
+    from velithon.checks.layers import check_layers
+    from velithon.checks.paths import check_paths
+    from velithon.checks.signatures import check_signatures
+    from velithon.checks.wrappers import check_wrappers
 
     unknown = sorted(set(ignore or ()) - set(RULES))
     if unknown:
         raise fail(f"--ignore: there is no rule {unknown[0]!r}; the rules are {', '.join(RULES)}")
     application = load(target, app_option, factory=factory)
-    groups = (path_findings, signature_findings, wrapper_findings, layer_findings)
+    groups = (check_paths, check_signatures, check_wrappers, check_layers)
     found = [finding for group in groups for finding in group(application)]
-    found += blocking_calls(Path.cwd().resolve())
+    found += find_blocking_calls(Path.cwd().resolve())
     found = [finding for finding in dict.fromkeys(found) if finding.rule not in (ignore or ())]
     for place, rule, message in found:
         typer.echo(f"{place}: {rule}: {message}" if place else f"{rule}: {message}")

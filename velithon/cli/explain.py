@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from velithon._runtime.source import place_of
-from velithon.checks.steps import named, outcome_of, steps
+from velithon.checks.steps import describe_callable, describe_outcome, describe_steps
 from velithon.cli import app, fail
 from velithon.cli.openapi import AppOption, FactoryOption, Target, load
 
@@ -126,9 +126,9 @@ class Asked:
 
     @staticmethod
     def _frontend(router: Router, path: str) -> Frontend | None:
-        from velithon.routing.frontend import most_specific
+        from velithon.routing.frontend import find_most_specific
 
-        return most_specific(router.frontends, path)
+        return find_most_specific(router.frontends, path)
 
     def _inner(self, route: BaseRoute, child: dict[str, Any], scope: dict[str, Any]) -> tuple[list[str], str]:
         from velithon.application import Velithon
@@ -173,7 +173,7 @@ class Asked:
         if isinstance(found, WebSocketRoute):
             yield from _layers(found.middleware, application, "of the route: ")
             if found.model is not None:
-                yield from steps(found.model)
+                yield from describe_steps(found.model)
                 yield from _source(source_of(compile_websocket(found.model)))
 
 
@@ -231,7 +231,7 @@ def _layers(layers: Sequence[Middleware], application: Velithon, whose: str = ""
         name = getattr(cls, "__name__", repr(cls))
         dispatch = kwargs.get("dispatch")
         if dispatch is not None:
-            name = f"{name}({named(dispatch)})"
+            name = f"{name}({describe_callable(dispatch)})"
         yield f"layer {number}   {whose}{name}: {_form(cls(Next(_nothing, _nothing), *args, **kwargs), application)}"
 
 
@@ -241,11 +241,11 @@ async def _nothing(*arguments: Any) -> None:
 
 def _form(layer: Any, application: Velithon) -> str:
     from velithon.middleware.base import dispatch_of
-    from velithon.middleware.stack import forms
+    from velithon.middleware.stack import get_forms
 
     if dispatch_of(layer) is not None:
         return "a dispatch function, the same on both protocols"
-    _, rsgi = forms(layer, application)
+    _, rsgi = get_forms(layer, application)
     if getattr(layer, "__rsgi__", None) is not None:
         return "has a form for each protocol"
     if rsgi is layer:
@@ -272,8 +272,8 @@ def _plan(route: Any, method: str) -> Iterator[str]:
         return
     if type(route).get_route_handler is not Route.get_route_handler:
         yield f"handler   {type(route).__name__}.get_route_handler may wrap the plan"
-    yield from steps(model)
-    yield f"response  {outcome_of(model, route)}"
+    yield from describe_steps(model)
+    yield f"response  {describe_outcome(model, route)}"
     plan = compile_http(
         model,
         route.response_options,
@@ -294,4 +294,8 @@ def _route(route: BaseRoute) -> str:
     head = f"{','.join(sorted(methods))} " if methods else ""
     path = getattr(route, "path", None) or getattr(route, "host", "")
     place = place_of(endpoint) if endpoint is not None else ""
-    return f"{head}{path}" + (f"  {named(endpoint)}" if endpoint is not None else "") + (f"  {place}" if place else "")
+    return (
+        f"{head}{path}"
+        + (f"  {describe_callable(endpoint)}" if endpoint is not None else "")
+        + (f"  {place}" if place else "")
+    )

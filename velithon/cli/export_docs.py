@@ -43,16 +43,16 @@ def export_docs(
 
     It is Markdown, or one HTML file that needs nothing else.
     """
-    from velithon.openapi.docs import own_document_page
-    from velithon.openapi.export import as_markdown, selected
+    from velithon.openapi.docs import render_document_page
+    from velithon.openapi.export import as_markdown, select_operations
 
     document = load(target, app_option, factory=factory).openapi()
     info = {"title": title, "version": version, "description": description}
     document = {**document, "info": {**document["info"], **{name: text for name, text in info.items() if text}}}
-    document = selected(document, include=include_tags or [], exclude=exclude_tags or [])
+    document = select_operations(document, include=include_tags or [], exclude=exclude_tags or [])
     if include_tags and not document["paths"]:
         raise fail(f"--include-tag: no operation has a tag among {', '.join(include_tags)}")
     if form is None:
         form = _FORMATS.get(output.suffix, "markdown") if output is not None else "markdown"
-    text = as_markdown(document) if form == "markdown" else own_document_page(document["info"]["title"], document)
+    text = as_markdown(document) if form == "markdown" else render_document_page(document["info"]["title"], document)
     write(text, output)

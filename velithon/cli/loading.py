@@ -15,7 +15,7 @@ from typing import Any
 from velithon.compat.alias import install, is_asked_for
 from velithon.logging import log_warnings
 from velithon_adapters.servers.config import ServerError
-from velithon_adapters.servers.interface import spoken_by
+from velithon_adapters.servers.interface import find_protocols
 
 __all__ = ["AppTarget", "LoadError"]
 
@@ -112,7 +112,7 @@ class AppTarget:
             raise LoadError(_users_traceback(exc, f"the factory {self.target!r} failed")) from exc
 
     def _checked(self, app: Any) -> Any:
-        if spoken_by(app):
+        if find_protocols(app):
             return app
         hint = "neither ASGI nor RSGI"
         if self.factory:
@@ -136,7 +136,7 @@ def _hint(module: Any) -> str:
         for name, value in vars(module).items()
         # An endpoint may have as many parameters as an application written as a function.
         if not name.startswith("_")
-        and spoken_by(value)
+        and find_protocols(value)
         and (not isfunction(value) or "scope" in signature(value).parameters)
     )
     applications = ", ".join(sorted(names))

@@ -29,7 +29,7 @@ def migrate(
     """
     try:
         from velithon.migrate import migrate_project
-        from velithon.migrate.packages import packages
+        from velithon.migrate.packages import find_packages
     except ImportError as exc:
         raise fail('migrate needs libcst: pip install "velithon[migrate]"') from exc
     changes = list(migrate_project(path))
@@ -45,7 +45,7 @@ def migrate(
     if noted:
         typer.echo("\nTo look at; docs/coming-from/fastapi.md says why:")
         typer.echo("\n".join(noted))
-    used = list(packages())
+    used = list(find_packages())
     if used:
         typer.echo("\nPackages of this environment that are written for FastAPI, as they are on PyPI:")
         typer.echo("\n".join(f"{one.name} {one.version}: {one.fares}" for one in used))

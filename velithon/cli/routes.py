@@ -65,7 +65,7 @@ def _rows(found: Sequence[BaseRoute], prefix: str, docs: bool) -> Iterator[Row]:
 
 
 def _row(route: Any, path: str) -> Row:
-    from velithon.openapi.routes import flat_dependencies
+    from velithon.openapi.routes import list_dependencies
     from velithon.routing.routes import Route, WebSocketRoute
 
     endpoint = getattr(route, "endpoint", None) or getattr(route, "app", None)
@@ -79,7 +79,7 @@ def _row(route: Any, path: str) -> Row:
         path,
         getattr(route, "name", None) or "-",
         _name(endpoint),
-        ", ".join(flat_dependencies(models)) or "-",
+        ", ".join(list_dependencies(models)) or "-",
         place_of(endpoint) or "-",
     )
 

@@ -291,9 +291,9 @@ def _serve(name: str, params: dict[str, Any]) -> None:
     began = time.monotonic()
     from velithon.cli.loading import AppTarget, LoadError
     from velithon.cli.ready import announce_when_ready
-    from velithon_adapters.servers import ServerConfig, ServerError, runner
+    from velithon_adapters.servers import ServerConfig, ServerError, get_runner
 
-    module = runner(params["server"])
+    module = get_runner(params["server"])
     if params["debug"]:
         # Read by every loop that is made from here on, in workers too.
         os.environ["PYTHONASYNCIODEBUG"] = "1"

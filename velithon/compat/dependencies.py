@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from velithon.compat.dependant import get_parameterless_sub_dependant
 from velithon.signature import EndpointModel, read_endpoint
 from velithon.signature.annotations import is_subclass as lenient_issubclass
-from velithon.signature.annotations import signature_of
+from velithon.signature.annotations import read_signature
 
 if TYPE_CHECKING:
     from velithon.signature.fields import Field
@@ -37,12 +37,12 @@ def get_dependant(*, path: str, call: Callable[..., Any], name: str | None = Non
 
 def get_typed_signature(call: Callable[..., Any]) -> inspect.Signature:
     """Return a callable's signature with its annotations evaluated."""
-    return signature_of(call)
+    return read_signature(call)
 
 
 def get_typed_return_annotation(call: Callable[..., Any]) -> Any:
     """Return what a callable says it returns, evaluated; `None` where it says nothing."""
-    returned = signature_of(call).return_annotation
+    returned = read_signature(call).return_annotation
     return None if returned is inspect.Signature.empty else returned
 
 
@@ -54,10 +54,10 @@ def _get_flat_body_params(dependant: Any) -> list[Field]:
 
 
 def _get_body_field(*, body_params: list[Field], name: str, embed_body_fields: bool) -> Field | None:
-    from velithon.signature.bodies.registry import body_of
+    from velithon.signature.bodies.registry import find_body
     from velithon.signature.model import DependencyModel
 
     node = DependencyModel(_get_body_field)
     node.body_params = body_params
-    body = body_of([node])
+    body = find_body([node])
     return None if body is None else body.describe(name)

@@ -11,7 +11,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Guised", "guise_of"]
+__all__ = ["Guised", "find_guise"]
 
 _PARAMS = ("Depends", "Security", "Param", "Path", "Query", "Header", "Cookie", "Body", "Form", "File")
 # Module and name of ours -> module and name of FastAPI's.
@@ -32,14 +32,14 @@ class Guised:
 
         @property
         def __class__(self) -> type:
-            return guise_of(type(self))
+            return find_guise(type(self))
 
         def __dir__(self) -> list[str]:
             """Name what there is, which `dir` would look for in `__class__`."""
             return sorted({*dir(type(self)), *vars(self)})
 
 
-def guise_of(cls: type) -> type:
+def find_guise(cls: type) -> type:
     """Return what objects of a class of ours say that their class is.
 
     Returns:

@@ -18,7 +18,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 if TYPE_CHECKING:
     from velithon.application import Velithon
 
-__all__ = ["detour_of", "named"]
+__all__ = ["describe_callable", "explain_detour"]
 
 _PATCHED: tuple[tuple[type, str], ...] = (
     (Starlette, "__call__"),
@@ -28,21 +28,21 @@ _PATCHED: tuple[tuple[type, str], ...] = (
 )
 
 
-def detour_of(app: Velithon) -> str | None:
+def explain_detour(app: Velithon) -> str | None:
     """Return what stands in the way of the fast path through an application, in words; `None` where nothing does."""
     from velithon.application import Velithon
 
     call, stack = type(app).__call__, app.build_middleware_stack
     if call is not Velithon.__call__:
-        return f"{named(call)} overrides __call__"
+        return f"{describe_callable(call)} overrides __call__"
     if getattr(stack, "__func__", stack) is not Velithon.build_middleware_stack:
-        return f"{named(stack)} replaces build_middleware_stack"
+        return f"{describe_callable(stack)} replaces build_middleware_stack"
     for cls, name in _PATCHED:
         function = vars(cls)[name]
         if not _is_starlettes(function, cls):
-            return f"{named(function)} patches {cls.__name__}.{name}"
+            return f"{describe_callable(function)} patches {cls.__name__}.{name}"
     if app.middleware_stack is not None:
-        return f"middleware_stack was set to {named(app.middleware_stack)}"
+        return f"middleware_stack was set to {describe_callable(app.middleware_stack)}"
     return None
 
 
@@ -51,7 +51,7 @@ def _is_starlettes(function: Any, cls: type) -> bool:
     return type(function) is FunctionType and function.__code__.co_filename == sys.modules[cls.__module__].__file__
 
 
-def named(item: Any) -> str:
+def describe_callable(item: Any) -> str:
     """Return module and name of a function, or of an object's class."""
     function: Callable[..., Any] = getattr(item, "__func__", item)
     owner = function if hasattr(function, "__qualname__") else type(function)

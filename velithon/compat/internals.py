@@ -40,14 +40,14 @@ def request_response(func: Callable[[Any], Any]) -> ASGIApp:
     Args:
         func: `handler(request) -> Response`, with `async def` or without; `route.get_route_handler()` gives one.
     """
-    from velithon.faces.serve import asgi_face
+    from velithon.faces.serve import build_asgi_app
 
     async def in_thread(request: Any) -> Any:
         response = await run_in_threadpool(func, request)
         return await response if inspect.isawaitable(response) else response
 
     handler = func if is_async_callable(func) else in_thread
-    app = asgi_face(handler)
+    app = build_asgi_app(handler)
     # Where it is assigned to `route.app`, these are looked at.
     vars(app).update(__velithon_handler__=handler, __velithon_made_of__=func)
     return app

@@ -8,7 +8,7 @@ from typing import Any
 
 from velithon import exceptions
 
-__all__ = ["with_namesakes"]
+__all__ = ["add_namesakes"]
 
 _NAMES = (
     "HTTPException",
@@ -20,7 +20,7 @@ _NAMES = (
 )
 
 
-def with_namesakes(handlers: Mapping[Any, Any]) -> dict[Any, Any]:
+def add_namesakes(handlers: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return exception handlers with those of FastAPI's classes for ours, and the other way, where it is imported."""
     found = dict(handlers)
     theirs = sys.modules.get("fastapi.exceptions")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, get_origin
 
-from velithon.di.resources import enters_async
+from velithon.di.resources import is_async_context_manager
 
 
 def is_async_callable(function: Callable[..., Any]) -> bool:
@@ -26,8 +26,8 @@ def makes_async_context(factory: Callable[..., Any]) -> bool:
     `contextlib.asynccontextmanager`, which leaves a plain function around an asynchronous generator.
     """
     if isinstance(factory, type):
-        return enters_async(factory)
-    return enters_async(_returned(factory)) or inspect.isasyncgenfunction(inspect.unwrap(factory))
+        return is_async_context_manager(factory)
+    return is_async_context_manager(_returned(factory)) or inspect.isasyncgenfunction(inspect.unwrap(factory))
 
 
 def _returned(factory: Callable[..., Any]) -> object:

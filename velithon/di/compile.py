@@ -170,7 +170,9 @@ def _expression(value: object, namespace: dict[str, Any]) -> str:
     return f"({label}_value if ({label}_value := {label}_cell.value) is not MISSING else {call})"
 
 
-def once(name: str, cell: Cell, make: Callable[[], T], keep: Callable[[Cell, T], Any]) -> Callable[[], Any]:
+def compile_singleton(
+    name: str, cell: Cell, make: Callable[[], T], keep: Callable[[Cell, T], Any]
+) -> Callable[[], Any]:
     """Make a synchronous singleton: one thread makes, the others wait for it; a failure is tried again."""
 
     def create() -> Any:
@@ -192,7 +194,7 @@ def once(name: str, cell: Cell, make: Callable[[], T], keep: Callable[[Cell, T],
     return call
 
 
-def once_async(
+def compile_async_singleton(
     name: str, cell: Cell, make: Callable[[], Any], keep: Callable[[Cell, Any], Awaitable[Any]], *, awaits: bool
 ) -> Callable[[], Any]:
     """Make an asynchronous singleton: one task makes, tasks of any event loop wait for it.

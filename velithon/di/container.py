@@ -17,9 +17,9 @@ from velithon.di.providers import (
     SingletonProvider,
     ValueProvider,
     check_arguments,
-    trace,
+    format_path,
 )
-from velithon.di.resources import Scope
+from velithon.di.resources import Singletons
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class ServiceContainer:
         """
         self._started = max(0, self._started - 1)
         if not self._started:
-            await self._assembly.scope.close()
+            await self._assembly.singletons.close()
 
     @contextmanager
     def override(self, provider: Provider[T], replacement: Any) -> Iterator[Provider[T]]:
@@ -128,7 +128,7 @@ class _Assembly:
 
     def __init__(self, container: type[ServiceContainer]) -> None:
         self.container = container
-        self.scope = Scope()
+        self.singletons = Singletons()
         self.declared: dict[str, Any] = {}
         self._names: dict[Provider[Any], str] = {}
         self._bound: dict[Provider[Any], Provider[Any]] = {}
@@ -152,9 +152,9 @@ class _Assembly:
         template = self._declared_for(provider, path)
         chain = (*path, template)
         if template in path:
-            raise ProviderError(f"providers need each other in a circle: {trace(chain[path.index(template) :])}")
+            raise ProviderError(f"providers need each other in a circle: {format_path(chain[path.index(template) :])}")
         if template not in self._bound:
-            copy = template.copy(self.scope)
+            copy = template.copy(self.singletons)
             copy.args = tuple(self._argument(value, chain) for value in template.args)
             copy.kwargs = {name: self._argument(value, chain) for name, value in template.kwargs.items()}
             check_arguments(copy, chain)
@@ -171,13 +171,14 @@ class _Assembly:
             if provider.owner is None:
                 return provider
             raise ProviderError(
-                f"{trace((*path, provider))}: {self.container.__name__} has no such provider, "
+                f"{format_path((*path, provider))}: {self.container.__name__} has no such provider, "
                 f"it does not inherit from {provider.owner.__name__}"
             )
         current = self.declared[name]
         if not isinstance(current, Provider):
             raise ProviderError(
-                f"{trace((*path, provider))}: {self.container.__name__}.{name} is {current!r}, which is not a provider"
+                f"{format_path((*path, provider))}: {self.container.__name__}.{name} is {current!r}, "
+                "which is not a provider"
             )
         # The new declaration may wrap the one that it replaces.
         return provider if path and path[-1] is current else current

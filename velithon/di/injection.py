@@ -44,7 +44,7 @@ def inject(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def unwrap(function: Callable[..., Any]) -> Callable[..., Any]:
+def strip_inject(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function that `inject` wraps, or the function itself: what a plan calls after it has resolved everything."""
     return function.__wrapped__ if _is_marked(function) else function  # type: ignore[attr-defined]  # set by `functools.update_wrapper`
 

@@ -20,8 +20,16 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, cast, get_args, get_origin, overload
 
 from velithon.di.callables import describe, is_async_callable, makes_async_context
-from velithon.di.compile import Cell, Compiled, ProviderError, Recipe, generate, once, once_async
-from velithon.di.resources import Scope
+from velithon.di.compile import (
+    Cell,
+    Compiled,
+    ProviderError,
+    Recipe,
+    compile_async_singleton,
+    compile_singleton,
+    generate,
+)
+from velithon.di.resources import Singletons
 
 T = TypeVar("T")
 
@@ -50,7 +58,7 @@ class Provider(Generic[T]):
         self.owner: type | None = None
         self.name: str | None = None
         self.bound = False
-        self._scope = Scope()
+        self._singletons = Singletons()
         self._overrides: list[tuple[object, Provider[Any]]] = []
         self._dependents: weakref.WeakSet[Provider[Any]] = weakref.WeakSet()
 
@@ -79,7 +87,7 @@ class Provider(Generic[T]):
 
     async def close(self) -> None:
         """Close what a provider outside any container has made. A container closes its own."""
-        await self._scope.close()
+        await self._singletons.close()
 
     @cached_property
     def compiled(self) -> Compiled[T]:
@@ -101,13 +109,13 @@ class Provider(Generic[T]):
             return [self._overrides[-1][1]]
         return [value for value in (*self.args, *self.kwargs.values()) if isinstance(value, Provider)]
 
-    def copy(self, scope: Scope) -> Provider[T]:
+    def copy(self, singletons: Singletons) -> Provider[T]:
         """A bound copy for one container; its arguments are those of the template until the container replaces them."""
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin.__dict__.pop("compiled", None)
         twin.bound = True
-        twin._scope = scope
+        twin._singletons = singletons
         twin._overrides = []
         twin._dependents = weakref.WeakSet()
         return twin
@@ -226,18 +234,18 @@ class SingletonProvider(Provider[T]):
         """Whether the object is an asynchronous context manager, as far as the factory's declaration tells."""
         return makes_async_context(self.factory)
 
-    def copy(self, scope: Scope) -> SingletonProvider[T]:
+    def copy(self, singletons: Singletons) -> SingletonProvider[T]:
         """A bound copy for one container, with an object of its own."""
-        twin = cast(SingletonProvider[T], super().copy(scope))
+        twin = cast(SingletonProvider[T], super().copy(singletons))
         twin._cells = {}
         return twin
 
     def _finish(self, recipe: Recipe, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
         cell = self._cells.setdefault(overrides, Cell())
         if recipe.is_async or self.is_async_resource:
-            call = once_async(str(self), cell, call, self._scope.keep_async, awaits=recipe.is_async)
+            call = compile_async_singleton(str(self), cell, call, self._singletons.keep_async, awaits=recipe.is_async)
             return Compiled(True, call, cell, overrides)
-        return Compiled(False, once(str(self), cell, call, self._scope.keep), cell, overrides)
+        return Compiled(False, compile_singleton(str(self), cell, call, self._singletons.keep), cell, overrides)
 
 
 class ValueProvider(Provider[T]):
@@ -297,7 +305,7 @@ def marker_of(default: object, annotation: object) -> Provide | None:
     return None
 
 
-def trace(path: tuple[Provider[Any], ...]) -> str:
+def format_path(path: tuple[Provider[Any], ...]) -> str:
     """The path of providers, for a message."""
     return " -> ".join(str(provider) for provider in path)
 
@@ -310,10 +318,10 @@ def verify(provider: Provider[Any], path: tuple[Provider[Any], ...] = ()) -> Non
     """
     chain = (*path, provider)
     if provider in path:
-        raise ProviderError(f"providers need each other in a circle: {trace(chain[path.index(provider) :])}")
+        raise ProviderError(f"providers need each other in a circle: {format_path(chain[path.index(provider) :])}")
     if provider.owner is not None and not provider.bound:
         raise ProviderError(
-            f"{trace(chain)} belongs to a class: make a container, {provider.owner.__name__}(), and use its own"
+            f"{format_path(chain)} belongs to a class: make a container, {provider.owner.__name__}(), and use its own"
         )
     check_arguments(provider, chain)
     for needed in provider.dependencies():
@@ -342,7 +350,7 @@ def check_arguments(provider: Provider[Any], path: tuple[Provider[Any], ...]) ->
             message = f"{name} has no parameter {', '.join(map(repr, unknown))}; it takes {taken}"
         else:
             message = f"no provider or value for {name}: {error}; it takes {taken}"
-        raise ProviderError(f"{trace(path)}: {message}") from None
+        raise ProviderError(f"{format_path(path)}: {message}") from None
 
 
 def _compiled(value: Any) -> Any:

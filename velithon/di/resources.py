@@ -10,7 +10,7 @@ from typing import Any
 from velithon.di.compile import MISSING, Cell, ProviderError
 
 
-def enters(kind: object) -> bool:
+def is_context_manager(kind: object) -> bool:
     """Whether instances of `kind` are context managers that may be entered to make them ready.
 
     Entering a lock would acquire it, so what can be acquired and released is left alone. Only real methods count: a
@@ -19,7 +19,7 @@ def enters(kind: object) -> bool:
     return _has(kind, "__enter__", "__exit__") and not _has(kind, "acquire", "release")
 
 
-def enters_async(kind: object) -> bool:
+def is_async_context_manager(kind: object) -> bool:
     """The same for asynchronous context managers."""
     return _has(kind, "__aenter__", "__aexit__") and not _has(kind, "acquire", "release")
 
@@ -30,7 +30,7 @@ def _has(kind: object, *names: str) -> bool:
     return all(inspect.isroutine(inspect.getattr_static(kind, name, None)) for name in names)
 
 
-def _closer(value: object) -> Callable[[], Any] | None:
+def _find_close(value: object) -> Callable[[], Any] | None:
     if isinstance(value, type):
         return None
     for name in ("aclose", "close"):
@@ -46,7 +46,7 @@ async def _close(close: Callable[[], Any]) -> None:
         await outcome
 
 
-class Scope:
+class Singletons:
     """The singletons that live and end together, in the order of their creation."""
 
     def __init__(self) -> None:
@@ -56,12 +56,12 @@ class Scope:
     def keep(self, cell: Cell, value: Any) -> Any:
         """Take over an object made by a synchronous provider; returns what its users get."""
         kind = type(value)
-        close = _closer(value)
-        if enters(kind) and not (enters_async(kind) and close):
+        close = _find_close(value)
+        if is_context_manager(kind) and not (is_async_context_manager(kind) and close):
             value = self._stack.enter_context(value)
         elif close:
             self._stack.push_async_callback(_close, close)
-        elif enters_async(kind):
+        elif is_async_context_manager(kind):
             raise ProviderError(
                 f"{kind.__qualname__} is an asynchronous context manager and its factory does not say so: "
                 "annotate what the factory returns, or make the factory async"
@@ -72,11 +72,11 @@ class Scope:
     async def keep_async(self, cell: Cell, value: Any) -> Any:
         """Take over an object made by an asynchronous provider; returns what its users get."""
         kind = type(value)
-        if enters_async(kind):
+        if is_async_context_manager(kind):
             value = await self._stack.enter_async_context(value)
-        elif enters(kind):
+        elif is_context_manager(kind):
             value = self._stack.enter_context(value)
-        elif close := _closer(value):
+        elif close := _find_close(value):
             self._stack.push_async_callback(_close, close)
         self._cells.append(cell)
         return value

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from velithon.channels import ChannelsError
-from velithon.channels.message import is_pattern, pattern_regex
+from velithon.channels.message import compile_pattern, is_pattern
 from velithon.concurrency import run_in_threadpool
 from velithon.encoders import jsonable_encoder
 
@@ -58,7 +58,7 @@ class _Handler:
     def hears(self, kind: str) -> bool:
         if not is_pattern(self.pattern):
             return self.pattern == kind
-        return pattern_regex(self.pattern).fullmatch(kind) is not None
+        return compile_pattern(self.pattern).fullmatch(kind) is not None
 
 
 class Events:

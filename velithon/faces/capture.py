@@ -202,7 +202,7 @@ class CapturedResponse(StreamingResponse):
 
     # The application has decided to begin.
     start_delay = 0.0
-    _begun = True
+    _started = True
 
     def __init__(self, run: Run) -> None:
         message = run.started.result()

@@ -26,22 +26,22 @@ if TYPE_CHECKING:
         def _composed(self) -> tuple[ErrorHandlers, Responder | None, Response | None]: ...
 
 
-__all__ = ["router_call_next", "rsgi_entry"]
+__all__ = ["build_router_call_next", "build_rsgi_entry"]
 
 
-def rsgi_entry(app: EntryOwner) -> RSGIApp:  # noqa: C901 - one function on purpose, see below
+def build_rsgi_entry(app: EntryOwner) -> RSGIApp:  # noqa: C901 - one function on purpose, see below
     """Return what a server calls: it composes the layers at the first request, and without any it answers by itself.
 
-    It says again, in one function, what `rsgi_face`, the exception layer and the router say in three: each call less
-    saves about 0.1 µs of a request that costs ten. An endpoint that takes nothing of the request is called
-    without one, and one that takes no more than values of its path and query gets the scope.
+    It says again, in one function, what `build_rsgi_app`, the exception layer and the router say in three: each call
+    less saves about 0.1 µs of a request that costs ten. An endpoint that takes nothing of the request is called without
+    one, and one that takes no more than values of its path and query gets the scope.
     """
     errors: ErrorHandlers | None = None
     outermost: Responder | None = None
     missing: Response | None = None
     router = app.router
 
-    def late(scope: Any, protocol: Any, answer: Any) -> RSGIRequest:
+    def make_request(scope: Any, protocol: Any, answer: Any) -> RSGIRequest:
         """Make the request that an endpoint did not need, for those who answer what became of it."""
         request = RSGIRequest(scope, protocol, app)
         if answer is not None and answer is not MISS:
@@ -89,27 +89,27 @@ def rsgi_entry(app: EntryOwner) -> RSGIApp:  # noqa: C901 - one function on purp
                         request._route, request._params = answer
                         response = await answer[0].respond(request)
                 except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
-                    request = late(scope, protocol, answer) if request is None else request
+                    request = make_request(scope, protocol, answer) if request is None else request
                     response = await errors.respond(request, exc)
             if not isinstance(response, Response):
-                request = late(scope, protocol, answer) if request is None else request
+                request = make_request(scope, protocol, answer) if request is None else request
                 response = to_response(response, request)
             pending = response.send_rsgi(scope, protocol)
             if pending is not None:
                 if type(pending) is CustomSending:
-                    request = late(scope, protocol, answer) if request is None else request
+                    request = make_request(scope, protocol, answer) if request is None else request
                     pending = pending.send(request)
                 await pending
             if response.background is not None or (request is not None and request._opened):
                 await finish_rsgi(app, request, response)
         except BaseException as exc:  # noqa: BLE001 - answered or raised again there
-            request = late(scope, protocol, answer) if request is None else request
+            request = make_request(scope, protocol, answer) if request is None else request
             await answer_failure(request, response, exc, errors)
 
     return serve
 
 
-def router_call_next(router: Router, errors: ErrorHandlers) -> Responder:
+def build_router_call_next(router: Router, errors: ErrorHandlers) -> Responder:
     """Return the router as the innermost dispatch layer calls it.
 
     For a request over RSGI it says again, in one function, what `build_call_next`, the router and the plan of an

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     RSGIApp = Callable[[HTTPScope, HTTPProtocol], Awaitable[None]]
 
 
-def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: ErrorLayer | None = None) -> ASGIApp:
+def build_asgi_app(respond: Responder, otherwise: ASGIApp | None = None, errors: ErrorLayer | None = None) -> ASGIApp:
     """Return the ASGI application of a responder.
 
     Args:
@@ -86,15 +86,15 @@ def asgi_face(respond: Responder, otherwise: ASGIApp | None = None, errors: Erro
         except BaseException as exc:  # noqa: BLE001 - answered or raised again there
             await answer_failure(request, response, exc, errors)
         else:
-            if request._stack is not None:
-                await request._stack.aclose()
+            if request._exit_stack is not None:
+                await request._exit_stack.aclose()
                 if background is not None and has_late_tasks(background):
                     await run_background(background, scope)
 
     return app
 
 
-def rsgi_face(
+def build_rsgi_app(
     respond: Responder,
     app: Owner,
     errors: ErrorLayer | None = None,
@@ -129,7 +129,7 @@ def rsgi_face(
 
 async def answer_failure(request: Request, response: Any, exc: BaseException, errors: ErrorLayer | None) -> None:
     """Unwind what was opened for a request; answer what was raised, or let it go on to the caller."""
-    raised = as_exception(await _unwind(request._stack, exc))
+    raised = as_exception(await _unwind(request._exit_stack, exc))
     if not isinstance(response, Response):
         # What could not be made into one.
         response = None
@@ -151,7 +151,7 @@ async def finish_rsgi(app: Owner, request: RSGIRequest | None, response: Respons
     background = response.background
     if background is not None:
         await app._in_flight.run(background)
-    stack = None if request is None else request._stack
+    stack = None if request is None else request._exit_stack
     if stack is not None:
         await stack.aclose()
         if background is not None and has_late_tasks(background):
@@ -232,7 +232,7 @@ def find_request(scope: Any, protocol: Any, app: Owner) -> RSGIRequest:
     return request
 
 
-def rsgi_form_of(asgi: ASGIApp, app: Owner) -> RSGIApp:
+def adapt_asgi_layer(asgi: ASGIApp, app: Owner) -> RSGIApp:
     """Return the RSGI form, for HTTP, of an ASGI layer inside an application."""
 
     async def rsgi(scope: Any, protocol: Any) -> None:

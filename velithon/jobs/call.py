@@ -18,15 +18,15 @@ from starlette.applications import Starlette
 
 from velithon.concurrency import run_in_threadpool
 from velithon.di import inject
-from velithon.di.injection import unwrap
+from velithon.di.injection import strip_inject
 from velithon.di.providers import marker_of
 from velithon.exceptions import RegistrationError
 from velithon.jobs.context import JobContext
 from velithon.params import Depends
-from velithon.signature.annotations import is_subclass, signature_of, without_metadata
+from velithon.signature.annotations import is_subclass, read_signature, strip_metadata
 from velithon.signature.compile import WebSocketPlan
 from velithon.signature.model import EndpointModel
-from velithon.signature.overrides import overridden
+from velithon.signature.overrides import apply_overrides
 from velithon.signature.read import read_endpoint
 from velithon.signature.unknown import Unknown
 
@@ -60,19 +60,19 @@ class JobCall:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.direct = inject(function)
-        self._inner = unwrap(function)
+        self._inner = strip_inject(function)
         self.is_coroutine = inspect.iscoroutinefunction(self._inner)
         self._plans: dict[tuple[Any, ...], Callable[[Invocation], Any]] = {}
         self.arguments: dict[str, TypeAdapter[Any]] = {}
         self._context: str | None = None
-        declared = signature_of(function)
+        declared = read_signature(function)
         resolved = []
         for parameter in declared.parameters.values():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
                 raise self._error(
                     parameter.name, "a job's parameters have names: leave out *args, **kwargs and the sign /"
                 )
-            if is_subclass(without_metadata(parameter.annotation), JobContext):
+            if is_subclass(strip_metadata(parameter.annotation), JobContext):
                 self._context = parameter.name
             elif _is_resolved(parameter):
                 resolved.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
@@ -179,7 +179,7 @@ class JobCall:
         key = tuple(overrides.items())
         plan = self._plans.get(key)
         if plan is None:
-            model = overridden(self._model, overrides) if overrides else self._model
+            model = apply_overrides(self._model, overrides) if overrides else self._model
             plan = self._plans[key] = _JobPlan(model).build()
         return plan
 
@@ -214,4 +214,4 @@ def _is_resolved(parameter: inspect.Parameter) -> bool:
         return True
     if get_origin(annotation) is Annotated and any(isinstance(item, Depends) for item in get_args(annotation)[1:]):
         return True
-    return is_subclass(without_metadata(annotation), Starlette)
+    return is_subclass(strip_metadata(annotation), Starlette)

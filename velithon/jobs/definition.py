@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, U
 
 from velithon.jobs.call import JobCall
 from velithon.jobs.message import DEFAULT_PRIORITY
-from velithon.jobs.registry import here, register
+from velithon.jobs.registry import get_running, register
 
 if TYPE_CHECKING:
     from velithon.jobs.schedule import Schedule
@@ -128,7 +128,7 @@ class Job(Generic[P, R]):
             JobsFullError: The backend takes no more.
             JobsError: No application with jobs has started here.
         """
-        handle: JobHandle = await here().enqueue(self, *args, **kwargs)
+        handle: JobHandle = await get_running().enqueue(self, *args, **kwargs)
         return handle
 
     def wait(self, attempt: int, backoff: float | None) -> float:

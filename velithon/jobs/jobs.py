@@ -14,7 +14,7 @@ from velithon.jobs.context import JobContext, current
 from velithon.jobs.limit import TimeLimit
 from velithon.jobs.memory import MemoryBackend
 from velithon.jobs.message import JobMessage, JobsError, JobsUnavailableError
-from velithon.jobs.registry import all_jobs, find_job, is_first, left, started
+from velithon.jobs.registry import all_jobs, find_job, is_first, note_ended, note_started
 from velithon.jobs.scheduler import Scheduler
 from velithon.jobs.state import JobHandle, JobRecord, Records
 from velithon.middleware.request_id import get_request_id, request_id_of_records
@@ -294,7 +294,7 @@ class Jobs:
         except BaseException:
             self._is_started = 0
             raise
-        started(self)
+        note_started(self)
         asks = not self.backend.is_remote and is_first(self) if self.schedules is None else self.schedules
         if asks and any(job.schedule is not None for job in all_jobs()):
             self._scheduler = asyncio.get_running_loop().create_task(self.schedule(asyncio.Event()))
@@ -319,7 +319,7 @@ class Jobs:
             await self.backend.stop(grace)
         finally:
             self._is_started = 0
-            left(self)
+            note_ended(self)
 
     async def work(self, *, concurrency: int, stop: asyncio.Event) -> None:
         """Do jobs until `stop` is set: what `velithon worker` runs."""

@@ -45,7 +45,7 @@ class MemoryBackend:
         self.max_waiting = max_waiting
         self._execute: Execute | None = None
         self._due: list[tuple[int, int, JobMessage]] = []
-        self._later: dict[JobMessage, asyncio.TimerHandle] = {}
+        self._delayed: dict[JobMessage, asyncio.TimerHandle] = {}
         self._running: dict[asyncio.Task[None], JobMessage | None] = {}
         self._numbers = itertools.count()
 
@@ -58,16 +58,16 @@ class MemoryBackend:
         if self._execute is None:
             raise JobsError(f"The job {message.job} comes too late: the application has shut down.")
         # One that is tried again was accepted long ago.
-        if message.attempt == 1 and len(self._due) + len(self._later) >= self.max_waiting:
+        if message.attempt == 1 and len(self._due) + len(self._delayed) >= self.max_waiting:
             raise JobsFullError(f"{self.max_waiting} jobs wait already: {message.job} was not accepted.")
         delay = message.delay
         if delay > 0:
-            self._later[message] = asyncio.get_running_loop().call_later(delay, self._push, message)
+            self._delayed[message] = asyncio.get_running_loop().call_later(delay, self._push, message)
         else:
             self._push(message)
 
     def _push(self, message: JobMessage) -> None:
-        self._later.pop(message, None)
+        self._delayed.pop(message, None)
         heapq.heappush(self._due, (-message.priority, next(self._numbers), message))
         if len(self._running) < self.concurrency:
             task = asyncio.get_running_loop().create_task(self._work())
@@ -98,14 +98,14 @@ class MemoryBackend:
                 break
             await asyncio.wait(list(self._running), timeout=left)
         self._execute = None
-        for message, timer in self._later.items():
+        for message, timer in self._delayed.items():
             timer.cancel()
             seconds = message.not_before - time.time()
             logger.error("Job %s (%s) was abandoned: it was due in %.0f seconds", message.job, message.id, seconds)
         running = [message for message in self._running.values() if message is not None]
         for message in [*running, *(entry[2] for entry in self._due)]:
             logger.error("Job %s (%s) was abandoned: it did not end within %s seconds", message.job, message.id, grace)
-        self._later.clear()
+        self._delayed.clear()
         self._due.clear()
         tasks = list(self._running)
         for task in tasks:

@@ -11,7 +11,7 @@ from velithon.jobs.message import JobsError
 if TYPE_CHECKING:
     from velithon.jobs.definition import Job
 
-__all__ = ["all_jobs", "find_job", "here", "is_first", "left", "register", "started"]
+__all__ = ["all_jobs", "find_job", "get_running", "is_first", "note_ended", "note_started", "register"]
 
 _jobs: dict[str, Job[..., Any]] = {}
 # The `Jobs` that have started in each loop, in their order.
@@ -47,12 +47,12 @@ def all_jobs() -> list[Job[..., Any]]:
     return [_jobs[name] for name in sorted(_jobs)]
 
 
-def started(jobs: Any) -> None:
+def note_started(jobs: Any) -> None:
     """Note that the jobs of an application have started in the running loop."""
     _started.setdefault(asyncio.get_running_loop(), []).append(jobs)
 
 
-def left(jobs: Any) -> None:
+def note_ended(jobs: Any) -> None:
     """Note that they have ended."""
     found = _started.get(asyncio.get_running_loop(), [])
     if jobs in found:
@@ -64,7 +64,7 @@ def is_first(jobs: Any) -> bool:
     return _started[asyncio.get_running_loop()][0] is jobs
 
 
-def here() -> Any:
+def get_running() -> Any:
     """Return the `Jobs` of the application that runs in this loop.
 
     Where several applications run in one loop, one of them may have been given a backend: it is that one's.

@@ -14,7 +14,7 @@ from velithon.responses.base import HTMLResponse, PlainTextResponse, Response
 from velithon.responses.file import FileResponse
 from velithon.responses.json import JSONResponse
 from velithon.responses.stream import StreamingResponse
-from velithon.routing.template import request_template, scope_template
+from velithon.routing.template import get_route_template, request_template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -172,7 +172,7 @@ class _Connection:
 
     def open(self) -> None:
         """Count it among those that are open."""
-        self.route = scope_template(self.scope) or UNMATCHED
+        self.route = get_route_template(self.scope) or UNMATCHED
         self.accepted = True
         self.metrics.series.websockets.labels(self.route).inc()
         self.metrics.series.websocket_connections.labels(self.route, "accepted").inc()
@@ -183,7 +183,7 @@ class _Connection:
         if self.accepted:
             self.metrics.series.websockets.labels(self.route).dec()
         else:
-            route = scope_template(self.scope) or UNMATCHED
+            route = get_route_template(self.scope) or UNMATCHED
             self.metrics.series.websocket_connections.labels(route, "refused").inc()
 
     def write(self) -> None:

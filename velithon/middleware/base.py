@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from starlette.middleware.base import BaseHTTPMiddleware as StarletteBaseHTTPMiddleware
 
 from velithon.faces.capture import build_call_next, capture
-from velithon.faces.serve import asgi_face
+from velithon.faces.serve import build_asgi_app
 from velithon.requests.request import Request
 from velithon.responses.base import Response
 
@@ -77,7 +77,7 @@ class BaseHTTPMiddleware(Base):
             def respond(request: Request) -> Any:
                 return dispatch(request, call_next)
 
-            await asgi_face(respond)(scope, receive, send)
+            await build_asgi_app(respond)(scope, receive, send)
         elif scope["type"] == "websocket":
             await self.dispatch_websocket(scope, receive, send)
         else:

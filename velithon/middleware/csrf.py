@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.responses.json import JSONResponse
-from velithon.signature.bind import keep
 from velithon.signature.bodies.form import close_form
 from velithon.signature.exits import Exits
+from velithon.signature.runtime import hand_over_exits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -170,7 +170,7 @@ class CSRFMiddleware(BaseHTTPMiddleware):
             # The endpoint may not read the form, and then nobody else would close its files.
             stack = Exits()
             stack.push_async_callback(close_form, form)
-            keep(request, stack)
+            hand_over_exits(request, stack)
             value = form.get(self.field_name)
             sent = value if isinstance(value, str) else None
         if expected is None or sent is None or not hmac.compare_digest(sent.encode(), expected.encode()):

@@ -15,9 +15,9 @@ from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocket
 
 from velithon._compat.starlette import is_async_callable, wrap_app_handling_exceptions
-from velithon.compat.namesakes import with_namesakes
+from velithon.compat.namesakes import add_namesakes
 from velithon.concurrency import run_in_threadpool
-from velithon.exception_handlers import log_departure, server_error
+from velithon.exception_handlers import build_server_error, log_disconnect
 from velithon.faces.serve import to_response
 from velithon.requests.request import Request
 from velithon.requests.rsgi import RSGIRequest
@@ -89,7 +89,7 @@ class Errors:
         self.observers = observers
         self.server_handler = None
         inner: dict[Any, Any] = {}
-        for key, handler in with_namesakes(handlers).items():
+        for key, handler in add_namesakes(handlers).items():
             if key in (500, Exception):
                 self.server_handler = handler
             else:
@@ -184,13 +184,13 @@ class Errors:
         """Make the 500 response: the debug page in debug mode, else the user's handler's, else the default one."""
         response: Any
         if self.debug:
-            from velithon.pages.debug import debug_response
+            from velithon.pages.debug import build_debug_response
 
-            response = await run_in_threadpool(debug_response, request, exc)
+            response = await run_in_threadpool(build_debug_response, request, exc)
         elif self.server_handler is not None:
             response = await _call(self.server_handler, request, exc)
         else:
-            response = server_error(request)
+            response = build_server_error(request)
         if not isinstance(response, Response):
             response = to_response(response, request)
         for hook in request.scope.get(ERROR_HOOKS, ()):
@@ -220,7 +220,7 @@ class InnerErrors:
             raise exc
         if response.started:
             if isinstance(exc, ClientDisconnect):
-                log_departure(request)
+                log_disconnect(request)
                 return
             raise RuntimeError("Caught handled exception, but response already started.") from exc
         await send(request, await self.errors.respond(request, exc))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from velithon._runtime.access import log_websockets, mark_access_logged
-from velithon._runtime.lines import access_fields, line_handlers
+from velithon._runtime.lines import access_fields, find_line_handlers
 from velithon.concurrency import close_iterator
 from velithon.logging import access_level, escape_controls, quiet_paths
 from velithon.middleware.base import BaseHTTPMiddleware
@@ -124,7 +124,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
         request_id = get_request_id()
         protocol = f"HTTP/{version}"
         values = (client, method, path, protocol, status, duration, request_id)
-        handlers = line_handlers(logger, level)
+        handlers = find_line_handlers(logger, level)
         if handlers is None or (request_id is not None and not request_id.isprintable()):
             self._log_record(level, access_fields(values))
             return

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests.rsgi import RSGIRequest
-from velithon_adapters.forwarded import ForwardedScope, TrustedProxies, apply_forwarded, trusted_asgi, trusted_rsgi
+from velithon_adapters.forwarded import (
+    ForwardedScope,
+    TrustedProxies,
+    apply_forwarded,
+    is_trusted_asgi,
+    is_trusted_rsgi,
+)
 from velithon_adapters.scope import RSGIHeaders
 
 if TYPE_CHECKING:
@@ -38,7 +44,7 @@ class ProxyHeadersMiddleware(BaseHTTPMiddleware):
         """Put the values into the request."""
         if isinstance(request, RSGIRequest) and request._scope is None:
             inner = request._rsgi
-            if trusted_rsgi(inner, self.trusted_hosts):
+            if is_trusted_rsgi(inner, self.trusted_hosts):
                 request._rsgi = ForwardedScope(inner, self.trusted_hosts.read(inner.headers.get_all))
         else:
             self._apply(request.scope)
@@ -53,5 +59,5 @@ class ProxyHeadersMiddleware(BaseHTTPMiddleware):
         await self.app(scope, receive, send)
 
     def _apply(self, scope: Scope) -> None:
-        if trusted_asgi(scope, self.trusted_hosts):
+        if is_trusted_asgi(scope, self.trusted_hosts):
             apply_forwarded(scope, self.trusted_hosts.read(RSGIHeaders(scope["headers"]).get_all))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["ServerScope"]
 
 
-def _shown(name: str) -> Any:
+def _scope_property(name: str) -> Any:
     """Return a property that reads the server's scope, or the dictionary once there is one, which may be changed."""
     over_dictionary = getattr(RSGIScope, name).fget
 
@@ -36,15 +36,15 @@ class ServerScope(RSGIScope):
     __slots__ = ("_server", "request")
 
     if not TYPE_CHECKING:
-        proto = _shown("proto")
-        http_version = _shown("http_version")
-        server = _shown("server")
-        client = _shown("client")
-        scheme = _shown("scheme")
-        method = _shown("method")
-        path = _shown("path")
-        query_string = _shown("query_string")
-        authority = _shown("authority")
+        proto = _scope_property("proto")
+        http_version = _scope_property("http_version")
+        server = _scope_property("server")
+        client = _scope_property("client")
+        scheme = _scope_property("scheme")
+        method = _scope_property("method")
+        path = _scope_property("path")
+        query_string = _scope_property("query_string")
+        authority = _scope_property("authority")
 
     def __init__(self, server: Any, request: RSGIRequest) -> None:
         self._server = server

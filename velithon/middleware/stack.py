@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from velithon.exceptions import RegistrationError
 from velithon.faces.capture import build_call_next, capture
-from velithon.faces.serve import asgi_face, find_request, respond_with_layers, rsgi_face, rsgi_form_of
+from velithon.faces.serve import adapt_asgi_layer, build_asgi_app, build_rsgi_app, find_request, respond_with_layers
 from velithon.middleware.base import dispatch_of
 from velithon.responses.custom import show_files
 from velithon_adapters import ASGIAdapter, ASGIWebsocket, RSGIProtocol, RSGIScope, asgi_scope, unwrap
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from velithon.faces.serve import HandlingOwner, Responder, RSGIApp
     from velithon.requests.request import Request
 
-__all__ = ["Stack", "build_stack", "mount_stack", "route_stack", "websocket_stack"]
+__all__ = ["Stack", "build_route_stack", "build_stack", "build_websocket_stack", "mount_stack"]
 
 
 class Stack:
@@ -55,7 +55,7 @@ class Stack:
         return self.rsgi is None
 
     def rsgi_form(self, app: HandlingOwner) -> RSGIApp:
-        return self.rsgi or rsgi_face(self.respond, app, app._errors.inside, make=find_request)
+        return self.rsgi or build_rsgi_app(self.respond, app, app._errors.inside, make=find_request)
 
 
 class Next:
@@ -79,27 +79,27 @@ class Next:
 
     def __rsgi__(self, scope: Any, protocol: Any) -> Awaitable[None]:
         if scope.proto != "http":
-            return websocket_over(self._asgi, scope, protocol)
+            return run_websocket(self._asgi, scope, protocol)
         if type(protocol) is RSGIProtocol and isinstance(scope, RSGIScope):
             # An RSGI layer on an ASGI server that let everything through.
             original = unwrap(protocol)
             if original is not None:
-                return _straight(self._asgi, scope, protocol, *original)
+                return _run_unwrapped(self._asgi, scope, protocol, *original)
         return self._rsgi(scope, protocol)
 
 
-async def _straight(asgi: ASGIApp, scope: Any, protocol: RSGIProtocol, receive: Receive, send: Send) -> None:
+async def _run_unwrapped(asgi: ASGIApp, scope: Any, protocol: RSGIProtocol, receive: Receive, send: Send) -> None:
     """Run what is inside an RSGI layer on what its protocol stands on; the layer may still answer what that raises."""
     sending = TrackedSend(send)
     try:
         await asgi(scope.asgi, receive, sending)
     except BaseException:
-        if not sending.begun:
+        if not sending.started:
             protocol.take_back()
         raise
 
 
-async def websocket_over(asgi: ASGIApp, scope: Any, protocol: Any) -> None:
+async def run_websocket(asgi: ASGIApp, scope: Any, protocol: Any) -> None:
     """Run a WebSocket that came through an RSGI layer, in the ASGI form that all WebSockets have inside."""
     asgi_dictionary = scope.asgi if isinstance(scope, RSGIScope) else asgi_scope(scope)
     if type(protocol) is RSGIWebsocketProtocol and not protocol.closed:
@@ -130,7 +130,7 @@ def build_stack(
     Raises:
         RegistrationError: A layer has no form that is known.
     """
-    stack = Stack(respond, asgi_face(respond, otherwise, app._errors.inside), call_next=call_next)
+    stack = Stack(respond, build_asgi_app(respond, otherwise, app._errors.inside), call_next=call_next)
     for cls, args, kwargs in reversed(list(layers)):
         layer = cls(Next(stack.asgi, stack.rsgi_form(app)), *args, **kwargs)
         stack = _extend(stack, layer, app)
@@ -147,12 +147,12 @@ def _extend(stack: Stack, layer: Any, app: HandlingOwner) -> Stack:
             return dispatch(request, call_next)
 
         otherwise = getattr(layer, "dispatch_websocket", stack.asgi)
-        return Stack(respond, asgi_face(respond, otherwise, app._errors.inside))
-    asgi, rsgi = forms(layer, app)
+        return Stack(respond, build_asgi_app(respond, otherwise, app._errors.inside))
+    asgi, rsgi = get_forms(layer, app)
     return Stack(capture(asgi), asgi, rsgi)
 
 
-def forms(layer: Any, app: HandlingOwner) -> tuple[ASGIApp, RSGIApp]:
+def get_forms(layer: Any, app: HandlingOwner) -> tuple[ASGIApp, RSGIApp]:
     """Return a layer's ASGI and RSGI forms, with an adapter for the one that it lacks.
 
     Raises:
@@ -163,7 +163,7 @@ def forms(layer: Any, app: HandlingOwner) -> tuple[ASGIApp, RSGIApp]:
         return layer, rsgi
     if _asgi_form(layer):
         asgi = _sees_files(layer)
-        return asgi, rsgi_form_of(asgi, app)
+        return asgi, adapt_asgi_layer(asgi, app)
     return ASGIAdapter(layer), layer
 
 
@@ -217,7 +217,7 @@ class _Nobody:
         inside = None
 
 
-def route_stack(respond: Responder, layers: Iterable[Middleware], app: HandlingOwner | None) -> Responder:
+def build_route_stack(respond: Responder, layers: Iterable[Middleware], app: HandlingOwner | None) -> Responder:
     """Return the responder of one route behind its own layers, the outermost first."""
     if app is None:
         app = cast("HandlingOwner", _Nobody)
@@ -225,7 +225,7 @@ def route_stack(respond: Responder, layers: Iterable[Middleware], app: HandlingO
     return stack.respond if stack.direct else respond_with_layers(stack.asgi, stack.rsgi_form(app))
 
 
-def websocket_stack(asgi: ASGIApp, layers: Iterable[Middleware]) -> ASGIApp:
+def build_websocket_stack(asgi: ASGIApp, layers: Iterable[Middleware]) -> ASGIApp:
     """Return the ASGI application of a WebSocket route behind its own layers, the outermost first.
 
     Raises:

@@ -13,7 +13,7 @@ from velithon.migrate.note import Note
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["differences"]
+__all__ = ["find_differences"]
 
 _PATH = m.Attribute(value=m.Attribute(attr=m.Name("url")), attr=m.Name("path")) | m.Subscript(
     value=m.Name("scope") | m.Attribute(attr=m.Name("scope")),
@@ -24,7 +24,7 @@ _MARKERS = m.OneOf(*map(m.Name, ("Query", "Path", "Header", "Cookie", "Body", "F
 _ANNOTATED = m.Annotation(m.Subscript(value=m.Name("Annotated") | m.Attribute(attr=m.Name("Annotated"))))
 
 
-def differences(wrapper: cst.MetadataWrapper) -> Iterator[Note]:
+def find_differences(wrapper: cst.MetadataWrapper) -> Iterator[Note]:
     """Yield what a source does that does something else here."""
     lines = wrapper.resolve(PositionProvider)
     module = wrapper.module

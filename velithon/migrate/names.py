@@ -8,7 +8,7 @@ import warnings
 from functools import cache
 from types import ModuleType
 
-__all__ = ["our_module", "our_name"]
+__all__ = ["translate_module", "translate_name"]
 
 _ELSEWHERE = {
     "fastapi.cli": "velithon.cli",
@@ -19,7 +19,7 @@ _RENAMED = {"FastAPI": "Velithon"}
 
 
 @cache
-def our_module(name: str) -> ModuleType | None:
+def translate_module(name: str) -> ModuleType | None:
     """Return our module for one of FastAPI's, by its full name; None where there is none."""
     if "._" in name:
         return None
@@ -30,14 +30,14 @@ def our_module(name: str) -> ModuleType | None:
         return None
 
 
-def our_name(module: str, name: str) -> str | None:
+def translate_name(module: str, name: str) -> str | None:
     """Return our name for one of FastAPI's, in our module; None where there is none."""
-    ours = our_module(module)
+    ours = translate_module(module)
     if ours is None:
         return None
     renamed = _RENAMED.get(name, name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that are deprecated there as here
-        if hasattr(ours, renamed) or our_module(f"{module}.{name}") is not None:
+        if hasattr(ours, renamed) or translate_module(f"{module}.{name}") is not None:
             return renamed
     return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Package", "packages"]
+__all__ = ["Package", "find_packages"]
 
 _FASTAPI = re.compile(r"fastapi(-slim)?\b(?!-)")
 
@@ -30,7 +30,7 @@ class Package(NamedTuple):
     fares: str
 
 
-def packages() -> Iterator[Package]:
+def find_packages() -> Iterator[Package]:
     """Yield the packages of this environment that require FastAPI, or of which it is known how they fare."""
     known = json.loads(files("velithon.migrate").joinpath("packages.json").read_text())
     found = {}
@@ -38,11 +38,11 @@ def packages() -> Iterator[Package]:
         name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
         required = [line for line in distribution.requires or () if "extra ==" not in line.replace("'", '"')]
         if name in known or (any(_FASTAPI.match(line.lower()) for line in required) and name != "velithon"):
-            found[name] = Package(name, distribution.version, _fares(known.get(name)))
+            found[name] = Package(name, distribution.version, _describe_known(known.get(name)))
     yield from sorted(found.values())
 
 
-def _fares(known: dict[str, str] | None) -> str:
+def _describe_known(known: dict[str, str] | None) -> str:
     if known is None:
         return "it was not tried: run its part of the application under both servers"
     works = "works as it is" if known["works"] == "yes" else "was tried, and something failed"

@@ -9,8 +9,8 @@ import libcst as cst
 from libcst.helpers import get_full_name_for_node
 from libcst.metadata import PositionProvider, QualifiedNameProvider, QualifiedNameSource
 
-from velithon.migrate.differences import differences
-from velithon.migrate.names import our_module, our_name
+from velithon.migrate.differences import find_differences
+from velithon.migrate.names import translate_module, translate_name
 from velithon.migrate.note import Note
 
 __all__ = ["migrate_source"]
@@ -38,7 +38,7 @@ def migrate_source(source: str) -> tuple[str, list[Note]]:
         raise SyntaxError(str(exc)) from exc
     rewrite = _Rewrite()
     changed = wrapper.visit(rewrite).code
-    notes = [*rewrite.notes, *(differences(wrapper) if rewrite.is_fastapi else ())]
+    notes = [*rewrite.notes, *(find_differences(wrapper) if rewrite.is_fastapi else ())]
     return changed, sorted(set(notes))
 
 
@@ -74,7 +74,7 @@ class _Rewrite(cst.CSTTransformer):
                 names.append(alias)
                 continue
             self.is_fastapi = True
-            module = our_module(name)
+            module = translate_module(name)
             if module is None:
                 self._note(original_node, f"{name} has no namesake: left as it is")
                 names.append(alias)
@@ -92,7 +92,7 @@ class _Rewrite(cst.CSTTransformer):
         if name is None or updated_node.relative or name.partition(".")[0] != "fastapi":
             return updated_node
         self.is_fastapi = True
-        module = our_module(name)
+        module = translate_module(name)
         if module is None:
             self._note(original_node, f"{name} is internal to FastAPI and has no namesake: left as it is")
             return updated_node
@@ -102,7 +102,7 @@ class _Rewrite(cst.CSTTransformer):
         ours, left = [], []
         for alias in updated_node.names:
             theirs = get_full_name_for_node(alias.name) or ""
-            renamed = our_name(name, theirs)
+            renamed = translate_name(name, theirs)
             if renamed is None:
                 self._note(original_node, f"{name} has {theirs}, Velithon has not: left as it is")
                 left.append(alias)
@@ -156,9 +156,9 @@ class _Rewrite(cst.CSTTransformer):
         if not name:
             return updated_node
         module, _, attribute = name.rpartition(".")
-        if our_module(module) is None:
+        if translate_module(module) is None:
             return updated_node  # an attribute of an imported object, or what the import's note is about
-        renamed = our_name(module, attribute)
+        renamed = translate_name(module, attribute)
         if renamed is None:
             self._note(original_node, f"{module} has {attribute}, Velithon has not")
             return updated_node

@@ -3,6 +3,6 @@
 Nothing here is imported before somebody asks for the document or a page: `setup` only adds the routes.
 """
 
-from velithon.openapi.serve import document, setup
+from velithon.openapi.serve import build_document, setup
 
-__all__ = ["document", "setup"]
+__all__ = ["build_document", "setup"]

@@ -57,7 +57,7 @@ class Asset(NamedTuple):
 
 
 @cache
-def asset(name: str) -> Asset | None:
+def find_asset(name: str) -> Asset | None:
     """Return a file by the name it is served under, or none if there is no such file."""
     if name in _BUNDLES:
         content = b"\n".join((_STATIC / part).read_bytes() for part in _BUNDLES[name])
@@ -70,9 +70,9 @@ def asset(name: str) -> Asset | None:
     return Asset(content, _TYPES[Path(name).suffix], etag)
 
 
-def source(name: str) -> str:
+def read_source(name: str) -> str:
     """Return one of our own files as text, to be put into a page."""
-    found = asset(name)
+    found = find_asset(name)
     if found is None:
         raise LookupError(f"velithon.openapi has no file {name!r}")
     return found.content.decode()

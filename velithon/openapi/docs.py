@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from velithon.encoders import jsonable_encoder
-from velithon.openapi.assets import source
-from velithon.pages.csp import csp_hash
+from velithon.openapi.assets import read_source
+from velithon.pages.csp import hash_for_csp
 from velithon.responses.base import HTMLResponse
 
 __all__ = [
@@ -77,10 +77,10 @@ def get_swagger_ui_html(
             `displayRequestDuration`, `docExpansion`, `defaultModelsExpandDepth`, `filter`, `operationsSorter`,
             `persistAuthorization`, `supportedSubmitMethods`, `tagsSorter`, `tryItOutEnabled` and `withCredentials`.
     """
-    config = console_config(openapi_url, oauth2_redirect_url, init_oauth, swagger_ui_parameters)
+    config = build_console_config(openapi_url, oauth2_redirect_url, init_oauth, swagger_ui_parameters)
     if swagger_js_url is None:
-        return own_page(title, config, icon=swagger_favicon_url)
-    return swagger_page(
+        return render_page(title, config, icon=swagger_favicon_url)
+    return render_swagger_page(
         title, config, js_url=swagger_js_url, css_url=swagger_css_url, icon=swagger_favicon_url, connect="*"
     )
 
@@ -103,8 +103,8 @@ def get_redoc_html(
         with_google_fonts: Whether ReDoc's page loads its fonts from Google.
     """
     if redoc_js_url is None:
-        return own_page(title, {"url": openapi_url, "reader": True}, icon=redoc_favicon_url)
-    return redoc_page(title, openapi_url, js_url=redoc_js_url, icon=redoc_favicon_url, fonts=with_google_fonts)
+        return render_page(title, {"url": openapi_url, "reader": True}, icon=redoc_favicon_url)
+    return render_redoc_page(title, openapi_url, js_url=redoc_js_url, icon=redoc_favicon_url, fonts=with_google_fonts)
 
 
 def get_swagger_ui_oauth2_redirect_html() -> HTMLResponse:
@@ -112,7 +112,7 @@ def get_swagger_ui_oauth2_redirect_html() -> HTMLResponse:
     return redirect_page()
 
 
-def console_config(
+def build_console_config(
     openapi_url: str,
     oauth2_redirect_url: str | None,
     init_oauth: dict[str, Any] | None,
@@ -127,7 +127,7 @@ def console_config(
     return config
 
 
-def own_page(
+def render_page(
     title: str, config: dict[str, Any], *, icon: str | None = None, files: Files | None = None, connect: str = "*"
 ) -> HTMLResponse:
     """Return our page.
@@ -143,7 +143,7 @@ def own_page(
     return HTMLResponse(*_document(title, body, "page.js", "page.css", icon, files, connect))
 
 
-def own_document_page(title: str, document: dict[str, Any]) -> str:
+def render_document_page(title: str, document: dict[str, Any]) -> str:
     """Return the reader's view of a document as one HTML file that needs no server."""
     config = {"reader": True, "offline": True}
     data = json.dumps(document).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -151,13 +151,13 @@ def own_document_page(title: str, document: dict[str, Any]) -> str:
         f'<div id="velithon-docs" data-config="{config_attribute(config)}"></div>'
         f'<script type="application/json" id="velithon-document">{data}</script>'
     )
-    script, style = source("page.js"), source("page.css")
-    policy = f"default-src 'none'; script-src {csp_hash(script)}; style-src {csp_hash(style)}; img-src data:"
+    script, style = read_source("page.js"), read_source("page.css")
+    policy = f"default-src 'none'; script-src {hash_for_csp(script)}; style-src {hash_for_csp(style)}; img-src data:"
     meta = f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">'
     return _html(title, f"{meta}<style>{style}</style>", f"{body}<script>{script}</script>", None)
 
 
-def swagger_page(
+def render_swagger_page(
     title: str,
     config: dict[str, Any],
     *,
@@ -178,7 +178,7 @@ def swagger_page(
         files: Where our starting script is served; none puts it into the page.
         connect: The sources that requests may be sent to, as `connect-src` takes them.
     """
-    starter = source("swagger.js")
+    starter = read_source("swagger.js")
     script = (
         f"<script>{starter}</script>" if files is None else f'<script src="{escape(files.url("swagger.js"))}"></script>'
     )
@@ -192,15 +192,15 @@ def swagger_page(
     body = f"{box}{bundle}{script}"
     # Swagger UI writes style attributes; styles run no code.
     policy = _policy(
-        script=sources(js_url) if files is not None else f"{sources(js_url)} {csp_hash(starter)}",
-        style=f"{sources(css_url)} 'unsafe-inline'",
+        script=list_sources(js_url) if files is not None else f"{list_sources(js_url)} {hash_for_csp(starter)}",
+        style=f"{list_sources(css_url)} 'unsafe-inline'",
         image=_images(icon) if files is not None else f"{_images(icon)} https:",
         connect=connect,
     )
     return HTMLResponse(_html(title, style, body, icon), headers=_headers(policy))
 
 
-def redoc_page(
+def render_redoc_page(
     title: str, openapi_url: str, *, js_url: str, icon: str | None = None, fonts: bool = False
 ) -> HTMLResponse:
     """Return ReDoc's page.
@@ -219,10 +219,10 @@ def redoc_page(
     body = f'<redoc spec-url="{escape(openapi_url)}"></redoc><script src="{escape(js_url)}"></script>'
     # ReDoc writes style elements, and searches in a worker that it makes of a blob.
     policy = _policy(
-        script=sources(js_url),
+        script=list_sources(js_url),
         style=f"'self' 'unsafe-inline' {google if fonts else ''}",
         image=f"{_images(icon)} https:",
-        connect=f"'self' {sources(openapi_url)}",
+        connect=f"'self' {list_sources(openapi_url)}",
         extra="worker-src blob:; font-src https://fonts.gstatic.com" if fonts else "worker-src blob:",
     )
     return HTMLResponse(_html(title, style, body, icon), headers=_headers(policy))
@@ -252,7 +252,7 @@ def viewer_page(title: str, body: str, *, js_url: str, css_url: str | None = Non
 
 
 def redirect_page(files: Files | None = None) -> HTMLResponse:
-    """Return the page that OAuth2 servers send the browser back to; `files` as for `own_page`."""
+    """Return the page that OAuth2 servers send the browser back to; `files` as for `render_page`."""
     body = '<p id="message"></p>'
     return HTMLResponse(*_document("OAuth2 redirect", body, "redirect.js", None, None, files, "'none'"))
 
@@ -261,10 +261,13 @@ def _document(
     title: str, body: str, script: str, style: str | None, icon: str | None, files: Files | None, connect: str
 ) -> tuple[str, int, dict[str, str]]:
     if files is None:
-        code = source(script)
-        sheet = source(style) if style else ""
+        code = read_source(script)
+        sheet = read_source(style) if style else ""
         policy = _policy(
-            script=csp_hash(code), style=csp_hash(sheet) if sheet else "'none'", image=_images(icon), connect=connect
+            script=hash_for_csp(code),
+            style=hash_for_csp(sheet) if sheet else "'none'",
+            image=_images(icon),
+            connect=connect,
         )
         head = f"<style>{sheet}</style>" if sheet else ""
         body += f"<script>{code}</script>"
@@ -290,7 +293,7 @@ def config_attribute(value: dict[str, Any]) -> str:
     return escape(json.dumps(jsonable_encoder(value)))
 
 
-def sources(url: str | None) -> str:
+def list_sources(url: str | None) -> str:
     """Return what allows a URL: its origin, or the page's own."""
     parts = urlsplit(url or "")
     if not parts.netloc:
@@ -301,7 +304,7 @@ def sources(url: str | None) -> str:
 
 
 def _images(icon: str | None) -> str:
-    return f"'self' data: {sources(icon)}" if icon else "'self' data:"
+    return f"'self' data: {list_sources(icon)}" if icon else "'self' data:"
 
 
 def _policy(*, script: str, style: str, image: str, connect: str, extra: str = "") -> str:

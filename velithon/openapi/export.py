@@ -10,7 +10,9 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 Operation = tuple[str, str, dict[str, Any]]
 
 
-def selected(document: dict[str, Any], *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> dict[str, Any]:
+def select_operations(
+    document: dict[str, Any], *, include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return a copy of a document with the operations whose tags were asked for.
 
     Args:

@@ -11,8 +11,8 @@ from starlette.convertors import Convertor, FloatConvertor, IntegerConvertor, UU
 from velithon.encoders import jsonable_encoder
 from velithon.exceptions import RegistrationError
 from velithon.openapi.fragments import add_examples
-from velithon.signature.annotations import is_optional, unwrapped
-from velithon.signature.fields import Field, aliases, model_fields, param_model
+from velithon.signature.annotations import is_optional, strip_wrappers
+from velithon.signature.fields import Field, find_param_model, list_aliases, read_model_fields
 
 if TYPE_CHECKING:
     from velithon.openapi.definitions import Definitions
@@ -60,12 +60,12 @@ def survey(root: DependencyModel | None) -> Survey:
         found.raises.extend(model.raises)
         scopes = list(dict.fromkeys((*scopes, *model.own_scopes)))
         if model is not root and model.is_security_scheme:
-            found.security.append((unwrapped(model.call), scopes))
+            found.security.append((strip_wrappers(model.call), scopes))
         waiting.extend((dependency, scopes) for dependency in reversed(model.dependencies))
     return found
 
 
-def flat_fields(found: Survey) -> Iterator[Field]:
+def iterate_fields(found: Survey) -> Iterator[Field]:
     """Yield every parameter, the fields of parameter models instead of the models."""
     for group in found.groups.values():
         for parameter in group:
@@ -73,11 +73,11 @@ def flat_fields(found: Survey) -> Iterator[Field]:
 
 
 def _flat(parameter: Field) -> list[Field]:
-    model = param_model(parameter)
-    return [parameter] if model is None else model_fields(model)
+    model = find_param_model(parameter)
+    return [parameter] if model is None else read_model_fields(model)
 
 
-def security_of(found: Survey) -> tuple[dict[str, Any], list[dict[str, list[str]]]]:
+def collect_security(found: Survey) -> tuple[dict[str, Any], list[dict[str, list[str]]]]:
     """Return the security schemes by name, and the requirements of an operation."""
     schemes: dict[str, Any] = {}
     scopes_of: dict[str, list[str]] = {}
@@ -94,7 +94,7 @@ def security_of(found: Survey) -> tuple[dict[str, Any], list[dict[str, list[str]
     return schemes, [{name: scopes} for name, scopes in scopes_of.items()]
 
 
-def parameters_of(found: Survey, definitions: Definitions) -> list[dict[str, Any]]:
+def collect_parameters(found: Survey, definitions: Definitions) -> list[dict[str, Any]]:
     """Return the parameter objects; of two with one name and place, the required one stays."""
     described: dict[tuple[str, str], dict[str, Any]] = {}
     required: dict[tuple[str, str], dict[str, Any]] = {}
@@ -110,7 +110,7 @@ def parameters_of(found: Survey, definitions: Definitions) -> list[dict[str, Any
     return list({**described, **required}.values())
 
 
-def template_parameters(found: Survey, convertors: Mapping[str, Convertor[Any]]) -> Iterator[dict[str, Any]]:
+def iterate_template_parameters(found: Survey, convertors: Mapping[str, Convertor[Any]]) -> Iterator[dict[str, Any]]:
     """Yield the parameters of a path that no signature declares: the endpoint reads them from the request.
 
     Args:
@@ -118,7 +118,7 @@ def template_parameters(found: Survey, convertors: Mapping[str, Convertor[Any]])
         convertors: Name -> what the path converts it with.
     """
     declared = {
-        aliases(parameter, convert_underscores=False)[0][0]
+        list_aliases(parameter, convert_underscores=False)[0][0]
         for group in found.groups["path"]
         for parameter in _flat(group)
     }
@@ -133,7 +133,7 @@ def _title(name: str) -> str:
 
 
 def _described(place: str, parent: Field, definitions: Definitions) -> Iterator[dict[str, Any]]:
-    model = param_model(parent)
+    model = find_param_model(parent)
     # `Annotated[Filters | None, Query()] = None`: none of its parameters has to come.
     optional = model is not None and is_optional(parent.annotation) and not parent.required
     for parameter in _flat(parent):
@@ -141,7 +141,7 @@ def _described(place: str, parent: Field, definitions: Definitions) -> Iterator[
         converts = place == "header" and getattr(
             info, "convert_underscores", getattr(parent.info, "convert_underscores", True)
         )
-        alias, name = aliases(parameter, convert_underscores=converts)[0]
+        alias, name = list_aliases(parameter, convert_underscores=converts)[0]
         described: dict[str, Any] = {
             "name": name,
             "in": place,

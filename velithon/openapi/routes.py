@@ -84,7 +84,7 @@ class DocumentedRoute:
         return getattr(self.route.endpoint, "__globals__", {}).get("__file__")
 
 
-def documented_routes(routes: Iterable[BaseRoute | RouteContext]) -> list[DocumentedRoute]:
+def describe_routes(routes: Iterable[BaseRoute | RouteContext]) -> list[DocumentedRoute]:
     """Return the operations of routes; mounted applications, WebSockets and foreign routes have none."""
     from velithon.routing.routes import Route
 
@@ -140,7 +140,7 @@ def _entry(
         declared = given.get("model")
         if declared:
             entry.declared_fields[status] = _output(f"Response_{status}_{operation_id}", declared)
-    entry.callbacks = documented_routes(route.callbacks or ())
+    entry.callbacks = describe_routes(route.callbacks or ())
     return entry
 
 
@@ -148,7 +148,7 @@ def _output(name: str, annotation: Any) -> Field:
     return Field(name, FieldInfo(annotation=annotation), mode="serialization")
 
 
-def flat_dependencies(models: Sequence[EndpointModel]) -> list[str]:
+def list_dependencies(models: Sequence[EndpointModel]) -> list[str]:
     """Return the names of what endpoints depend on, each once, in the order in which they run."""
     found: dict[str, None] = {}
     for model in models:

@@ -15,16 +15,22 @@ from velithon.encoders import jsonable_encoder
 from velithon.openapi.constants import METHODS_WITH_BODY, REF_PREFIX
 from velithon.openapi.definitions import Definitions
 from velithon.openapi.fragments import add_examples, merge
-from velithon.openapi.parameters import flat_fields, parameters_of, security_of, survey, template_parameters
+from velithon.openapi.parameters import (
+    collect_parameters,
+    collect_security,
+    iterate_fields,
+    iterate_template_parameters,
+    survey,
+)
 from velithon.openapi.responses import add_responses
-from velithon.openapi.routes import DocumentedRoute, documented_routes
+from velithon.openapi.routes import DocumentedRoute, describe_routes
 
 if TYPE_CHECKING:
     from velithon.routing.contexts import RouteContext
     from velithon.signature.fields import Field
 
 __all__ = [
-    "documented_routes",
+    "describe_routes",
     "get_openapi",
     "validation_error_definition",
     "validation_error_response_definition",
@@ -99,7 +105,7 @@ def get_openapi(
     document["info"].update({name: value for name, value in info.items() if value})
     if servers:
         document["servers"] = servers
-    _Writer(documented_routes(routes), documented_routes(webhooks or []), separate_input_output_schemas).write(document)
+    _Writer(describe_routes(routes), describe_routes(webhooks or []), separate_input_output_schemas).write(document)
     if tags:
         document["tags"] = tags
     if external_docs:
@@ -146,12 +152,12 @@ class _Writer:
 
     def _path(self, route: DocumentedRoute) -> dict[str, Any]:
         found = survey(route.model)
-        schemes, security = security_of(found)
+        schemes, security = collect_security(found)
         self.security_schemes.update(schemes)
-        parameters = parameters_of(found, self.definitions)
+        parameters = collect_parameters(found, self.definitions)
         if route.is_class:
             # FastAPI, which has no class endpoints, leaves those of functions out.
-            parameters.extend(template_parameters(found, route.param_convertors))
+            parameters.extend(iterate_template_parameters(found, route.param_convertors))
         path = {}
         for method in route.methods:
             operation = self._metadata(route)
@@ -166,7 +172,7 @@ class _Writer:
                     callback.name: {callback.path: self._path(callback)} for callback in route.callbacks
                 }
             add_responses(operation, route, self.definitions)
-            self._add_validation_error(operation, route, bool(list(flat_fields(found))))
+            self._add_validation_error(operation, route, bool(list(iterate_fields(found))))
             if route.openapi_extra:
                 merge(operation, route.openapi_extra)
             path[method.lower()] = operation
@@ -205,7 +211,7 @@ def _fields_of(routes: Sequence[DocumentedRoute]) -> Iterator[Field]:
             yield route.body_field
         yield from route.response_fields
         yield from _fields_of(route.callbacks)
-        yield from flat_fields(survey(route.model))
+        yield from iterate_fields(survey(route.model))
 
 
 def _add_body(operation: dict[str, Any], route: DocumentedRoute, definitions: Definitions) -> None:

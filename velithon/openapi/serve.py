@@ -67,7 +67,7 @@ _FLOW_URLS = ("tokenUrl", "refreshUrl")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def document(app: DocumentedApp) -> dict[str, Any]:
+def build_document(app: DocumentedApp) -> dict[str, Any]:
     """Return an application's document: the one it was given, or one built of its routes.
 
     It is built again when routes were added since.
@@ -170,7 +170,7 @@ class _Pages:
 
         app, root_path = self.app, _root_path(request)
         redirect = app.swagger_ui_oauth2_redirect_url
-        config = docs.console_config(
+        config = docs.build_console_config(
             root_path + str(app.openapi_url),
             root_path + redirect if redirect else None,
             app.swagger_ui_init_oauth,
@@ -179,7 +179,7 @@ class _Pages:
         connect = " ".join(["'self'", *sorted(set(_origins(app.openapi())))])
         base = root_path + str(app.docs_url).rstrip("/") + "/-"
         if app.docs_viewer == viewers.OURS:
-            return docs.own_page(f"{app.title} - API", config, files=_files(base, *_OWN), connect=connect)
+            return docs.render_page(f"{app.title} - API", config, files=_files(base, *_OWN), connect=connect)
         viewer = viewers.VIEWERS[app.docs_viewer]
         files = _files(base, *_OWN, viewer.script, *([viewer.style] if viewer.style else []))
         return viewers.viewer_html(app.docs_viewer, app.title, config, app.swagger_ui_parameters or {}, files, connect)
@@ -192,7 +192,7 @@ class _Pages:
         title = f"{self.app.title} - API"
         base = root_path + str(self.app.redoc_url).rstrip("/") + "/-"
         config = {"url": openapi_url, "reader": True}
-        return docs.own_page(title, config, files=_files(base, *_OWN), connect="'self'")
+        return docs.render_page(title, config, files=_files(base, *_OWN), connect="'self'")
 
     async def swagger_ui_redirect(self, request: Request) -> Response:
         from velithon.openapi import docs
@@ -201,19 +201,19 @@ class _Pages:
         return docs.redirect_page(_files(base, *_OWN))
 
     async def file(self, request: Request) -> Response:
-        from velithon.openapi.assets import asset
+        from velithon.openapi.assets import find_asset
 
-        found = asset(request.path_params["file"])
+        found = find_asset(request.path_params["file"])
         if found is None:
             return JSONResponse({"detail": "Not Found"}, 404)
         return _conditional(request, found.content, found.media_type, found.etag, _FOREVER)
 
 
 def _files(base: str, *names: str) -> Files:
-    from velithon.openapi.assets import asset
+    from velithon.openapi.assets import find_asset
     from velithon.openapi.docs import Files
 
-    found = ((name, asset(name)) for name in names)
+    found = ((name, find_asset(name)) for name in names)
     return Files(base, {name: item.version for name, item in found if item is not None})
 
 
@@ -232,7 +232,7 @@ def _with_server(schema: dict[str, Any], root_path: str) -> dict[str, Any]:
 
 def _origins(schema: dict[str, Any]) -> Iterator[str]:
     """Yield the origins that "Try it out" and the logins of this document must reach, as CSP sources."""
-    from velithon.openapi.docs import sources
+    from velithon.openapi.docs import list_sources
 
     urls = [server.get("url", "") for server in schema.get("servers", [])]
     for scheme in schema.get("components", {}).get("securitySchemes", {}).values():
@@ -242,7 +242,7 @@ def _origins(schema: dict[str, Any]) -> Iterator[str]:
         parts = urlsplit(url)
         if parts.netloc and parts.scheme in {"http", "https"}:
             # A server variable in the host can be anything that its values allow.
-            yield f"{parts.scheme}:" if "{" in parts.netloc else sources(url)
+            yield f"{parts.scheme}:" if "{" in parts.netloc else list_sources(url)
 
 
 def _etag(content: bytes) -> str:

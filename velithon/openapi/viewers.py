@@ -122,5 +122,5 @@ def viewer_html(
     urls = {"js_url": files.url(viewer.script), "css_url": files.url(viewer.style) if viewer.style else None}
     title = f"{title} - {viewer.title}"
     if name == "swagger":
-        return docs.swagger_page(title, config, files=files, connect=connect, **urls)  # type: ignore[arg-type]  # the script has a URL
+        return docs.render_swagger_page(title, config, files=files, connect=connect, **urls)  # type: ignore[arg-type]  # the script has a URL
     return docs.viewer_page(title, viewer.body(config["url"], settings), connect=connect, **urls)  # type: ignore[arg-type]  # likewise

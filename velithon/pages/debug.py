@@ -13,11 +13,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from velithon._runtime.version import __version__
-from velithon.checks.steps import outcome_of, steps
-from velithon.pages.csp import csp_hash
-from velithon.pages.error import style
-from velithon.pages.frames import Frame, frames_of, links_of
-from velithon.pages.secrets import MASK, is_secret, masked
+from velithon.checks.steps import describe_outcome, describe_steps
+from velithon.pages.csp import hash_for_csp
+from velithon.pages.error import read_style
+from velithon.pages.frames import Frame, iterate_links, read_frames
+from velithon.pages.secrets import MASK, is_secret, mask_secrets
 from velithon.requests.accept import accepts, prefers_html
 from velithon.responses.base import HTMLResponse, PlainTextResponse, Response
 from velithon.responses.json import JSONResponse
@@ -25,7 +25,7 @@ from velithon.responses.json import JSONResponse
 if TYPE_CHECKING:
     from velithon.requests.request import Request
 
-__all__ = ["debug_response"]
+__all__ = ["build_debug_response"]
 
 _FOOTER = (
     f"<footer><p>Velithon {__version__}, Python {sys.version.split()[0]}."
@@ -34,7 +34,7 @@ _FOOTER = (
 _MOST_FRAMES = 60  # at each end, of an exception such as RecursionError
 
 
-def debug_response(request: Request, exc: Exception) -> Response:
+def build_debug_response(request: Request, exc: Exception) -> Response:
     """Return the debug page, in the form that the client asks for.
 
     Args:
@@ -50,7 +50,7 @@ def debug_response(request: Request, exc: Exception) -> Response:
 
 
 def _text(exc: BaseException) -> str:
-    return masked("".join(traceback.format_exception(exc)))
+    return mask_secrets("".join(traceback.format_exception(exc)))
 
 
 def _data(request: Request, exc: Exception) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _data(request: Request, exc: Exception) -> dict[str, Any]:
         "errors": [
             {
                 "type": _type(link),
-                "message": masked(_message(link)),
+                "message": mask_secrets(_message(link)),
                 "relation": relation,
                 "frames": [
                     {
@@ -69,10 +69,10 @@ def _data(request: Request, exc: Exception) -> dict[str, Any]:
                         "code": dict(frame.code).get(frame.line, "").strip(),
                         "locals": frame.values,
                     }
-                    for frame in _shortened(frames_of(link))
+                    for frame in _shortened(read_frames(link))
                 ],
             }
-            for link, relation in links_of(exc)
+            for link, relation in iterate_links(exc)
         ],
         "request": dict(_asked(request)),
         "plan": _plan(request),
@@ -100,13 +100,13 @@ def _asked(request: Request) -> Iterator[tuple[str, str]]:
     yield "Method", request.method
     yield "Path", request.url.path
     for name, value in request.path_params.items():
-        yield f"Path parameter {name}", MASK if is_secret(name) else masked(str(value))
+        yield f"Path parameter {name}", MASK if is_secret(name) else mask_secrets(str(value))
     for name, value in request.query_params.multi_items():
         yield f"Query {name}", MASK if is_secret(name) else value
     client = request.client
     yield "Client", "unknown" if client is None else client.host
     for name, value in request.headers.items():
-        yield f"Header {name}", MASK if is_secret(name) else masked(value)
+        yield f"Header {name}", MASK if is_secret(name) else mask_secrets(value)
 
 
 def _plan(request: Request) -> list[str]:
@@ -117,7 +117,11 @@ def _plan(request: Request) -> list[str]:
         return []
     methods = ",".join(sorted(route.methods or ()))
     try:
-        return [f"route     {methods} {route.path}", *steps(model), f"response  {outcome_of(model, route)}"]
+        return [
+            f"route     {methods} {route.path}",
+            *describe_steps(model),
+            f"response  {describe_outcome(model, route)}",
+        ]
     except Exception as error:  # noqa: BLE001 - what is wrong with the route may be why there is a page
         return [f"route     {methods} {route.path}", f"its plan cannot be told: {error}"]
 
@@ -126,8 +130,8 @@ def _plan(request: Request) -> list[str]:
 
 
 def _page(request: Request, exc: Exception) -> HTMLResponse:
-    sheet, script = style("debug.css"), style("debug.js")
-    name, message = _type(exc), masked(_message(exc))
+    sheet, script = read_style("debug.css"), read_style("debug.js")
+    name, message = _type(exc), mask_secrets(_message(exc))
     body = "\n".join([*_head(request, name, message), *_sections(request, exc), "</main>", _FOOTER])
     html = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -138,7 +142,7 @@ def _page(request: Request, exc: Exception) -> HTMLResponse:
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
     policy = (
-        f"default-src 'none'; style-src {csp_hash(sheet)}; script-src {csp_hash(script)}; img-src data:;"
+        f"default-src 'none'; style-src {hash_for_csp(sheet)}; script-src {hash_for_csp(script)}; img-src data:;"
         " base-uri 'none'; frame-ancestors 'self'"
     )
     headers = {
@@ -158,8 +162,8 @@ def _head(request: Request, name: str, message: str) -> Iterator[str]:
 
 
 def _sections(request: Request, exc: Exception) -> Iterator[str]:
-    yield from _own(frames_of(exc))
-    yield from (_link(link, relation) for link, relation in links_of(exc))
+    yield from _own(read_frames(exc))
+    yield from (_link(link, relation) for link, relation in iterate_links(exc))
     yield _request(request)
     yield _plan_section(request)
     text = f'<pre id="text" tabindex="0" role="region" aria-label="The traceback">{escape(_text(exc))}</pre>'
@@ -179,9 +183,11 @@ def _own(frames: Sequence[Frame]) -> Iterator[str]:
 def _link(exc: BaseException, relation: str) -> str:
     title = "All frames" if not relation else relation
     named = (
-        f'<p class="message"><strong>{escape(_type(exc))}</strong> {escape(masked(str(exc)))}</p>' if relation else ""
+        f'<p class="message"><strong>{escape(_type(exc))}</strong> {escape(mask_secrets(str(exc)))}</p>'
+        if relation
+        else ""
     )
-    frames = _shortened(frames_of(exc))
+    frames = _shortened(read_frames(exc))
     groups = "".join(_group(kind, list(found)) for kind, found in groupby(frames, lambda frame: frame.kind))
     empty = "" if frames else "<p>It has no frames.</p>"
     return f'<section class="section"><h2>{title}</h2>{named}{empty}{groups}</section>'
@@ -217,11 +223,11 @@ def _code(frame: Frame) -> str:
 def _line(number: int, text: str, frame: Frame) -> str:
     start, end = frame.span
     if number != frame.line:
-        code = escape(masked(text))
-    elif end > start and masked(text) == text:
+        code = escape(mask_secrets(text))
+    elif end > start and mask_secrets(text) == text:
         code = f"{escape(text[:start])}<mark>{escape(text[start:end])}</mark>{escape(text[end:])}"
     else:
-        code = escape(masked(text))
+        code = escape(mask_secrets(text))
     current = ' class="current"' if number == frame.line else ""
     return f"<span{current}><i>{number:>5}</i> {code}\n</span>"
 

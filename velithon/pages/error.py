@@ -8,10 +8,10 @@ from html import escape
 from http import HTTPStatus
 from pathlib import Path
 
-from velithon.pages.csp import csp_hash
+from velithon.pages.csp import hash_for_csp
 from velithon.responses.base import HTMLResponse
 
-__all__ = ["error_page", "style"]
+__all__ = ["read_style", "render_error_page"]
 
 _EXPLAINED = {
     404: "There is nothing at this address.",
@@ -21,12 +21,12 @@ _EXPLAINED = {
 
 
 @cache
-def style(name: str) -> str:
+def read_style(name: str) -> str:
     """Return one of the style sheets or scripts beside this module."""
     return (Path(__file__).parent / "static" / name).read_text(encoding="utf-8")
 
 
-def error_page(status_code: int, detail: str = "", headers: Mapping[str, str] | None = None) -> HTMLResponse:
+def render_error_page(status_code: int, detail: str = "", headers: Mapping[str, str] | None = None) -> HTMLResponse:
     """Return the page of an error.
 
     Args:
@@ -40,7 +40,7 @@ def error_page(status_code: int, detail: str = "", headers: Mapping[str, str] | 
         phrase = "Error"
     said = detail if detail != phrase else ""
     text = said or _EXPLAINED.get(status_code, "")
-    sheet = style("error.css")
+    sheet = read_style("error.css")
     body = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -51,6 +51,8 @@ def error_page(status_code: int, detail: str = "", headers: Mapping[str, str] | 
         f"<body>\n<main>\n<p class=code>{status_code}</p>\n<h1>{escape(phrase)}</h1>\n"
         f"{f'<p>{escape(text)}</p>' if text else ''}\n</main>\n</body>\n</html>\n"
     )
-    policy = f"default-src 'none'; style-src {csp_hash(sheet)}; img-src data:; base-uri 'none'; frame-ancestors 'self'"
+    policy = (
+        f"default-src 'none'; style-src {hash_for_csp(sheet)}; img-src data:; base-uri 'none'; frame-ancestors 'self'"
+    )
     given = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
     return HTMLResponse(body, status_code, {**given, **(headers or {})})

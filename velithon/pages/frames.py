@@ -12,9 +12,9 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Literal
 
-from velithon.pages.secrets import shown
+from velithon.pages.secrets import format_value
 
-__all__ = ["Frame", "frames_of", "links_of"]
+__all__ = ["Frame", "iterate_links", "read_frames"]
 
 _AROUND = 5  # lines of code before and after
 _LOCALS = 50
@@ -47,7 +47,7 @@ class Frame:
     values: dict[str, str] = field(default_factory=dict)
 
 
-def links_of(exc: BaseException) -> Iterator[tuple[BaseException, str]]:
+def iterate_links(exc: BaseException) -> Iterator[tuple[BaseException, str]]:
     """Yield an exception and what it came from, each with what it is to the one before, as tracebacks say it."""
     seen: set[int] = set()
     found: BaseException | None = exc
@@ -63,7 +63,7 @@ def links_of(exc: BaseException) -> Iterator[tuple[BaseException, str]]:
             found = None
 
 
-def frames_of(exc: BaseException) -> list[Frame]:
+def read_frames(exc: BaseException) -> list[Frame]:
     """Return the frames of an exception, the place where it was raised first."""
     found = []
     trace = exc.__traceback__
@@ -81,7 +81,7 @@ def _frame(trace: TracebackType) -> Frame:
         variables = list(trace.tb_frame.f_locals.items())
         if trace.tb_frame.f_locals is trace.tb_frame.f_globals:
             variables = []
-        values = {name: shown(name, value) for name, value in variables[:_LOCALS] if not name.startswith("@")}
+        values = {name: format_value(name, value) for name, value in variables[:_LOCALS] if not name.startswith("@")}
     line = trace.tb_lineno or code.co_firstlineno
     lines = linecache.getlines(code.co_filename, trace.tb_frame.f_globals)
     first = max(1, line - _AROUND)

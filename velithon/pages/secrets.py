@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-__all__ = ["MASK", "is_secret", "masked", "shown"]
+__all__ = ["MASK", "format_value", "is_secret", "mask_secrets"]
 
 MASK = "••••••"
 
@@ -54,7 +54,7 @@ def is_secret(name: str) -> bool:
     return _SECRET.search(_CAMEL.sub("_", name).lower().replace("-", "_")) is not None
 
 
-def masked(text: str) -> str:
+def mask_secrets(text: str) -> str:
     """Return text without the secrets that can be told in it."""
     text = _ASSIGNED.sub(rf"\1\2{MASK}\3", text)
     text = _IN_QUERY.sub(rf"\1{MASK}", text)
@@ -62,11 +62,11 @@ def masked(text: str) -> str:
     return _BEARER.sub(rf"\1 {MASK}", text)
 
 
-def shown(name: str, value: Any) -> str:
+def format_value(name: str, value: Any) -> str:
     """Return a value as the debug page shows it under a name."""
     if is_secret(name):
         return MASK
-    text = masked(_text(value, _DEPTH))
+    text = mask_secrets(_text(value, _DEPTH))
     return text if len(text) <= _LENGTH else f"{text[:_LENGTH]}…"
 
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from velithon.ratelimit.rates import Decision, packed, unpacked
+from velithon.ratelimit.rates import Decision, pack_state, unpack_state
 from velithon.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -47,18 +47,18 @@ async def take(store: Any, rate: Rate, key: str, cost: int) -> Decision:
     if hasattr(store, "script"):
         return await _take_from_redis(store, rate, key, cost)
     async with store.lock(key):
-        state, decision = rate.take(unpacked(await store.get(key)), time.time(), cost)
+        state, decision = rate.take(unpack_state(await store.get(key)), time.time(), cost)
         if state is not None:
-            await store.set(key, packed(state), expire=rate.lifetime)
+            await store.set(key, pack_state(state), expire=rate.lifetime)
         return decision
 
 
 def _take_from_memory(store: MemoryStore, rate: Rate, key: str, cost: int) -> Decision:
     """Count without waiting for anything, so that nobody else counts in between."""
     memory, full, now = store._memory, store.full(key), time.monotonic()
-    state, decision = rate.take(unpacked(memory.get(full)), now, cost)
+    state, decision = rate.take(unpack_state(memory.get(full)), now, cost)
     if state is not None:
-        memory.set(full, packed(state), now + rate.lifetime)
+        memory.set(full, pack_state(state), now + rate.lifetime)
     return decision
 
 

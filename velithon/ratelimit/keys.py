@@ -62,6 +62,6 @@ def _digest(value: str) -> str:
     return hashlib.blake2b(value.encode(), digest_size=16).hexdigest()
 
 
-def shortened(identity: str) -> str:
+def shorten_key(identity: str) -> str:
     """Return a key of bounded length."""
     return identity if len(identity) <= _LONGEST else _digest(identity)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from velithon.exceptions import HTTPException
 from velithon.ratelimit.counters import take
-from velithon.ratelimit.keys import Key, by_client, shortened
+from velithon.ratelimit.keys import Key, by_client, shorten_key
 from velithon.ratelimit.rates import Decision, Rate, Strategy, read_rates
 from velithon.requests import Request
 from velithon.requests.rsgi import RSGIRequest
@@ -142,7 +142,7 @@ class RateLimit:
             identity = await identity
         if identity is None:
             return None
-        decisions = await self._take(connection.app, f"{name}:{shortened(str(identity))}")
+        decisions = await self._take(connection.app, f"{name}:{shorten_key(str(identity))}")
         if decisions is None:
             return None
         refused = [decision for decision in decisions if not decision.allowed]

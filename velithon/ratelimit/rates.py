@@ -132,11 +132,11 @@ def read_rates(text: str, strategy: Strategy, burst: int | None) -> list[Rate]:
     return rates
 
 
-def packed(state: State) -> bytes:
+def pack_state(state: State) -> bytes:
     """Return a state as a store keeps it."""
     return _PACKED.pack(*state)
 
 
-def unpacked(value: bytes | None) -> State | None:
+def unpack_state(value: bytes | None) -> State | None:
     """Return the state that a store kept."""
     return None if value is None else _PACKED.unpack(value)

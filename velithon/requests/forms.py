@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from typing import BinaryIO
 
-__all__ = ["CHUNK_SIZE", "WHOLE_SIZE", "FormFields", "MultiPartParser", "joined"]
+__all__ = ["CHUNK_SIZE", "WHOLE_SIZE", "FormFields", "MultiPartParser", "join_pieces"]
 
 WHOLE_SIZE = 2 * 1024 * 1024
 """Bytes. A form whose announced length is no more is read whole before it is parsed: its files fit in memory anyway."""
@@ -161,7 +161,7 @@ def _unescaped(text: bytes) -> str:
     return _ESCAPE.sub(lambda found: _BYTES[found[1]], text).decode("utf-8", "replace")
 
 
-async def joined(stream: AsyncGenerator[bytes, None], size: int) -> AsyncGenerator[bytes, None]:
+async def join_pieces(stream: AsyncGenerator[bytes, None], size: int) -> AsyncGenerator[bytes, None]:
     """Yield what comes in pieces of at least `size` bytes, and then what is left."""
     pieces: list[bytes] = []
     held = 0

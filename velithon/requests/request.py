@@ -13,7 +13,7 @@ from velithon._compat.starlette import get_route_path
 from velithon.exceptions import HTTPException
 from velithon.requests.body_json import read_json
 from velithon.requests.cookies import WithCookies
-from velithon.requests.forms import CHUNK_SIZE, FormFields, MultiPartParser, joined
+from velithon.requests.forms import CHUNK_SIZE, FormFields, MultiPartParser, join_pieces
 from velithon.requests.readahead import DisconnectPoll
 from velithon_adapters.stopping import stopping
 
@@ -66,16 +66,16 @@ class Request(WithCookies, StarletteRequest[Any]):
     _poll: DisconnectPoll | None = None
 
     @property
-    def _stack(self) -> AsyncExitStack | None:
+    def _exit_stack(self) -> AsyncExitStack | None:
         """Closed by the face once the response was sent, with the exception if there was one.
 
         Kept in the scope, which a middleware's own request for the same scope shares.
         """
-        return self.scope.get("velithon.stack")
+        return self.scope.get("velithon.exits")
 
-    @_stack.setter
-    def _stack(self, stack: AsyncExitStack) -> None:
-        self.scope["velithon.stack"] = stack
+    @_exit_stack.setter
+    def _exit_stack(self, stack: AsyncExitStack) -> None:
+        self.scope["velithon.exits"] = stack
 
     @property
     def _route_path(self) -> str:
@@ -253,6 +253,6 @@ class Request(WithCookies, StarletteRequest[Any]):
 
     async def _form_chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body for a parser of forms, for which few large chunks are cheaper than many small ones."""
-        async with aclosing(self.stream()) as stream, aclosing(joined(stream, CHUNK_SIZE)) as chunks:
+        async with aclosing(self.stream()) as stream, aclosing(join_pieces(stream, CHUNK_SIZE)) as chunks:
             async for chunk in chunks:
                 yield chunk

@@ -92,13 +92,13 @@ class RSGIRequest(Request):
         self._opened = True
 
     @property
-    def _stack(self) -> AsyncExitStack | None:
+    def _exit_stack(self) -> AsyncExitStack | None:
         if self._exits is None and self._scope is not None:
-            return self._scope.get("velithon.stack")
+            return self._scope.get("velithon.exits")
         return self._exits
 
-    @_stack.setter
-    def _stack(self, stack: AsyncExitStack) -> None:
+    @_exit_stack.setter
+    def _exit_stack(self, stack: AsyncExitStack) -> None:
         self._exits = stack
         self._opened = True
 

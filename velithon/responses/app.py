@@ -21,7 +21,7 @@ __all__ = ["AppResponse"]
 class AppResponse(Response):
     """Stands for the answer of an ASGI application, which runs when the response is sent."""
 
-    _begun = False
+    _started = False
 
     def __init__(self, app: ASGIApp, request: Request) -> None:
         self.app = app

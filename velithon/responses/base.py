@@ -8,7 +8,7 @@ from starlette import responses as starlette
 from starlette.datastructures import MutableHeaders
 
 from velithon.background import assign_owner
-from velithon.datastructures import checked_header
+from velithon.datastructures import check_header
 from velithon.responses.custom import keep_overrides
 from velithon.responses.headers import Pairs, ResponseHeaders, _without, content_type_pairs
 from velithon_adapters.http import rsgi_headers
@@ -39,8 +39,8 @@ class Response(starlette.Response):
         background: Runs once the response is on its way.
     """
 
-    # Whether sending counts as begun once it was asked for, where `_sending` does not know better.
-    _begun = True
+    # Whether sending counts as started once it was asked for, where `_sending` does not know better.
+    _started = True
     # What the response is sent through, where that is tracked: see `started`.
     _sending: Sending | None = None
     # Whether it comes from inside the layers, where the users' exception handlers are.
@@ -86,11 +86,11 @@ class Response(starlette.Response):
     @property
     def started(self) -> bool:
         """Whether sending has begun, so that an error cannot be answered any more; known once sending was tried."""
-        return self._begun if self._sending is None else self._sending.begun
+        return self._started if self._sending is None else self._sending.started
 
     @started.setter
     def started(self, value: bool) -> None:
-        self._begun = value
+        self._started = value
 
     def track(self, send: Send) -> TrackedSend:
         """Return a `send` over the one given, by which `started` is known."""
@@ -103,7 +103,7 @@ class Response(starlette.Response):
         if headers is None:
             self._pairs = shared
             return
-        pairs = [checked_header(name, value) for name, value in headers.items()]
+        pairs = [check_header(name, value) for name, value in headers.items()]
         if shared and not any(name == "content-type" for name, _ in pairs):
             pairs += shared
         self._pairs = pairs
@@ -257,7 +257,7 @@ class Response(starlette.Response):
         try:
             return self.rsgi_headers()
         except RuntimeError:
-            self._begun = False
+            self._started = False
             raise
 
     def _check(self, method: str) -> None:
@@ -280,7 +280,7 @@ class Response(starlette.Response):
                     if name.lower() == b"content-length" and value != length:
                         problem = f"The body has {len(body)} bytes, but the header content-length says {value!r}."
         if problem is not None:
-            self._begun = False
+            self._started = False
             raise ValueError(problem)
 
 

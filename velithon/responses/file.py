@@ -57,7 +57,7 @@ class FileResponse(Response, starlette.FileResponse):
     """
 
     # A file may turn out to be missing when it is sent.
-    _begun = False
+    _started = False
     # Whether who sends takes a part of a file by its name.
     sends_ranges = False
 
@@ -105,7 +105,7 @@ class FileResponse(Response, starlette.FileResponse):
             raise RuntimeError(f"File at path {self.path} does not exist.") from exc
         if not stat.S_ISREG(found.st_mode):
             raise RuntimeError(f"File at path {self.path} is not a file.")
-        self._begun = True
+        self._started = True
         protocol.response_file(200, [*pairs, *_file_state(found.st_size, found.st_mtime)], path)
         return None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import MutableHeaders
 
-from velithon.datastructures import checked_header, header_name
+from velithon.datastructures import check_header, normalize_header_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,7 @@ def content_type_pairs(media_type: str | None, charset: str) -> Pairs:
         return []
     if media_type.startswith("text/") and "charset=" not in media_type.lower():
         media_type = f"{media_type}; charset={charset}"
-    return [checked_header("content-type", media_type)]
+    return [check_header("content-type", media_type)]
 
 
 JSON_PAIRS = content_type_pairs("application/json", "utf-8")
@@ -64,12 +64,12 @@ class ResponseHeaders(MutableHeaders):
 
     def __setitem__(self, key: str, value: str) -> None:
         response = self._response
-        name = header_name(key)
+        name = normalize_header_name(key)
         if response._raw is not None or name == "content-length":
             super().__setitem__(key, value)
             return
         if not (value.isascii() and value.isprintable()):
-            checked_header(name, value)
+            check_header(name, value)
         pairs = response._pairs or ()
         for known, _ in pairs:
             if known == name:
@@ -96,7 +96,7 @@ class ResponseHeaders(MutableHeaders):
         if name is None:
             super().append(key, value)
         else:
-            self._response.append_header(*checked_header(name, value))
+            self._response.append_header(*check_header(name, value))
 
     def setdefault(self, key: str, value: str) -> str:
         """Set a header unless it is there; return what is there then."""

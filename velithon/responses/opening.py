@@ -27,28 +27,28 @@ class RSGIOpening:
         headers: As RSGI has them.
 
     Attributes:
-        begun: Whether it was sent.
+        started: Whether it was sent.
         transport: The server's, while the stream lasts.
     """
 
-    __slots__ = ("_headers", "_protocol", "_response", "begun", "transport")
+    __slots__ = ("_headers", "_protocol", "_response", "started", "transport")
 
     def __init__(self, response: StreamingResponse, protocol: HTTPProtocol, headers: ResponseHeaders) -> None:
         self._response = response
         self._protocol = protocol
         self._headers = headers
-        self.begun = False
+        self.started = False
         self.transport: HTTPStreamTransport | None = None
 
     def open(self) -> HTTPStreamTransport:
         """Send the status and the headers."""
-        self.begun = self._response.started = True
+        self.started = self._response.started = True
         transport = self.transport = self._protocol.response_stream(self._response.status_code, self._headers)
         return transport
 
     def open_late(self) -> None:
         """Send them without a chunk, unless they were sent."""
-        if not self.begun:
+        if not self.started:
             self.open()
 
     def close(self) -> None:

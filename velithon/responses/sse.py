@@ -220,7 +220,7 @@ class _Relay:
         self._loop = asyncio.get_running_loop()
         self._item: bytes | None = None
         self._ended = False
-        self._given_up = stopping.begun
+        self._given_up = stopping.active
         self._ready: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._task = self._loop.create_task(self._produce())

@@ -41,7 +41,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
     start_delay: float = 1.0
     """Seconds that the status and the headers wait for the first chunk: what is raised before it is a 500."""
 
-    _begun = False
+    _started = False
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
             await super().__call__(scope, receive, send)
             return
         self._check("HEAD")
-        self._begun = True
+        self._started = True
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         await self._make_none()
@@ -86,7 +86,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
 
     async def stream_response(self, send: Send) -> None:
         """Send over ASGI and close the generator, whatever ended the stream."""
-        self._begun = False
+        self._started = False
         opening = ASGIOpening(self, send, self.start_delay)
         watch = StopWatch()
         try:
@@ -129,7 +129,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
             opening.close()
             await self._make_none()
             return
-        self._begun = False
+        self._started = False
         if not self.start_delay:
             opening.open()
         watch = DisconnectWatch(protocol, opening.open_late, self.start_delay)
@@ -156,7 +156,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
 
     async def _break_off(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
         """Let the client see that the stream is not complete."""
-        if self._begun:
+        if self._started:
             await Outgoing(scope, protocol).abort()
 
     async def _send_chunks(self, scope: HTTPScope, protocol: HTTPProtocol, opening: RSGIOpening) -> None:

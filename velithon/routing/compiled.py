@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from starlette.convertors import Convertor
 
-__all__ = ["compiled"]
+__all__ = ["read_compiled_path"]
 
 
-def compiled(path: str, endpoint: Callable[..., Any]) -> tuple[re.Pattern[str], str, dict[str, Convertor[Any]]]:
+def read_compiled_path(
+    path: str, endpoint: Callable[..., Any]
+) -> tuple[re.Pattern[str], str, dict[str, Convertor[Any]]]:
     """Return a path's pattern, its template and the convertors of its parameters by name.
 
     Raises:

@@ -117,10 +117,10 @@ class FrontendFiles(StaticFiles):
         if not self.config_checked:
             await self.check_config()
             self.config_checked = True
-        return await self.get_response(below(path), scope)
+        return await self.get_response(relativize(path), scope)
 
 
-def below(path: str) -> str:
+def relativize(path: str) -> str:
     """Return a path of a URL, relative to where it is looked up, as a path of the file system."""
     return os.path.normpath(os.path.join(*path.split("/")))
 
@@ -184,6 +184,6 @@ class Frontend(Route):
         return handler
 
 
-def most_specific(frontends: list[Frontend], path: str) -> Frontend | None:
+def find_most_specific(frontends: list[Frontend], path: str) -> Frontend | None:
     """Return the frontend with the longest path that has this one, the first among equals."""
     return max((one for one in frontends if one.has(path)), key=lambda one: len(one.path), default=None)

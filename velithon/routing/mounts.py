@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["Host", "Mount", "Mounted", "inner_application", "mounted_in", "own_mount", "start_mounted"]
+__all__ = ["Host", "Mount", "Mounted", "adopt_mount", "find_inner_application", "iterate_mounted", "start_mounted"]
 
 STATES = "velithon.mounted"
 """In an application's state: the id of a mounted application -> what its lifespan yielded."""
@@ -54,7 +54,7 @@ class Mounted(starlette.BaseRoute):
         from velithon.middleware.stack import mount_stack
 
         made = copy(self)
-        made._base_app = inner_application(self)
+        made._base_app = find_inner_application(self)
         if made.max_body_size is None:
             made.max_body_size = max_body_size
         made.app = mount_stack(self.app, layers)
@@ -63,7 +63,7 @@ class Mounted(starlette.BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand over to what is mounted; its requests have the state that its own lifespan yielded."""
         outer = scope.get("state")
-        own = outer[STATES].get(id(inner_application(self))) if outer and STATES in outer else None
+        own = outer[STATES].get(id(find_inner_application(self))) if outer and STATES in outer else None
         if own:
             state = _Inside(outer, apart=own)
             state.update(own)
@@ -153,13 +153,13 @@ class Host(Mounted, starlette.Host):
     @property
     def routes(self) -> list[BaseRoute]:
         """The routes of what is mounted, whatever layers stand around it."""
-        return getattr(inner_application(self), "routes", [])
+        return getattr(find_inner_application(self), "routes", [])
 
 
 _OURS: dict[type, type[Mounted]] = {starlette.Mount: Mount, starlette.Host: Host}
 
 
-def own_mount(route: BaseRoute) -> BaseRoute:
+def adopt_mount(route: BaseRoute) -> BaseRoute:
     """Return our mount or host for Starlette's; anything else as it is."""
     cls: Any = _OURS.get(type(route))
     if cls is None:
@@ -171,19 +171,19 @@ def own_mount(route: BaseRoute) -> BaseRoute:
     return made  # type: ignore[no-any-return]  # of a class that is only known here
 
 
-def inner_application(mount: BaseRoute) -> Any:
+def find_inner_application(mount: BaseRoute) -> Any:
     """Return what is mounted, without the layers that the mount has put around it."""
     return getattr(mount, "_base_app", None) or getattr(mount, "app", None)
 
 
-def mounted_in(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+def iterate_mounted(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
     """Yield the mounts and hosts among routes, and those of the routers that are mounted."""
     for route in routes:
         if isinstance(route, starlette.Mount | starlette.Host):
             yield route
-            inner = inner_application(route)
+            inner = find_inner_application(route)
             if isinstance(inner, starlette.Router):
-                yield from mounted_in(inner.routes)
+                yield from iterate_mounted(inner.routes)
 
 
 async def start_mounted(mounts: Iterable[BaseRoute], stack: AsyncExitStack) -> dict[str, Any]:
@@ -198,7 +198,7 @@ async def start_mounted(mounts: Iterable[BaseRoute], stack: AsyncExitStack) -> d
     """
     states: dict[int, Mapping[str, Any] | None] = {}
     for mount in filter(_has_lifespan, mounts):
-        app = inner_application(mount)
+        app = find_inner_application(mount)
         if id(app) in states:
             continue
         try:
@@ -214,7 +214,7 @@ def _place(mount: Any) -> str:
 
 
 def _has_lifespan(mount: Any) -> bool:
-    inner = inner_application(mount)
+    inner = find_inner_application(mount)
     if isinstance(inner, starlette.Router) or getattr(mount, "lifespan", None) is False:
         return False  # a router's is its parent's affair
     return bool(mount.lifespan) or (isinstance(inner, Lifetime) and not _stands_for_fastapi())

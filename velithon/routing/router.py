@@ -12,16 +12,16 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import BaseRoute
 
 from velithon.datastructures import Default
-from velithon.endpoint import of_connection
+from velithon.endpoint import annotate_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
-from velithon.faces.serve import asgi_face
+from velithon.faces.serve import build_asgi_app
 from velithon.requests.request import Request
 from velithon.responses.app import AppResponse
 from velithon.responses.base import PlainTextResponse, RedirectResponse
 from velithon.responses.custom import has_own_layers, show_files
 from velithon.responses.json import JSONResponse
 from velithon.routing.handlers import Handlers
-from velithon.routing.mounts import Host, Mount, inner_application, mounted_in, own_mount, start_mounted
+from velithon.routing.mounts import Host, Mount, adopt_mount, find_inner_application, iterate_mounted, start_mounted
 from velithon.routing.options import (
     AROUND,
     RouteOptions,
@@ -111,8 +111,8 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         self._included: list[Router] = []
         self._user_lifespan: Lifespan[Any] = self.lifespan_context
         self.lifespan_context = self.lifecycle  # type: ignore[assignment]  # Starlette's type wants one state or none
-        self._http = asgi_face(self.respond)
-        self._alone = asgi_face(self._respond_alone)
+        self._http = build_asgi_app(self.respond)
+        self._alone = build_asgi_app(self._respond_alone)
         # Starlette's router has layers and a limit for these too, which nobody may lose silently.
         given = {name: value for name, value in options.items() if name in AROUND and value is not None}
         around = cast("RouteOptions", given)
@@ -234,7 +234,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
     def _joined(self, route: BaseRoute, context: RouteOptions, prefix: str) -> BaseRoute:
         """Return a route as it is behind a prefix, with what the router shares."""
         added: BaseRoute
-        route = own_mount(route)
+        route = adopt_mount(route)
         if isinstance(route, Route | WebSocketRoute):
             route.check_not_replaced()
         if isinstance(route, Route):
@@ -253,11 +253,11 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         elif isinstance(route, starlette.Mount):
             added = type(route)(prefix + route.path, app=route.app, name=route.name)
         elif isinstance(route, starlette.WebSocketRoute):
-            endpoint = of_connection(route.endpoint, route.path, WebSocket)
+            endpoint = annotate_endpoint(route.endpoint, route.path, WebSocket)
             added = WebSocketRoute(prefix + route.path, endpoint, name=route.name)
         elif isinstance(route, starlette.Route):
             joined = join_options(context, {"name": route.name, "include_in_schema": route.include_in_schema})
-            endpoint = of_connection(route.endpoint, route.path, Request)
+            endpoint = annotate_endpoint(route.endpoint, route.path, Request)
             added = Route(prefix + route.path, endpoint, methods=route.methods, **joined)
         else:
             added = route
@@ -291,7 +291,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
                 # What was made was made for nobody.
                 route.forget()
         elif isinstance(route, starlette.Mount | starlette.Host):
-            inner = inner_application(route)
+            inner = find_inner_application(route)
             if isinstance(inner, Router):
                 inner.belong_to(self.dependency_overrides_provider)
 
@@ -410,9 +410,9 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
                 if self.table.resolve(request.method, other, Request(scope)):
                     return RedirectResponse(str(URL(scope=scope)))
         if self.frontends:
-            from velithon.routing.frontend import most_specific
+            from velithon.routing.frontend import find_most_specific
 
-            frontend = most_specific(self.frontends, path)
+            frontend = find_most_specific(self.frontends, path)
             if frontend is not None:
                 request._matched(frontend, {})
                 return await frontend.respond(request)
@@ -439,7 +439,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             states = await self._start(app, stack)
             # A router that is included has its mounts started by the one that serves them.
             if not any(parent.runs_in_this_task() for parent, _, _ in self._includes):
-                states.append(await start_mounted(mounted_in(self.routes), stack))
+                states.append(await start_mounted(iterate_mounted(self.routes), stack))
             if self.finish_work is not None:
                 stack.push_async_callback(self.finish_work)
             merged = {key: value for state in reversed(states) for key, value in state.items()}
@@ -457,7 +457,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         states = [await stack.enter_async_context(self._user_lifespan(app)) or {}]
         stack.push_async_callback(self.on_shutdown.run)
         await self.on_startup.run()
-        for router in [*self._included, *map(inner_application, mounted_in(self.routes))]:
+        for router in [*self._included, *map(find_inner_application, iterate_mounted(self.routes))]:
             if not isinstance(router, Router) or router.runs_in_this_task():
                 continue
             if router.lifespan_context == router.lifecycle:

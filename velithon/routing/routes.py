@@ -19,14 +19,14 @@ from velithon._compat.starlette import wrap_app_handling_exceptions
 from velithon.compat.guise import Guised
 from velithon.compat.routes import Described, Replaceable, respond_with
 from velithon.datastructures import Default, DefaultPlaceholder
-from velithon.endpoint import endpoint_methods, is_asgi, method_endpoint
+from velithon.endpoint import build_method_endpoint, is_asgi, list_methods
 from velithon.exceptions import HTTPException, RegistrationError
-from velithon.faces.serve import asgi_face
+from velithon.faces.serve import build_asgi_app
 from velithon.requests.request import Request
 from velithon.responses.json import JSONResponse
-from velithon.routing.compiled import compiled
+from velithon.routing.compiled import read_compiled_path
 from velithon.routing.lists import WatchedList
-from velithon.routing.mounts import own_mount
+from velithon.routing.mounts import adopt_mount
 from velithon.routing.options import RouteOptions, WebSocketOptions, check_options
 from velithon.routing.table import PREDICTABLE
 from velithon.signature.plan_cache import Overrides, PlanCache
@@ -88,7 +88,7 @@ class Route(Guised, Replaceable, starlette.Route):
         self.path = path
         self.endpoint = endpoint
         self.options = options
-        self.path_regex, self.path_format, self.param_convertors = compiled(path, endpoint)
+        self.path_regex, self.path_format, self.param_convertors = read_compiled_path(path, endpoint)
         self.name = options.get("name") or get_name(endpoint)
         self._take_options(options)
         self._read(endpoint, methods)
@@ -96,7 +96,7 @@ class Route(Guised, Replaceable, starlette.Route):
         if isinstance(unique_id, DefaultPlaceholder):
             unique_id = unique_id.value
         self.unique_id = self.operation_id or (unique_id(self) if self.methods else self.name)
-        self._own_app = asgi_face(self._respond)
+        self._own_app = build_asgi_app(self._respond)
         self._provider: HandlingOwner | None = None
 
     def _take_options(self, options: RouteOptions) -> None:
@@ -134,10 +134,10 @@ class Route(Guised, Replaceable, starlette.Route):
         self.model: EndpointModel | None = None
         self.models: dict[str, EndpointModel] = {}
         if inspect.isclass(endpoint) and issubclass(endpoint, StarletteHTTPEndpoint):
-            found = endpoint_methods(endpoint)
+            found = list_methods(endpoint)
             self.methods = {method.upper() for method in methods} if methods is not None else set(found)
             self.models = {
-                name: self._model(method_endpoint(endpoint, method))
+                name: self._model(build_method_endpoint(endpoint, method))
                 for name, method in found.items()
                 if name in self.methods or (name == "HEAD" and "GET" in self.methods)
             }
@@ -241,9 +241,9 @@ class Route(Guised, Replaceable, starlette.Route):
         respond = self._overridable(model, plan, compiled)
         if not hasattr(model.call, "__velithon_cache__"):
             return respond
-        from velithon.cache.route import cached
+        from velithon.cache.route import build_cached_responder
 
-        return cached(self, model, respond)
+        return build_cached_responder(self, model, respond)
 
     def _overridable(self, model: EndpointModel, plan: Responder, compiled: Callable[..., Responder]) -> Responder:
         """Return a plan that heeds `dependency_overrides`."""
@@ -291,9 +291,9 @@ class Route(Guised, Replaceable, starlette.Route):
             respond = _limited(respond, limit)
             self.direct_call = self.scope_plan = None
         if self.middleware:
-            from velithon.middleware.stack import route_stack
+            from velithon.middleware.stack import build_route_stack
 
-            respond = route_stack(respond, self.middleware, self._provider)
+            respond = build_route_stack(respond, self.middleware, self._provider)
             self.direct_call = self.scope_plan = None
         return respond  # type: ignore[no-any-return]  # layers of applications are untyped
 
@@ -364,7 +364,7 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
         self.options = options
         self.dependencies = WatchedList[Any](options.get("dependencies") or (), self._read_again)
         self.middleware = list(options.get("middleware") or ())
-        self.path_regex, self.path_format, self.param_convertors = compiled(path, endpoint)
+        self.path_regex, self.path_format, self.param_convertors = read_compiled_path(path, endpoint)
         self.model: EndpointModel | None = None
         self._class: EndpointClass | None = None
         self._provider: HandlingOwner | None = None
@@ -413,9 +413,9 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
 
             app = allow_origins(app, origins)
         if self.middleware:
-            from velithon.middleware.stack import websocket_stack
+            from velithon.middleware.stack import build_websocket_stack
 
-            app = websocket_stack(app, self.middleware)
+            app = build_websocket_stack(app, self.middleware)
         return app
 
     async def _session(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -429,9 +429,9 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
             ahead.stop()
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from velithon.websocket.connection import websocket_over
+        from velithon.websocket.connection import build_websocket
 
-        websocket = websocket_over(scope, receive, send)
+        websocket = build_websocket(scope, receive, send)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             overrides = {} if self._provider is None else self._provider.dependency_overrides
@@ -453,9 +453,9 @@ APIWebSocketRoute = WebSocketRoute
 def _as_ours(argument: Any) -> Any:
     """Return what is put into a list of routes, with routes of ours for FastAPI's, and mounts for Starlette's."""
     if isinstance(argument, BaseRoute):
-        argument = own_mount(argument)
+        argument = adopt_mount(argument)
     elif isinstance(argument, Iterable):
-        argument = [own_mount(route) for route in argument]
+        argument = [adopt_mount(route) for route in argument]
     if "fastapi.routing" not in sys.modules:
         return argument
     from velithon.compat.routers import Classes, adopt_route, adopt_routes
@@ -475,7 +475,7 @@ class RouteList(WatchedList[BaseRoute]):
     """
 
     def __init__(self, routes: Iterable[BaseRoute], changed: Callable[[], None]) -> None:
-        super().__init__(map(own_mount, routes), changed)
+        super().__init__(map(adopt_mount, routes), changed)
 
     def _taken(self, argument: Any) -> Any:
         return _as_ours(argument)

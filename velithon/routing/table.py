@@ -159,7 +159,7 @@ class Node:
                 node = node.literals.setdefault(segment, Node())
         node.here.append(entry)
 
-    def settle(self) -> None:
+    def precompute(self) -> None:
         """Work out what can be answered without trying patterns, here and further down."""
         for entry in self.here:
             if entry.positions is None or entry.methods is None or not entry.responds:
@@ -170,7 +170,7 @@ class Node:
             self.steps = {literal: child for literal, child in self.literals.items() if not child.below}
         children = [*self.literals.values()] if self.wildcard is None else [*self.literals.values(), self.wildcard]
         for child in children:
-            child.settle()
+            child.precompute()
 
     def collect(self, segments: Sequence[str], index: int, found: list[Entry]) -> None:
         found += self.below
@@ -236,7 +236,7 @@ class Table:
                 plain.setdefault(path)
         for path in plain:
             self.exact[path] = self._precompute(path)
-        self.root.settle()
+        self.root.precompute()
         # Where the direct way begins; there is none past routes that may be anywhere.
         self.start = None if self.opaque or self.root.below else self.root
         # The shortest direct way, for what most paths with parameters look like: `/literal/parts/{last}`.

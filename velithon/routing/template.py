@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from velithon.requests.request import Request
 
-__all__ = ["MOUNTS", "request_template", "scope_template"]
+__all__ = ["MOUNTS", "get_route_template", "request_template"]
 
 MOUNTS = "velithon.mounts"
 """In a scope: the mounts that the request went through, `tuple[Mount, ...]`, the outermost first."""
@@ -24,10 +24,10 @@ def request_template(request: Request) -> str | None:
     if isinstance(request, RSGIRequest) and request._scope is None:
         route = request._route
         return None if route is None else getattr(route, "path", None)
-    return scope_template(request.scope)
+    return get_route_template(request.scope)
 
 
-def scope_template(scope: Mapping[str, Any]) -> str | None:
+def get_route_template(scope: Mapping[str, Any]) -> str | None:
     """Return the path template of the route that answered a request or a WebSocket; `None` for none."""
     route = scope.get("route")
     if route is None:

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from velithon.compat.guise import Guised
-from velithon.endpoint import of_connection
+from velithon.endpoint import annotate_endpoint
 from velithon.exceptions import RegistrationError
 from velithon.requests.request import Request
 from velithon.routing.routes import generate_unique_id
@@ -123,7 +123,7 @@ class Verbs(Guised):
         if not inspect.isclass(endpoint):
             # A function of the application's that makes ids of tags was written for routes that have some.
             options.setdefault("generate_unique_id_function", generate_unique_id)
-        self.add_api_route(path, of_connection(endpoint, path, Request), methods=methods, **options)
+        self.add_api_route(path, annotate_endpoint(endpoint, path, Request), methods=methods, **options)
 
     def frontend(
         self,
@@ -200,7 +200,7 @@ class Verbs(Guised):
 
         A function whose only parameter says nothing of itself gets the WebSocket, whatever the parameter's name is.
         """
-        self.add_api_websocket_route(path, of_connection(endpoint, path, WebSocket), name, **options)
+        self.add_api_websocket_route(path, annotate_endpoint(endpoint, path, WebSocket), name, **options)
 
     def websocket(
         self,

@@ -15,28 +15,28 @@ from typing import TYPE_CHECKING, Any
 from velithon._runtime.lazy import lazy_attributes
 
 if TYPE_CHECKING:
-    from velithon.signature.annotations import signature_of
-    from velithon.signature.dependencies import AppScope
+    from velithon.signature.annotations import read_signature
+    from velithon.signature.dependencies import AppValues
     from velithon.signature.fields import Field
-    from velithon.signature.limits import DEFAULT_LIMITS, checked_limits
+    from velithon.signature.limits import DEFAULT_LIMITS, check_limits
     from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
     from velithon.signature.outcome import read_outcome
     from velithon.signature.read import read_endpoint
 
 __all__ = [
     "DEFAULT_LIMITS",
-    "AppScope",
+    "AppValues",
     "DependencyModel",
     "EndpointModel",
     "Field",
     "ResponseOptions",
-    "checked_limits",
+    "check_limits",
     "compile_http",
     "compile_websocket",
     "explain",
     "read_endpoint",
     "read_outcome",
-    "signature_of",
+    "read_signature",
     "source",
 ]
 
@@ -47,15 +47,15 @@ if not TYPE_CHECKING:
         __name__,
         {
             "DEFAULT_LIMITS": "velithon.signature.limits",
-            "AppScope": "velithon.signature.dependencies",
+            "AppValues": "velithon.signature.dependencies",
             "DependencyModel": "velithon.signature.model",
             "EndpointModel": "velithon.signature.model",
             "Field": "velithon.signature.fields",
             "ResponseOptions": "velithon.signature.model",
-            "checked_limits": "velithon.signature.limits",
+            "check_limits": "velithon.signature.limits",
             "read_endpoint": "velithon.signature.read",
             "read_outcome": "velithon.signature.outcome",
-            "signature_of": "velithon.signature.annotations",
+            "read_signature": "velithon.signature.annotations",
         },
     )
 
@@ -84,12 +84,12 @@ def compile_http(
     Raises:
         RegistrationError: A limit cannot be used.
     """
-    from velithon.signature.compile import http_plan
-    from velithon.signature.limits import checked_limits
+    from velithon.signature.compile import compile_http_plan
+    from velithon.signature.limits import check_limits
     from velithon.signature.model import ResponseOptions
 
-    limits = checked_limits(form_limits)
-    return http_plan(model, options or ResponseOptions(), overrides, strict_content_type, limits, methods)
+    limits = check_limits(form_limits)
+    return compile_http_plan(model, options or ResponseOptions(), overrides, strict_content_type, limits, methods)
 
 
 def compile_websocket(model: EndpointModel, *, overrides: Overrides | None = None) -> Callable[[Any], Awaitable[None]]:
@@ -99,9 +99,9 @@ def compile_websocket(model: EndpointModel, *, overrides: Overrides | None = Non
         model: The endpoint.
         overrides: Dependencies to replace, as `app.dependency_overrides` holds them.
     """
-    from velithon.signature.compile import websocket_plan
+    from velithon.signature.compile import compile_websocket_plan
 
-    return websocket_plan(model, overrides)
+    return compile_websocket_plan(model, overrides)
 
 
 def explain(plan: Callable[..., Any]) -> str:

@@ -48,12 +48,12 @@ def unalias(annotation: Any) -> Any:
     return annotation
 
 
-def without_metadata(annotation: Any) -> Any:
+def strip_metadata(annotation: Any) -> Any:
     """Return what `Annotated` wraps."""
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-def members(annotation: Any) -> tuple[Any, ...]:
+def list_members(annotation: Any) -> tuple[Any, ...]:
     """Return the choices of a union without None, or the annotation itself."""
     if is_union(annotation):
         return tuple(arg for arg in get_args(annotation) if arg is not type(None))
@@ -87,9 +87,9 @@ def holds_structs(annotation: Any) -> bool:
     return is_struct(origin) or any(map(holds_structs, arguments))
 
 
-def struct_of(annotation: Any) -> Any:
+def find_struct(annotation: Any) -> Any:
     """Return the Struct or attrs class that the annotation is, or is optionally."""
-    choices = members(annotation)
+    choices = list_members(annotation)
     return choices[0] if len(choices) == 1 and is_struct(choices[0]) else None
 
 
@@ -99,7 +99,7 @@ def _sequence_class(annotation: Any) -> bool:
 
 def is_sequence(annotation: Any) -> bool:
     """Tell whether the annotation, or a choice of it, holds many values."""
-    annotation = without_metadata(annotation)
+    annotation = strip_metadata(annotation)
     if is_union(annotation):
         return any(is_sequence(arg) for arg in get_args(annotation))
     return _sequence_class(annotation) or _sequence_class(get_origin(annotation))
@@ -116,7 +116,7 @@ def _complex_class(annotation: Any) -> bool:
 
 def is_scalar(annotation: Any) -> bool:
     """Tell whether one string can carry the value, so that a query can hold it."""
-    annotation = without_metadata(annotation)
+    annotation = strip_metadata(annotation)
     if annotation is Ellipsis:
         return True
     if is_union(annotation):
@@ -132,7 +132,7 @@ def is_scalar(annotation: Any) -> bool:
 
 def is_scalar_sequence(annotation: Any) -> bool:
     """Tell whether a repeated query key can carry the value."""
-    annotation = without_metadata(annotation)
+    annotation = strip_metadata(annotation)
     if is_union(annotation):
         found = False
         for arg in get_args(annotation):
@@ -146,7 +146,7 @@ def is_scalar_sequence(annotation: Any) -> bool:
 
 def holds(annotation: Any, cls: type) -> bool:
     """Tell whether the annotation is `cls` or a union with it."""
-    return any(is_subclass(arg, cls) for arg in members(annotation))
+    return any(is_subclass(arg, cls) for arg in list_members(annotation))
 
 
 def holds_many(annotation: Any, cls: type) -> bool:
@@ -158,36 +158,36 @@ def holds_many(annotation: Any, cls: type) -> bool:
     return bool(args) and is_sequence(annotation) and all(holds(arg, cls) for arg in args)
 
 
-def model_of(annotation: Any) -> type[BaseModel] | None:
+def find_model(annotation: Any) -> type[BaseModel] | None:
     """Return the pydantic model that the annotation is, or is optionally."""
-    choices = members(annotation)
+    choices = list_members(annotation)
     if len(choices) == 1 and is_subclass(choices[0], BaseModel):
         model: type[BaseModel] = choices[0]
         return model
     return None
 
 
-def sequence_of(annotation: Any) -> type:
+def find_sequence(annotation: Any) -> type:
     """Return the class that collects the values of a sequence annotation."""
-    choice = members(annotation)[0]
+    choice = list_members(annotation)[0]
     origin = get_origin(choice) or choice
     return SEQUENCES.get(origin, list)
 
 
-def with_class(annotation: Any, old: type, new: type) -> Any:
+def replace_class(annotation: Any, old: type, new: type) -> Any:
     """Return the annotation with one class replaced by another, at any depth of unions and containers."""
     if annotation is old:
         return new
     args = get_args(annotation)
     if not args or get_origin(annotation) is Literal:
         return annotation
-    replaced = tuple(with_class(arg, old, new) for arg in args)
+    replaced = tuple(replace_class(arg, old, new) for arg in args)
     if replaced == args:
         return annotation
     return Union[replaced] if is_union(annotation) else get_origin(annotation)[replaced]  # noqa: UP007
 
 
-def signature_of(call: Any) -> inspect.Signature:
+def read_signature(call: Any) -> inspect.Signature:
     """Read a callable's signature with its annotations evaluated as far as their names are known.
 
     Args:
@@ -218,7 +218,7 @@ class _Names(dict[str, Any]):
     """
 
     def __init__(self, call: Any) -> None:
-        function = unwrapped(call)
+        function = strip_wrappers(call)
         if inspect.isclass(function):
             function = function.__init__
         function = getattr(function, "__func__", function)
@@ -274,13 +274,13 @@ class _Holder:
         self.__annotations__ = {"held": annotation}
 
 
-def unpartial(call: Any) -> Any:
+def strip_partials(call: Any) -> Any:
     """Return the callable inside `functools.partial` objects."""
     while isinstance(call, partial):
         call = call.func
     return call
 
 
-def unwrapped(call: Any) -> Any:
+def strip_wrappers(call: Any) -> Any:
     """Return the callable inside partials and `functools.wraps` wrappers."""
-    return inspect.unwrap(unpartial(call))
+    return inspect.unwrap(strip_partials(call))

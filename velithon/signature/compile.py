@@ -7,16 +7,16 @@ from typing import Any
 
 from velithon.background import injected_tasks
 from velithon.concurrency import run_in_threadpool
-from velithon.signature import bind
+from velithon.signature import runtime
 from velithon.signature.exits import Exits
 from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
-from velithon.signature.overrides import overridden
-from velithon.signature.plan import PlanWriter, called
+from velithon.signature.overrides import apply_overrides
+from velithon.signature.plan import PlanWriter, find_called
 
 Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
 
 
-def http_plan(
+def compile_http_plan(
     model: EndpointModel,
     options: ResponseOptions,
     overrides: Overrides | None,
@@ -26,16 +26,16 @@ def http_plan(
 ) -> Callable[[Any], Awaitable[Any]]:
     """Make the function that answers an endpoint's requests; see `velithon.signature.compile_http`."""
     if overrides:
-        model = overridden(model, overrides)
+        model = apply_overrides(model, overrides)
     return HTTPPlan(model, options, strict_content_type, limits, methods).build()
 
 
-def websocket_plan(model: EndpointModel, overrides: Overrides | None) -> Callable[[Any], Awaitable[None]]:
+def compile_websocket_plan(model: EndpointModel, overrides: Overrides | None) -> Callable[[Any], Awaitable[None]]:
     """Make the function that runs a WebSocket endpoint; see `velithon.signature.compile_websocket`."""
-    return WebSocketPlan(overridden(model, overrides) if overrides else model, ["WS"]).build()
+    return WebSocketPlan(apply_overrides(model, overrides) if overrides else model, ["WS"]).build()
 
 
-def result_function(model: EndpointModel, options: ResponseOptions) -> Callable[..., Any]:
+def get_result_function(model: EndpointModel, options: ResponseOptions) -> Callable[..., Any]:
     """Return what turns the endpoint's value into a response."""
     from velithon.signature.result import compile_result
 
@@ -68,7 +68,7 @@ class HTTPPlan(PlanWriter):
     def build(self) -> Callable[[Any], Awaitable[Any]]:
         """Write and compile."""
         out = self.out
-        finish = result_function(self.model, self.options)
+        finish = get_result_function(self.model, self.options)
         respond = out.constant(finish, "to_response")
         if self.needs_request_stack:
             self.write_request_stack(respond)
@@ -80,7 +80,7 @@ class HTTPPlan(PlanWriter):
         # What a face may call instead, without a request; of this very function, as wrappers copy attributes.
         plan.__velithon_plan__ = plan  # type: ignore[attr-defined]  # functions take any attribute
         if self.takes_nothing:
-            plan.__velithon_direct_call__ = (called(self.model), finish)  # type: ignore[attr-defined]  # functions take any attribute
+            plan.__velithon_direct_call__ = (find_called(self.model), finish)  # type: ignore[attr-defined]  # functions take any attribute
         elif self.takes_little:
             plan.__velithon_scope_plan__ = ScopePlan(self, finish).build()  # type: ignore[attr-defined]  # functions take any attribute
         return plan
@@ -105,12 +105,12 @@ class HTTPPlan(PlanWriter):
         with out.block("try:"):
             self.write_function_stack(respond, keep=True)
         with out.block("except BaseException as error:"):
-            out.line(f"await {self.use(bind.unwind)}(stack, error)")
+            out.line(f"await {self.use(runtime.unwind)}(stack, error)")
         if self.may_need_stack:
             with out.block("if stack.holds_any:"):
-                out.line(f"{self.use(bind.keep)}(request, stack)")
+                out.line(f"{self.use(runtime.hand_over_exits)}(request, stack)")
         else:
-            out.line(f"{self.use(bind.keep)}(request, stack)")
+            out.line(f"{self.use(runtime.hand_over_exits)}(request, stack)")
         out.line("return response_made")
 
     def write_function_stack(self, respond: str, keep: bool = False) -> None:
@@ -122,14 +122,14 @@ class HTTPPlan(PlanWriter):
         with out.block(f"async with {self.use(Exits)}() as inner:"):
             self.write_core(respond, "response_made = ")
         with out.block("if response_made is None:"):
-            out.line(f"raise {self.use(bind.swallowed)}()")
+            out.line(f"raise {self.use(runtime.build_swallowed_error)}()")
 
     def write_core(self, respond: str, target: str) -> None:
         """Write from reading the body to making the response."""
         out = self.out
         out.begin_prelude()
         if self.needs_response:
-            out.line(f"response = {self.use(bind.blank_response)}()")
+            out.line(f"response = {self.use(runtime.make_blank_response)}()")
         if self.needs_background:
             out.line(f"background = {self.use(injected_tasks)}()")
         errors = "errors" if self.fails else None
@@ -140,7 +140,9 @@ class HTTPPlan(PlanWriter):
         arguments = self.write_node(self.model, errors)
         if errors is not None:
             with out.block("if errors is not None:"):
-                out.line(f"raise {self.use(bind.invalid)}({self.model_name}, {self.asked}, errors{received})")
+                out.line(
+                    f"raise {self.use(runtime.build_request_error)}({self.model_name}, {self.asked}, errors{received})"
+                )
         response = "response" if self.needs_response else "None"
         background = "background" if self.needs_background else "None"
         out.line(f"{target}{respond}({self.endpoint_call(arguments)}, {self.asked}, {response}, {background})")
@@ -151,7 +153,7 @@ class HTTPPlan(PlanWriter):
 
     def endpoint_call(self, arguments: str) -> str:
         model = self.model
-        endpoint = self.out.constant(called(model), "call_endpoint")
+        endpoint = self.out.constant(find_called(model), "call_endpoint")
         if model.is_generator or model.is_async_generator:
             return f"{endpoint}({arguments})"
         if model.is_coroutine:
@@ -182,7 +184,7 @@ class ScopePlan(HTTPPlan):
         """Return the variable that holds a place's values, writing it at its first use."""
         if place == "query" and place not in self.sources:
             self.sources[place] = "query"
-            self.out.prelude(f"query = {self.use(bind.parse_query)}(scope.query_string)")
+            self.out.prelude(f"query = {self.use(runtime.parse_query)}(scope.query_string)")
         return place
 
 
@@ -211,7 +213,7 @@ class WebSocketPlan(PlanWriter):
         out = self.out
         out.begin_prelude()
         if self.needs_response:
-            out.line(f"response = {self.use(bind.blank_response)}()")
+            out.line(f"response = {self.use(runtime.make_blank_response)}()")
         if self.needs_background:
             out.line(f"background = {self.use(injected_tasks)}()")
         errors = "errors" if self.can_fail(self.model) else None
@@ -221,5 +223,5 @@ class WebSocketPlan(PlanWriter):
         if errors is not None:
             with out.block("if errors is not None:"):
                 model_name = out.constant(self.model, "model")
-                out.line(f"raise {self.use(bind.invalid_websocket)}({model_name}, request, errors)")
-        out.line(f"await {out.constant(called(self.model), 'call_endpoint')}({arguments})")
+                out.line(f"raise {self.use(runtime.build_websocket_error)}({model_name}, request, errors)")
+        out.line(f"await {out.constant(find_called(self.model), 'call_endpoint')}({arguments})")

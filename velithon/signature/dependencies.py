@@ -31,7 +31,7 @@ class Concurrency:
         return found
 
 
-class AppScope:
+class AppValues:
     """The values of `scope="app"` dependencies: each is made once per application and closed at shutdown.
 
     Many requests may ask for a value at once: the first makes it, the others wait; after a failure the next in line

@@ -26,7 +26,7 @@ from velithon.signature.model import DependencyModel
 ContextMaker = Callable[..., AbstractAsyncContextManager[Any]]
 
 
-def context_maker(model: DependencyModel) -> ContextMaker:
+def build_context_maker(model: DependencyModel) -> ContextMaker:
     """Return what makes an asynchronous context manager of a dependency's arguments."""
     call: Callable[..., Any] = model.call
     if model.is_async_generator:
@@ -47,7 +47,7 @@ def _once(call: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Genera
         try:
             value = next(generator)
         except StopIteration:
-            raise never_yielded(generator) from None
+            raise build_never_yielded_error(generator) from None
         try:
             yield value
         except BaseException as error:  # noqa: BLE001 - raised at the dependency's own `yield`
@@ -84,7 +84,7 @@ class _Generated(AbstractAsyncContextManager[Any]):
         try:
             value = await self._generator.__anext__()
         except StopAsyncIteration:
-            raise never_yielded(self._generator) from None
+            raise build_never_yielded_error(self._generator) from None
         self._leaving = Leaving(self._generator)
         return value
 
@@ -227,7 +227,7 @@ class Exits(AsyncExitStack):
                 del raised
 
 
-def never_yielded(generator: Any) -> VelithonError:
+def build_never_yielded_error(generator: Any) -> VelithonError:
     """Return the error of a dependency that ended before its `yield`."""
     return VelithonError(f"{_described(generator)} ended without yielding: yield a value, or raise an exception.")
 

@@ -14,15 +14,15 @@ from pydantic_core import CoreSchema, PydanticUndefined, SchemaValidator, Valida
 
 from velithon import params
 from velithon.signature.annotations import (
+    find_model,
+    find_struct,
     holds_structs,
     is_sequence,
     is_subclass,
     is_union,
-    members,
-    model_of,
-    struct_of,
+    list_members,
+    strip_metadata,
     unalias,
-    without_metadata,
 )
 
 Place = Literal["path", "query", "header", "cookie", "body", "form", "file"]
@@ -104,10 +104,10 @@ class Field:
         annotation = self.info.annotation
         if not holds_structs(annotation):
             return annotation
-        from velithon.signature.structs import bridged
+        from velithon.signature.structs import bridge_structs
 
         is_parameter = isinstance(self.info, params.Param | params.Form) and not self.is_json
-        return bridged(annotation, is_parameter=is_parameter)
+        return bridge_structs(annotation, is_parameter=is_parameter)
 
     @property
     def place(self) -> Place:
@@ -201,12 +201,12 @@ class Field:
         try:
             return self.validator.validate_python(value, from_attributes=True), []
         except ValidationError as error:
-            return None, located(error, location)
+            return None, locate_errors(error, location)
 
     def absent(self, location: Location) -> tuple[Any, Errors]:
         """Return what an absent value gives: the default, or the error that it is missing."""
         if self.required:
-            return None, [missing(location)]
+            return None, [build_missing_error(location)]
         value = deepcopy(self.default)
         return self.validate(value, location) if self.info.validate_default else (value, [])
 
@@ -225,12 +225,12 @@ class Field:
         return id(self)
 
 
-def located(error: ValidationError, location: Location) -> Errors:
+def locate_errors(error: ValidationError, location: Location) -> Errors:
     """Return pydantic's errors as mappings, each below `location`."""
     return [{**item, "loc": location + item["loc"]} for item in error.errors(include_url=False)]
 
 
-def missing(location: Location) -> dict[str, Any]:
+def build_missing_error(location: Location) -> dict[str, Any]:
     """Return the error of a value that must be there and is not."""
     return {"type": "missing", "loc": location, "msg": "Field required", "input": None}
 
@@ -294,7 +294,7 @@ def _adapter(annotation: Any, config: ConfigDict | None) -> TypeAdapter[Any]:
     return TypeAdapter(annotation, config=config)
 
 
-def merged_info(info: FieldInfo, annotation: Any) -> FieldInfo:
+def merge_info(info: FieldInfo, annotation: Any) -> FieldInfo:
     """Return a copy of `info` with everything that `Annotated` metadata around it says.
 
     Args:
@@ -315,7 +315,7 @@ def merged_info(info: FieldInfo, annotation: Any) -> FieldInfo:
 _model_fields: dict[type[BaseModel], list[Field]] = {}
 
 
-def model_fields(model: type[BaseModel]) -> list[Field]:
+def read_model_fields(model: type[BaseModel]) -> list[Field]:
     """Return a model's fields as if each were a parameter."""
     found = _model_fields.get(model)
     if found is None:
@@ -332,27 +332,27 @@ def _field_config(model: type[BaseModel], info: FieldInfo) -> ConfigDict | None:
     return model.model_config
 
 
-def shape_model(annotation: Any) -> type[BaseModel] | None:
+def find_shape_model(annotation: Any) -> type[BaseModel] | None:
     """Return the model whose fields are parameters: of pydantic, or one made of a Struct's fields."""
-    model = model_of(annotation)
-    if model is None and (kind := struct_of(annotation)) is not None:
-        from velithon.signature.structs import shape_of
+    model = find_model(annotation)
+    if model is None and (kind := find_struct(annotation)) is not None:
+        from velithon.signature.structs import build_shape
 
-        return shape_of(kind)
+        return build_shape(kind)
     return model
 
 
-def param_model(field: Field) -> type[BaseModel] | None:
+def find_param_model(field: Field) -> type[BaseModel] | None:
     """Return the model whose fields are the parameters, where a whole set is declared as one."""
     if field.is_json:
         return None
     if isinstance(field.info, params.Query | params.Header | params.Cookie):
-        return shape_model(field.annotation)
+        return find_shape_model(field.annotation)
     annotation = field.annotation
     return annotation if is_subclass(annotation, BaseModel) else None
 
 
-def aliases(field: Field, convert_underscores: bool = False) -> list[tuple[str, str]]:
+def list_aliases(field: Field, convert_underscores: bool = False) -> list[tuple[str, str]]:
     """Return the names that a value may come under: pairs of (name for the validator, name on the wire)."""
     alias = field.validation_alias or field.alias
     wire = alias.replace("_", "-") if convert_underscores and alias == field.name else alias
@@ -374,18 +374,18 @@ def aliases(field: Field, convert_underscores: bool = False) -> list[tuple[str, 
     return pairs if any(name == field.name for name, _ in pairs) else [*pairs, own]
 
 
-def form_models(field: Field) -> list[type[BaseModel]]:
+def find_form_models(field: Field) -> list[type[BaseModel]]:
     """Return the models whose fields are form fields: one, or the choices of a union."""
     info = field.info
     if not isinstance(info, params.Form) or info.embed or field.is_json:
         return []
-    model = shape_model(info.annotation)
-    return [model] if model is not None else union_models(info.annotation)
+    model = find_shape_model(info.annotation)
+    return [model] if model is not None else find_union_models(info.annotation)
 
 
-def union_models(annotation: Any) -> list[type[BaseModel]]:
+def find_union_models(annotation: Any) -> list[type[BaseModel]]:
     """Return the models of a union of several models and nothing else but None."""
     if not is_union(annotation):
         return []
-    models = [without_metadata(unalias(arg)) for arg in members(annotation)]
+    models = [strip_metadata(unalias(arg)) for arg in list_members(annotation)]
     return models if len(models) > 1 and all(is_subclass(model, BaseModel) for model in models) else []

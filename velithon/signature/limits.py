@@ -10,7 +10,7 @@ DEFAULT_LIMITS: dict[str, int] = {"max_files": 1000, "max_fields": 1000, "max_pa
 """Files, fields that are no files, and the bytes of one such field."""
 
 
-def checked_limits(limits: Mapping[str, int] | None) -> dict[str, int]:
+def check_limits(limits: Mapping[str, int] | None) -> dict[str, int]:
     """Return the limits of forms with the defaults for what is not said.
 
     Raises:

@@ -27,9 +27,9 @@ from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.exceptions import RegistrationError, ResponseValidationError
 from velithon.responses.base import Response
 from velithon.responses.json import JSONResponse
-from velithon.signature.annotations import is_struct, is_subclass, unwrapped
-from velithon.signature.bind import context
-from velithon.signature.fields import Field, located
+from velithon.signature.annotations import is_struct, is_subclass, strip_wrappers
+from velithon.signature.fields import Field, locate_errors
+from velithon.signature.runtime import describe_endpoint
 from velithon.signature.unencodable import describe_awaitable
 from velithon.signature.validatable import check_annotation
 
@@ -131,7 +131,7 @@ def _read_annotation(model: EndpointModel, is_generator: bool, complete: bool) -
 
 def _evaluate(model: EndpointModel, text: str, complete: bool) -> Any:
     try:
-        return eval(text, getattr(unwrapped(model.call), "__globals__", {}))  # as `typing.get_type_hints` does
+        return eval(text, getattr(strip_wrappers(model.call), "__globals__", {}))  # as `typing.get_type_hints` does
     except NameError as error:
         if not complete:
             return inspect.Signature.empty
@@ -184,7 +184,7 @@ def is_written_by_msgspec(field: Field) -> bool:
     return is_native(field.annotation)
 
 
-def tools(field: Field) -> tuple[Any, Any]:
+def get_tools(field: Field) -> tuple[Any, Any]:
     """Return the validator and the serializer of a field; a model has its own already."""
     annotation = field.annotation
     if not field.info.metadata and is_subclass(annotation, BaseModel) and annotation.__pydantic_complete__:
@@ -196,7 +196,7 @@ def tools(field: Field) -> tuple[Any, Any]:
     return field.adapter.validator, field.adapter.serializer
 
 
-def valid_kind(field: Field) -> type[Any] | None:
+def find_valid_class(field: Field) -> type[Any] | None:
     """Return the class whose own instances pass a field's validator as they are, where there is one.
 
     pydantic looks at no model again unless `revalidate_instances` asks for it; a validator of the whole model, which
@@ -214,16 +214,18 @@ def valid_kind(field: Field) -> type[Any] | None:
     return annotation  # type: ignore[no-any-return]  # a model, as was asked above
 
 
-def invalid_result(error: ValidationError, result: Any, model: EndpointModel, request: Any) -> ResponseValidationError:
+def build_result_error(
+    error: ValidationError, result: Any, model: EndpointModel, request: Any
+) -> ResponseValidationError:
     """Return the exception for a result that does not fit its response model."""
-    errors = located(error, ("response",))
+    errors = locate_errors(error, ("response",))
     for found in errors:
         if (awaitable := describe_awaitable(found.get("input"))) is not None:
             found["msg"] = f"This is {awaitable}"
-    return ResponseValidationError(errors, body=result, endpoint_ctx=context(model, request))
+    return ResponseValidationError(errors, body=result, endpoint_ctx=describe_endpoint(model, request))
 
 
-def response_arguments(
+def build_response_arguments(
     status_code: int | None, injected: StarletteResponse | None, background: BackgroundTasks | None
 ) -> dict[str, Any]:
     """Return what a response class is called with; a class may have a status of its own, so none is passed unasked."""

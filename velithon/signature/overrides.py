@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any
 
-from velithon.signature.bodies.registry import body_of
+from velithon.signature.bodies.registry import find_body
 from velithon.signature.model import DependencyModel, EndpointModel
 from velithon.signature.read import read_dependency
 
 Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
 
 
-def overridden(model: EndpointModel, overrides: Overrides) -> EndpointModel:
+def apply_overrides(model: EndpointModel, overrides: Overrides) -> EndpointModel:
     """Return an endpoint's model with dependencies replaced, at every depth.
 
     What the body is stays as it was registered, unless a replacement reads a field of it that nobody read before:
@@ -27,7 +27,7 @@ def overridden(model: EndpointModel, overrides: Overrides) -> EndpointModel:
     made = copy(model)
     made.dependencies = dependencies
     if _body_names(made) - _body_names(model):
-        made.body = body_of(made.walk())
+        made.body = find_body(made.walk())
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 
-def path_names(path: str) -> set[str]:
+def list_path_names(path: str) -> set[str]:
     """Return the names of a path template's parameters, without their convertors."""
     return {name.partition(":")[0] for name in re.findall("{(.*?)}", path)}
 

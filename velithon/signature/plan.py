@@ -14,12 +14,12 @@ from typing import Any, get_origin
 from pydantic_core import ValidationError
 
 from velithon.concurrency import run_dependency_in_threadpool
-from velithon.signature import bind, values
-from velithon.signature.annotations import is_sequence, unwrapped
-from velithon.signature.exits import context_maker, enter_limited, never_yielded
-from velithon.signature.fields import Field, Undefined, aliases, missing, param_model
+from velithon.signature import runtime, values
+from velithon.signature.annotations import is_sequence, strip_wrappers
+from velithon.signature.exits import build_context_maker, build_never_yielded_error, enter_limited
+from velithon.signature.fields import Field, Undefined, build_missing_error, find_param_model, list_aliases
 from velithon.signature.model import DependencyModel, EndpointModel
-from velithon.signature.path import has_convertor, path_names
+from velithon.signature.path import has_convertor, list_path_names
 from velithon.signature.writer import Writer
 
 _SOURCES = {
@@ -88,7 +88,7 @@ class PlanWriter:
     @property
     def title(self) -> str:
         """What the plan answers, for tracebacks: `GET /items/{key} shop.read`."""
-        call = unwrapped(self.model.call)
+        call = strip_wrappers(self.model.call)
         name = getattr(call, "__qualname__", None) or type(call).__qualname__
         return f"{','.join(sorted(self.methods))} {self.model.path} {call.__module__}.{name}".strip()
 
@@ -101,7 +101,7 @@ class PlanWriter:
     def source(self, place: str, many: bool) -> str:
         """Return the variable that holds a place's values, writing it at its first use."""
         if place == "query" and not many and not self.query_is_multi:
-            name, expression = "query", f"{self.use(bind.query_map)}(request)"
+            name, expression = "query", f"{self.use(runtime.read_query)}(request)"
         else:
             name = {"path": "path", "query": "query", "header": "headers", "cookie": "cookies"}[place]
             expression = f"request.{_SOURCES[place]}"
@@ -129,7 +129,7 @@ class PlanWriter:
         else:
             received = self.source(field.place, many=True)
             constant = self.out.constant(field, f"{field.name}_field")
-            self.out.line(f"{name}, found = {self.use(values.argument)}({constant}, {received})")
+            self.out.line(f"{name}, found = {self.use(values.take_argument)}({constant}, {received})")
             self.write_found(errors)
         return name
 
@@ -137,16 +137,16 @@ class PlanWriter:
         """Write that the errors in the variable `found` are added to the variable `errors`."""
         if errors is not None:
             with self.out.block("if found:"):
-                self.out.line(f"{errors} = {self.use(bind.joined)}({errors}, found)")
+                self.out.line(f"{errors} = {self.use(runtime.add_errors)}({errors}, found)")
 
     def write_simple(self, field: Field, name: str, errors: str | None) -> None:
         """Write the reading of one string under one name."""
         out = self.out
-        wire = aliases(field)[0][1]
+        wire = list_aliases(field)[0][1]
         key = wire.lower() if field.place == "header" else wire
         received = self.source(field.place, many=False)
         location = out.constant((field.place, wire), f"{field.name}_at")
-        certain = field.place == "path" and wire in path_names(self.model.path)
+        certain = field.place == "path" and wire in list_path_names(self.model.path)
         as_it_is = is_text(field) and not (certain and has_convertor(self.model.path, wire))
         if certain and as_it_is:
             out.line(f"{name} = {received}[{key!r}]")
@@ -173,7 +173,9 @@ class PlanWriter:
     def write_absent(self, field: Field, name: str, location: str, errors: str | None) -> None:
         out = self.out
         if field.required:
-            out.line(f"{errors} = {self.use(bind.joined)}({errors}, [{self.use(missing)}({location})])")
+            out.line(
+                f"{errors} = {self.use(runtime.add_errors)}({errors}, [{self.use(build_missing_error)}({location})])"
+            )
         elif field.constant_default:
             out.line(f"{name} = {out.constant(field.info.default, f'{field.name}_default')}")
         else:
@@ -187,7 +189,7 @@ class PlanWriter:
         with out.block("try:"):
             out.line(f"{name} = {validate}({name})")
         with out.block(f"except {self.use(ValidationError)} as error:"):
-            out.line(f"{errors} = {self.use(bind.failed)}({errors}, error, {location})")
+            out.line(f"{errors} = {self.use(runtime.add_validation_error)}({errors}, error, {location})")
 
     # Dependencies
 
@@ -239,7 +241,7 @@ class PlanWriter:
         if known is not None:
             if known.errors is not None:
                 with out.block(f"if {known.errors} is not None:"):
-                    out.line(f"{errors} = {self.use(bind.joined)}({errors}, {known.errors})")
+                    out.line(f"{errors} = {self.use(runtime.add_errors)}({errors}, {known.errors})")
             return known
         name = out.fresh(node.name or str(getattr(node.call, "__name__", "dependency")))
         own = out.fresh(f"{name}_errors") if self.can_fail(node) else None
@@ -256,7 +258,7 @@ class PlanWriter:
                 with out.block(f"if {own} is None:"):
                     self.write_call(node, name, arguments)
                 with out.block("else:"):
-                    out.line(f"{errors} = {self.use(bind.joined)}({errors}, {own})")
+                    out.line(f"{errors} = {self.use(runtime.add_errors)}({errors}, {own})")
         self.solved.setdefault(key, solved)
         return solved
 
@@ -266,7 +268,7 @@ class PlanWriter:
             self.write_generator(node, name, arguments)
             return
         if node.is_generator or node.is_async_generator:
-            maker = out.constant(context_maker(node), f"{name}_context")
+            maker = out.constant(build_context_maker(node), f"{name}_context")
             stack = "inner" if node.scope == "function" else "stack"
             manager = f"{maker}({arguments})"
             if node.is_async_generator:
@@ -289,11 +291,11 @@ class PlanWriter:
         out = self.out
         generator = out.fresh(f"{name}_generator")
         self.write_shield()
-        out.line(f"{generator} = {out.constant(called(node), f'call_{name}')}({arguments})")
+        out.line(f"{generator} = {out.constant(find_called(node), f'call_{name}')}({arguments})")
         with out.block("try:"):
             out.line(f"{name} = await {generator}.__anext__()")
         with out.block("except StopAsyncIteration:"):
-            out.line(f"raise {self.use(never_yielded)}({generator}) from None")
+            out.line(f"raise {self.use(build_never_yielded_error)}({generator}) from None")
         if node.scope == "function":
             out.line(f"inner.leave({generator})")
         else:
@@ -307,22 +309,22 @@ class PlanWriter:
             self.out.prelude(f"{stack}.enter_shield({''.join(inner)})")
 
     def call(self, node: DependencyModel, name: str, arguments: str) -> str:
-        function = self.out.constant(called(node), f"call_{name}")
+        function = self.out.constant(find_called(node), f"call_{name}")
         if node.is_coroutine:
             return f"await {function}({arguments})"
         comma = ", " if arguments else ""
         return f"await {self.use(run_dependency_in_threadpool)}({function}{comma}{arguments})"
 
     def write_app_scoped(self, node: DependencyModel, name: str) -> None:
-        from velithon.signature.appscope import app_value, key_of
+        from velithon.signature.appvalues import get_app_value, get_key
 
         out = self.out
         constant = out.constant(node, f"{name}_dependency")
-        key = out.constant(key_of(node), f"{name}_key")
-        scope = "request.app._app_scope"
+        key = out.constant(get_key(node), f"{name}_key")
+        scope = "request.app._app_values"
         out.line(f"{name} = {scope}.values.get({key}, {out.constant(Undefined, 'Undefined')})")
         with out.block(f"if {name} is {out.constant(Undefined, 'Undefined')}:"):
-            out.line(f"{name} = await {self.use(app_value)}({scope}, {constant}, request.app)")
+            out.line(f"{name} = await {self.use(get_app_value)}({scope}, {constant}, request.app)")
 
     def can_fail(self, node: DependencyModel) -> bool:
         """Tell whether a request can lack what the callable, or something below it, needs."""
@@ -335,8 +337,8 @@ class PlanWriter:
         if field.place not in _SOURCES or not is_simple(field) or not is_text(field):
             return False
         if field.place == "path":
-            key = aliases(field)[0][1]
-            return key in path_names(self.model.path) and not has_convertor(self.model.path, key)
+            key = list_aliases(field)[0][1]
+            return key in list_path_names(self.model.path) and not has_convertor(self.model.path, key)
         return field.constant_default
 
     @property
@@ -352,8 +354,8 @@ def is_simple(field: Field) -> bool:
     return (
         not field.is_json
         and not is_sequence(field.annotation)
-        and param_model(field) is None
-        and len(aliases(field)) == 1
+        and find_param_model(field) is None
+        and len(list_aliases(field)) == 1
         and get_origin(field.annotation) not in (dict,)
     )
 
@@ -368,7 +370,7 @@ def is_text(field: Field) -> bool:
     )
 
 
-def called(node: DependencyModel) -> Any:
+def find_called(node: DependencyModel) -> Any:
     """Return what the plan calls: not the wrapper of `inject`, whose work the plan has done."""
     call: Any = node.call
     return call.__wrapped__ if hasattr(call, "__velithon_inject__") else call

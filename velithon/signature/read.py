@@ -36,18 +36,18 @@ from velithon.signature.annotations import (
     is_scalar,
     is_scalar_sequence,
     is_subclass,
-    members,
-    signature_of,
+    list_members,
+    read_signature,
+    replace_class,
+    strip_partials,
+    strip_wrappers,
     unalias,
-    unpartial,
-    unwrapped,
-    with_class,
 )
 from velithon.signature.bodies.form import add_form_union_validators
-from velithon.signature.bodies.registry import body_of
-from velithon.signature.fields import Field, Undefined, merged_info, param_model, union_models
+from velithon.signature.bodies.registry import find_body
+from velithon.signature.fields import Field, Undefined, find_param_model, find_union_models, merge_info
 from velithon.signature.model import DependencyModel, EndpointModel, Injected, Kind
-from velithon.signature.path import path_names
+from velithon.signature.path import list_path_names
 from velithon.signature.validatable import check_annotation
 
 if sys.version_info >= (3, 13):
@@ -106,11 +106,11 @@ def read_endpoint(
         RegistrationError: The signature cannot work; the message names the endpoint, the parameter and the cure.
     """
     model = EndpointModel(call=call, name=name, path=path, kind=kind)
-    names = path_names(path)
+    names = list_path_names(path)
     for depends in dependencies:
         model.dependencies.append(_read_parameterless(depends, model, names))
     _read_into(model, names)
-    model.body = body_of(model.walk())
+    model.body = find_body(model.walk())
     return model
 
 
@@ -135,7 +135,7 @@ def read_dependency(
         concurrency=like.concurrency,
         raises=like.raises,
     )
-    _read_into(model, path_names(like.path))
+    _read_into(model, list_path_names(like.path))
     return model
 
 
@@ -170,7 +170,7 @@ def _read_into(model: DependencyModel, names: set[str], above: tuple[Any, ...] =
     # A dependency may say itself which errors it answers with, as a rate limit does.
     model.raises = tuple(dict.fromkeys((*model.raises, *getattr(model.call, "__velithon_raises__", ()))))
     try:
-        signature = signature_of(model.call)
+        signature = read_signature(model.call)
     except (ValueError, TypeError) as error:
         raise RegistrationError(
             f"its signature cannot be read ({error}): wrap it in a function", endpoint=_named(model.call)
@@ -204,22 +204,22 @@ def _positional(call: Any, signature: inspect.Signature) -> int:
 
 def _candidates(call: Any) -> list[Any]:
     """Return the functions that may say what calling `call` does: itself unwrapped, and its class's `__call__`."""
-    inner, innermost = unpartial(call), unwrapped(call)
+    inner, innermost = strip_partials(call), strip_wrappers(call)
     found = [inner, innermost]
     if not inspect.isclass(innermost):
         for target in (inner, innermost):
             if not inspect.isroutine(target) and (dunder := getattr(target, "__call__", None)) is not None:  # noqa: B004
-                found += [unpartial(dunder), unwrapped(dunder)]
+                found += [strip_partials(dunder), strip_wrappers(dunder)]
     return found
 
 
 def _classify(model: DependencyModel) -> None:
     candidates = _candidates(model.call)
-    model.is_context = getattr(unpartial(model.call), "__code__", None) in _CONTEXT_HELPERS
+    model.is_context = getattr(strip_partials(model.call), "__code__", None) in _CONTEXT_HELPERS
     kinds = [(inspect.isgeneratorfunction(item), inspect.isasyncgenfunction(item)) for item in candidates]
     model.is_generator, model.is_async_generator = next(filter(any, kinds), (False, False))
     model.is_coroutine = any(_is_coroutine_function(item) for item in candidates if not inspect.isclass(item))
-    model.is_security_scheme = is_named(type(unwrapped(model.call)), "SecurityBase")
+    model.is_security_scheme = is_named(type(strip_wrappers(model.call)), "SecurityBase")
 
 
 class _Parameter:
@@ -285,7 +285,7 @@ class _Parameter:
             info: FieldInfo = copy(last)
             info.annotation = self.type
         else:
-            info = merged_info(last, self.whole)
+            info = merge_info(last, self.whole)
         if info.default is not Undefined:
             raise self.fail(
                 f"a default value does not go into {type(last).__name__}() inside Annotated: write it after `=`"
@@ -384,7 +384,7 @@ class _Parameter:
                 wanted: Injected = "websocket" if self.name == "websocket" else "request"
                 return wanted if (wanted == "websocket") == (self.model.kind == "websocket") else None
             return None
-        choices = members(self.type)
+        choices = list_members(self.type)
         if len(choices) != 1:
             return None
         choice = choices[0]
@@ -412,9 +412,9 @@ class _Parameter:
         if info is None:
             info = self.infer()
         self.check_place(info)
-        if isinstance(info, params.Form) and union_models(info.annotation):
+        if isinstance(info, params.Form) and find_union_models(info.annotation):
             info.annotation = add_form_union_validators(info.annotation)
-        info.annotation = with_class(info.annotation, StarletteUploadFile, UploadFile)
+        info.annotation = replace_class(info.annotation, StarletteUploadFile, UploadFile)
         info = self.path_alias(info)
         if not info.alias:
             convert = getattr(info, "convert_underscores", False)
@@ -436,7 +436,7 @@ class _Parameter:
         else:
             info = params.Query(default, annotation=self.type)
         if self.type is not self.whole:
-            info = merged_info(info, self.whole)
+            info = merge_info(info, self.whole)
             info.default = Undefined if self.in_path else default
             if self.in_path:
                 info.default_factory = None
@@ -475,7 +475,7 @@ class _Parameter:
             isinstance(field.info, params.Query)
             and not is_scalar(annotation)
             and not is_scalar_sequence(annotation)
-            and param_model(field) is None
+            and find_param_model(field) is None
             and not field.is_json
         ):
             raise self.fail(

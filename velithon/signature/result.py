@@ -24,14 +24,14 @@ from velithon.responses.headers import JSON_PAIRS
 from velithon.responses.json import JSONResponse
 from velithon.signature.outcome import (
     Outcome,
+    build_response_arguments,
+    build_result_error,
     dump_options,
-    invalid_result,
+    find_valid_class,
+    get_tools,
     is_written_by_msgspec,
     merge_headers,
     read_outcome,
-    response_arguments,
-    tools,
-    valid_kind,
 )
 from velithon.signature.stream import compile_stream
 from velithon.signature.unencodable import explain
@@ -50,9 +50,9 @@ Encode = Callable[[Any, Any], Any]
 
 def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_bytes: bool) -> Encode:
     """Return `encode(result, request)` for a response model: validated, filtered, as JSON bytes or Python data."""
-    validator, serializer = tools(field)
+    validator, serializer = get_tools(field)
     check = validator.validate_python
-    valid = valid_kind(field)
+    valid = find_valid_class(field)
     given = dump_options(options)
     write, by_alias = serializer.to_json, options.by_alias
 
@@ -68,7 +68,7 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
             try:
                 value = check(result, from_attributes=True)
             except ValidationError as error:
-                raise invalid_result(error, result, model, request) from error
+                raise build_result_error(error, result, model, request) from error
         try:
             return write(value, by_alias=by_alias) if is_plain else dump(value)
         except (PydanticSerializationError, UnicodeError):
@@ -101,7 +101,7 @@ def _struct_encoder(tools: Any, valid: Any, model: EndpointModel) -> Encode:
             try:
                 result = check(result, from_attributes=True)
             except ValidationError as error:
-                raise invalid_result(error, result, model, request) from error
+                raise build_result_error(error, result, model, request) from error
         return write(result)
 
     return encode
@@ -202,7 +202,7 @@ def _finish_json(encode: Encode | None, status_code: int | None, field: Field | 
     status = 200 if status_code is None else status_code
     has_body = is_body_allowed_for_status_code(status)
     # What is no response, told in a third of the time.
-    usual = (dict, list, None if field is None else valid_kind(field))
+    usual = (dict, list, None if field is None else find_valid_class(field))
     warned = field is not None
 
     def finish(
@@ -241,7 +241,7 @@ def _finish_with(
     ) -> StarletteResponse:
         if isinstance(result, StarletteResponse):
             return _returned(result, response, background, status_code or 200)
-        arguments = response_arguments(status_code, response, background)
+        arguments = build_response_arguments(status_code, response, background)
         try:
             made = response_class(encode(result, request), **arguments)
         except (TypeError, ValueError, RecursionError) as error:

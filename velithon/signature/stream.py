@@ -17,11 +17,11 @@ from velithon import responses
 from velithon.concurrency import close_iterator, iterate_in_threadpool
 from velithon.signature.outcome import (
     Outcome,
+    build_response_arguments,
+    build_result_error,
     dump_options,
-    invalid_result,
+    get_tools,
     merge_headers,
-    response_arguments,
-    tools,
 )
 from velithon.signature.unencodable import explain
 
@@ -47,7 +47,7 @@ def compile_stream(
         build = _chunks(outcome.response_class)
 
     def finish(generator: Any, request: Any, response: Response | None, background: BackgroundTasks | None) -> Response:
-        made = build(generator, request, response_arguments(options.status_code, response, background))
+        made = build(generator, request, build_response_arguments(options.status_code, response, background))
         if response is not None:
             merge_headers(made, response)
         return made
@@ -61,7 +61,7 @@ def _dumper(model: EndpointModel, options: ResponseOptions, outcome: Outcome) ->
 
     if outcome.stream_field is None:
         return lambda request: dump_item
-    validator, serializer = tools(outcome.stream_field)
+    validator, serializer = get_tools(outcome.stream_field)
     given = dump_options(options)
 
     def dumper(request: Any) -> Dump:
@@ -69,7 +69,7 @@ def _dumper(model: EndpointModel, options: ResponseOptions, outcome: Outcome) ->
             try:
                 value = validator.validate_python(item, from_attributes=True)
             except ValidationError as error:
-                raise invalid_result(error, item, model, request) from error
+                raise build_result_error(error, item, model, request) from error
             try:
                 return serializer.to_json(value, **given)
             except PydanticSerializationError as error:

@@ -38,7 +38,7 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
 _NAMED = re.compile(r"Object (missing required|contains unknown) field `(.*)`$", re.DOTALL)
 
 
-def details_of(message: str, location: tuple[str | int, ...], value: Any) -> InitErrorDetails:
+def build_details(message: str, location: tuple[str | int, ...], value: Any) -> InitErrorDetails:
     """Return one of msgspec's errors as pydantic takes it.
 
     Args:
@@ -58,12 +58,12 @@ def details_of(message: str, location: tuple[str | int, ...], value: Any) -> Ini
         if named[1] == "missing required":
             return InitErrorDetails(type="missing", loc=location, input=value)
         return InitErrorDetails(type="extra_forbidden", loc=location, input=_inside(value, named[2]))
-    kind, context = _told(message)
+    kind, context = _classify_message(message)
     details = InitErrorDetails(type=kind, loc=location, input=value)
     return InitErrorDetails(**details, ctx=context) if context else details
 
 
-def _told(message: str) -> tuple[str | PydanticCustomError, dict[str, Any]]:
+def _classify_message(message: str) -> tuple[str | PydanticCustomError, dict[str, Any]]:
     """Return pydantic's type of an error, which has words of its own, with the values that those name."""
     if (found := _KIND.match(message)) and found[1] in _KINDS:
         return _KINDS[found[1]], {}

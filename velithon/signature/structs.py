@@ -2,7 +2,7 @@
 
 Imported when an annotation holds such a class. pydantic sees the largest parts of an annotation that are msgspec's
 alone as one validator (`Bridge`), so that lists, unions and combined bodies may mix both. Parameters, whose values come
-as text, are validated by a pydantic model of the same fields (`shape_of`), as all other parameters are.
+as text, are validated by a pydantic model of the same fields (`build_shape`), as all other parameters are.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pydantic_core import InitErrorDetails, ValidationError, core_schema
 
 from velithon.encoders import jsonable_encoder
 from velithon.signature.annotations import (
+    find_struct,
     holds_structs,
     is_optional,
     is_struct,
     is_union,
-    members,
-    struct_of,
-    without_metadata,
+    list_members,
+    strip_metadata,
 )
-from velithon.signature.struct_errors import details_of
+from velithon.signature.struct_errors import build_details
 
 try:
     import msgspec
@@ -65,7 +65,7 @@ class Bridge:
         try:
             return msgspec.convert(value, self.kind, from_attributes=True, str_keys=True)
         except msgspec.ValidationError as error:
-            raise invalid(self.kind, value, error) from error
+            raise build_struct_error(self.kind, value, error) from error
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -105,20 +105,20 @@ class StructTools:
         return self.write(self.to_python(value, mode="json", by_alias=by_alias, **chosen) if chosen else value)
 
 
-def invalid(kind: Any, value: Any, error: msgspec.ValidationError) -> ValidationError:
+def build_struct_error(kind: Any, value: Any, error: msgspec.ValidationError) -> ValidationError:
     """Return pydantic's exception with every error of a value, where msgspec tells the first."""
-    details = [*_errors(kind, value, ())] or [details_of(str(error), (), value)]
+    details = [*_errors(kind, value, ())] or [build_details(str(error), (), value)]
     return ValidationError.from_exception_data(getattr(kind, "__name__", "Struct"), details)
 
 
 def _errors(kind: Any, value: Any, location: tuple[str | int, ...]) -> Iterator[InitErrorDetails]:
     found = False
-    for inner, item, key in _children(without_metadata(kind), value):
+    for inner, item, key in _children(strip_metadata(kind), value):
         for details in _errors(inner, item, (*location, key)):
             found = True
             yield details
     if isinstance(value, dict) and is_struct(kind):
-        for struct_field in fields_of(kind):
+        for struct_field in list_struct_fields(kind):
             if struct_field.required and struct_field.encode_name not in value:
                 found = True
                 yield InitErrorDetails(type="missing", loc=(*location, struct_field.encode_name), input=value)
@@ -127,15 +127,15 @@ def _errors(kind: Any, value: Any, location: tuple[str | int, ...]) -> Iterator[
     try:
         msgspec.convert(value, kind, from_attributes=True, str_keys=True)
     except msgspec.ValidationError as error:
-        yield details_of(str(error), location, value)
+        yield build_details(str(error), location, value)
 
 
 def _children(kind: Any, value: Any) -> Iterator[tuple[Any, Any, str | int]]:
     """Yield (kind, value, key) of what a value holds, where its kind says what each must be."""
-    if is_optional(kind) and len(members(kind)) == 1:
-        kind = without_metadata(members(kind)[0])
+    if is_optional(kind) and len(list_members(kind)) == 1:
+        kind = strip_metadata(list_members(kind)[0])
     if is_struct(kind) and isinstance(value, dict):
-        for item in fields_of(kind):
+        for item in list_struct_fields(kind):
             if item.encode_name in value:
                 yield item.type, value[item.encode_name], item.encode_name
     elif isinstance(value, list) and get_origin(kind) in (list, set, frozenset):
@@ -157,7 +157,7 @@ class StructField(typing.NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def fields_of(kind: Any) -> tuple[StructField, ...]:
+def list_struct_fields(kind: Any) -> tuple[StructField, ...]:
     """Return the fields of a Struct or an attrs class."""
     hints = typing.get_type_hints(kind, include_extras=True)
     info: Any = msgspec.inspect.type_info(kind)
@@ -174,7 +174,7 @@ def _default(field: Any) -> Any:
 # What an annotation is for pydantic
 
 
-def bridged(annotation: Any, *, is_parameter: bool) -> Any:
+def bridge_structs(annotation: Any, *, is_parameter: bool) -> Any:
     """Return an annotation as pydantic takes it.
 
     Args:
@@ -190,8 +190,8 @@ def bridged(annotation: Any, *, is_parameter: bool) -> Any:
         return Annotated[Any, Bridge(annotation)]
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return Annotated[(bridged(arguments[0], is_parameter=False), *arguments[1:])]
-    inner = tuple(bridged(part, is_parameter=False) if holds_structs(part) else part for part in arguments)
+        return Annotated[(bridge_structs(arguments[0], is_parameter=False), *arguments[1:])]
+    inner = tuple(bridge_structs(part, is_parameter=False) if holds_structs(part) else part for part in arguments)
     return Union[inner] if is_union(annotation) else origin[inner]  # noqa: UP007
 
 
@@ -245,7 +245,7 @@ def _unknown_to_msgspec(annotation: Any) -> list[type]:
 
 def _check_declaration(kind: Any) -> None:
     """Raise for what a class says and msgspec would ignore."""
-    for item in fields_of(kind):
+    for item in list_struct_fields(kind):
         ignored = [type(part).__name__ for part in _metadata(item.type) if type(part).__module__.startswith(_FOREIGN)]
         if ignored:
             raise StructError(
@@ -271,18 +271,18 @@ def _metadata(annotation: Any) -> Iterator[Any]:
 
 
 def _shaped(annotation: Any) -> Any:
-    kind = struct_of(annotation)
+    kind = find_struct(annotation)
     if kind is None:
         raise StructError(f"the fields of one Struct or attrs class are parameters, {annotation!r} is something else")
-    made: Any = Annotated[(shape_of(kind), AfterValidator(partial(_from_shape, kind)))]
+    made: Any = Annotated[(build_shape(kind), AfterValidator(partial(_from_shape, kind)))]
     return made | None if is_optional(annotation) else made
 
 
 @lru_cache(maxsize=1024)
-def shape_of(kind: Any) -> type[BaseModel]:
+def build_shape(kind: Any) -> type[BaseModel]:
     """Return a pydantic model with the fields of a Struct or an attrs class, which reads them from text."""
     definitions: dict[str, Any] = {}
-    for item in fields_of(kind):
+    for item in list_struct_fields(kind):
         options: dict[str, Any] = {} if item.required else {"default_factory": item.default}
         if not item.required and isinstance(default := item.default(), str | int | float | bool | None):
             options = {"default": default}
@@ -292,29 +292,29 @@ def shape_of(kind: Any) -> type[BaseModel]:
                 options.update((name, value) for name, value in given if value is not None)
         if item.encode_name != item.name:
             options["alias"] = item.encode_name
-        definitions[item.name] = (_bare(item.type), PydanticField(**options))
+        definitions[item.name] = (_strip_annotated(item.type), PydanticField(**options))
     forbids = getattr(getattr(kind, "__struct_config__", None), "forbid_unknown_fields", False)
     config = ConfigDict(extra="forbid" if forbids else "ignore", allow_inf_nan=False)
     return create_model(kind.__name__, __config__=config, __doc__=kind.__doc__, **definitions)
 
 
-def _bare(annotation: Any) -> Any:
+def _strip_annotated(annotation: Any) -> Any:
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _from_shape(kind: Any, shape: BaseModel) -> Any:
-    names = {item.name: item.encode_name for item in fields_of(kind)}
+    names = {item.name: item.encode_name for item in list_struct_fields(kind)}
     values = {names[name]: getattr(shape, name) for name in shape.model_fields_set}
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise invalid(kind, values, error) from error
+        raise build_struct_error(kind, values, error) from error
 
 
 # Bodies and responses
 
 
-def bytes_decoder(annotation: Any) -> Callable[[bytes], Any] | None:
+def find_bytes_decoder(annotation: Any) -> Callable[[bytes], Any] | None:
     """Return what reads an annotation from JSON bytes; none where part of it is pydantic's."""
     return msgspec.json.Decoder(annotation).decode if is_native(annotation) else None
 

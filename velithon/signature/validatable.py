@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import SchemaError
 
-from velithon.signature.annotations import is_subclass, is_union, members
+from velithon.signature.annotations import is_subclass, is_union, list_members
 from velithon.signature.fields import Field
 from velithon.signature.unknown import Unknown
 
@@ -47,9 +47,9 @@ _TEXT = frozenset({str, bytes})
 _NUMBERS = frozenset({int, float, bool, Decimal})
 
 
-def unusable_constraint(field: Field) -> str | None:
+def find_unusable_constraint(field: Field) -> str | None:
     """Return a constraint that no value of a plain type can satisfy; pydantic would only find out at a request."""
-    kinds = members(field.annotation)
+    kinds = list_members(field.annotation)
     if _all_among(kinds, _TEXT):
         wrong = _NUMERIC
     elif _all_among(kinds, _NUMBERS):
@@ -80,7 +80,7 @@ def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
             f"the name {annotation.name!r} of its annotation {annotation.text!r} is unknown where the endpoint is "
             "defined: import it for the running program too, not only under TYPE_CHECKING"
         )
-    wrong = unusable_constraint(field)
+    wrong = find_unusable_constraint(field)
     if wrong is not None:
         raise fail(f"the constraint {wrong} means nothing for {annotation!r}: leave it out, or change the type")
     try:

@@ -10,10 +10,18 @@ from starlette.datastructures import FormData, Headers, ImmutableMultiDict, Uplo
 
 from velithon.params import Param
 from velithon.signature.annotations import is_optional
-from velithon.signature.fields import Errors, Field, Location, Undefined, aliases, model_fields, param_model
+from velithon.signature.fields import (
+    Errors,
+    Field,
+    Location,
+    Undefined,
+    find_param_model,
+    list_aliases,
+    read_model_fields,
+)
 
 
-def validated(field: Field, value: Any, location: Location) -> tuple[Any, Errors]:
+def validate_optional(field: Field, value: Any, location: Location) -> tuple[Any, Errors]:
     """Validate a value that may be absent (`PydanticUndefined`)."""
     return field.absent(location) if value is Undefined else field.validate(value, location)
 
@@ -23,7 +31,7 @@ def _no_file(value: Any) -> bool:
     return isinstance(value, UploadFile) and value.filename == "" and value.size == 0
 
 
-def multi_value(field: Field, received: Mapping[str, Any], name: str, many: bool | None = None) -> Any:
+def get_values(field: Field, received: Mapping[str, Any], name: str, many: bool | None = None) -> Any:
     """Return the value or values under a name; `PydanticUndefined` when there is nothing.
 
     Args:
@@ -47,7 +55,7 @@ def multi_value(field: Field, received: Mapping[str, Any], name: str, many: bool
     return value
 
 
-def extras(received: Mapping[str, Any], known: set[str]) -> Iterator[tuple[str, Any]]:
+def iterate_extras(received: Mapping[str, Any], known: set[str]) -> Iterator[tuple[str, Any]]:
     """Yield what no field asked for, repeated keys as lists."""
     if isinstance(received, ImmutableMultiDict):
         items = received.multi_items()
@@ -61,14 +69,14 @@ def extras(received: Mapping[str, Any], known: set[str]) -> Iterator[tuple[str, 
         yield key, values[0] if len(values) == 1 else values
 
 
-def argument(field: Field, received: Mapping[str, Any]) -> tuple[Any, Errors]:
+def take_argument(field: Field, received: Mapping[str, Any]) -> tuple[Any, Errors]:
     """Take one parameter, or a whole model of them, out of path, query, headers or cookies."""
-    model = param_model(field)
+    model = find_param_model(field)
     if model is not None:
         return _model_argument(field, model, received)
-    pairs = aliases(field)
+    pairs = list_aliases(field)
     name = next((wire for _, wire in pairs if wire in received), pairs[0][1])
-    return validated(field, multi_value(field, received, name), (cast(Param, field.info).in_.value, name))
+    return validate_optional(field, get_values(field, received, name), (cast(Param, field.info).in_.value, name))
 
 
 class _Gathered:
@@ -82,10 +90,10 @@ class _Gathered:
 
     def take(self, item: Field, received: Mapping[str, Any], convert: bool) -> None:
         is_headers = isinstance(received, Headers)
-        pairs = aliases(item, convert_underscores=convert)
+        pairs = list_aliases(item, convert_underscores=convert)
         self.own.update(wire.lower() if is_headers else wire for _, wire in pairs)
         alias, wire = next((pair for pair in pairs if pair[1] in received), pairs[0])
-        value = multi_value(item, received, wire)
+        value = get_values(item, received, wire)
         if value is not Undefined:
             self.values[alias] = value
         if not is_headers:
@@ -102,15 +110,15 @@ def _model_argument(field: Field, model: type[BaseModel], received: Mapping[str,
     gathered = _Gathered()
     is_headers = isinstance(received, Headers)
     converts = getattr(field.info, "convert_underscores", True)
-    for item in model_fields(model):
+    for item in read_model_fields(model):
         gathered.take(item, received, is_headers and getattr(item.info, "convert_underscores", converts))
-    gathered.values.update(extras(received, gathered.known))
+    gathered.values.update(iterate_extras(received, gathered.known))
     value: Any = gathered.values
     if is_optional(field.annotation) and not (
         gathered.own.intersection(received) or (model.model_config.get("extra") in ("allow", "forbid") and value)
     ):
         value = Undefined
-    result, errors = validated(field, value, (cast(Param, field.info).in_.value,))
+    result, errors = validate_optional(field, value, (cast(Param, field.info).in_.value,))
     if gathered.header_names and model.model_config.get("loc_by_alias", True):
         for error in errors:
             place, *rest = error["loc"]

@@ -128,7 +128,7 @@ class BaseStore:
             ValueError: The name is empty, or has other characters than letters, digits, `_`, `.` and `-`.
         """
         view = copy.copy(self)
-        view._names = (*self._names, checked_name(name))
+        view._names = (*self._names, check_name(name))
         view._start = ":".join(view._names) + "::"
         return view
 
@@ -199,12 +199,12 @@ async def _make_locked(store: Any, key: str, make: Callable[[], Any], expire: fl
         if found is not None:
             return found
         made = make()
-        value: bytes = checked_value(await made if inspect.isawaitable(made) else made)
+        value: bytes = check_value(await made if inspect.isawaitable(made) else made)
         await store.set(key, value, expire=expire)
         return value
 
 
-def checked_name(name: str) -> str:
+def check_name(name: str) -> str:
     """Return a namespace's name.
 
     Raises:
@@ -215,7 +215,7 @@ def checked_name(name: str) -> str:
     return name
 
 
-def checked_value(value: Any) -> bytes:
+def check_value(value: Any) -> bytes:
     """Return a value as bytes.
 
     Raises:
@@ -228,7 +228,7 @@ def checked_value(value: Any) -> bytes:
     raise TypeError(f"A store keeps bytes, not {type(value).__name__}: encode the value, such as with json.dumps.")
 
 
-def checked_expire(expire: float | None) -> float | None:
+def check_expire(expire: float | None) -> float | None:
     """Return a lifetime in seconds.
 
     Raises:

@@ -25,8 +25,8 @@ from velithon.stores.base import (
     StoreFullError,
     StoreUnavailableError,
     as_number,
-    checked_expire,
-    checked_value,
+    check_expire,
+    check_value,
 )
 
 if TYPE_CHECKING:
@@ -72,15 +72,15 @@ class FileStore(BaseStore):
 
     async def set(self, key: str, value: bytes, *, expire: float | None = None) -> None:
         """Keep a value."""
-        lifetime = checked_expire(expire)
+        lifetime = check_expire(expire)
         until = _NEVER if lifetime is None else time.time() + lifetime
-        await self._run(self._set, self.full(key), checked_value(value), until)
+        await self._run(self._set, self.full(key), check_value(value), until)
 
     async def replace(self, key: str, value: bytes, *, expire: float | None = None) -> bool:
         """Keep a value where there is one, in one step; tell whether there was."""
-        lifetime = checked_expire(expire)
+        lifetime = check_expire(expire)
         until = _NEVER if lifetime is None else time.time() + lifetime
-        return await self._run(self._replace, self.full(key), checked_value(value), until)
+        return await self._run(self._replace, self.full(key), check_value(value), until)
 
     async def delete(self, *keys: str) -> int:
         """Remove values; return how many there were."""
@@ -92,7 +92,7 @@ class FileStore(BaseStore):
 
     async def increment(self, key: str, by: int = 1, *, expire: float | None = None) -> int:
         """Add to a number; return the sum."""
-        return await self._run(self._increment, self.full(key), by, checked_expire(expire))
+        return await self._run(self._increment, self.full(key), by, check_expire(expire))
 
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncIterator[None]:

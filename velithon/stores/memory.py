@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from velithon.stores.base import BaseStore, LocalLocks, StoreFullError, as_number, checked_expire, checked_value
+from velithon.stores.base import BaseStore, LocalLocks, StoreFullError, as_number, check_expire, check_value
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -54,9 +54,9 @@ class MemoryStore(BaseStore):
         Raises:
             StoreFullError: It alone is larger than the store.
         """
-        lifetime = checked_expire(expire)
+        lifetime = check_expire(expire)
         until = None if lifetime is None else time.monotonic() + lifetime
-        self._memory.set(self.full(key), checked_value(value), until)
+        self._memory.set(self.full(key), check_value(value), until)
 
     async def replace(self, key: str, value: bytes, *, expire: float | None = None) -> bool:
         """Keep a value where there is one; tell whether there was."""
@@ -75,7 +75,7 @@ class MemoryStore(BaseStore):
 
     async def increment(self, key: str, by: int = 1, *, expire: float | None = None) -> int:
         """Add to a number; return the sum."""
-        lifetime = checked_expire(expire)
+        lifetime = check_expire(expire)
         full = self.full(key)
         value = self._memory.get(full)
         if value is None:

@@ -26,9 +26,9 @@ from velithon.stores.base import (
     StoreError,
     StoreFullError,
     StoreUnavailableError,
-    checked_expire,
-    checked_name,
-    checked_value,
+    check_expire,
+    check_name,
+    check_value,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class RedisStore(BaseStore):
     def __init__(
         self, url: str, *, prefix: str = "velithon", timeout: float = 1.0, max_connections: int = 64, **options: Any
     ) -> None:
-        super().__init__(checked_name(prefix))
+        super().__init__(check_name(prefix))
         self.url = url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
         self._options: dict[str, Any] = {
             "max_connections": max_connections,
@@ -111,12 +111,12 @@ class RedisStore(BaseStore):
 
     async def set(self, key: str, value: bytes, *, expire: float | None = None) -> None:
         """Keep a value, in the place of the one before."""
-        full, data, lifetime = self.full(key), checked_value(value), _milliseconds(expire)
+        full, data, lifetime = self.full(key), check_value(value), _milliseconds(expire)
         await self._repeatable(lambda: self.client.set(full, data, px=lifetime))
 
     async def replace(self, key: str, value: bytes, *, expire: float | None = None) -> bool:
         """Keep a value where there is one, in one step; tell whether there was."""
-        full, data, lifetime = self.full(key), checked_value(value), _milliseconds(expire)
+        full, data, lifetime = self.full(key), check_value(value), _milliseconds(expire)
         return bool(await self._repeatable(lambda: self.client.set(full, data, px=lifetime, xx=True)))
 
     async def delete(self, *keys: str) -> int:
@@ -228,5 +228,5 @@ async def _renew(lock: Any) -> None:
 
 
 def _milliseconds(expire: float | None) -> int | None:
-    lifetime = checked_expire(expire)
+    lifetime = check_expire(expire)
     return None if lifetime is None else max(1, round(lifetime * 1000))

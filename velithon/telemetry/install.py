@@ -10,10 +10,10 @@ from starlette.middleware import Middleware
 
 from velithon._compat.opentelemetry import logs
 from velithon.concurrency import run_in_threadpool
-from velithon.di.injection import unwrap
+from velithon.di.injection import strip_inject
 from velithon.exceptions import RequestValidationError
 from velithon.telemetry.config import read_config
-from velithon.telemetry.layer import TelemetryMiddleware, keep_context, mark_records, observed_validation
+from velithon.telemetry.layer import TelemetryMiddleware, keep_context, mark_records, observe_validation
 from velithon.telemetry.tracer import Tracer
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Telemetry:
         if settings.tracing:
             mark_records()
         if settings.logs and RequestValidationError in handlers:
-            handlers = {**handlers, RequestValidationError: observed_validation(handlers[RequestValidationError])}
+            handlers = {**handlers, RequestValidationError: observe_validation(handlers[RequestValidationError])}
         if self.flush not in app.router.on_shutdown:
             app.router.on_shutdown.append(self.flush)
         return handlers, [Middleware(TelemetryMiddleware, self.tracer), *layers]
@@ -75,7 +75,7 @@ class Telemetry:
         if not self.active:
             return model
         model = copy(model)
-        model.call = self.tracer.operation("endpoint", unwrap(model.call))
+        model.call = self.tracer.operation("endpoint", strip_inject(model.call))
         return model
 
     async def flush(self) -> None:

@@ -17,7 +17,7 @@ from velithon.concurrency import close_iterator
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.stream import StreamingResponse
-from velithon.routing.template import MOUNTS, request_template, scope_template
+from velithon.routing.template import MOUNTS, get_route_template, request_template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from velithon.requests.request import Request
     from velithon.telemetry.tracer import Traced, Tracer
 
-__all__ = ["CURRENT", "TelemetryMiddleware", "keep_context", "mark_records", "observed_validation"]
+__all__ = ["CURRENT", "TelemetryMiddleware", "keep_context", "mark_records", "observe_validation"]
 
 CURRENT = otel_context.create_key("velithon.traced")
 """Of an OpenTelemetry context: the request that is traced."""
@@ -80,10 +80,10 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
             await self.app(scope, receive, send)
         except BaseException as exc:
             left = isinstance(exc, WebSocketDisconnect) and exc.code in (1000, 1001)
-            traced.name(scope_template(scope))
+            traced.name(get_route_template(scope))
             traced.end(error=None if left else exc)
             raise
-        traced.name(scope_template(scope))
+        traced.name(get_route_template(scope))
         traced.end()
 
     @staticmethod
@@ -146,7 +146,7 @@ def keep_context(app: ASGIApp) -> ASGIApp:
     return asgi
 
 
-def observed_validation(handler: Callable[..., Any]) -> Callable[..., Any]:
+def observe_validation(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Return the handler of refused input with a log event before it."""
 
     async def observed(request: Any, exc: Any) -> Any:

@@ -225,8 +225,8 @@ class Tracer:
         if self._duration is not None:
             self._duration.record(seconds, attributes)
         if self._active is not None:
-            begun = ("http.request.method", "url.scheme")
-            self._active.add(-1, {name: attributes[name] for name in begun})
+            started = ("http.request.method", "url.scheme")
+            self._active.add(-1, {name: attributes[name] for name in started})
 
     def operation(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function with a span around each call of it; itself where there are none."""

@@ -16,7 +16,7 @@ from velithon.testclient.memory import (
     HTTPProtocol,
     RSGIMisuseError,
     Scope,
-    _bare_error,
+    _build_error,
 )
 from velithon.testclient.websocket import RSGIWebSocketTestSession
 
@@ -87,7 +87,7 @@ class Exchange:
             await self._task
             if self.error is None:
                 self.misuse.append("the application returned without a response")
-        answer = self._protocol.answer or _bare_error(self._scope.method)
+        answer = self._protocol.answer or _build_error(self._scope.method)
         self._body = self._chunks(answer.body)
         return answer
 

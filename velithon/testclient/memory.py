@@ -311,7 +311,7 @@ class HTTPProtocol:
         if not 200 <= status <= 599:
             self.misuse.append(f"status {status} is not one of 200 to 599")
         if status < 200 and status != 101:
-            return _bare_error(self.method)
+            return _build_error(self.method)
         if status in (204, 304) or status == 101:
             return Answer(status, headers, b"")
         given = [value for name, value in headers if name == b"content-length"]
@@ -376,6 +376,6 @@ def _headers(value: object) -> list[tuple[bytes, bytes]]:
     return pairs
 
 
-def _bare_error(method: str) -> Answer:
+def _build_error(method: str) -> Answer:
     """Return what Granian sends when there is no answer, or an impossible one."""
     return Answer(500, [] if method == "HEAD" else [(b"content-length", b"0")], b"")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from velithon_adapters.connection import Connection
 
-__all__ = ["RSGIWebSocket", "WebSocket", "websocket_over"]
+__all__ = ["RSGIWebSocket", "WebSocket", "build_websocket"]
 
 NORMAL_CLOSURE = 1000
 ABNORMAL_CLOSURE = 1006
@@ -121,7 +121,7 @@ class RSGIWebSocket(WebSocket):
 _STEPS = frozenset(("_receive", "_send", "receive", "receive_bytes", "receive_text", "send", "send_bytes", "send_text"))
 
 
-def websocket_over(scope: Scope, receive: Receive, send: Send) -> WebSocket:
+def build_websocket(scope: Scope, receive: Receive, send: Send) -> WebSocket:
     """Return the WebSocket over what a face gave, on the shortest way that there is."""
     server = ASGIWebsocket.of(receive, send)
     return WebSocket(scope, receive, send) if server is None else RSGIWebSocket(scope, server)

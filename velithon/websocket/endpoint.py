@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket as StarletteWebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from velithon import signature
-from velithon.signature.path import path_names
+from velithon.signature.path import list_path_names
 from velithon.signature.plan_cache import Overrides, PlanCache
 from velithon.websocket.connection import INTERNAL_ERROR, NORMAL_CLOSURE, WebSocket
 
@@ -82,7 +82,7 @@ class EndpointClass:
         self, cls: type[StarletteWebSocketEndpoint], *, path: str, dependencies: Sequence[Depends], name: str
     ) -> None:
         self.cls = cls
-        self.close_code = _takes_close_code(cls.on_disconnect, path_names(path))
+        self.close_code = _takes_close_code(cls.on_disconnect, list_path_names(path))
         self.models: dict[str, EndpointModel] = {}
         fixed = {"on_connect": 1, "on_receive": 2, "on_disconnect": 1 + self.close_code}
         for method, count in fixed.items():
@@ -139,11 +139,11 @@ def _function(cls: type, name: str, count: int) -> tuple[Callable[..., Awaitable
     Returns:
         The function, and whether the method takes anything else.
     """
-    from velithon.di import unwrap
+    from velithon.di import strip_inject
 
     method = getattr(cls, name)
-    declared = signature.signature_of(method)
-    method = unwrap(method)  # what it asks a container for is resolved before the call
+    declared = signature.read_signature(method)
+    method = strip_inject(method)  # what it asks a container for is resolved before the call
     rest = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in list(declared.parameters.values())[1 + count :]

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from velithon.websocket.readahead import closed_message
+from velithon.websocket.readahead import build_closed_message
 from velithon_adapters.readahead import ReadAhead
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class HeartbeatConnection(ReadAhead):
         if self.ended is None:
             await self._send(message)
             if kind == "websocket.close":
-                self.close(closed_message(message.get("code", 1000)))
+                self.close(build_closed_message(message.get("code", 1000)))
         if kind == "websocket.accept":
             loop = asyncio.get_running_loop()
             self._heard = loop.time()
@@ -150,4 +150,4 @@ class HeartbeatConnection(ReadAhead):
 
 
 def _lost() -> Message:
-    return closed_message(1006, "no heartbeat")
+    return build_closed_message(1006, "no heartbeat")

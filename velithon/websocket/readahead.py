@@ -13,7 +13,7 @@ from velithon_adapters.readahead import ReadAhead
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["WebSocketReadAhead", "closed_message", "is_silent"]
+__all__ = ["WebSocketReadAhead", "build_closed_message", "is_silent"]
 
 
 def is_silent(scope: Scope) -> bool:
@@ -47,7 +47,7 @@ class WebSocketReadAhead(ReadAhead):
         elif kind == "websocket.close":
             # A handshake that was refused may still be received.
             if self.ended is None and self._accepted:
-                self.ended = closed_message(message.get("code", 1000), message.get("reason"))
+                self.ended = build_closed_message(message.get("code", 1000), message.get("reason"))
             await self.release()
         elif kind == "websocket.accept":
             self._accepted = True
@@ -55,9 +55,9 @@ class WebSocketReadAhead(ReadAhead):
 
     def stop(self) -> None:
         """Stop reading ahead; a task that still waits for a message learns that the connection is over."""
-        self.close(closed_message(1000))
+        self.close(build_closed_message(1000))
 
 
-def closed_message(code: int, reason: str | None = None) -> Message:
+def build_closed_message(code: int, reason: str | None = None) -> Message:
     """Return the message that tells a reader of the end of a WebSocket."""
     return {"type": "websocket.disconnect", "code": code, "reason": reason or ""}

@@ -61,7 +61,7 @@ def _watch(receive: Receive, send: Send) -> tuple[Send, Callable[[], bool]]:
     server = ASGIWebsocket.of(receive, send)
     if server is not None:
         # What stands on RSGI alone goes past `send`, and by that it is found.
-        return send, lambda: server.begun
+        return send, lambda: server.started
     is_answered = False
 
     def watched(message: Message) -> Awaitable[None]:

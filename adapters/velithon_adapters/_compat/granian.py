@@ -73,12 +73,12 @@ def log_whole_exceptions() -> None:
     """Let Granian log what Python prints of an exception: also its causes, its notes and what a group holds."""
 
     def wrap(inner: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
-        # The same as Granian's, and as dear, but for `printable`.
+        # The same as Granian's, and as dear, but for `make_printable`.
         async def future_watcher(watcher: Any) -> None:
             try:
                 await inner(watcher.scope, watcher.proto)
             except BaseException as exc:  # noqa: BLE001 - the server logs and answers it
-                watcher.err(printable(exc))
+                watcher.err(make_printable(exc))
                 return
             watcher.done()
 
@@ -87,7 +87,7 @@ def log_whole_exceptions() -> None:
     mp._future_watcher_wrapper = wrap  # type: ignore[attr-defined]  # it is imported there, which mypy calls not exported
 
 
-def printable(exc: BaseException) -> BaseException:
+def make_printable(exc: BaseException) -> BaseException:
     """Return an exception whose message has all that belongs to it, where a message and a traceback are not all."""
     cause = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
     parts = list(getattr(exc, "__notes__", ()))

@@ -13,7 +13,7 @@ from velithon_adapters.servers.config import OptionError, ServerConfig, ServerEr
 if TYPE_CHECKING:
     from velithon_adapters.servers.config import Started
 
-__all__ = ["OptionError", "Runner", "ServerConfig", "ServerError", "ServerName", "runner"]
+__all__ = ["OptionError", "Runner", "ServerConfig", "ServerError", "ServerName", "get_runner"]
 
 ServerName = Literal["granian", "uvicorn"]
 
@@ -36,7 +36,7 @@ class Runner(Protocol):
         """
 
 
-def runner(server: ServerName) -> Runner:
+def get_runner(server: ServerName) -> Runner:
     """Return the module that runs `server`."""
     module: Any = import_module(_MODULES[server])
     return cast("Runner", module)

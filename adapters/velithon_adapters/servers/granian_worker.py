@@ -29,7 +29,7 @@ from velithon_adapters._compat.granian import (
 from velithon_adapters.lifespan import LifespanError
 from velithon_adapters.servers.config import STARTUP_FAILURE, ServerConfig, ServerError
 from velithon_adapters.servers.debugging import log_failure, use_terminal_for_breakpoints
-from velithon_adapters.servers.interface import adapt, behind_proxies
+from velithon_adapters.servers.interface import adapt, trust_proxies
 from velithon_adapters.servers.listeners import close_listeners
 from velithon_adapters.servers.sockets import Stoppable
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, outlive_hangups, stop_with_parent
@@ -98,7 +98,7 @@ class _HostedRSGI(_Hosted):
     def __init__(self, app: Any, config: ServerConfig) -> None:
         super().__init__(app, config)
         # the application's own method: nothing of ours is called for a request
-        self.__rsgi__ = behind_proxies(getattr(app, "__rsgi__", app), config.trusted_proxies(), "rsgi")
+        self.__rsgi__ = trust_proxies(getattr(app, "__rsgi__", app), config.trusted_proxies(), "rsgi")
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.watch_signals(loop)
@@ -131,7 +131,7 @@ class _HostedASGI(_Hosted):
     said = False
 
     def __init__(self, app: Any, config: ServerConfig) -> None:
-        super().__init__(Stoppable(behind_proxies(app, config.trusted_proxies(), "asgi")), config)
+        super().__init__(Stoppable(trust_proxies(app, config.trusted_proxies(), "asgi")), config)
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         return self.live(scope, receive, send) if scope["type"] == "lifespan" else self.app(scope, receive, send)
@@ -201,15 +201,15 @@ class Drain:
         self.counts = counts
         self.over = False
         self.done = False
-        self.begun: float | None = None
+        self.stop_time: float | None = None
         self._reserve = min(2.0, timeout / 3)  # for the application's shutdown
         self._finishing = False
         self._watching: asyncio.Task[None] | None = None
 
     def start(self, stop_granian: Callable[[], None]) -> None:
         """Begin, on the first signal; others change nothing here, as the parent answers a second one by killing."""
-        if self.begun is None:
-            self.begun = time.monotonic()
+        if self.stop_time is None:
+            self.stop_time = time.monotonic()
             threading.Thread(target=self._watch_clock, name="drain", daemon=True).start()
             self.loop.call_soon_threadsafe(self._begin, stop_granian)
 
@@ -225,9 +225,9 @@ class Drain:
 
     async def _watch(self) -> None:
         """Stop the loop when nothing is in flight any more, unless Granian has done so meanwhile."""
-        assert self.begun is not None
+        assert self.stop_time is not None
         # Polled: nobody tells when a task of Granian's begins or ends.
-        while self._in_time() and (time.monotonic() < self.begun + self.linger or self.busy()):  # noqa: ASYNC110
+        while self._in_time() and (time.monotonic() < self.stop_time + self.linger or self.busy()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         if not self._finishing:
             self.over = True
@@ -235,7 +235,7 @@ class Drain:
 
     async def finish(self) -> None:
         """Wait for what Granian does not wait for, such as background work; then cancel what is left."""
-        if self._finishing or self.begun is None:
+        if self._finishing or self.stop_time is None:
             return
         self._finishing = True
         while self._in_time() and self.requests():  # noqa: ASYNC110 as above
@@ -247,12 +247,12 @@ class Drain:
             await asyncio.wait(requests, timeout=min(0.5, self.timeout / 10))
 
     def _in_time(self) -> bool:
-        return self.begun is not None and time.monotonic() < self.begun + self.timeout - self._reserve
+        return self.stop_time is not None and time.monotonic() < self.stop_time + self.timeout - self._reserve
 
     def _watch_clock(self) -> None:
         """End the process in time, in a thread, whatever holds the loop or keeps the interpreter from its end."""
-        assert self.begun is not None
-        last = self.begun + self.timeout - 0.2
+        assert self.stop_time is not None
+        last = self.stop_time + self.timeout - 0.2
         while not self.done and time.monotonic() < last:
             time.sleep(0.05)
         if self.done:

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from velithon_adapters.forwarded import TrustedProxies, forwarded_asgi, forwarded_rsgi
 from velithon_adapters.servers.config import ServerError
 
-__all__ = ["adapt", "behind_proxies", "spoken_by"]
+__all__ = ["adapt", "find_protocols", "trust_proxies"]
 
 ASGIApp = Callable[[MutableMapping[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
 
 
-def spoken_by(app: Any) -> frozenset[Literal["rsgi", "asgi"]]:
+def find_protocols(app: Any) -> frozenset[Literal["rsgi", "asgi"]]:
     """Return the protocols that `app` speaks; none when it is no application.
 
     An object with `__rsgi__` speaks RSGI. A callable is judged by its parameters: three are ASGI's, and a coroutine
@@ -60,7 +60,7 @@ def adapt(app: Any, interface: Literal["rsgi", "asgi"], *, root_path: str = "") 
     Raises:
         ServerError: `app` is no application, or speaks only raw RSGI and cannot be told the prefix.
     """
-    spoken = spoken_by(app)
+    spoken = find_protocols(app)
     if not spoken:
         raise ServerError(f"{app!r} is no application: it is neither ASGI nor RSGI")
     if interface == "asgi":
@@ -74,7 +74,7 @@ def adapt(app: Any, interface: Literal["rsgi", "asgi"], *, root_path: str = "") 
     return app
 
 
-def behind_proxies(app: Any, trusted: TrustedProxies, interface: Literal["rsgi", "asgi"]) -> Any:
+def trust_proxies(app: Any, trusted: TrustedProxies, interface: Literal["rsgi", "asgi"]) -> Any:
     """Return an application whose requests show what trusted proxies say; itself where none are trusted."""
     if not trusted:
         return app

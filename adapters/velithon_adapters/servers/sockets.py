@@ -64,7 +64,7 @@ class Stoppable:
         try:
             await self.app(scope, receive, watched)
         except asyncio.CancelledError:
-            if not stopping.begun:
+            if not stopping.active:
                 raise
         finally:
             stopping.at_once.discard(stop)

@@ -37,7 +37,7 @@ from velithon_adapters.servers.config import (
     reject_unsupported,
 )
 from velithon_adapters.servers.debugging import log_failure
-from velithon_adapters.servers.interface import adapt, behind_proxies
+from velithon_adapters.servers.interface import adapt, trust_proxies
 from velithon_adapters.servers.sockets import Stoppable
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, outlive_hangups, stop_with_parent
 from velithon_adapters.stopping import stopping
@@ -211,7 +211,7 @@ class _Loader:
         if multiprocessing.parent_process() is not None:
             outlive_hangups()
         try:
-            app = behind_proxies(adapt(self.config.load(), "asgi"), self.config.trusted_proxies(), "asgi")
+            app = trust_proxies(adapt(self.config.load(), "asgi"), self.config.trusted_proxies(), "asgi")
         except ServerError as exc:
             log_failure(exc)
         except Exception:  # noqa: BLE001 - whatever it is, it is logged and ends the process

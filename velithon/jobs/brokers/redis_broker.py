@@ -61,7 +61,7 @@ class RedisBroker(RedisStreamBroker):
             socket_keepalive=True,
         )
         self._streams = [f"{self.queue_name}:high", self.queue_name, f"{self.queue_name}:low"]
-        self._later = f"{self.queue_name}:later"
+        self._delayed = f"{self.queue_name}:later"
         self._claim = claim_seconds
         # What this worker has.
         self._claimed: dict[tuple[str, bytes], None] = {}
@@ -86,7 +86,7 @@ class RedisBroker(RedisStreamBroker):
         delay = float(message.labels.get("delay", 0))
         if delay > 0:
             member = f"{number}:".encode() + message.message
-            await self._redis.zadd(self._later, {member: (time.time() + delay) * 1000})
+            await self._redis.zadd(self._delayed, {member: (time.time() + delay) * 1000})
         else:
             await self._redis.xadd(self._streams[number], {b"data": message.message})
 
@@ -99,7 +99,7 @@ class RedisBroker(RedisStreamBroker):
             while True:
                 try:
                     if time.monotonic() >= next_move:
-                        await move(keys=[self._later, *self._streams], args=[int(time.time() * 1000)])
+                        await move(keys=[self._delayed, *self._streams], args=[int(time.time() * 1000)])
                         next_move = time.monotonic() + _MOVE_SECONDS
                     found = await self._new()
                     if time.monotonic() >= next_look:

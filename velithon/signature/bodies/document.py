@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from velithon.exceptions import HTTPException
-from velithon.signature import bind
+from velithon.signature import runtime
 from velithon.signature.bodies.format import Body
-from velithon.signature.fields import Errors, Field, Location, Undefined, aliases, missing
-from velithon.signature.values import validated
+from velithon.signature.fields import Errors, Field, Location, Undefined, build_missing_error, list_aliases
+from velithon.signature.values import validate_optional
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -51,7 +51,7 @@ class DocumentBody(Body):
                 "input": {},
                 "ctx": {"error": str(error)},
             }
-            raise bind.invalid(model, request, [detail], body) from error
+            raise runtime.build_request_error(model, request, [detail], body) from error
 
     async def read(self, model: EndpointModel, request: Request, strict: bool) -> Any:
         """Read a request's body: parsed where it has this format, else bytes; `PydanticUndefined` without a body."""
@@ -66,7 +66,7 @@ class DocumentBody(Body):
         return "body"
 
     def write_fields(self, plan: BodyPlan, fields: Sequence[Field], errors: str | None) -> dict[str, str]:
-        function = plan.use(embedded_value if self.embed else whole_value)
+        function = plan.use(validate_embedded if self.embed else validate_whole)
         arguments = {}
         for field in fields:
             name = arguments[field.name] = plan.out.fresh(field.name)
@@ -76,26 +76,26 @@ class DocumentBody(Body):
         return arguments
 
 
-def whole_value(field: Field, body: Any) -> tuple[Any, Errors]:
+def validate_whole(field: Field, body: Any) -> tuple[Any, Errors]:
     """Validate a field that is the whole body."""
     location = ("body",)
     return field.absent(location) if body is Undefined else field.validate(body, location)
 
 
-def embedded_value(field: Field, body: Any) -> tuple[Any, Errors]:
+def validate_embedded(field: Field, body: Any) -> tuple[Any, Errors]:
     """Validate a field that stands under its key in the body."""
-    names = [alias for alias, _ in aliases(field)]
+    names = [alias for alias, _ in list_aliases(field)]
     location: Location = ("body", names[0])
     value: Any = Undefined
     if body is not Undefined and not isinstance(body, bytes):
         if not hasattr(body, "get"):
-            return None, [missing(location)]
+            return None, [build_missing_error(location)]
         for name in names:
             value = body.get(name, Undefined)
             if value is not Undefined:
                 location = ("body", name)
                 break
-    return validated(field, value, location)
+    return validate_optional(field, value, location)
 
 
 async def read_bytes(request: Request) -> bytes:
@@ -107,10 +107,10 @@ async def read_bytes(request: Request) -> bytes:
     try:
         return await request.body()
     except Exception as error:
-        raise unreadable(error) from error
+        raise build_unreadable_error(error) from error
 
 
-def unreadable(error: Exception) -> StarletteHTTPException:
+def build_unreadable_error(error: Exception) -> StarletteHTTPException:
     """Return the answer to a body that cannot be read: the error itself if it is one."""
     if isinstance(error, StarletteHTTPException):
         return error

@@ -14,13 +14,13 @@ from starlette.requests import Request
 
 from velithon import params
 from velithon.requests.forms import TextForm
-from velithon.signature.annotations import holds, holds_many, is_optional, is_subclass, sequence_of
-from velithon.signature.bodies.document import unreadable
+from velithon.signature.annotations import find_sequence, holds, holds_many, is_optional, is_subclass
+from velithon.signature.bodies.document import build_unreadable_error
 from velithon.signature.bodies.form_schema import documented_config, documented_fields
 from velithon.signature.bodies.format import Body
-from velithon.signature.fields import Errors, Field, Undefined, aliases, form_models, model_fields
+from velithon.signature.fields import Errors, Field, Undefined, find_form_models, list_aliases, read_model_fields
 from velithon.signature.limits import DEFAULT_LIMITS
-from velithon.signature.values import extras, multi_value, validated
+from velithon.signature.values import get_values, iterate_extras, validate_optional
 
 if TYPE_CHECKING:
     from velithon.signature.bodies.format import BodyPlan
@@ -41,8 +41,8 @@ class FormBody(Body):
     def must_embed(self) -> bool:
         """Tell whether each field stands under its own key: all do, but for the fields of models."""
         first, others = self.fields[0], self.fields[1:]
-        models = form_models(first)
-        if models and any(not form_models(field) or field.annotation is not first.annotation for field in others):
+        models = find_form_models(first)
+        if models and any(not find_form_models(field) or field.annotation is not first.annotation for field in others):
             return True
         if super().must_embed():
             return True
@@ -68,7 +68,7 @@ class FormBody(Body):
 
     def describe(self, name: str) -> Field:
         """Return the whole form as one field, whose schema has the fields of models beside the others."""
-        models = [field for field in self.fields if form_models(field)]
+        models = [field for field in self.fields if find_form_models(field)]
         if not self.embed and not any(is_optional(field.annotation) for field in models):
             return self.fields[0]
         if models:
@@ -106,7 +106,7 @@ async def read_form(request: Request, max_files: int, max_fields: int, max_part_
     try:
         return await request.form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
     except Exception as error:
-        raise unreadable(error) from error
+        raise build_unreadable_error(error) from error
 
 
 async def close_form(form: FormData) -> None:
@@ -115,17 +115,17 @@ async def close_form(form: FormData) -> None:
         await form.close()
 
 
-def form_items(fields: Sequence[Field], form: FormData) -> Iterator[tuple[str, Any, Field | None]]:
+def iterate_form(fields: Sequence[Field], form: FormData) -> Iterator[tuple[str, Any, Field | None]]:
     """Yield (name, value, field) for each field that the form carries, then the rest with no field."""
     known: set[str] = set()
     for field in fields:
-        for alias, _ in aliases(field):
+        for alias, _ in list_aliases(field):
             known.add(alias)
-            value = multi_value(field, form, alias)
+            value = get_values(field, form, alias)
             if value is not Undefined:
                 yield alias, value, field
                 break
-    for name, value in extras(form, known):
+    for name, value in iterate_extras(form, known):
         yield name, value, None
 
 
@@ -145,7 +145,7 @@ class _Input:
 
     def __init__(self, field: Field) -> None:
         self.field = field
-        self.names = [alias for alias, _ in aliases(field)]
+        self.names = [alias for alias, _ in list_aliases(field)]
         self.many = field.is_sequence
         self.as_bytes: Callable[[Any], Awaitable[Any]] | None = None
         if isinstance(field.info, params.File):
@@ -159,13 +159,13 @@ class _Input:
 
     async def _all(self, value: Any) -> Any:
         read = [await _bytes_of(item) if isinstance(item, UploadFile) else item for item in value]
-        return sequence_of(self.field.annotation)(read)
+        return find_sequence(self.field.annotation)(read)
 
     def find(self, form: FormData, known: set[str]) -> tuple[str, Any]:
         """Return the name and the value that the form has for it, or `PydanticUndefined`; note the names looked for."""
         for name in self.names:
             known.add(name)
-            value = multi_value(self.field, form, name, self.many)
+            value = get_values(self.field, form, name, self.many)
             if value is not Undefined:
                 return name, value
         return self.names[0], Undefined
@@ -179,7 +179,7 @@ async def _whole(inputs: Sequence[_Input], form: FormData) -> dict[str, Any]:
         name, value = item.find(form, known)
         if value is not Undefined:
             values[name] = value if item.as_bytes is None else await item.as_bytes(value)
-    values.update(extras(form, known))
+    values.update(iterate_extras(form, known))
     return values
 
 
@@ -220,10 +220,10 @@ class _Models:
     def __init__(self, field: Field, models: list[type[BaseModel]]) -> None:
         self.field = field
         self.is_optional = is_optional(field.annotation)
-        self.names = {alias for model in models for item in model_fields(model) for alias, _ in aliases(item)}
+        self.names = {alias for model in models for item in read_model_fields(model) for alias, _ in list_aliases(item)}
         self.keeps_extras = any(model.model_config.get("extra") in ("allow", "forbid") for model in models)
         # A union's choices read the raw values each in its own way, in their validators.
-        self.inputs = [_Input(item) for item in model_fields(models[0])] if len(models) == 1 else []
+        self.inputs = [_Input(item) for item in read_model_fields(models[0])] if len(models) == 1 else []
         self.texts = _Texts.of(self.inputs)
 
     async def take(self, form: FormData) -> Any:
@@ -248,7 +248,7 @@ class FormReader:
     def __init__(self, fields: Sequence[Field], embed: bool) -> None:
         self._items: list[_Input | _Models] = []
         for field in fields:
-            models = form_models(field)
+            models = find_form_models(field)
             self._items.append(_Models(field, models) if models else _Input(field))
         first = self._items[0] if len(self._items) == 1 and not embed else None
         self._only = first if isinstance(first, _Input) else None
@@ -257,7 +257,7 @@ class FormReader:
         """Return the values by parameter name, and the errors."""
         if self._only is not None:
             field = self._only.field
-            value, errors = validated(field, await _whole([self._only], form), ("body",))
+            value, errors = validate_optional(field, await _whole([self._only], form), ("body",))
             return {field.name: value}, errors
         values: dict[str, Any] = {}
         all_errors: Errors = []
@@ -271,7 +271,7 @@ class FormReader:
                 if item.as_bytes is not None and value is not Undefined:
                     value = await item.as_bytes(value)
                 location = ("body", name)
-            values[item.field.name], errors = validated(item.field, value, location)
+            values[item.field.name], errors = validate_optional(item.field, value, location)
             all_errors += errors
         return values, all_errors
 
@@ -294,7 +294,7 @@ def _as_form_of(model: type[BaseModel], value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     pairs = [(key, item) for key, items in value.items() for item in (items if isinstance(items, list) else [items])]
-    shaped = {alias: item for alias, item, _ in form_items(model_fields(model), FormData(pairs))}
+    shaped = {alias: item for alias, item, _ in iterate_form(read_model_fields(model), FormData(pairs))}
     # No browser sends these, but a validator may have put them there.
     shaped.update({key: item for key, item in value.items() if item is None or (isinstance(item, list) and not item)})
     return shaped

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ConfigDict
 
 from velithon.signature.annotations import is_optional
-from velithon.signature.fields import Field, aliases, form_models, model_fields
+from velithon.signature.fields import Field, find_form_models, list_aliases, read_model_fields
 
 
 def documented_fields(fields: Sequence[Field]) -> list[Field]:
@@ -37,10 +37,10 @@ def _flatten(fields: Sequence[Field], schema: dict[str, Any]) -> None:
     conditions: list[dict[str, Any]] = []
     for index, field in enumerate(fields):
         part = schemas[f"field_{index}"]
-        if form_models(field):
+        if find_form_models(field):
             conditions += _model_conditions(field, part)
             continue
-        name = aliases(field)[0][0]
+        name = list_aliases(field)[0][0]
         if name in properties:
             conditions.append({"properties": {name: part}})
         else:
@@ -69,8 +69,8 @@ def _model_conditions(field: Field, part: dict[str, Any]) -> list[dict[str, Any]
 
 
 def _absent(field: Field) -> dict[str, Any]:
-    models = form_models(field)
+    models = find_form_models(field)
     if any(model.model_config.get("extra") in ("allow", "forbid") for model in models):
         return {"maxProperties": 0}
-    names = sorted({name for model in models for item in model_fields(model) for name, _ in aliases(item)})
+    names = sorted({name for model in models for item in read_model_fields(model) for name, _ in list_aliases(item)})
     return {"not": {"anyOf": [{"required": [name]} for name in names]}} if names else {}

@@ -11,9 +11,9 @@ from pydantic_core import ValidationError
 from starlette.requests import ClientDisconnect
 
 from velithon.requests.rsgi import RSGIRequest
-from velithon.signature import bind
-from velithon.signature.bodies.document import DocumentBody, unreadable, whole_value
-from velithon.signature.bodies.json_schema import bytes_validator
+from velithon.signature import runtime
+from velithon.signature.bodies.document import DocumentBody, build_unreadable_error, validate_whole
+from velithon.signature.bodies.json_schema import find_bytes_validator
 from velithon.signature.fields import Field, Undefined
 from velithon_adapters import rsgi
 
@@ -61,9 +61,9 @@ class JSONBody(DocumentBody):
                 "input": {},
                 "ctx": {"error": error.msg},
             }
-            raise bind.invalid(model, request, [detail], error.doc) from error
+            raise runtime.build_request_error(model, request, [detail], error.doc) from error
         except (ValueError, RecursionError) as error:
-            raise unreadable(error) from error
+            raise build_unreadable_error(error) from error
 
     def check(self, model: EndpointModel, request: Any, body: bytes) -> None:
         """Refuse numbers that are no JSON, though pydantic reads them."""
@@ -79,7 +79,7 @@ class JSONBody(DocumentBody):
     @cached_property
     def _from_bytes(self) -> Callable[[bytes], Any] | None:
         """What validates the only field from the body's bytes, where something may."""
-        return None if self.embed or len(self.fields) != 1 else bytes_validator(self.fields[0])
+        return None if self.embed or len(self.fields) != 1 else find_bytes_validator(self.fields[0])
 
     def _is_direct(self, plan: BodyPlan) -> bool:
         # Dependencies run after JSON was parsed and before it is validated.
@@ -90,10 +90,10 @@ class JSONBody(DocumentBody):
             return super().write_reading(plan)
         out = plan.out
         with out.block("try:"):
-            out.line(f"body = request._body = await {plan.use(whole_body)}(request)")
+            out.line(f"body = request._body = await {plan.use(read_whole_body)}(request)")
         with out.block("except Exception as error:"):
             out.line(f"error = {plan.use(as_client_disconnect)}(request, error)")
-            out.line(f"raise {plan.use(unreadable)}(error) from error")
+            out.line(f"raise {plan.use(build_unreadable_error)}(error) from error")
         return f"{out.constant(self.shown, 'shown_body')}({plan.model_name}, request, body, {plan.strict})"
 
     def write_fields(self, plan: BodyPlan, fields: Sequence[Field], errors: str | None) -> dict[str, str]:
@@ -119,7 +119,7 @@ class JSONBody(DocumentBody):
                 plan.write_found(errors)
         with out.block("else:"):
             out.line(f"body = body or {out.constant(Undefined, 'Undefined')}")
-            out.line(f"{name}, found = {plan.use(whole_value)}({constant}, body)")
+            out.line(f"{name}, found = {plan.use(validate_whole)}({constant}, body)")
             plan.write_found(errors)
         return {field.name: name}
 
@@ -197,7 +197,7 @@ def carries_json(request: Any, strict: bool) -> bool:
     return content_type == "application/json" or is_json(content_type)
 
 
-def whole_body(request: Any) -> Awaitable[bytes]:
+def read_whole_body(request: Any) -> Awaitable[bytes]:
     """Return the reading of the whole body: the server's own where nobody has begun and nothing bounds it."""
     if type(request) is RSGIRequest and request._is_unread and request._rsgi.http_version != "2":
         request._is_unread = False

@@ -23,14 +23,14 @@ _CONFIG = frozenset({"strict", "coerce_numbers_to_str", "val_json_bytes", "val_t
 _FUNCTIONS = frozenset({"function-before", "function-after", "function-wrap", "function-plain"})
 
 
-def bytes_validator(field: Field) -> Callable[[bytes], Any] | None:
+def find_bytes_validator(field: Field) -> Callable[[bytes], Any] | None:
     """Return what validates a field from a body's bytes, or none where the long way may give something else."""
     if field.is_json:
         return None
     if field.has_structs:
-        from velithon.signature.structs import bytes_decoder
+        from velithon.signature.structs import find_bytes_decoder
 
-        return None if field.info.metadata else bytes_decoder(field.annotation)
+        return None if field.info.metadata else find_bytes_decoder(field.annotation)
     validator, schema = field.validator, field.validation_schema
     # A model that refers to itself is built with its first use, and until then has no schema to look at.
     if not isinstance(schema, Mapping) or "type" not in schema or not _is_same(schema, _SAME):

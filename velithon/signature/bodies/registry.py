@@ -42,7 +42,7 @@ def unregister_body(body: type[Body]) -> None:
     _formats.remove(body)
 
 
-def body_of(nodes: Iterable[DependencyModel]) -> Body | None:
+def find_body(nodes: Iterable[DependencyModel]) -> Body | None:
     """Return the body that an endpoint and its dependencies take; none where nobody has a body field.
 
     Raises:

@@ -21,11 +21,11 @@ from velithon.exceptions import (
 )
 from velithon.requests.rsgi import RSGIRequest
 from velithon.signature.exits import Exits
-from velithon.signature.fields import Errors, Location, Undefined, located
+from velithon.signature.fields import Errors, Location, Undefined, locate_errors
 from velithon.signature.model import EndpointModel
 
 
-def query_map(request: Any) -> dict[str, str]:
+def read_query(request: Any) -> dict[str, str]:
     """Return the query string as a dictionary; the last of repeated keys wins."""
     if type(request) is RSGIRequest and request._scope is None:
         return parse_query(request._rsgi.query_string)
@@ -44,13 +44,13 @@ def parse_query(raw: str) -> dict[str, str]:
     return result
 
 
-def failed(errors: Errors | None, error: ValidationError, location: Location) -> Errors:
+def add_validation_error(errors: Errors | None, error: ValidationError, location: Location) -> Errors:
     """Add pydantic's errors to what was collected."""
-    found = located(error, location)
+    found = locate_errors(error, location)
     return found if errors is None else errors + found
 
 
-def joined(errors: Errors | None, more: Errors) -> Errors:
+def add_errors(errors: Errors | None, more: Errors) -> Errors:
     """Add errors to what was collected."""
     return more if errors is None else errors + more
 
@@ -58,7 +58,7 @@ def joined(errors: Errors | None, more: Errors) -> Errors:
 _places: dict[int, tuple[Any, EndpointContext]] = {}
 
 
-def context(model: EndpointModel, connection: Any) -> EndpointContext:
+def describe_endpoint(model: EndpointModel, connection: Any) -> EndpointContext:
     """Return where the endpoint is written, for the message of a validation error.
 
     Args:
@@ -92,16 +92,18 @@ def _place(call: Callable[..., Any]) -> EndpointContext:
     return place
 
 
-def invalid(model: EndpointModel, request: Any, errors: Errors, body: Any = Undefined) -> RequestValidationError:
+def build_request_error(
+    model: EndpointModel, request: Any, errors: Errors, body: Any = Undefined
+) -> RequestValidationError:
     """Return the exception that answers 422."""
     return RequestValidationError(
-        errors, body=None if body is Undefined else body, endpoint_ctx=context(model, request)
+        errors, body=None if body is Undefined else body, endpoint_ctx=describe_endpoint(model, request)
     )
 
 
-def invalid_websocket(model: EndpointModel, websocket: Any, errors: Errors) -> WebSocketRequestValidationError:
+def build_websocket_error(model: EndpointModel, websocket: Any, errors: Errors) -> WebSocketRequestValidationError:
     """Return the exception that closes a WebSocket with 1008."""
-    return WebSocketRequestValidationError(errors, endpoint_ctx=context(model, websocket))
+    return WebSocketRequestValidationError(errors, endpoint_ctx=describe_endpoint(model, websocket))
 
 
 class BlankResponse(Response):
@@ -112,7 +114,7 @@ class BlankResponse(Response):
         return "<Response>"
 
 
-def blank_response() -> Response:
+def make_blank_response() -> Response:
     """Return the response whose status and headers an endpoint may set and that is merged into the real one."""
     response = BlankResponse()
     del response.headers["content-length"]
@@ -128,11 +130,11 @@ async def unwind(stack: AsyncExitStack, error: BaseException) -> None:
         VelithonError: An exit swallowed the exception, so that there is nothing to answer.
     """
     if await stack.__aexit__(type(error), error, error.__traceback__):
-        raise swallowed() from error
+        raise build_swallowed_error() from error
     raise error
 
 
-def swallowed() -> VelithonError:
+def build_swallowed_error() -> VelithonError:
     """Return the error of a dependency that caught the endpoint's exception and raised none."""
     return VelithonError(
         "No response: a dependency with yield caught the endpoint's exception and did not raise it again. "
@@ -140,10 +142,10 @@ def swallowed() -> VelithonError:
     )
 
 
-def keep(request: Any, stack: Exits) -> None:
+def hand_over_exits(request: Any, stack: Exits) -> None:
     """Leave exits to the face, which runs them after the response was sent."""
     stack.hand_over()
-    if request._stack is None:
-        request._stack = stack
+    if request._exit_stack is None:
+        request._exit_stack = stack
     else:
-        request._stack.push_async_exit(stack)
+        request._exit_stack.push_async_exit(stack)

@@ -6,32 +6,32 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from velithon.concurrency import run_in_threadpool
-from velithon.signature.dependencies import AppScope
-from velithon.signature.exits import context_maker
+from velithon.signature.dependencies import AppValues
+from velithon.signature.exits import build_context_maker
 from velithon.signature.model import DependencyModel
 
 
-def key_of(node: DependencyModel) -> Any:
+def get_key(node: DependencyModel) -> Any:
     """Return what tells an application's values apart: the callable."""
     return node.call
 
 
-async def app_value(scope: AppScope, node: DependencyModel, app: Any) -> Any:
+async def get_app_value(scope: AppValues, node: DependencyModel, app: Any) -> Any:
     """Return the application's value of a dependency, making it and what it needs when nobody did."""
 
     async def make(stack: AsyncExitStack) -> Any:
         arguments: dict[str, Any] = {}
         for child in node.dependencies:
-            value = await app_value(scope, child, app)
+            value = await get_app_value(scope, child, app)
             if child.name is not None:
                 arguments[child.name] = value
         arguments.update(dict.fromkeys(node.injected, app))
         for name, marker in node.provided.items():
             arguments[name] = await marker.provider.resolve()
         if node.is_generator or node.is_async_generator:
-            return await stack.enter_async_context(context_maker(node)(**arguments))
+            return await stack.enter_async_context(build_context_maker(node)(**arguments))
         if node.is_coroutine:
             return await node.call(**arguments)
         return await run_in_threadpool(node.call, **arguments)
 
-    return await scope.get(key_of(node), make)
+    return await scope.get(get_key(node), make)
