@@ -33,11 +33,13 @@ class Suite:
         name: The project, as on PyPI.
         version: The release.
         plugin: The pytest plugin that has the project's names mean ours.
+        paths: Folders beside this file from which the suite's processes import.
     """
 
     name: str
     version: str
     plugin: str
+    paths: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -62,7 +64,7 @@ class Suite:
         result = CACHE / f"{self.name}-{protocol}.json"
         result.unlink(missing_ok=True)
         variables = {
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": os.pathsep.join([str(HERE), *(str(HERE / name) for name in self.paths)]),
             "SUITE_PROTOCOL": protocol,
             "SUITE_LIST": str(HERE / f"{self.name}.txt"),
             "SUITE_RESULT": str(result),
@@ -79,7 +81,7 @@ class Suite:
 
 
 SUITES = (
-    Suite("fastapi", "0.165.0", "velithon.compat.pytest"),
+    Suite("fastapi", "0.165.0", "fastapi_names", ("as_fastapi",)),
     Suite("starlette", "1.10.0", "starlette_names"),
 )
 
