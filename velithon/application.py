@@ -37,7 +37,7 @@ from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import Errors, ServerErrorMiddleware
 from velithon.middleware.stack import Stack, build_stack
 from velithon.responses.json import JSONResponse
-from velithon.routing.options import AppOptions, check_options
+from velithon.routing.options import AppOptions, check_options, check_size
 from velithon.routing.router import Router
 from velithon.routing.verbs import Verbs
 from velithon.websocket.trampoline import run_trampoline
@@ -180,7 +180,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         self.separate_input_output_schemas = separate_input_output_schemas
         self.root_path = root_path.rstrip("/")
         self.root_path_in_servers = root_path_in_servers
-        self.max_body_size = options.pop("max_body_size", None)
+        self.max_body_size = check_size(options.pop("max_body_size", None))
         self._thread_pool = None if thread_pool_size is None else ThreadPool(thread_pool_size)
         self.background_grace = background_grace
         self.tune_gc = tune_gc

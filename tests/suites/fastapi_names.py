@@ -1,4 +1,4 @@
-"""A pytest plugin: `fastapi` for Velithon, with stand-ins for what test modules import of its private names and most tests never use.
+"""A pytest plugin: `fastapi` means Velithon, with stand-ins for private names that test modules import in passing.
 
 One private name at the top of a module would otherwise keep all of its tests from running. A test that does use a
 stand-in fails, and stands in the list as private.
@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from velithon import compat
 
-_PACKAGES = {
+_PACKAGES: dict[str, dict[str, Any]] = {
     "fastapi._compat": {
         # Tests choose by it what pydantic is expected to say.
         "PYDANTIC_VERSION_MINOR_TUPLE": tuple(int(part) for part in pydantic.VERSION.split(".")[:2]),

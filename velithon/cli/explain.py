@@ -278,7 +278,7 @@ def _plan(route: Any, method: str) -> Iterator[str]:
         model,
         route.response_options,
         strict_content_type=_value(route.strict_content_type),
-        form_limits=route.form_limits,
+        form_limits=route.all_form_limits,
     )
     yield from _source(source_of(plan))
 

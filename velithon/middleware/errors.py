@@ -19,7 +19,7 @@ from velithon.compat.namesakes import add_namesakes
 from velithon.concurrency import run_in_threadpool
 from velithon.exception_handlers import build_server_error, log_disconnect
 from velithon.faces.serve import to_response
-from velithon.requests.request import Request
+from velithon.requests.request import ContentTooLarge, Request
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.base import Response
 from velithon.responses.custom import send_custom
@@ -145,6 +145,10 @@ class Errors:
             Exception: `exc`, unless a handler answered it.
             RuntimeError: Somebody handles `exc`, but the response was on its way.
         """
+        if isinstance(exc, ContentTooLarge) and response is None:
+            # A layer read the body: no fault of the application.
+            await send(request, await self.respond(request, exc))
+            return
         try:
             await self.inside.answer(request, exc, response)
         except Exception as raised:

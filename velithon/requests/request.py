@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
 
-__all__ = ["LimitedReceive", "Request"]
+__all__ = ["ContentTooLarge", "LimitedReceive", "Request"]
+
+
+class ContentTooLarge(HTTPException):
+    """A body is over its limit: 413, wherever it was read, in a layer too."""
+
+    def __init__(self) -> None:
+        super().__init__(413, "Content Too Large")
 
 
 class LimitedReceive:
@@ -44,7 +51,7 @@ class LimitedReceive:
         if message["type"] == "http.request":
             self.left -= len(message.get("body", b""))
             if self.left < 0:
-                raise HTTPException(413, "Content Too Large")
+                raise ContentTooLarge
         return message
 
     def __getattr__(self, name: str) -> Any:
@@ -128,10 +135,10 @@ class Request(WithCookies, StarletteRequest[Any]):
         read = self.__dict__.get("_body")
         if read is not None and len(read) > size:
             # By a layer, before it was known which route answers.
-            raise HTTPException(413, "Content Too Large")
+            raise ContentTooLarge
         announced = self.headers.get("content-length")
         if announced is not None and announced.isdecimal() and int(announced) > size:
-            raise HTTPException(413, "Content Too Large")
+            raise ContentTooLarge
 
     @property
     def receive(self) -> Receive:
@@ -210,7 +217,7 @@ class Request(WithCookies, StarletteRequest[Any]):
         async for chunk in super().stream():
             size += len(chunk)
             if size > limit:
-                raise HTTPException(413, "Content Too Large")
+                raise ContentTooLarge
             yield chunk
 
     async def _get_form(

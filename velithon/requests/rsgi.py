@@ -10,10 +10,9 @@ from starlette.requests import ClientDisconnect
 
 from velithon._compat.starlette import get_route_path
 from velithon.datastructures import RSGIHeaders
-from velithon.exceptions import HTTPException
 from velithon.requests.forms import WHOLE_SIZE
 from velithon.requests.readahead import DisconnectPoll
-from velithon.requests.request import Request
+from velithon.requests.request import ContentTooLarge, Request
 from velithon_adapters import rsgi
 from velithon_adapters.body import is_http2, read_http2
 from velithon_adapters.http import HTTPReceive, HTTPSend
@@ -261,7 +260,7 @@ class RSGIRequest(Request):
             raise ClientDisconnect from None
         if self._max_body_size is not None and len(body) > self._max_body_size:
             # A layer may give more than came, such as what it unpacked.
-            raise HTTPException(413, "Content Too Large")
+            raise ContentTooLarge
         return body
 
     async def _small_form(self) -> bytes | None:

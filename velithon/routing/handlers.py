@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar, overload
 
-__all__ = ["F", "Handlers"]
+__all__ = ["F", "Handlers", "adopt_lifespan"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,3 +47,19 @@ class Handlers(list[Callable[[], Any]]):
             result = function()
             if inspect.isawaitable(result):
                 await result
+
+
+def adopt_lifespan(lifespan: Any) -> Any:
+    """Return a lifespan written as a generator, async or not, as the context manager that it is meant to be."""
+    if inspect.isasyncgenfunction(lifespan):
+        return asynccontextmanager(lifespan)
+    if not inspect.isgeneratorfunction(lifespan):
+        return lifespan
+    manager = contextmanager(lifespan)
+
+    @asynccontextmanager
+    async def run(app: Any) -> AsyncIterator[Any]:
+        with manager(app) as state:
+            yield state
+
+    return run

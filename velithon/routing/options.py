@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from velithon.datastructures import DefaultPlaceholder
+from velithon.signature.limits import check_limits, check_size
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -27,6 +28,7 @@ __all__ = [
     "SharedOptions",
     "WebSocketOptions",
     "check_options",
+    "check_size",
     "join_options",
     "join_websocket_options",
 ]
@@ -162,7 +164,7 @@ def join_options(outer: RouteOptions, inner: RouteOptions) -> RouteOptions:
 
 
 def check_options(where: str, options: Any, known: type) -> None:
-    """Refuse options that do not exist.
+    """Refuse options that do not exist, and limits that cannot be kept.
 
     Args:
         where: What was called.
@@ -171,10 +173,16 @@ def check_options(where: str, options: Any, known: type) -> None:
 
     Raises:
         TypeError: There are others.
+        LimitError: A limit is no number of at least 0.
     """
     unknown = options.keys() - known.__optional_keys__  # type: ignore[attr-defined]  # every TypedDict has it
     if unknown:
         raise TypeError(f"{where}() got unknown options: {', '.join(sorted(unknown))}.")
+    check_size(options.get("max_body_size"))
+    if options.get("form_limits") is not None:
+        check_limits(options["form_limits"])
+        # What the caller does to it later is no limit of ours.
+        options["form_limits"] = dict(options["form_limits"])
 
 
 class Shared:

@@ -20,7 +20,7 @@ from velithon.responses.app import AppResponse
 from velithon.responses.base import PlainTextResponse, RedirectResponse
 from velithon.responses.custom import has_own_layers, show_files
 from velithon.responses.json import JSONResponse
-from velithon.routing.handlers import Handlers
+from velithon.routing.handlers import Handlers, adopt_lifespan
 from velithon.routing.mounts import Host, Mount, adopt_mount, find_inner_application, iterate_mounted, start_mounted
 from velithon.routing.options import (
     AROUND,
@@ -93,7 +93,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         self._table: Table | None = None
         self.frontends = cast("list[Frontend]", RouteList((), self._changed))
         self.dependency_overrides_provider = dependency_overrides_provider
-        super().__init__(redirect_slashes=redirect_slashes, default=default, lifespan=lifespan)
+        super().__init__(redirect_slashes=redirect_slashes, default=default, lifespan=adopt_lifespan(lifespan))
         self.prefix = prefix
         self.shared = cast("RouteOptions", dict(options))
         if default_response_class is not None:
@@ -109,6 +109,8 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         self._tasks: list[Any] = []
         self._includes: list[tuple[Router, RouteOptions, str]] = []
         self._included: list[Router] = []
+        # The applications in which the one of this router is mounted.
+        self.mounted_in: list[Any] = []
         self._user_lifespan: Lifespan[Any] = self.lifespan_context
         self.lifespan_context = self.lifecycle  # type: ignore[assignment]  # Starlette's type wants one state or none
         self._http = build_asgi_app(self.respond)
@@ -294,6 +296,8 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             inner = find_inner_application(route)
             if isinstance(inner, Router):
                 inner.belong_to(self.dependency_overrides_provider)
+            elif isinstance(router := getattr(inner, "router", None), Router):
+                router.mounted_in.append(self.dependency_overrides_provider)
 
     def belong_to(self, app: HandlingOwner) -> None:
         """Make `app` the application of this router and of the routers mounted in it."""
@@ -374,13 +378,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             return await self._unmatched(request)
         if not found.allowed and found.child_scope is None:  # a route with a rule of its own answers by itself
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self._allowed(request, found)))})
-        owner = self.dependency_overrides_provider
-        limit = getattr(found.route, "max_body_size", None)
-        if limit is None and owner is not None:
-            inner = getattr(found.route, "app", None)
-            if not (isinstance(inner, Router) and inner.dependency_overrides_provider is owner):
-                # Our own routes see to their limits, which may be others.
-                limit = owner.max_body_size
+        limit = self._limit_of(found.route)
         if limit is not None:
             request.limit_body(limit)
         scope = request.scope
@@ -419,6 +417,18 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         if self.default != self.not_found:
             return AppResponse(self.default, request)
         raise HTTPException(404)
+
+    def _limit_of(self, route: BaseRoute) -> int | None:
+        """Return the `max_body_size` for what a route hands a request to; `None` where that sees to its own."""
+        limit: int | None = getattr(route, "max_body_size", None)
+        owner = self.dependency_overrides_provider
+        if limit is not None or owner is None:
+            return limit
+        inner: Any = find_inner_application(route)
+        if isinstance(inner, Router):
+            return None if inner.dependency_overrides_provider is owner else owner.max_body_size
+        has_own = isinstance(getattr(inner, "router", None), Router) and inner.max_body_size is not None
+        return None if has_own else owner.max_body_size
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer over ASGI: HTTP by the table, everything else as Starlette's router does."""

@@ -25,6 +25,7 @@ from velithon.faces.serve import build_asgi_app
 from velithon.requests.request import Request
 from velithon.responses.json import JSONResponse
 from velithon.routing.compiled import read_compiled_path
+from velithon.routing.limits import build_limited, find_form_limits
 from velithon.routing.lists import WatchedList
 from velithon.routing.mounts import adopt_mount
 from velithon.routing.options import RouteOptions, WebSocketOptions, check_options
@@ -202,6 +203,11 @@ class Route(Guised, Replaceable, starlette.Route):
             return self.max_body_size
         return self._provider.max_body_size
 
+    @property
+    def all_form_limits(self) -> dict[str, int]:
+        """The `form_limits` that count: the route's own, and the application's where it says nothing."""
+        return {**find_form_limits(getattr(self._provider, "router", None)), **self.form_limits}
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match as Starlette's route does; `HEAD` is answered where `GET` is."""
         match, child_scope = super().matches(scope)
@@ -234,7 +240,7 @@ class Route(Guised, Replaceable, starlette.Route):
             _traced(model, self._provider),
             self.response_options,
             strict_content_type=_value(self.strict_content_type),
-            form_limits=self.form_limits,
+            form_limits=self.all_form_limits,
             methods=methods,
         )
         plan = compiled()
@@ -288,7 +294,7 @@ class Route(Guised, Replaceable, starlette.Route):
             self.scope_plan = getattr(respond, "__velithon_scope_plan__", None)
         limit = self.body_limit
         if limit is not None:
-            respond = _limited(respond, limit)
+            respond = build_limited(respond, limit)
             self.direct_call = self.scope_plan = None
         if self.middleware:
             from velithon.middleware.stack import build_route_stack
@@ -323,14 +329,6 @@ def _traced(model: EndpointModel, owner: HandlingOwner | None) -> EndpointModel:
     """Return the model of an endpoint whose calls have a span of their own, where its application wants that."""
     telemetry = getattr(owner, "_telemetry", None)
     return model if telemetry is None else telemetry.traced_model(model)
-
-
-def _limited(respond: Responder, limit: int) -> Responder:
-    def limited(request: Request) -> Awaitable[Any]:
-        request.limit_body(limit)
-        return respond(request)
-
-    return limited
 
 
 class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 
 if "PYTEST_CURRENT_TEST" in os.environ:
-    import fastapi_names  # noqa: F401
+    importlib.import_module("fastapi_names")
