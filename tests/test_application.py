@@ -763,3 +763,30 @@ def test_the_size_of_the_thread_pool_is_a_setting(client: ClientFactory) -> None
         assert http.get("/").json() == 2
     with client(shared) as http:
         assert http.get("/").json() == 3
+
+
+def test_a_lifespan_may_be_a_generator(client: ClientFactory) -> None:
+    """Without a warning: FastAPI takes them as they are, sync ones too."""
+    log: list[str] = []
+
+    async def slow(app: Velithon) -> AsyncIterator[dict[str, Any]]:
+        log.append("slow")
+        yield {"slow": 1}
+        log.append("slow ends")
+
+    def quick(app: Velithon) -> Iterator[dict[str, Any]]:
+        log.append("quick")
+        yield {"quick": 2}
+        log.append("quick ends")
+
+    generators: list[Any] = [slow, quick]
+    app = Velithon(lifespan=generators[0])
+    app.include_router(Router(lifespan=generators[1]))
+
+    @app.get("/")
+    def state(request: Request) -> list[int]:
+        return [request.state.slow, request.state.quick]
+
+    with client(app) as c:
+        assert c.get("/").json() == [1, 2]
+    assert log == ["slow", "quick", "quick ends", "slow ends"]

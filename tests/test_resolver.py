@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.convertors import CONVERTOR_TYPES, Convertor
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Host, Match, Mount, Route
 from starlette.testclient import TestClient
 
@@ -239,3 +239,36 @@ def test_paths_without_parameters_are_answered_by_a_dictionary() -> None:
     )
     assert set(table.exact["/a"].by_method) == {"GET", "HEAD", "POST"}
     assert table.exact["/a"].walk
+
+
+@pytest.mark.parametrize("path", ["/plain", "/items/{name}", "/files/{name:path}"])
+def test_a_route_for_head_counts_behind_one_for_get(client: ClientFactory, path: str) -> None:
+    app = Velithon()
+
+    @app.get(path)
+    def get(name: str = "") -> str:
+        return "get"
+
+    @app.head(path)
+    def head(response: Response, name: str = "") -> None:
+        response.headers["from"] = "head"
+
+    with client(app) as c:
+        asked = path.replace("{name}", "a").replace("{name:path}", "a/b")
+        assert c.head(asked).headers["from"] == "head"
+        assert c.get(asked).json() == "get"
+
+
+def test_a_route_of_another_class_answers_405_in_its_own_way(client: ClientFactory) -> None:
+    class Stubborn(BaseRoute):
+        def matches(self, scope: Any) -> tuple[Match, Any]:
+            return Match.PARTIAL, {}
+
+        async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+            await PlainTextResponse("not like that", status_code=405)(scope, receive, send)
+
+    app = Velithon()
+    app.router.routes.append(Stubborn())
+    with client(app) as c:
+        answer = c.get("/anything")
+        assert (answer.status_code, answer.text) == (405, "not like that")

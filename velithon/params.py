@@ -7,6 +7,8 @@ stub says final; its code makes room for these very subclasses.) Their options a
 from __future__ import annotations
 
 import re
+import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,6 +20,7 @@ from pydantic_core import PydanticUndefined
 from typing_extensions import Unpack
 
 from velithon.compat.guise import Guised
+from velithon.exceptions import VelithonDeprecationWarning
 
 if TYPE_CHECKING:
     from velithon.signature.dependencies import Concurrency
@@ -92,6 +95,9 @@ class ParamOptions(TypedDict, total=False):
 
 
 _OPTIONS = frozenset(ParamOptions.__annotations__)
+# What `None` takes away again, where `Annotated` metadata before it says something.
+_CLEARED = ("alias", "title", "description", "examples", "deprecated", "json_schema_extra")
+_BETTER = {"regex": "`pattern`", "example": "`examples=[...]`"}
 _OURS = frozenset({"example", "openapi_examples", "include_in_schema", "regex"})
 
 
@@ -101,6 +107,7 @@ class _Field(Guised, FieldInfo):  # type: ignore[misc]
     example: Any
     openapi_examples: Mapping[str, Any] | None
     include_in_schema: bool
+    cleared: Sequence[str] = ()
 
     def __init__(self, default: Any = Undefined, **options: Any) -> None:
         unknown = options.keys() - _OPTIONS
@@ -113,6 +120,14 @@ class _Field(Guised, FieldInfo):  # type: ignore[misc]
         given: dict[str, Any] = {
             name: value for name, value in options.items() if name not in _OURS and value is not None
         }
+        self.cleared = [name for name in _CLEARED if name in options and options[name] is None]
+        if "alias" in self.cleared:
+            self.cleared += ["validation_alias", "serialization_alias"]
+        for name, better in _BETTER.items():
+            if options.get(name) is not None:
+                warnings.warn(
+                    f"`{name}` has been deprecated: say {better}.", VelithonDeprecationWarning, stacklevel=_user_level()
+                )
         regex = options.get("regex")
         if regex is not None:
             given.setdefault("pattern", regex)
@@ -124,6 +139,14 @@ class _Field(Guised, FieldInfo):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.default})"
+
+
+def _user_level() -> int:
+    """Return the `stacklevel` of whoever called from outside this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("velithon."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 class _Info(_Field):  # type: ignore[misc]

@@ -57,7 +57,11 @@ def _before(route: BaseRoute, tried: Sequence[BaseRoute]) -> Iterator[BaseRoute]
 def _hidden(route: BaseRoute, sample: str, earlier: Iterable[BaseRoute], prefix: str) -> Iterator[Finding]:
     left = _methods(route)
     for other in earlier:
-        taken = [method for method in left if _EVERY in _answered(other) or method in _answered(other)]
+        answered = _answered(other)
+        if "HEAD" in answered - set(getattr(other, "methods", None) or ()) and _pattern(route) == _pattern(other):
+            # It comes with GET there, and gives way to a route of its own.
+            answered.discard("HEAD")
+        taken = [method for method in left if _EVERY in answered or method in answered]
         if not taken or not _takes(other, sample, route):
             continue
         left = [method for method in left if method not in taken]

@@ -99,6 +99,11 @@ def _add_declared(
     responses: dict[str, Any], route: DocumentedRoute, status: Any, given: dict[str, Any], definitions: Definitions
 ) -> None:
     key = "default" if str(status).upper() == "DEFAULT" else str(_number(status)).upper()
+    if not (key.isdecimal() or key.upper() in _RANGES):
+        raise ValueError(
+            f"{route.endpoint_name}: responses={{{status!r}: ...}}: a key is a status code, such as 404, or '4XX', or "
+            "'default'."
+        )
     declared = deepcopy({name: value for name, value in given.items() if name != "model"})
     present = responses.setdefault(key, {})
     field = route.declared_fields.get(status)

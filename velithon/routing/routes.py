@@ -171,6 +171,7 @@ class Route(Guised, Replaceable, starlette.Route):
         )
         # A wrong response model is told here, not by the first request.
         signature.read_outcome(model, self.response_options)
+        signature.check_declared(model, self.responses)
         return model
 
     @property

@@ -5,7 +5,7 @@ matches path and method, else the first that matches the path alone. Two structu
 without parameters are looked up in a dictionary that holds, for each method, the route that the walk would have found.
 Everything else goes down a tree of path segments, which yields the few routes that can match at all; these are tried
 in order of declaration with their own patterns. The tree only leaves out what cannot match, so it can never change who
-wins.
+wins. One answer is not Starlette's: a route for HEAD counts though one for GET of the same path stands before it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.routing import PARAM_REGEX, Match, Mount, WebSocketRoute
 from starlette.routing import Route as StarletteRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from starlette.convertors import Convertor
     from starlette.requests import HTTPConnection
@@ -219,10 +219,13 @@ class Table:
         self.opaque: list[Entry] = []
         self.exact: dict[str, Exact] = {}
         plain: dict[str, None] = {}
+        routes = [route for route in routes if not isinstance(route, WebSocketRoute)]
+        heads = {_shape(route) for route in routes if "HEAD" in _declared(route)}
         for order, route in enumerate(routes):
-            if isinstance(route, WebSocketRoute):
-                continue
             entry = Entry(order, route)
+            if heads and entry.methods is not None and _shape(route) in heads and "HEAD" not in _declared(route):
+                # A route of its own for HEAD counts, though one for GET that stands before it would answer.
+                entry.methods = entry.methods - {"HEAD"}
             if entry.opaque:
                 prefix = _literal_prefix(route)
                 if prefix is None:
@@ -378,6 +381,16 @@ class Table:
                 found = entry.attempt(path, "", None)
                 if found is not None:
                     yield found
+
+
+def _shape(route: Any) -> str:
+    """Return a route's path without the names of its parameters."""
+    return PARAM_REGEX.sub(lambda match: "{" + (match[2] or ":str") + "}", route.path)
+
+
+def _declared(route: BaseRoute) -> Collection[str]:
+    """Return the methods that one of our routes says it has; Starlette's add `HEAD` to theirs."""
+    return (getattr(route, "methods", None) or ()) if hasattr(route, "allowed_methods") else ()
 
 
 def _positions(path: str, convertors: dict[str, Convertor[Any]]) -> Positions | None:

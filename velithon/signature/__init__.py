@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from velithon.signature.fields import Field
     from velithon.signature.limits import DEFAULT_LIMITS, check_limits
     from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
-    from velithon.signature.outcome import read_outcome
+    from velithon.signature.outcome import check_declared, read_outcome
     from velithon.signature.read import read_endpoint
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "EndpointModel",
     "Field",
     "ResponseOptions",
+    "check_declared",
     "check_limits",
     "compile_http",
     "compile_websocket",
@@ -52,6 +53,7 @@ if not TYPE_CHECKING:
             "EndpointModel": "velithon.signature.model",
             "Field": "velithon.signature.fields",
             "ResponseOptions": "velithon.signature.model",
+            "check_declared": "velithon.signature.outcome",
             "check_limits": "velithon.signature.limits",
             "read_endpoint": "velithon.signature.read",
             "read_outcome": "velithon.signature.outcome",

@@ -309,6 +309,9 @@ def merge_info(info: FieldInfo, annotation: Any) -> FieldInfo:
     result._attributes_set = dict(merged._attributes_set)
     result.metadata = list(merged.metadata)
     result.annotation = merged.annotation
+    for name in getattr(info, "cleared", ()):
+        setattr(result, name, None)
+        result._attributes_set.pop(name, None)
     return result
 
 

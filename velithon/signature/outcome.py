@@ -105,6 +105,17 @@ def read_outcome(model: EndpointModel, options: ResponseOptions, *, complete: bo
     return outcome
 
 
+def check_declared(model: EndpointModel, responses: Mapping[Any, Mapping[str, Any]]) -> None:
+    """Refuse what `responses=` names as a model and is none.
+
+    Raises:
+        RegistrationError: pydantic has no schema for it.
+    """
+    for status, given in responses.items():
+        if given.get("model"):
+            _field(model, given["model"], f"the model of responses[{status!r}]")
+
+
 def _check_structs(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> None:
     if not any(field is not None and field.has_structs for field in (outcome.field, outcome.stream_field)):
         return

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import SchemaError
 
+from velithon.exceptions import PydanticV1NotSupportedError
 from velithon.signature.annotations import is_subclass, is_union, list_members
 from velithon.signature.fields import Field
 from velithon.signature.unknown import Unknown
@@ -70,6 +71,16 @@ def _all_among(kinds: Iterable[Any], types: Iterable[type]) -> bool:
     return all(any(kind is one for one in types) for kind in kinds)
 
 
+def _find_pydantic_v1_model(annotation: Any) -> type | None:
+    """Return a model of pydantic.v1 in an annotation, which pydantic 2 would take, and validate after a fashion."""
+    if is_subclass(annotation, object):
+        found = any(
+            (base.__module__, base.__name__) == ("pydantic.v1.main", "BaseModel") for base in annotation.__mro__
+        )
+        return annotation if found else None
+    return next(filter(None, map(_find_pydantic_v1_model, get_args(annotation))), None)
+
+
 def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
     """Raise what `fail` makes of the problem if pydantic cannot validate a field's annotation."""
     annotation = field.annotation
@@ -80,6 +91,10 @@ def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
             f"the name {annotation.name!r} of its annotation {annotation.text!r} is unknown where the endpoint is "
             "defined: import it for the running program too, not only under TYPE_CHECKING"
         )
+    old = _find_pydantic_v1_model(annotation)
+    if old is not None:
+        problem = f"{old.__name__} is a model of pydantic.v1: derive it from pydantic.BaseModel"
+        raise PydanticV1NotSupportedError(str(fail(problem)))
     wrong = find_unusable_constraint(field)
     if wrong is not None:
         raise fail(f"the constraint {wrong} means nothing for {annotation!r}: leave it out, or change the type")
