@@ -126,7 +126,9 @@ class _Field(Guised, FieldInfo):  # type: ignore[misc]
         for name, better in _BETTER.items():
             if options.get(name) is not None:
                 warnings.warn(
-                    f"`{name}` has been deprecated: say {better}.", VelithonDeprecationWarning, stacklevel=_user_level()
+                    f"`{name}` has been deprecated: say {better}.",
+                    VelithonDeprecationWarning,
+                    stacklevel=_find_user_level(),
                 )
         regex = options.get("regex")
         if regex is not None:
@@ -141,7 +143,7 @@ class _Field(Guised, FieldInfo):  # type: ignore[misc]
         return f"{type(self).__name__}({self.default})"
 
 
-def _user_level() -> int:
+def _find_user_level() -> int:
     """Return the `stacklevel` of whoever called from outside this package."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("velithon."):

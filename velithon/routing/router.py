@@ -378,7 +378,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             return await self._unmatched(request)
         if not found.allowed and found.child_scope is None:  # a route with a rule of its own answers by itself
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self._allowed(request, found)))})
-        limit = self._limit_of(found.route)
+        limit = self._find_limit(found.route)
         if limit is not None:
             request.limit_body(limit)
         scope = request.scope
@@ -418,7 +418,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             return AppResponse(self.default, request)
         raise HTTPException(404)
 
-    def _limit_of(self, route: BaseRoute) -> int | None:
+    def _find_limit(self, route: BaseRoute) -> int | None:
         """Return the `max_body_size` for what a route hands a request to; `None` where that sees to its own."""
         limit: int | None = getattr(route, "max_body_size", None)
         owner = self.dependency_overrides_provider

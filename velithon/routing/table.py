@@ -220,10 +220,15 @@ class Table:
         self.exact: dict[str, Exact] = {}
         plain: dict[str, None] = {}
         routes = [route for route in routes if not isinstance(route, WebSocketRoute)]
-        heads = {_shape(route) for route in routes if "HEAD" in _declared(route)}
+        heads = {_read_shape(route) for route in routes if "HEAD" in _read_declared(route)}
         for order, route in enumerate(routes):
             entry = Entry(order, route)
-            if heads and entry.methods is not None and _shape(route) in heads and "HEAD" not in _declared(route):
+            if (
+                heads
+                and entry.methods is not None
+                and _read_shape(route) in heads
+                and "HEAD" not in _read_declared(route)
+            ):
                 # A route of its own for HEAD counts, though one for GET that stands before it would answer.
                 entry.methods = entry.methods - {"HEAD"}
             if entry.opaque:
@@ -383,12 +388,12 @@ class Table:
                     yield found
 
 
-def _shape(route: Any) -> str:
+def _read_shape(route: Any) -> str:
     """Return a route's path without the names of its parameters."""
     return PARAM_REGEX.sub(lambda match: "{" + (match[2] or ":str") + "}", route.path)
 
 
-def _declared(route: BaseRoute) -> Collection[str]:
+def _read_declared(route: BaseRoute) -> Collection[str]:
     """Return the methods that one of our routes says it has; Starlette's add `HEAD` to theirs."""
     return (getattr(route, "methods", None) or ()) if hasattr(route, "allowed_methods") else ()
 
