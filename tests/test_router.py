@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 from starlette import routing as starlette
-from starlette.exceptions import StarletteDeprecationWarning
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Match
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from tests.conftest import ClientFactory
 from velithon import HTTPException, Request, Velithon, WebSocket
@@ -182,21 +181,3 @@ def test_limits_of_bodies(client: ClientFactory, size: int) -> None:
 
 async def reading(scope: Scope, receive: Receive, send: Send) -> None:
     await (await echo(Request(scope, receive, send)))(scope, receive, send)
-
-
-def test_a_generator_as_lifespan_warns_and_runs(client: ClientFactory) -> None:
-    """As on Starlette: a plain function with `yield` is one, deprecated."""
-    seen: list[str] = []
-
-    def lifespan(app: ASGIApp) -> Any:
-        seen.append("start")
-        yield {"word": "mellon"}
-        seen.append("stop")
-
-    with pytest.warns(StarletteDeprecationWarning, match="generator function lifespans are deprecated"):
-        app = Velithon(lifespan=lifespan)
-    app.add_route("/", lambda request: PlainTextResponse(request.state.word))
-    with client(app) as tested:
-        assert tested.get("/").text == "mellon"
-        assert seen == ["start"]
-    assert seen == ["start", "stop"]
