@@ -16,6 +16,7 @@ from starlette.background import BackgroundTasks as StarletteBackgroundTasks
 from starlette.responses import Response as StarletteResponse
 
 from tests.conftest import ClientFactory
+from tests.waiting import until_async
 from velithon import Depends, HTTPException, Velithon
 from velithon.background import BackgroundTask, BackgroundTasks, InFlight, injected_tasks, run_background, task_name
 from velithon.requests import Request
@@ -187,21 +188,15 @@ async def test_never_more_than_max_concurrent_run_and_the_order_of_starting_is_k
     for number in range(7):
         tasks.add_task(work, number)
     run = asyncio.create_task(tasks())
-    await until(lambda: len(started) == 3)
+    await until_async(lambda: len(started) == 3)
     assert started == [0, 1, 2]
     gates[1].set()
-    await until(lambda: len(started) == 4)
+    await until_async(lambda: len(started) == 4)
     for gate in gates:
         gate.set()
     await run
     assert started == list(range(7))
     assert most == 3
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until something is so."""
-    while not condition():
-        await asyncio.sleep(0)
 
 
 async def test_sync_tasks_run_at_once_in_threads() -> None:
@@ -443,7 +438,7 @@ async def test_what_does_not_end_is_cancelled_and_named(caplog: pytest.LogCaptur
     request = asyncio.create_task(in_flight.run(tasks))
     other = asyncio.create_task(in_flight.run(StarletteBackgroundTask(endless)))
     await started.wait()
-    await until(lambda: len(tasks.unfinished()) == 2)
+    await until_async(lambda: len(tasks.unfinished()) == 2)
     names = await in_flight.drain(0)
     assert [name.rpartition(".")[2] for name in names] == ["endless", "not_reached", "endless"]
     assert [record.getMessage().rpartition(".")[2] for record in caplog.records] == [

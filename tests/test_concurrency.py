@@ -7,7 +7,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -17,6 +17,7 @@ import anyio.from_thread
 import pytest
 
 from tests.conftest import AsyncClientFactory, ClientFactory
+from tests.waiting import until_async
 from velithon import Depends, Velithon, concurrency
 from velithon.concurrency import (
     ThreadPool,
@@ -266,7 +267,7 @@ def test_idle_threads_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         barrier = threading.Barrier(3)
         await asyncio.gather(*(pool.run(barrier.wait, 10) for _ in range(3)))
-        await until(lambda: workers() <= before and not pool._calls.here().threads)
+        await until_async(lambda: workers() <= before and not pool._calls.here().threads)
         await pool.aclose()
         assert await pool.run(abs, -2) == 2
 
@@ -621,13 +622,6 @@ def test_an_iterators_error_reaches_the_reader() -> None:
             await anext(steps)
 
     asyncio.run(main())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Poll for what another thread does, for ten seconds at most."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("acquire_in", ["dependency", "endpoint"])

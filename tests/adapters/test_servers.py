@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -18,22 +17,15 @@ from websockets.sync.client import connect
 
 from tests.adapters.applications import CHUNK, MEBIBYTE
 from tests.servers import Server, serve
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.server
 
 HERE = "tests.adapters.applications"
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what happens in another process."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 10 s"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ROOT", "Run", "listening", "until", "velithon_run"]
+from tests.waiting import until
+
+__all__ = ["ROOT", "Run", "listening", "velithon_run"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,19 +43,6 @@ class Run:
     def wait(self, seconds: float = 30) -> int:
         """Wait for the end of the process and return its status."""
         return self.process.wait(seconds)
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
-    """Wait until `condition` holds; an `OSError` of a server that is not there yet counts as no."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if condition():
-                return
-        except OSError:
-            pass
-        time.sleep(0.03)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 def listening(port: int) -> bool:

@@ -13,8 +13,9 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from tests.cli.processes import ROOT, listening, until, velithon_run
+from tests.cli.processes import ROOT, listening, velithon_run
 from tests.servers import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.server
 

@@ -15,7 +15,8 @@ from typing import BinaryIO
 import pytest
 
 import velithon
-from tests.cli.processes import ROOT, Run, listening, until
+from tests.cli.processes import ROOT, Run, listening
+from tests.waiting import until
 
 MAIN = """
 import os

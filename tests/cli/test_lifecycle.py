@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import Run, until, velithon_run
+from tests.cli.processes import Run, velithon_run
 from tests.effort import variants
+from tests.waiting import until
 
 pytestmark = pytest.mark.server
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.cli.processes import ROOT, Run, until, velithon_run
+from tests.cli.processes import ROOT, Run, velithon_run
 from tests.servers import serve
+from tests.waiting import until
 
 pytestmark = pytest.mark.server
 

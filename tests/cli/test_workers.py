@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from tests.cli.processes import until, velithon_run
+from tests.cli.processes import velithon_run
+from tests.waiting import until
 from velithon.cli.processors import count_processors
 
 APP = """

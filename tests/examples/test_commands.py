@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.processes import listening, until
+from tests.cli.processes import listening
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = {"quickstart": "/", "rest_api": "/health", "chat": "/", "uploads": "/"}

@@ -8,8 +8,8 @@ from typing import cast
 import httpx
 import pytest
 
-from tests.cli.processes import until
 from tests.servers import Server, ServerName, serve
+from tests.waiting import until
 
 pytestmark = pytest.mark.server
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from tests.cli.processes import until
 from tests.servers import ServerName, serve
+from tests.waiting import until
 
 pytestmark = pytest.mark.server
 

@@ -7,8 +7,8 @@ import time
 import httpx2 as httpx
 import pytest
 
-from tests.cli.processes import until
-from tests.servers import SERVERS, ServerName, serve
+from tests.servers import EVERY_SERVER, ServerName, serve
+from tests.waiting import until
 
 pytestmark = pytest.mark.server
 
@@ -34,7 +34,7 @@ async def shutdown():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_an_instance_is_taken_out_before_it_stops(server: ServerName, workers: int) -> None:
     options = ["--workers", str(workers), "--access-log", "--workers-kill-timeout", "3"]
     with serve(APP, server, *options) as running:

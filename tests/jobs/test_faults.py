@@ -9,8 +9,9 @@ import pytest
 
 from tests.effort import FULL
 from tests.jobs import application
-from tests.jobs.workers import BACKENDS, broker_url, until, worker
+from tests.jobs.workers import BACKENDS, broker_url, worker
 from tests.services.redis import RedisServer, redis_server
+from tests.waiting import until
 from velithon import Velithon
 from velithon.jobs import Jobs, JobsUnavailableError
 from velithon.stores import store_from_url

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.conftest import ClientFactory
+from tests.waiting import until_async
 from velithon import BackgroundTask, Depends, Header, Request, Velithon
 from velithon.di import Provide, ServiceContainer, SingletonProvider
 from velithon.exceptions import RegistrationError
@@ -338,18 +339,12 @@ def gate(*names: str) -> None:
     gates.update({name: asyncio.Event() for name in names})
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 @pytest.mark.asyncio
 async def test_the_highest_priority_is_done_first() -> None:
     gate("first", "low", "normal", "high")
     async with Jobs(MemoryBackend(concurrency=1)):
         handles = [await waits.enqueue("first")]
-        await until(lambda: done == ["first"])
+        await until_async(lambda: done == ["first"])
         for name, priority in (("low", 1), ("normal", 5), ("high", 9)):
             handles.append(await waits.options(priority=priority).enqueue(name))
             gates[name].set()
@@ -412,7 +407,7 @@ async def test_progress_is_seen_by_id() -> None:
     gate("tell")
     async with Jobs() as jobs:
         handle = await tells.enqueue()
-        await until(lambda: done == ["told"])
+        await until_async(lambda: done == ["told"])
         assert await jobs.get(handle.id).progress() == {"done": 3, "of": 10}
         assert await handle.state() == "running"
         with pytest.raises(TimeoutError):
@@ -429,7 +424,7 @@ async def test_a_full_backend_takes_no_more() -> None:
     gate("a")
     async with Jobs(MemoryBackend(concurrency=1, max_waiting=2)):
         handles = [await waits.enqueue("a")]
-        await until(lambda: done == ["a"])
+        await until_async(lambda: done == ["a"])
         handles += [await waits.enqueue("a"), await waits.enqueue("a")]
         with pytest.raises(JobsFullError, match="2 jobs wait"):
             await waits.enqueue("a")

@@ -11,8 +11,8 @@ import httpx2 as httpx
 import pytest
 
 from tests.effort import FULL, variants
-from tests.jobs.workers import until
 from tests.servers import ServerName, serve
+from tests.waiting import until
 from velithon import Velithon
 from velithon.jobs import (
     Jobs,

@@ -11,8 +11,9 @@ import httpx2 as httpx
 import pytest
 import yaml
 
-from tests.cli.processes import ROOT, until
+from tests.cli.processes import ROOT
 from tests.servers import free_port
+from tests.waiting import until
 
 DEPLOY = ROOT / "deploy"
 

@@ -12,8 +12,9 @@ import httpx2 as httpx
 import pytest
 from websockets.sync import client as websocket_client
 
-from tests.cli.processes import ROOT, listening, until
+from tests.cli.processes import ROOT, listening
 from tests.servers import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.server
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from tests.cli.processes import Run, until, velithon_run
+from tests.cli.processes import Run, velithon_run
 from tests.effort import FULL
 from tests.servers import free_port
 from tests.services.nginx import nginx
+from tests.waiting import until
 
 pytestmark = pytest.mark.server
 

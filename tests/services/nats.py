@@ -1,10 +1,7 @@
 """A NATS server of the tests' own, with JetStream."""
 
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +9,25 @@ from pathlib import Path
 import pytest
 
 from tests.servers import free_port
+from tests.services.process import ServiceProcess
 
-_DEADLINE = 10.0
+
+class NatsServer(ServiceProcess):
+    """A `nats-server` process.
+
+    Args:
+        port: Its port on 127.0.0.1.
+        directory: Where it keeps its files.
+    """
+
+    def __init__(self, port: int, directory: Path) -> None:
+        command = ["nats-server", "--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir"]
+        super().__init__([*command, str(directory)], port, directory)
+
+    def answers(self) -> bool:
+        """Whether it greets a client; an `OSError` says no."""
+        with self.connect() as connection:
+            return connection.recv(4) == b"INFO"
 
 
 @contextmanager
@@ -23,29 +37,12 @@ def nats_server() -> Generator[str, None, None]:
     Yields:
         Its URL, such as `nats://127.0.0.1:20000`.
     """
-    command = shutil.which("nats-server")
-    if command is None:
+    if shutil.which("nats-server") is None:
         pytest.skip("nats-server is not installed: apt-get install nats-server")
     with tempfile.TemporaryDirectory(prefix="velithon-nats-") as name, free_port() as port:
-        log = Path(name) / "nats.log"
-        process = subprocess.Popen(
-            [command, "--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", name, "--log", str(log)]
-        )
+        server = NatsServer(port, Path(name))
+        server.start()
         try:
-            deadline = time.monotonic() + _DEADLINE
-            while not _answers(port):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"nats-server did not start:\n{log.read_text() if log.exists() else ''}")
-                time.sleep(0.01)
             yield f"nats://127.0.0.1:{port}"
         finally:
-            process.kill()
-            process.wait(_DEADLINE)
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            return connection.recv(4) == b"INFO"
-    except OSError:
-        return False
+            server.kill()

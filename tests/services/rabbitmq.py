@@ -1,12 +1,7 @@
 """A RabbitMQ server of the tests' own."""
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.servers import free_port
+from tests.services.process import ServiceProcess
 
-_DEADLINE = 60.0
 
-
-class RabbitMQServer:
+class RabbitMQServer(ServiceProcess):
     """A RabbitMQ broker, which is an Erlang node with a name, a cookie and a directory of its own.
 
     Args:
@@ -31,67 +25,34 @@ class RabbitMQServer:
     """
 
     def __init__(self, port: int, distribution_port: int, directory: Path) -> None:
-        self.port = port
         self.url = f"amqp://guest:guest@127.0.0.1:{port}/"
-        self._directory = directory
-        self._distribution_port = distribution_port
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def process(self) -> "subprocess.Popen[bytes]":
-        """Return its process."""
-        assert self._process is not None, "the server was not started"
-        return self._process
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        (self._directory / "enabled_plugins").write_text("[].")
-        cookie = self._directory / ".erlang.cookie"
-        if not cookie.exists():
-            cookie.write_text("velithon")
-            cookie.chmod(0o400)
+        (directory / "enabled_plugins").write_text("[].")
+        cookie = directory / ".erlang.cookie"
+        cookie.write_text("velithon")
+        cookie.chmod(0o400)
         environment = {
-            **os.environ,
-            "HOME": str(self._directory),
-            "RABBITMQ_NODENAME": f"velithon-{self.port}@localhost",
+            "HOME": str(directory),
+            "RABBITMQ_NODENAME": f"velithon-{port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(self.port),
-            "RABBITMQ_DIST_PORT": str(self._distribution_port),
-            "RABBITMQ_MNESIA_BASE": str(self._directory / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(self._directory / "log"),
-            "RABBITMQ_PID_FILE": str(self._directory / "pid"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._directory / "enabled_plugins"),
-            "RABBITMQ_CONFIG_FILE": str(self._directory / "rabbitmq"),
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(distribution_port),
+            "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(directory / "log"),
+            "RABBITMQ_PID_FILE": str(directory / "pid"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
+            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq"),
             "RABBITMQ_LOGS": "-",
             # Two busy cores are not made quicker by threads that spin.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
-        with (self._directory / "rabbitmq.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [_command()], cwd=self._directory, env=environment, stdout=log, stderr=log, start_new_session=True
-            )
-        deadline = time.monotonic() + _DEADLINE
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"RabbitMQ did not start:\n{(self._directory / 'rabbitmq.log').read_text()}")
-            time.sleep(0.05)
+        super().__init__([_command()], port, directory, environment, deadline=60.0)
 
-    def kill(self) -> None:
-        """End it, and all the processes that it has started."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait(_DEADLINE)
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"AMQP\x00\x00\x09\x01")
-                return connection.recv(1) == b"\x01"
-        except OSError:
-            return False
+    def answers(self) -> bool:
+        """Whether it greets a client of AMQP 0-9-1; an `OSError` says no."""
+        with self.connect() as connection:
+            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            return connection.recv(1) == b"\x01"
 
 
 def _command() -> str:
@@ -110,7 +71,6 @@ def rabbitmq_server() -> Generator[RabbitMQServer, None, None]:
     Yields:
         The running server.
     """
-    _command()
     with ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="velithon-rabbitmq-"))
         server = RabbitMQServer(stack.enter_context(free_port()), stack.enter_context(free_port()), Path(name))

@@ -19,13 +19,13 @@ from trustme import CA
 
 from tests.conftest import ClientFactory
 from tests.effort import variants
-from tests.jobs.workers import until
 from tests.servers import ServerName, serve
 from tests.services.http import receiver
 from tests.services.sentry import sentry
 from tests.services.smtp import MailServer, mail_server
 from tests.spec.conftest import Modules
 from tests.spec.documents import FASTAPI_GUIDE, Block
+from tests.waiting import until
 from velithon.exceptions import RegistrationError
 
 FILES = "Chapter 9: File Handling and Background Tasks / "

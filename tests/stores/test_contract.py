@@ -1,22 +1,13 @@
 """What every store does, on every store."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tests.waiting import until_async
 from velithon.stores import Store
 
 pytestmark = pytest.mark.asyncio
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < end, "the condition did not come true"
-        await asyncio.sleep(0.005)
 
 
 async def test_values_come_back_as_they_were(store: Store) -> None:
@@ -56,7 +47,7 @@ async def test_only_what_is_there_is_replaced(store: Store) -> None:
         return await store.replace("key", b"again", expire=0.1) is False
 
     await asyncio.sleep(0.12)
-    await until(gone)
+    await until_async(gone)
     await store.set("key", b"old")
     await store.delete("key")
     assert await store.replace("key", b"new") is False
@@ -77,7 +68,7 @@ async def test_values_expire(store: Store) -> None:
     async def gone() -> bool:
         return not await store.exists("short")
 
-    await until(gone)
+    await until_async(gone)
     assert await store.get("short") is None
     assert await store.delete("short") == 0
     assert await store.get("long") == b"1"
@@ -125,7 +116,7 @@ async def test_a_number_lives_from_its_beginning(store: Store) -> None:
 
     await asyncio.sleep(0.05)
     assert await store.increment("n", expire=60) == 2
-    await until(began_again)
+    await until_async(began_again)
 
 
 async def test_a_text_is_no_number(store: Store) -> None:
@@ -187,7 +178,7 @@ async def test_get_or_set_takes_plain_functions(store: Store) -> None:
     async def gone() -> bool:
         return not await store.exists("key")
 
-    await until(gone)
+    await until_async(gone)
     with pytest.raises(TypeError, match="A store keeps bytes, not int"):
         await store.get_or_set("key", lambda: 1)  # type: ignore[arg-type, return-value] # the mistake
 
