@@ -8,7 +8,7 @@ T = TypeVar("T")
 FULL = os.environ.get("VELITHON_TESTS") == "full"
 
 
-def variants(few: list[T], many: list[T]) -> list[T]:
+def variants(few: T, many: T) -> T:
     """Return the parameters of a test whose every variant starts servers: together the few meet each server."""
     return many if FULL else few
 

@@ -15,9 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
+from tests.effort import variants
+
 ServerName = Literal["granian-rsgi", "granian-asgi", "uvicorn"]
 
-SERVERS: tuple[ServerName, ...] = ("granian-rsgi", "granian-asgi", "uvicorn")
+# Where servers differ from each other: in how they begin, end, break off and shake hands.
+EVERY_SERVER: tuple[ServerName, ...] = ("granian-rsgi", "granian-asgi", "uvicorn")
+# Where they only carry what the application says: one of each protocol by default.
+SERVERS: tuple[ServerName, ...] = variants(("granian-rsgi", "uvicorn"), EVERY_SERVER)
 
 _ROOT = Path(__file__).resolve().parent.parent
 # below the range that the kernel gives to outgoing connections

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.effort import variants
-from tests.servers import SERVERS, Server, ServerName, serve
+from tests.servers import EVERY_SERVER, SERVERS, Server, ServerName, serve
 
 pytestmark = pytest.mark.server
 
@@ -102,7 +102,7 @@ def test_a_shutdown_waits_for_tasks_that_end(name: ServerName, notes: Path) -> N
         assert "abandoned" not in server.log
 
 
-@pytest.mark.parametrize("name", variants(["granian-rsgi"], [*SERVERS]))
+@pytest.mark.parametrize("name", variants(("granian-rsgi",), EVERY_SERVER))
 def test_a_shutdown_abandons_and_names_tasks_that_do_not_end(name: ServerName, notes: Path) -> None:
     with serve(APP, name, "--workers-kill-timeout", "6", env={"NOTES": str(notes)}) as server:
         with get(server, "/endless"):

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.servers import SERVERS, Server, ServerName, serve
+from tests.servers import EVERY_SERVER, Server, ServerName, serve
 
 pytestmark = pytest.mark.server
 
@@ -181,7 +181,7 @@ async def refused(websocket: WebSocket):
 """
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=EVERY_SERVER)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The application on each server."""
     directory = tmp_path_factory.mktemp("served")

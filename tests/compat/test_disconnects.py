@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import SERVERS, Server, ServerName, serve
+from tests.servers import EVERY_SERVER, Server, ServerName, serve
 
 pytestmark = pytest.mark.server
 
@@ -108,7 +108,7 @@ def until(server: Server, fits: Any) -> dict[str, Any]:
         time.sleep(0.02)
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=EVERY_SERVER)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A server whose temporary files have a directory of their own."""
     name: ServerName = request.param

@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from tests.servers import SERVERS, ServerName, serve
+from tests.servers import EVERY_SERVER, ServerName, serve
 
 APP = """
 import asyncio
@@ -82,7 +82,7 @@ def wait_for(client: httpx.Client, name: str, event: str) -> list[str]:
     raise AssertionError(f"{event} did not happen: {events}")
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_clients_that_leave(server: ServerName) -> None:
     with serve(APP, server) as running, httpx.Client(base_url=running.url) as client:
         for name, request, first in (

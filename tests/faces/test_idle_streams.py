@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from tests.servers import SERVERS, ServerName, serve
+from tests.servers import EVERY_SERVER, ServerName, serve
 
 pytestmark = pytest.mark.server
 
@@ -63,7 +63,7 @@ async def ended() -> dict[str, float]:
 """
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_an_idle_stream_ends_within_a_second_of_its_clients_leaving(server: ServerName) -> None:
     """The generator is closed, on every server and behind layers of each kind; seconds are measured in the server."""
     left: dict[str, float] = {}

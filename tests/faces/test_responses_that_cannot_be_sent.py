@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.conftest import ClientFactory
-from tests.servers import SERVERS, ServerName, serve
+from tests.servers import EVERY_SERVER, ServerName, serve
 from velithon import Velithon
 from velithon.exceptions import HTTPException
 from velithon.responses import (
@@ -48,7 +48,7 @@ async def fine():
 """
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_servers_survive(server: ServerName) -> None:
     # Uvicorn closes a connection after an exception, which a client that keeps it open may notice too late.
     closing = {"connection": "close"}

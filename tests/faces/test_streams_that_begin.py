@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.conftest import ClientFactory
-from tests.servers import SERVERS, ServerName, serve
+from tests.servers import EVERY_SERVER, ServerName, serve
 from velithon import HTTPException, Velithon
 from velithon.middleware import Middleware
 from velithon.middleware.cors import CORSMiddleware
@@ -159,7 +159,7 @@ def headers_after(port: int, path: str) -> float:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_it_is_a_500_on_each_server_and_a_silent_stream_begins_soon(server: ServerName) -> None:
     """Granian over ASGI keeps the headers until the first chunk, whatever an application sends; see the page."""
     with serve(f"{__name__}:app", server) as running:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.conftest import ClientFactory
-from tests.servers import SERVERS, ServerName, serve
+from tests.servers import EVERY_SERVER, ServerName, serve
 from velithon import Velithon
 from velithon.responses import StreamingResponse
 
@@ -73,7 +73,7 @@ def raw(port: int, path: str) -> bytes:
 
 
 @pytest.mark.parametrize("options", [(), ("--forwarded-allow-ips", "127.0.0.1")], ids=["", "behind a proxy"])
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_the_connection_breaks_off(server: ServerName, options: tuple[str, ...]) -> None:
     """The client sees that the body is not complete, and has what was sent before."""
     with serve(APP, server, *options) as running:

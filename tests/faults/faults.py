@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from tests.faults.raising import EXCEPTIONS, HOOKS
 from tests.faults.wire import exchange
-from tests.servers import SERVERS, Server, ServerName
+from tests.servers import EVERY_SERVER, Server, ServerName
 
 # By hook and exception: what is answered and how many records there are.
 Outcomes = dict[tuple[str, str], str]
@@ -84,7 +84,7 @@ def table(outcomes: Mapping[ServerName, Outcomes]) -> str:
     for hook in HOOKS:
         alike: dict[tuple[str, ...], list[str]] = {}
         for name in EXCEPTIONS:
-            alike.setdefault(tuple(outcomes[server][hook, name] for server in SERVERS), []).append(name)
+            alike.setdefault(tuple(outcomes[server][hook, name] for server in EVERY_SERVER), []).append(name)
         most = max(alike, key=lambda found: len(alike[found]))
         for found, names in sorted(alike.items(), key=lambda pair: -len(pair[1])):
             what = (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.faults import conformance, differential, hostile, leavers, load
 from tests.faults.hostile_cases import cases
-from tests.servers import SERVERS, Server, serve
+from tests.servers import EVERY_SERVER, Server, serve
 
 APP = "tests.faults.app:app"
 
@@ -23,7 +23,7 @@ APP = "tests.faults.app:app"
 def three_servers() -> Iterator[list[Server]]:
     """Run the instruments' application on each server."""
     with ExitStack() as stack:
-        yield [stack.enter_context(serve(APP, server)) for server in SERVERS]
+        yield [stack.enter_context(serve(APP, server)) for server in EVERY_SERVER]
 
 
 def soak_differential(count: int, seed: int) -> bool:
@@ -44,7 +44,7 @@ def soak_hostile(count: int, seed: int) -> bool:
     advisories = {advisory for case in chosen for advisory in case.advisories}
     print(f"  {len(chosen)} cases of {len({case.kind for case in chosen})} kinds, with {len(advisories)} advisories")
     clean = True
-    for name in SERVERS:
+    for name in EVERY_SERVER:
         with serve(APP, name) as server:
             report = hostile.run(server, chosen)
         print(f"  {name}: {report}")
@@ -55,7 +55,7 @@ def soak_hostile(count: int, seed: int) -> bool:
 def soak_leavers(count: int, seed: int) -> bool:
     """Let clients of each kind leave each server in the middle."""
     clean = True
-    for name in SERVERS:
+    for name in EVERY_SERVER:
         with serve("tests.faults.leaving:app", name) as server:
             for kind in leavers.KINDS:
                 report = leavers.run(server, kind, count)
@@ -73,7 +73,7 @@ def soak_conformance(count: int, seed: int) -> bool:
     if python is None:
         print("  Autobahn needs Python 2.7, which is not here: not run")
     clean = True
-    for name in SERVERS:
+    for name in EVERY_SERVER:
         with serve(APP, name) as server, tempfile.TemporaryDirectory() as directory:
             if python is not None:
                 results = conformance.run_autobahn(server, name, python, Path(directory))
@@ -89,7 +89,7 @@ def soak_conformance(count: int, seed: int) -> bool:
 def soak_growth(count: int, seed: int) -> bool:
     """Load each server, and see that its memory does not grow; `count` is of the requests, the rest in proportion."""
     clean = True
-    for name in SERVERS:
+    for name in EVERY_SERVER:
         for what, (send, whole) in load.LOADS.items():
             with serve(APP, name) as server:
                 times = max(whole * count // 1_000_000, 50)
@@ -105,7 +105,7 @@ def soak_growth(count: int, seed: int) -> bool:
 def soak_slow(count: int, seed: int) -> bool:
     """Let clients trickle, and time the others."""
     clean = True
-    for name in SERVERS:
+    for name in EVERY_SERVER:
         with serve(APP, name) as server:
             without, beside = load.slow(server, count)
         print(
@@ -118,7 +118,7 @@ def soak_slow(count: int, seed: int) -> bool:
 def soak_signals(count: int, seed: int) -> bool:
     """Stop each server with 50 requests in hand, again and again."""
     clean = True
-    for name in SERVERS:
+    for name in EVERY_SERVER:
         for number in (signal.SIGTERM, signal.SIGINT):
             lost = [problem for _ in range(count) for problem in load.stop_under_load(name, number, 50)]
             print(

@@ -10,7 +10,7 @@ import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 
-from tests.servers import SERVERS, Server, ServerName, serve
+from tests.servers import EVERY_SERVER, Server, ServerName, serve
 
 APP = """
 from typing import Annotated
@@ -87,7 +87,7 @@ WAYS = ("asgi", "rsgi", "stream", "body", "limited", "form", "json")
 BROKEN = (b"3\r\na=1\r\n", b"5\r\na=1", b"3\r\na=1\r\nZZ\r\n", b"3\r\na=1\r\n0\r\n", b"x\r\n")
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=EVERY_SERVER)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with serve(APP, request.param) as running:
         yield running

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.conftest import ClientFactory
-from tests.servers import SERVERS, ServerName, serve
+from tests.servers import EVERY_SERVER, ServerName, serve
 from velithon import BackgroundTasks, Velithon, WebSocket
 from velithon.exceptions import VelithonError
 from velithon.responses import EventSourceResponse, StreamingResponse
@@ -73,7 +73,7 @@ async def handled() -> None:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_the_server_lives(server: ServerName) -> None:
     with serve(f"{__name__}:app", server) as running:
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults import faults
 from tests.faults.raising import EXCEPTIONS, HOOKS
-from tests.servers import SERVERS, ServerName, serve
+from tests.servers import EVERY_SERVER, ServerName, serve
 from velithon_adapters._compat.granian import make_printable
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def outcomes() -> Iterator[dict[ServerName, faults.Outcomes]]:
     """What became of every exception in every hook, by server."""
     with ExitStack() as stack:
-        servers = {server: stack.enter_context(serve("tests.faults.raising:app", server)) for server in SERVERS}
+        servers = {server: stack.enter_context(serve("tests.faults.raising:app", server)) for server in EVERY_SERVER}
         yield {server: faults.run(running) for server, running in servers.items()}
 
 

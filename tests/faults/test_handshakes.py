@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import WebSocketDenialResponse
 
 from tests.conftest import ClientFactory
-from tests.servers import SERVERS, Server, ServerName, serve
+from tests.servers import EVERY_SERVER, Server, ServerName, serve
 from velithon import Depends, HTTPException, Velithon, WebSocket
 from velithon.exceptions import VelithonError
 from velithon.middleware import Middleware
@@ -106,7 +106,7 @@ def shake(running: Server, path: str) -> int:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_the_status_and_the_records_are_the_same(server: ServerName) -> None:
     with serve(f"{__name__}:app", server) as running:
         assert {path: shake(running, path) for path in CASES} == {path: status for path, (status, _) in CASES.items()}

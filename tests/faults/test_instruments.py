@@ -18,7 +18,7 @@ from tests.faults import conformance, differential, hostile, leavers, load
 from tests.faults.generator import Generator
 from tests.faults.hostile_cases import cases
 from tests.faults.wire import Answer
-from tests.servers import SERVERS, Server, ServerName, serve
+from tests.servers import EVERY_SERVER, Server, ServerName, serve
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def servers() -> Iterator[list[Server]]:
     """The instruments' application on each server."""
     with ExitStack() as stack:
-        yield [stack.enter_context(serve("tests.faults.app:app", server)) for server in SERVERS]
+        yield [stack.enter_context(serve("tests.faults.app:app", server)) for server in EVERY_SERVER]
 
 
 @pytest.mark.server
@@ -40,7 +40,7 @@ def test_the_servers_answer_alike(servers: list[Server]) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("which", [0, 1, 2], ids=SERVERS)
+@pytest.mark.parametrize("which", [0, 1, 2], ids=EVERY_SERVER)
 def test_hostile_requests_do_no_harm(servers: list[Server], which: int) -> None:
     """No 5xx, no file that is not served, no worker that ends, little time: every eighth of the cases."""
     report = hostile.run(servers[which], cases() if FULL else cases()[which::8])
@@ -48,7 +48,7 @@ def test_hostile_requests_do_no_harm(servers: list[Server], which: int) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_clients_that_leave_leave_nothing_behind(server: ServerName) -> None:
     """No cut body is complete; generators are closed within a second, once; nothing is held."""
     with serve("tests.faults.leaving:app", server) as running:
@@ -57,7 +57,7 @@ def test_clients_that_leave_leave_nothing_behind(server: ServerName) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("which", [0, 1, 2], ids=SERVERS)
+@pytest.mark.parametrize("which", [0, 1, 2], ids=EVERY_SERVER)
 def test_websockets_are_spoken_as_the_standard_says(servers: list[Server], which: int) -> None:
     """RFC 6455: fragments, control frames, UTF-8 and closing; `make soak` runs the Autobahn suite."""
     wrong = {case.name: conformance.talk(servers[which].port, case) for case in conformance.TALKS}
@@ -135,7 +135,7 @@ def test_a_seed_gives_the_same_requests() -> None:
 @pytest.mark.server
 @pytest.mark.skipif(not FULL, reason="stops six servers: VELITHON_TESTS=full")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_a_signal_loses_no_request_in_hand(server: ServerName, number: signal.Signals) -> None:
     """All are answered, their background work is done, and the lifespan ends after that."""
     assert load.stop_under_load(server, number, 50) == []

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import SERVERS, ServerName, serve
+from tests.servers import EVERY_SERVER, ServerName, serve
 from velithon import Velithon
 from velithon.middleware import Middleware
 from velithon.responses import StreamingResponse
@@ -85,7 +85,7 @@ def until_it_rests(url: str) -> int:
     raise AssertionError(f"{before} bytes were made, and it goes on")
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_a_client_that_does_not_read_stops_the_generator(server: ServerName) -> None:
     """What it has not read is not made; once it reads, it gets everything."""
     with serve(f"{__name__}:app", server) as running:

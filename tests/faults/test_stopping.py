@@ -13,8 +13,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.cli.processes import Run, until, velithon_run
+from tests.cli.processes import Run, velithon_run
 from tests.effort import FULL
+from tests.waiting import until
 
 pytestmark = pytest.mark.server
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.effort import variants
-from tests.servers import SERVERS, ServerName, serve
+from tests.servers import EVERY_SERVER, ServerName, serve
 from tests.tools import find
 
 SCHEMATHESIS = find("schemathesis")
@@ -114,7 +114,7 @@ def _check(document: Path | str, url: str, directory: Path, *options: str) -> No
 
 @pytest.mark.server
 @pytest.mark.skipif(SCHEMATHESIS is None, reason="there is no schemathesis: make install")
-@pytest.mark.parametrize("server", variants(["granian-rsgi"], [*SERVERS]))
+@pytest.mark.parametrize("server", variants(("granian-rsgi",), EVERY_SERVER))
 def test_every_answer_is_one_that_the_document_knows(server: ServerName, tmp_path: Path) -> None:
     """No server error, no status, media type or body that is not declared."""
     with serve(SOURCE, server) as running:

@@ -10,8 +10,9 @@ import httpx2 as httpx
 import pytest
 from websockets.sync import client as websocket_client
 
-from tests.cli.processes import until, velithon_run
-from tests.servers import SERVERS, ServerName, serve
+from tests.cli.processes import velithon_run
+from tests.servers import EVERY_SERVER, ServerName, serve
+from tests.waiting import until
 
 pytestmark = pytest.mark.server
 
@@ -50,7 +51,7 @@ async def socket(websocket: WebSocket):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_ready_is_said_when_it_is_true(server: ServerName, workers: int, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(APP)
     kind, _, interface = server.partition("-")
@@ -76,7 +77,7 @@ def test_ready_is_one_record_of_json(tmp_path: Path) -> None:
     assert record["address"].startswith("http://127.0.0.1:")
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", EVERY_SERVER)
 def test_a_request_has_one_access_line(server: ServerName) -> None:
     """Whoever writes it, its level goes by the status."""
     with serve(APP, server, "--access-log") as running:

@@ -7,8 +7,9 @@ import httpx2 as httpx
 import pytest
 from websockets.sync import client as websocket_client
 
-from tests.cli.processes import until, velithon_run
+from tests.cli.processes import velithon_run
 from tests.servers import SERVERS, ServerName, serve
+from tests.waiting import until
 
 pytestmark = pytest.mark.server
 
