@@ -89,7 +89,8 @@ WORK = {
 }
 
 
-@pytest.fixture(params=list(MODES))
+# Granian ends both of its modes in one way.
+@pytest.fixture(params=variants([name for name in MODES if name != "granian-asgi"], list(MODES)))
 def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """The options for each server and interface."""
     return MODES[request.param]
@@ -183,7 +184,14 @@ def test_a_second_signal_forces_the_end(directory: Path, mode: tuple[str, ...]) 
         run.wait(MARGIN)
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize(
+    ("number", "mode"),
+    variants(
+        [(1, "granian-rsgi"), (2, "granian-asgi"), (1, "uvicorn"), (2, "uvicorn")],
+        [(number, mode) for number in (1, 2) for mode in MODES],
+    ),
+    indirect=["mode"],
+)
 def test_an_application_that_cannot_start_ends_the_server(directory: Path, mode: tuple[str, ...], number: int) -> None:
     """Once, with its reason, instead of starting it again and again."""
     options = [*mode[:2], *(mode[2:4] if "--interface" in mode else []), "--workers", str(number)]

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 from tests.cli.processes import ROOT, Run, velithon_run
+from tests.effort import variants
 from tests.servers import serve
 from tests.waiting import until
 
@@ -75,7 +76,8 @@ async def asgi(scope, receive, send):
 """
 
 
-@pytest.fixture(params=list(MODES))
+# The command line is the same for both of Granian's modes.
+@pytest.fixture(params=variants(["granian-rsgi", "uvicorn"], list(MODES)))
 def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """The options for each server and interface."""
     return MODES[request.param]
@@ -199,7 +201,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("key", [["key.pem"], ["old.pem"], ["locked.pem", "--ssl-keyfile-password", "mypassword"]])
+KEYS = [["key.pem"], ["old.pem"], ["locked.pem", "--ssl-keyfile-password", "mypassword"]]
+
+
+# Each kind of key, and the encrypted one on each server: Granian cannot read it, and gets a copy.
+@pytest.mark.parametrize(
+    ("key", "mode"),
+    variants(
+        [(KEYS[0], "uvicorn"), (KEYS[1], "granian-rsgi"), (KEYS[2], "granian-asgi"), (KEYS[2], "uvicorn")],
+        [(key, mode) for key in KEYS for mode in MODES],
+    ),
+    indirect=["mode"],
+)
 def test_tls(directory: Path, mode: tuple[str, ...], certificate: Path, key: list[str]) -> None:
     """HTTPS with a key in either plain form, and with an encrypted one."""
     files = ["--ssl-certificate", str(certificate / "cert.pem"), "--ssl-keyfile", str(certificate / key[0]), *key[1:]]
