@@ -71,7 +71,7 @@ def test_no_job_is_lost_with_a_worker_that_is_killed(
     assert begun < JOBS, "the worker was done before it was killed"
     keys = [f"done:{number}" for number in range(JOBS)]
     with worker(tmp_path, url, store_url):
-        until(lambda: None not in values(store_url, *keys), 200 if FULL else 60)
+        until(lambda: None not in values(store_url, *keys), seconds=200 if FULL else 60)
 
 
 def test_a_worker_that_is_asked_to_end_finishes_its_jobs(tmp_path: Path, shared_redis: RedisServer) -> None:

@@ -201,7 +201,7 @@ def test_no_job_is_lost_with_a_process_that_is_killed(name: ServerName, tmp_path
         until(lambda: notes.read_text().count("done") >= JOBS // 4)
         os.kill(int(notes.read_text().split()[1]), signal.SIGKILL)
         expected = {f"done {number}" for number in range(JOBS)}
-        until(lambda: expected <= set(notes.read_text().splitlines()), 60)
+        until(lambda: expected <= set(notes.read_text().splitlines()), seconds=60)
         until(lambda: rows(tmp_path / "jobs.db") == 0)
 
 
