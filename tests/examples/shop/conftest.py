@@ -19,6 +19,7 @@ os.environ["SHOP_MAIL_URL"] = "memory://"
 os.environ["SHOP_LIMIT_LOGINS"] = "50/minute"
 _files = tempfile.TemporaryDirectory(prefix="velithon-shop-")
 atexit.register(_files.cleanup)
+os.environ["SHOP_DATABASE_URL"] = f"sqlite+aiosqlite:///{_files.name}/shop.db"
 for _name in ("MEDIA", "EXPORT"):
     os.environ[f"SHOP_{_name}_DIR"] = f"{_files.name}/{_name.lower()}"
 
