@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from functools import partial
 from typing import Any, ParamSpec, Self, overload
 
@@ -22,6 +22,7 @@ from velithon.concurrency import run_in_threadpool
 from velithon.exceptions import as_exception
 
 __all__ = [
+    "ASIDE",
     "BackgroundTask",
     "BackgroundTasks",
     "InFlight",
@@ -29,12 +30,17 @@ __all__ = [
     "failure_observers",
     "injected_tasks",
     "run_background",
+    "set_aside",
     "task_name",
+    "with_set_aside",
 ]
 
 P = ParamSpec("P")
 
 logger = logging.getLogger("velithon.background")
+
+ASIDE = "velithon.background"
+"""In a request's scope: the background tasks of responses that went through layers; see `set_aside`."""
 
 
 def task_name(task: StarletteBackgroundTask) -> str:
@@ -187,7 +193,8 @@ class BackgroundTasks(StarletteBackgroundTasks):
             RuntimeError: A task failed and `continue_on_error` is false. The failure is its cause.
         """
         self._unclaimed = False
-        tasks = self.tasks[self._taken :]
+        late = [task for task in self.tasks[: self._taken] if has_late_tasks(task)]
+        tasks = [*late, *self.tasks[self._taken :]]
         self._taken = len(self.tasks)
         if not tasks:
             return
@@ -326,13 +333,30 @@ def injected_tasks() -> BackgroundTasks:
 
 def has_late_tasks(background: StarletteBackgroundTask) -> bool:
     """Tell whether tasks were added after the others had run, as the exits of dependencies may do."""
-    return isinstance(background, BackgroundTasks) and background._taken < len(background.tasks)
+    return isinstance(background, BackgroundTasks) and (
+        background._taken < len(background.tasks) or any(map(has_late_tasks, background.tasks))
+    )
+
+
+def set_aside(scope: MutableMapping[str, Any], response: Any) -> None:
+    """Keep a response's background task for whoever sends the answer, whatever a layer makes of the response.
+
+    The layer sees a response without one, as on Starlette: what it gives the response runs after what is kept here.
+    """
+    scope.setdefault(ASIDE, []).append(response.background)
+    response.background = None
+
+
+def with_set_aside(scope: MutableMapping[str, Any], background: StarletteBackgroundTask | None) -> Any:
+    """Return what was set aside and a response's own task as one, to run one after the other; `None` for nothing."""
+    tasks = [*scope.pop(ASIDE, ()), *(() if background is None else (background,))]
+    return BackgroundTasks(tasks, max_concurrent=1).attach() if len(tasks) > 1 else next(iter(tasks), None)
 
 
 def assign_owner(task: StarletteBackgroundTask) -> None:
     """Let a task have an owner: it does not warn when it is dropped without having run.
 
-    Every response does this with its background task, which it loses when a middleware answers something else.
+    Every response does this with its background task.
     """
     if isinstance(task, BackgroundTask | BackgroundTasks):
         task._unclaimed = False

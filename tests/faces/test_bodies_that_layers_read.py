@@ -6,11 +6,14 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import PlainTextResponse as StarletteResponse
+from starlette.routing import Mount as StarletteMount
 from starlette.routing import Route as StarletteRoute
 
 from tests.conftest import ClientFactory
 from velithon import Velithon
 from velithon.requests import Request
+from velithon.routing import Route, Router
+from velithon.testclient import TestClient
 
 
 async def foreign(request: StarletteRequest) -> StarletteResponse:
@@ -40,3 +43,46 @@ def test_requests_made_anew(client: ClientFactory, reads: str, left: str, layers
     with client(app) as c:
         for path in ("/anew", "/mounted/"):
             assert c.post(path, content=b"body").text == left
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_layer_goes_on_with_its_own_request(client: ClientFactory, reads: bool) -> None:
+    """`call_next` takes any request for the scope, Starlette's class too, with the body that it has read."""
+    app = Velithon()
+
+    @app.middleware("http")
+    async def anew(request: Request, call_next: Any) -> Any:
+        made = StarletteRequest(request.scope, request.receive)
+        if reads:
+            assert await made.body() == b"body"
+        return await call_next(made)
+
+    @app.post("/")
+    async def echo(request: Request) -> StarletteResponse:
+        return StarletteResponse(await request.body())
+
+    assert client(app).post("/", content=b"body").text == "body"
+
+
+@pytest.mark.parametrize("inside", ["Velithon", "Starlette"])
+def test_a_handler_around_a_router_reads_the_body_that_the_endpoint_read(client: ClientFactory, inside: str) -> None:
+    """It gets the endpoint's request; another one would wait for a body that has been read."""
+
+    async def endpoint(request: StarletteRequest) -> None:
+        await request.body()
+        raise LookupError
+
+    async def handler(request: Any, exc: Exception) -> StarletteResponse:
+        return StarletteResponse(await request.body(), 422)
+
+    router = Router([Route("/", endpoint, methods=["POST"])])
+    if inside == "Velithon":
+        app = Velithon(exception_handlers={LookupError: handler})
+        app.mount("/in", router)
+        tested = client(app)
+    else:
+        tested = TestClient(
+            Starlette(exception_handlers={LookupError: handler}, routes=[StarletteMount("/in", app=router)])
+        )
+    answer = tested.post("/in/", content=b"body")
+    assert (answer.status_code, answer.text) == (422, "body")

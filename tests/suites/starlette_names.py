@@ -1,6 +1,9 @@
 """A pytest plugin: `as_starlette.x` has the names of `starlette.x`, each of them ours where we have it.
 
-Starlette's tests import from there: the runner changes their `from starlette` when it unpacks them.
+Starlette's tests import from there: the runner changes their `from starlette` when it unpacks them. `Starlette` is our
+application without what Velithon has by default and Starlette has not: no document, and errors in plain text instead of
+JSON. Of exceptions and uploaded files the names are Starlette's: ours are subclasses, and `velithon.Request`, which is
+Starlette's class, makes its own.
 """
 
 from __future__ import annotations
@@ -13,7 +16,28 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+
 from velithon import Velithon
+
+
+class Starlette(Velithon):
+    """The application as Starlette's tests make it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, openapi_url=None, **options)
+        text = ExceptionMiddleware(_nothing)
+        for error, handler in self.exception_handlers.items():
+            if error is HTTPException and handler.__module__ == "velithon.exception_handlers":
+                self.exception_handlers[error] = text.http_exception
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    """Stand in for the application of a layer whose handler is wanted."""
+
+
+_BASES = {(".exceptions", "HTTPException"), (".exceptions", "WebSocketException"), (".datastructures", "UploadFile")}
 
 
 class _Importer(MetaPathFinder, Loader):
@@ -26,10 +50,10 @@ class _Importer(MetaPathFinder, Loader):
         names = {name: value for name, value in vars(theirs).items() if not name.startswith("__")}
         ours = importlib.import_module(f"velithon{below}") if below and _exists(f"velithon{below}") else None
         for name in names:
-            if not name.startswith("_") and hasattr(ours, name):
+            if not name.startswith("_") and hasattr(ours, name) and (below, name) not in _BASES:
                 names[name] = getattr(ours, name)
         if below == ".applications":
-            names["Starlette"] = Velithon
+            names["Starlette"] = Starlette
         vars(module).update(names)
 
 

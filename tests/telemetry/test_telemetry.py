@@ -251,13 +251,15 @@ def test_signals_and_requests_can_be_left_out(client: ClientFactory, receiver: R
     assert len(receiver.spans()) == 2
 
 
-@pytest.mark.parametrize("outside", [False, True], ids=["in the stack", "around"])
+@pytest.mark.parametrize("outside", ["", "around", "Starlette's"])
 def test_the_instrumentation_of_opentelemetry_makes_no_second_span(
-    client: ClientFactory, receiver: Receiver, outside: bool
+    client: ClientFactory, receiver: Receiver, outside: str
 ) -> None:
     app = application(receiver.config)
     wrapped: Any = app
-    if outside:
+    if outside == "Starlette's":
+        app.add_middleware(StarlettesOpenTelemetry, tracer_provider=receiver.tracer_provider)
+    elif outside:
         inner = OpenTelemetryMiddleware(app, tracer_provider=receiver.tracer_provider)
         wrapped = Velithon(telemetry={"tracing": False, "metrics": False, "logs": False})
         wrapped.mount("/", inner)

@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from velithon.background import BackgroundTask
+from velithon.background import ASIDE, BackgroundTask, with_set_aside
 from velithon.cache.entry import Entry, build_not_modified
 from velithon.cache.policy import NAMESPACE, TAG, CachePolicy
 from velithon.cache.rules import Lifetime, compute_lifetime, matches_condition, parse_directives
@@ -336,8 +336,9 @@ class ResponseCache:
                 return
             response, _ = await self._run(request, key, respond)
             await self._try(store.delete(f"{key} refresh"))
-            if response.background is not None:
-                await response.background()
+            background = with_set_aside(request.scope, response.background)
+            if background is not None:
+                await background()
         finally:
             self._refreshing.discard(key)
             if request._exit_stack is not None:
@@ -387,7 +388,7 @@ def _url(request: Any) -> str:
 def _copy(request: Any) -> Request:
     """Return a request like this one that nobody waits for, with no condition in it."""
     scope = dict(request.scope)
-    for name in ("velithon.exits", "velithon.error_hooks"):
+    for name in ("velithon.exits", "velithon.error_hooks", ASIDE):
         scope.pop(name, None)
     scope["method"] = "GET"
     scope["state"] = dict(scope.get("state") or {})

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from velithon.background import set_aside
 from velithon.exceptions import VelithonError, as_exception
 from velithon.faces.serve import to_response
+from velithon.requests.request import Request
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.app import AppResponse
 from velithon.responses.base import HTMLResponse, PlainTextResponse, Response
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Send
 
     from velithon.faces.serve import ErrorHandlers, Responder
-    from velithon.requests.request import Request
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
 __all__ = ["AS_THEY_ARE", "CapturedResponse", "as_response", "build_call_next", "capture"]
@@ -211,7 +212,7 @@ class CapturedResponse(StreamingResponse):
 
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Send over either face; on ASGI the server's messages are shared with the application."""
-        if send is not None and self._run.announces_trailers and scope["method"] != "HEAD":
+        if send is not None and self._run.announces_trailers and scope.get("method") != "HEAD":
             send = self._with_trailers(send)
         await super().__call__(scope, receive if send is None else self._run.incoming.receive_disconnect, send)
         if send is not None:
@@ -268,6 +269,8 @@ def build_call_next(respond: Responder, errors: ErrorHandlers | None = None) -> 
     """
 
     async def call_next(request: Request) -> Any:
+        if type(request) is not RSGIRequest and not isinstance(request, Request):
+            request = Request.from_starlette(request)
         if request._stream_consumed:
             request.put_back()
         try:
@@ -276,7 +279,11 @@ def build_call_next(respond: Responder, errors: ErrorHandlers | None = None) -> 
             if errors is None:
                 raise
             response = await errors.respond(request, exc)
-        return response if type(response) in AS_THEY_ARE else await as_response(response, request)
+        if type(response) not in AS_THEY_ARE:
+            response = await as_response(response, request)
+        if response.background is not None:
+            set_aside(request.scope, response)
+        return response
 
     return call_next
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from velithon.background import set_aside
 from velithon.exceptions import HTTPException
 from velithon.faces.capture import AS_THEY_ARE, as_response, build_call_next
 from velithon.faces.serve import answer_failure, finish_rsgi, to_response
@@ -148,6 +149,10 @@ def build_router_call_next(router: Router, errors: ErrorHandlers) -> Responder:
                         response = direct_call[1](response, request, None, None)
         except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
             response = await errors.respond(request, exc)
-        return response if type(response) in AS_THEY_ARE else await as_response(response, request)
+        if type(response) not in AS_THEY_ARE:
+            response = await as_response(response, request)
+        if response.background is not None:
+            set_aside(request.scope, response)
+        return response
 
     return call_next

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from starlette import responses as starlette
 
-from velithon.background import has_late_tasks
+from velithon.background import ASIDE, has_late_tasks, with_set_aside
 from velithon.exceptions import VelithonError, as_exception
 from velithon.middleware.scope import ServerScope
 from velithon.requests.request import Request
@@ -76,6 +76,8 @@ def build_asgi_app(respond: Responder, otherwise: ASGIApp | None = None, errors:
                 response = to_response(response, request)
             sent: Send = response.track(send) if response.overridden else send
             background = response.background
+            if ASIDE in scope:
+                background = with_set_aside(scope, background)
             if background is None:
                 await response(scope, request._receive, sent)
             else:
@@ -86,8 +88,9 @@ def build_asgi_app(respond: Responder, otherwise: ASGIApp | None = None, errors:
         except BaseException as exc:  # noqa: BLE001 - answered or raised again there
             await answer_failure(request, response, exc, errors)
         else:
-            if request._exit_stack is not None:
-                await request._exit_stack.aclose()
+            stack = scope.get("velithon.exits")
+            if stack is not None:
+                await stack.aclose()
                 if background is not None and has_late_tasks(background):
                     await run_background(background, scope)
 
@@ -149,6 +152,8 @@ async def finish_rsgi(app: Owner, request: RSGIRequest | None, response: Respons
     if request is not None:
         request._close_receive()
     background = response.background
+    if request is not None and request._scope is not None and ASIDE in request._scope:
+        background = with_set_aside(request._scope, background)
     if background is not None:
         await app._in_flight.run(background)
     stack = None if request is None else request._exit_stack

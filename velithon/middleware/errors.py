@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 
     ErrorObserver = Callable[[Any, Exception], Awaitable[None] | None]
 
-__all__ = ["ERROR_HOOKS", "Errors", "ServerErrorMiddleware", "change_response", "on_server_error"]
+__all__ = [
+    "ERROR_HOOKS",
+    "Errors",
+    "ServerErrorMiddleware",
+    "SurroundingErrors",
+    "change_response",
+    "on_server_error",
+]
 
 logger = logging.getLogger("velithon")
 
@@ -228,6 +235,32 @@ class InnerErrors:
                 return
             raise RuntimeError("Caught handled exception, but response already started.") from exc
         await send(request, await self.errors.respond(request, exc))
+
+
+class SurroundingErrors:
+    """What the handlers around a router have to say, which get the request that the endpoint had, its body read.
+
+    They are those of the nearest `ExceptionMiddleware`, Starlette's or ours, which leaves them in the scope.
+    """
+
+    async def answer(self, request: Request, exc: Exception, response: Response | None) -> None:
+        """Send a handler's answer.
+
+        Args:
+            request: What was asked.
+            exc: What was raised.
+            response: The response that failed while it was sent; `None` when there was none yet.
+
+        Raises:
+            Exception: `exc`, unless a handler answered it.
+        """
+        if response is not None and response.started:
+            raise exc
+
+        async def failed(scope: Scope, receive: Receive, send: Send) -> None:
+            raise exc
+
+        await wrap_app_handling_exceptions(failed, request)(request.scope, request._receive, request._send)
 
 
 async def send(request: Request, response: Response) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
@@ -71,6 +71,15 @@ class Request(WithCookies, StarletteRequest[Any]):
     _is_unread = False
     _put_back: Receive | None = None
     _poll: DisconnectPoll | None = None
+
+    @classmethod
+    def from_starlette(cls, request: StarletteRequest[Any]) -> Self:
+        """Return a request for the same scope as one that a layer has made, with what that has read of the body."""
+        made = cls(request.scope, request.receive, request._send)
+        made._stream_consumed = request._stream_consumed
+        if hasattr(request, "_body"):
+            made._body = request._body
+        return made
 
     @property
     def _exit_stack(self) -> AsyncExitStack | None:

@@ -209,7 +209,7 @@ class Response(starlette.Response):
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
         if send is not None:
             if scope["type"] == "http":
-                self._checked_headers(scope["method"])
+                self._checked_headers(scope.get("method", "GET"))
             await super().__call__(scope, receive, send)
             return
         if scope.proto != "http":

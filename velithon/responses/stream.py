@@ -66,7 +66,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
 
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
         """Send as any response; the answer to `HEAD` has no body, so that none is made."""
-        if send is None or scope["type"] != "http" or scope["method"] != "HEAD" or self._streams_itself():
+        if send is None or scope["type"] != "http" or scope.get("method") != "HEAD" or self._streams_itself():
             await super().__call__(scope, receive, send)
             return
         self._check("HEAD")

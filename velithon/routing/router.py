@@ -15,6 +15,7 @@ from velithon.datastructures import Default
 from velithon.endpoint import annotate_endpoint
 from velithon.exceptions import HTTPException, RegistrationError
 from velithon.faces.serve import build_asgi_app
+from velithon.middleware.errors import SurroundingErrors
 from velithon.requests.request import Request
 from velithon.responses.app import AppResponse
 from velithon.responses.base import PlainTextResponse, RedirectResponse
@@ -113,7 +114,7 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         self.mounted_in: list[Any] = []
         self._user_lifespan: Lifespan[Any] = self.lifespan_context
         self.lifespan_context = self.lifecycle  # type: ignore[assignment]  # Starlette's type wants one state or none
-        self._http = build_asgi_app(self.respond)
+        self._http = build_asgi_app(self.respond, errors=SurroundingErrors())
         self._alone = build_asgi_app(self._respond_alone)
         # Starlette's router has layers and a limit for these too, which nobody may lose silently.
         given = {name: value for name, value in options.items() if name in AROUND and value is not None}
@@ -434,7 +435,8 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
         """Answer over ASGI: HTTP by the table, everything else as Starlette's router does."""
         scope.setdefault("router", self)
         if scope["type"] == "http":
-            await (self._http if "app" in scope else self._alone)(scope, receive, send)
+            is_inside = "app" in scope or "starlette.exception_handlers" in scope
+            await (self._http if is_inside else self._alone)(scope, receive, send)
         else:
             await super().app(scope, receive, send)
 

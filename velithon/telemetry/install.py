@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Telemetry", "global_telemetry"]
 
 _FLUSH_MILLISECONDS = 2_000
+# Of the layers that make a span for each request, beside which ours would make a second one.
+_TRACING = frozenset({"opentelemetry.instrumentation.asgi", "starlette.middleware.opentelemetry"})
 
 
 class Telemetry:
@@ -35,7 +37,7 @@ class Telemetry:
         config: Its settings: see `TelemetryConfig`.
 
     Attributes:
-        active: Whether anything is done; not where OpenTelemetry's own layer is in the stack.
+        active: Whether anything is done; not where OpenTelemetry's own layer, or Starlette's, is in the stack.
 
     Raises:
         TypeError: A setting that does not exist.
@@ -54,7 +56,7 @@ class Telemetry:
         """Return an application's exception handlers and layers, with what traces in them; have it flush at its end."""
         handlers, layers = app.exception_handlers, list(app.user_middleware)
         settings = self.settings
-        theirs = any(getattr(layer.cls, "__module__", "") == "opentelemetry.instrumentation.asgi" for layer in layers)
+        theirs = any(getattr(layer.cls, "__module__", "") in _TRACING for layer in layers)
         self.active = not theirs and (settings.tracing or settings.metrics or settings.logs)
         if not self.active:
             return handlers, layers

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.websockets import WebSocketDisconnect
 
 from velithon._compat.opentelemetry import logs
+from velithon.background import ASIDE
 from velithon.concurrency import close_iterator
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests.rsgi import RSGIRequest
@@ -60,8 +61,9 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
             traced.name(request_template(request))
             traced.end(500 if isinstance(exc, Exception) else None, exc)
             raise
-        if response.background is not None:
-            self._trace_background(response.background)
+        if not _is_lazy(request):
+            for background in request.scope.get(ASIDE, ()):
+                self._trace_background(background)
         traced.name(request_template(request))
         if isinstance(response, StreamingResponse):
             response.body_iterator = _stream(response.body_iterator, response, traced)
