@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
+from starlette.middleware.opentelemetry import OpenTelemetryMiddleware as StarlettesOpenTelemetry
 
 from tests.conftest import ClientFactory
 from velithon import BackgroundTasks, Velithon, WebSocket
