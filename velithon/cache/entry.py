@@ -81,13 +81,8 @@ class Entry(bytes):
 
     def response(self, now: float) -> Response:
         """Return the response as old as it is now."""
-        made = Response.__new__(Response)
-        made.status_code = self.status
-        made.background = None
-        made.body = self.body
-        made._pairs = [*self.pairs, ("age", str(max(0, int(now - self.born))))]
-        made._raw = None
-        return made
+        age = int(now - self.born)
+        return Response.from_pairs(self.body, self.status, [*self.pairs, ("age", str(age if age > 0 else 0))])
 
     def answer(self, now: float, if_none_match: str | None, if_modified_since: str | None) -> Response:
         """Return the response, or 304 to a client that has it."""

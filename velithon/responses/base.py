@@ -74,6 +74,23 @@ class Response(starlette.Response):
             self.init_headers(headers)
 
     @classmethod
+    def from_pairs(cls, body: bytes, status_code: int, pairs: Pairs) -> Self:
+        """Return a response with its headers as RSGI sends them, without the questions of the constructor.
+
+        Args:
+            body: The whole body.
+            status_code: 200 to 599.
+            pairs: `list[tuple[str, str]]`, names in lower case; the response has this very list.
+        """
+        made = cls.__new__(cls)
+        made.status_code = status_code
+        made.background = None
+        made.body = body
+        made._pairs = pairs
+        made._raw = None
+        return made
+
+    @classmethod
     def from_starlette(cls, response: starlette.Response) -> Self:
         """Return a response of this class with the status, the headers, the body and the task of one of Starlette's."""
         made = cls.__new__(cls)

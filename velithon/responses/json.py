@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from velithon.encoders import has_non_finite, plain_json
+from velithon.encoders import has_non_finite, json_bytes, plain_json
 from velithon.responses.base import Response
 from velithon.responses.headers import JSON_PAIRS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from starlette.background import BackgroundTask
+    from starlette.background import BackgroundTask, BackgroundTasks
+    from starlette.responses import Response as StarletteResponse
+
+    Finish = Callable[[Any, Any, StarletteResponse | None, BackgroundTasks | None], StarletteResponse]
 
 
 __all__ = ["JSONResponse", "ORJSONResponse", "UJSONResponse"]
@@ -52,6 +55,55 @@ class JSONResponse(Response):
             self._raw = None
         else:
             super().__init__(content, status_code, headers, media_type, background)
+
+    @staticmethod
+    def compile_finish(
+        encode: Callable[[Any, Any], bytes] | None,
+        status_code: int,
+        has_body: bool,
+        *,
+        usual: tuple[type | None, ...],
+        take: Callable[[Any, StarletteResponse | None, BackgroundTasks | None], StarletteResponse | None],
+        explain: Callable[[Any, Exception], Exception],
+        merge: Callable[[Response, StarletteResponse, bytes], None],
+    ) -> Finish:
+        """Return `finish(result, request, response, background)`, which builds the response around a result.
+
+        It does without the constructor and its questions: one call encodes the result, and the rest is known here.
+
+        Args:
+            encode: Makes bytes of `(result, request)`; `json_bytes(result)` where there is none.
+            status_code: The status, unless the injected response has one.
+            has_body: Whether HTTP allows that status a body.
+            usual: The classes of results that are no responses.
+            take: Asked about all other results: returns the response that one is, or `None` for a value.
+            explain: Returns what to raise for `(result, error)` when a result cannot be encoded.
+            merge: Puts status and headers of an injected response into the one that was made.
+        """
+        new, kind, shared = object.__new__, JSONResponse, JSON_PAIRS
+
+        def finish(
+            result: Any, request: Any, response: StarletteResponse | None, background: BackgroundTasks | None
+        ) -> StarletteResponse:
+            if type(result) not in usual:
+                taken = take(result, response, background)
+                if taken is not None:
+                    return taken
+            try:
+                body = json_bytes(result) if encode is None else encode(result, request)
+            except (TypeError, ValueError, RecursionError) as error:
+                raise explain(result, error) from error
+            made = new(kind)
+            made.status_code = status_code
+            made.background = background
+            made.body = body if has_body else b""
+            made._pairs = shared
+            made._raw = None
+            if response is not None:
+                merge(made, response, body)
+            return made
+
+        return finish
 
     def render(self, content: Any) -> bytes:
         """Encode `content`.

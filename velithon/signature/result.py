@@ -20,7 +20,6 @@ from velithon.background import assign_owner
 from velithon.encoders import has_non_finite, json_bytes, jsonable_encoder, struct_data
 from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.responses.base import Response
-from velithon.responses.headers import JSON_PAIRS
 from velithon.responses.json import JSONResponse
 from velithon.signature.outcome import (
     Outcome,
@@ -198,37 +197,29 @@ def _data_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptio
 
 
 def _finish_json(encode: Encode | None, status_code: int | None, field: Field | None, model: EndpointModel) -> Finish:
-    new, kind, shared = Response.__new__, JSONResponse, JSON_PAIRS
     status = 200 if status_code is None else status_code
-    has_body = is_body_allowed_for_status_code(status)
-    # What is no response, told in a third of the time.
-    usual = (dict, list, None if field is None else find_valid_class(field))
     warned = field is not None
 
-    def finish(
-        result: Any, request: Any, response: StarletteResponse | None, background: BackgroundTasks | None
-    ) -> StarletteResponse:
-        if type(result) not in usual:
-            if isinstance(result, StarletteResponse):
-                return _returned(result, response, background, status)
-            if type(result) is tuple:
-                nonlocal warned
-                warned = warned or _warn_of_status(result, model)
-        try:
-            body = json_bytes(result) if encode is None else encode(result, request)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise explain(model.call, result, error) from error
-        made = new(kind)
-        made.status_code = status
-        made.background = background
-        made.body = body if has_body else b""
-        made._pairs = shared
-        made._raw = None
-        if response is not None:
-            _merge(made, response, body)
-        return made
+    def take(
+        result: Any, response: StarletteResponse | None, background: BackgroundTasks | None
+    ) -> StarletteResponse | None:
+        if isinstance(result, StarletteResponse):
+            return _returned(result, response, background, status)
+        if type(result) is tuple:
+            nonlocal warned
+            warned = warned or _warn_of_status(result, model)
+        return None
 
-    return finish
+    return JSONResponse.compile_finish(
+        encode,
+        status,
+        is_body_allowed_for_status_code(status),
+        # What is no response, told in a third of the time.
+        usual=(dict, list, None if field is None else find_valid_class(field)),
+        take=take,
+        explain=partial(explain, model.call),
+        merge=_merge,
+    )
 
 
 def _finish_with(
