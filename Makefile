@@ -19,7 +19,7 @@ SERVER ?= granian
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: install run shop format lint types test test-lowest test-newest test-pythons ecosystem cov spec specification suites docs docs-serve soak release bench bench-page bench-core check clean
+.PHONY: install run shop format lint types test test-lowest test-newest test-pythons mutants ecosystem cov spec specification suites docs docs-serve soak release bench bench-page bench-core check clean
 
 # What `make run` needs: the package alone.
 $(VENV)/.installed: pyproject.toml
@@ -72,6 +72,9 @@ test-lowest test-newest: test-%: install
 test-python-%: install
 	$(call test_in,$*,$*)
 
+# Of the Pythons that pyenv has, all are looked at, whichever it has chosen.
+test-python-% test-pythons: export PYENV_VERSION = $(shell pyenv versions --bare 2>/dev/null | grep '^3.1[1-4]' | paste -s -d : -)
+
 test-pythons: install
 	@for version in 3.11 3.12 3.13 3.14; do \
 		if $(UV) python find --quiet --no-python-downloads $$version >/dev/null 2>&1; then \
@@ -89,6 +92,12 @@ define test_in
 	VIRTUAL_ENV=$(VENV)/$(1) $(UV) pip install --quiet $(RESOLUTION) --editable ".[$(EXTRAS)]" --group dev
 	PATH="$(CURDIR)/$(VENV)/tools/bin:$$PATH" $(VENV)/$(1)/bin/python -m pytest $(PYTEST_ARGS) $(ARGS)
 endef
+
+# Changes the code in one place at a time, and asks whether a test notices: an hour, or a room: ARGS="--room table".
+mutants: install
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python $(VENV)/mutants
+	VIRTUAL_ENV=$(VENV)/mutants $(UV) pip install --quiet --editable ".[$(EXTRAS)]" --group dev --group mutants
+	nice $(VENV)/mutants/bin/python scripts/mutants.py $(ARGS)
 
 # Packages of others, each in an environment of its own, and the table of docs/ecosystem.md: ARGS="slowapi dishka" for some.
 ecosystem: install
