@@ -3,9 +3,9 @@
 `make mutants` runs it, on a copy of the checkout; docs/decisions/mutation-tests.md says what is changed, and what was
 found. cosmic-ray makes the changes; the removal of a statement is added here. A mutant meets the tests that pass
 through its lines, quickest first, in a process that is forked when all tests are imported, and whose functions get the
-changed code: most mutants cost a part of a second. One that survives that is run again from the disk; with `--again` it
-meets the tests of its room that start servers, too. What was measured is kept in the folder of the run: the same
-command goes on where it was stopped.
+changed code: most mutants cost a part of a second. Where that cannot be, and for survivors with `--again`, the file is
+changed instead; then survivors meet the tests of their room that start servers, too. What was measured is kept in the
+folder of the run: the same command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import time
 from bisect import bisect
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -69,9 +69,11 @@ TESTS = [
 ]
 # Identity for equality says nothing: both hold for None, for bool, and for the strings that the code compares.
 SAME = ("Eq_Is", "Is_Eq", "NotEq_IsNot", "IsNot_NotEq")
-# Seconds: what a mutant's tests may take together when nothing is wrong, and when the mutant counts as one that hangs.
-WHOLE, PATIENCE = 40.0, 200.0
-PYTEST = ("-q", "-x", "-n", "0", "--tb=line", "-p", "no:cacheprovider")
+# Seconds after which a mutant counts as one that hangs; a single test fails sooner.
+PATIENCE = 900.0
+# Exit code of a process that could not change the code in memory.
+UNTRIED = 99
+PYTEST = ("-q", "-x", "-n", "0", "--tb=line", "--timeout=60", "-p", "no:cacheprovider")
 
 
 # Where something begins and ends: lines, which count from 1, and columns.
@@ -96,7 +98,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=11, help="which sample")
     parser.add_argument("--part", type=float, default=1.0, help="the size of the sample, 1 is about an hour")
     parser.add_argument("--room", choices=ROOMS, action="append", help="only this room; may be repeated")
+    parser.add_argument("--limit", type=float, default=40.0, help="seconds that a mutant's tests take, as measured")
     parser.add_argument("--again", action="store_true", help="run the survivors once more, with servers")
+    parser.add_argument("--tests", nargs="*", default=[], help="tests that are newer than the run, for survivors")
     parser.add_argument("--report", action="store_true", help="tell what was found, run nothing")
     options = parser.parse_args()
     copy, results = options.work / "copy", options.work / "results.jsonl"
@@ -104,7 +108,9 @@ def main() -> None:
     if not options.report:
         copy_checkout(copy)
         mutants = [each for room in options.room or ROOMS for each in sample(copy, room, options.seed, options.part)]
-        plugin = Run(mutants, copy, Coverage.of(copy, options.work), results, again=options.again)
+        plugin = Run(
+            mutants, copy, Coverage.of(copy, options.work, options.limit), results, options.again, options.tests
+        )
         sys.path[:0] = [str(copy), str(copy / "adapters")]
         os.chdir(copy)
         import_module("pytest").main([*PYTEST, "-m", "not server", *TESTS], plugins=[plugin])
@@ -127,20 +133,29 @@ class Coverage:
     Args:
         data: What coverage measured, with a context for each test.
         seconds: A passed test's seconds by its id.
+        limit: How many seconds of tests a mutant meets at most.
     """
 
-    def __init__(self, data: Path, seconds: dict[str, float]) -> None:
+    def __init__(self, data: Path, seconds: dict[str, float], limit: float) -> None:
         """Read the measured data."""
-        self._data = import_module("coverage").CoverageData(str(data))
-        self._data.read()
+        self._limit = limit
+        read = import_module("coverage").CoverageData(str(data))
+        read.read()
+        self._contexts: Callable[[str], dict[int, list[str]]] = cache(read.contexts_by_lineno)
         self._seconds = seconds
 
     @classmethod
-    def of(cls, copy: Path, work: Path) -> Coverage:
+    def of(cls, copy: Path, work: Path, limit: float) -> Coverage:
         """Return what the folder of the run keeps; measure first where it keeps nothing."""
         data, times = work / "coverage.sqlite", work / "times.xml"
         if not times.is_file():
-            covered = ["--cov=velithon", "--cov=velithon_adapters", "--cov-context=test", "--cov-report="]
+            covered = [
+                "--cov=velithon",
+                "--cov=velithon_adapters",
+                "--cov-context=test",
+                "--cov-report=",
+                "--cov-config=/dev/null",
+            ]
             command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", f"--junitxml={times}"]
             environment = {**os.environ, "COVERAGE_FILE": str(data)}
             subprocess.run([*command, "-m", "not server", *covered, *TESTS], cwd=copy, env=environment, check=False)
@@ -150,18 +165,18 @@ class Coverage:
             for case in cases
             if case.find("failure") is None and case.find("error") is None and case.find("skipped") is None
         }
-        return cls(data, seconds)
+        return cls(data, seconds, limit)
 
     def of_mutant(self, mutant: Mutant, copy: Path) -> list[str]:
         """Return the tests that pass through a mutant's lines, the quickest first, as many as there is time for."""
-        contexts = self._data.contexts_by_lineno(str(copy / mutant.path))
+        contexts = self._contexts(str(copy / mutant.path))
         lines = range(mutant.span[0][0], mutant.span[1][0] + 1)
         found = {context.partition("|")[0] for line in lines for context in contexts.get(line, ())}
         if not found - {""}:  # a line of the module itself: all that use the module
             found = {context.partition("|")[0] for each in contexts.values() for context in each}
         ordered = sorted(found & self._seconds.keys(), key=self._seconds.__getitem__)
         total = list(accumulate(self._seconds[test] for test in ordered))
-        return ordered[: max(1, bisect(total, WHOLE))]
+        return ordered[: max(1, bisect(total, self._limit))]
 
 
 def sample(copy: Path, room: str, seed: int, part: float) -> list[Mutant]:
@@ -243,15 +258,19 @@ class Run:
         coverage: Tells which tests a mutant meets.
         results: The file to which each result is added, as a line of JSON.
         again: Whether survivors are run once more, with the tests that start servers.
+        newer: Tests that were not measured, for survivors that are run once more.
     """
 
-    def __init__(self, mutants: list[Mutant], copy: Path, coverage: Coverage, results: Path, *, again: bool) -> None:
+    def __init__(
+        self, mutants: list[Mutant], copy: Path, coverage: Coverage, results: Path, again: bool, newer: list[str]
+    ) -> None:
         """Nothing runs yet."""
         self._mutants = mutants
         self._copy = copy
         self._coverage = coverage
         self._results = results
         self._again = again
+        self._newer = newer
 
     def pytest_runtestloop(self, session: Any) -> bool:
         """Run the mutants that have no result yet."""
@@ -265,7 +284,12 @@ class Run:
                 continue
             begun = time.monotonic()
             outcome, tests = self._try(mutant, code, text, items)
-            line = {"key": key, "room": mutant.room, "place": f"{mutant.path}:{mutant.span[0][0]}", "outcome": outcome}
+            line: dict[str, Any] = {
+                "key": key,
+                "room": mutant.room,
+                "place": f"{mutant.path}:{mutant.span[0][0]}",
+                "outcome": outcome,
+            }
             line |= {"operator": mutant.operator, "tests": tests, "seconds": round(time.monotonic() - begun, 1)}
             with self._results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
@@ -280,13 +304,13 @@ class Run:
         tests = [test for test in self._coverage.of_mutant(mutant, self._copy) if test in items]
         if not self._again and tests:
             outcome = _outcome(partial(self._in_memory, mutant, code, text, [items[test] for test in tests]))
-            if outcome != "survived":
+            if outcome != "untried":
                 return outcome, len(tests)
-        # What was made while the tests were imported is as it was: who survives is tried on the disk.
+        # Also where it survived above: what was made while the tests were imported is as it was there.
         servers = ["-m", "server", *ROOMS[mutant.room][2]] if self._again and ROOMS[mutant.room][2] else []
         (self._copy / mutant.path).write_text(text, encoding="utf-8")
         try:
-            for chosen in (tests, servers):
+            for chosen in (self._newer if self._again else [], tests, servers):
                 if chosen and (outcome := _outcome(partial(_on_disk, chosen))) != "survived":
                     return outcome, len(tests)
         finally:
@@ -298,7 +322,8 @@ class Run:
         if swap(mutant.path, code, text):
             for item, following in pairwise([*items, None]):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        return 0
+            return 0
+        return UNTRIED
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """End a mutant's process with the first test that fails."""
@@ -328,12 +353,12 @@ def _outcome(test: Callable[[], int]) -> str:
         try:
             os._exit(test())
         finally:
-            os._exit(0)  # it could not be tried in this way
+            os._exit(UNTRIED)
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         ended, status = os.waitpid(process, os.WNOHANG)
         if ended:
-            return "survived" if os.waitstatus_to_exitcode(status) == 0 else "killed"
+            return {0: "survived", UNTRIED: "untried"}.get(os.waitstatus_to_exitcode(status), "killed")
         time.sleep(0.02)
     os.killpg(process, signal.SIGKILL)
     os.waitpid(process, 0)
@@ -389,7 +414,7 @@ def _functions(before: CodeType, after: CodeType) -> list[tuple[str, CodeType]] 
     return found
 
 
-def read(results: Path) -> dict[str, dict[str, str]]:
+def read(results: Path) -> dict[str, dict[str, Any]]:
     """Return the last result of each mutant."""
     lines = results.read_text(encoding="utf-8").splitlines() if results.is_file() else []
     return {line["key"]: line for line in map(json.loads, lines)}

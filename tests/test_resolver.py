@@ -272,3 +272,13 @@ def test_a_route_of_another_class_answers_405_in_its_own_way(client: ClientFacto
     with client(app) as c:
         answer = c.get("/anything")
         assert (answer.status_code, answer.text) == (405, "not like that")
+
+
+def test_the_direct_way_answers_what_needs_no_pattern() -> None:
+    """Whole segments of text, at the end or between literals, also beside a mount of something else."""
+    items, parts = (OurRoute(path, _returning, methods=["GET"]) for path in ("/items/{x}", "/users/{x}/parts/{y}"))
+    table = Table([Mount("/static", application), items, parts])
+    assert table.direct("GET", "/items/1") == (items, {"x": "1"})
+    assert table.direct("GET", "/users/1/parts/2") == (parts, {"x": "1", "y": "2"})
+    # A literal prefix and one parameter: a look into a dictionary, without going down the tree.
+    assert table.tails == {"/items": {"GET": (items, "x"), "HEAD": (items, "x")}}
