@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import anyio
 import anyio.from_thread
 import pytest
 
 from tests.conftest import AsyncClientFactory
-from velithon import Depends, Velithon
+from velithon import Depends, Form, Velithon
 
 pytestmark = pytest.mark.anyio
 
@@ -102,6 +102,22 @@ async def test_a_layer_may_end_its_scope_before_the_exits(async_client: AsyncCli
     async with async_client(app) as http:
         assert (await http.get("/")).json() == "done"
     assert events == ["exit"]
+
+
+async def test_a_form_without_files_leaves_no_scope_behind(async_client: AsyncClientFactory) -> None:
+    """The exits of a function's dependencies and of the form share a shield, and the form has nothing to close."""
+    app = Velithon()
+
+    async def dependency() -> AsyncIterator[None]:
+        yield
+
+    @app.post("/", dependencies=[Depends(dependency, scope="function")])
+    async def endpoint(name: Annotated[str, Form()]) -> str:
+        return name
+
+    async with async_client(app) as http:
+        with anyio.fail_after(10):
+            assert (await http.post("/", data={"name": "Ada"})).json() == "Ada"
 
 
 @pytest.mark.parametrize("place", ["endpoint", "dependency"])

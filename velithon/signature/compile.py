@@ -107,7 +107,7 @@ class HTTPPlan(PlanWriter):
         with out.block("except BaseException as error:"):
             out.line(f"await {self.use(runtime.unwind)}(stack, error)")
         if self.may_need_stack:
-            with out.block("if stack.holds_any:"):
+            with out.block("if stack.is_pending:"):
                 out.line(f"{self.use(runtime.hand_over_exits)}(request, stack)")
         else:
             out.line(f"{self.use(runtime.hand_over_exits)}(request, stack)")

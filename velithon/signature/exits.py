@@ -149,9 +149,9 @@ class Exits(AsyncExitStack):
     _shares_shield = False
 
     @property
-    def holds_any(self) -> bool:
-        """Whether there is an exit to run."""
-        return bool(self._exit_callbacks)  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
+    def is_pending(self) -> bool:
+        """Whether there is an exit to run, or a shield to leave, which the inner exits may have used alone."""
+        return self._shield is not None or bool(self._exit_callbacks)  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
 
     def leave(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Push the exit of an asynchronous generator; see `Leaving`."""
