@@ -354,9 +354,9 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
         self._outermost = None if self._plain else outermost
         return self._around(build_asgi_app(outermost, otherwise=self._errors.observed(stack.asgi), errors=self._errors))
 
-    def _around(self, http: ASGIApp) -> ASGIApp:
-        """Return the ASGI application that is `http` and, besides, runs the lifespan."""
-        pool, router = self._thread_pool, self.router
+    def _around(self, inside: ASGIApp) -> ASGIApp:
+        """Return an ASGI application with the thread pool, and what follows the start."""
+        pool = self._thread_pool
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "lifespan":
@@ -365,11 +365,9 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
                     from velithon._runtime.gc import tune_after_startup
 
                     send = tune_after_startup(send)
-                await router.lifespan(scope, receive, send)
-                return
-            if pool is not None:
+            elif pool is not None:
                 use_thread_pool(pool)
-            await http(scope, receive, send)
+            await inside(scope, receive, send)
 
         return app if self._telemetry is None else self._telemetry.keep_context(app)
 

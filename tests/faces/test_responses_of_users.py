@@ -342,7 +342,7 @@ def test_head_of_a_stream_makes_none(client: ClientFactory, kinds: str) -> None:
             self.app = app
 
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            if scope["path"] == "/layer":
+            if scope.get("path") == "/layer":
                 await stream()(scope, receive, send)
             else:
                 await self.app(scope, receive, send)

@@ -59,7 +59,7 @@ class ASGILayer:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         scope.setdefault("order", []).append(self.name)
-        if dict(scope["headers"]).get(b"x-stop") == self.name.encode():
+        if dict(scope.get("headers", ())).get(b"x-stop") == self.name.encode():
             await JSONResponse({"stopped": self.name}, status_code=401)(scope, receive, send)
             return
 
@@ -656,3 +656,40 @@ def test_a_layer_that_wraps_the_next_one_by_functools_runs(client: ClientFactory
     assert c.get("/").status_code == 403
     with pytest.raises(WebSocketDisconnect), c.websocket_connect("/ws"):
         pass
+
+
+def test_layers_see_the_lifespan(client: ClientFactory) -> None:
+    """An ASGI layer sees the application start, whatever other layers stand around it, and may take part in it."""
+    seen: list[str] = []
+
+    class Watching:
+        def __init__(self, app: Any, name: str) -> None:
+            self.app, self.name = app, name
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            seen.append(f"{self.name} {scope['type']}")
+            await self.app(scope, receive, send)
+
+    class Guarding(BaseHTTPMiddleware):
+        async def dispatch_websocket(self, scope: Any, receive: Any, send: Any) -> None:
+            assert scope["type"] == "websocket"
+            await self.app(scope, receive, send)
+
+        async def dispatch(self, request: Any, call_next: Any) -> Any:
+            return await call_next(request)
+
+    async def start() -> None:
+        seen.append("started")
+
+    app = Velithon(
+        on_startup=[start],
+        middleware=[
+            Middleware(Watching, name="inner"),
+            LAYERS["rsgi"],
+            LAYERS["dispatch"],
+            Middleware(Guarding),
+            Middleware(Watching, name="outer"),
+        ],
+    )
+    with client(app):
+        assert seen == ["outer lifespan", "inner lifespan", "started"]

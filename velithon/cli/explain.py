@@ -245,7 +245,7 @@ def _form(layer: Any, application: Velithon) -> str:
 
     if dispatch_of(layer) is not None:
         return "a dispatch function, the same on both protocols"
-    _, rsgi = get_forms(layer, application)
+    _, rsgi = get_forms(layer, application, layer)
     if getattr(layer, "__rsgi__", None) is not None:
         return "has a form for each protocol"
     if rsgi is layer:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from velithon.exceptions import RegistrationError
 from velithon.faces.capture import build_call_next, capture
 from velithon.faces.serve import adapt_asgi_layer, build_asgi_app, build_rsgi_app, find_request, respond_with_layers
-from velithon.middleware.base import dispatch_of
+from velithon.middleware.base import BaseHTTPMiddleware, dispatch_of
 from velithon.responses.custom import show_files
 from velithon_adapters import ASGIAdapter, ASGIWebsocket, RSGIProtocol, RSGIScope, asgi_scope, unwrap
 from velithon_adapters.sending import TrackedSend
@@ -146,13 +146,38 @@ def _extend(stack: Stack, layer: Any, app: HandlingOwner) -> Stack:
         def respond(request: Request) -> Awaitable[Any]:
             return dispatch(request, call_next)
 
-        otherwise = getattr(layer, "dispatch_websocket", stack.asgi)
-        return Stack(respond, build_asgi_app(respond, otherwise, app._errors.inside))
-    asgi, rsgi = get_forms(layer, app)
+        return Stack(respond, build_asgi_app(respond, _otherwise(layer, stack.asgi), app._errors.inside))
+    asgi, rsgi = get_forms(layer, app, stack.asgi)
     return Stack(capture(asgi), asgi, rsgi)
 
 
-def get_forms(layer: Any, app: HandlingOwner) -> tuple[ASGIApp, RSGIApp]:
+def _otherwise(layer: Any, inside: ASGIApp) -> ASGIApp:
+    """Return what takes a dispatch layer's WebSockets, and hands the lifespan on to what is inside."""
+    websocket = getattr(layer, "dispatch_websocket", None)
+    if websocket is None or getattr(websocket, "__func__", None) is BaseHTTPMiddleware.dispatch_websocket:
+        return inside
+
+    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        await (inside if scope["type"] == "lifespan" else websocket)(scope, receive, send)
+
+    return asgi
+
+
+class LayerAdapter(ASGIAdapter):
+    """An RSGI layer as an ASGI application; the lifespan, which RSGI has not, is that of what is inside."""
+
+    def __init__(self, layer: Any, inside: ASGIApp) -> None:
+        super().__init__(layer)
+        self.inside = inside
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.inside(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def get_forms(layer: Any, app: HandlingOwner, inside: ASGIApp) -> tuple[ASGIApp, RSGIApp]:
     """Return a layer's ASGI and RSGI forms, with an adapter for the one that it lacks.
 
     Raises:
@@ -164,7 +189,7 @@ def get_forms(layer: Any, app: HandlingOwner) -> tuple[ASGIApp, RSGIApp]:
     if _asgi_form(layer):
         asgi = _sees_files(layer)
         return asgi, adapt_asgi_layer(asgi, app)
-    return ASGIAdapter(layer), layer
+    return LayerAdapter(layer, inside), layer
 
 
 def _sees_files(layer: ASGIApp) -> ASGIApp:
