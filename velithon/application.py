@@ -39,7 +39,7 @@ from velithon.middleware.stack import Stack, build_stack
 from velithon.responses.json import JSONResponse
 from velithon.routing.options import AppOptions, check_options, check_size
 from velithon.routing.router import Router
-from velithon.routing.verbs import Verbs
+from velithon.routing.verbs import ApplicationVerbs
 from velithon.websocket.trampoline import run_trampoline
 from velithon_adapters import RSGIAdapter
 from velithon_adapters.scope import put_below
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 __all__ = ["Velithon"]
 
 
-class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_route`, name and include_in_schema are options
+class Velithon(ApplicationVerbs, Lifetime, Starlette):
     """A web application that any ASGI server can hold, and that Granian calls over RSGI.
 
     Args:
@@ -190,6 +190,7 @@ class Velithon(Verbs, Lifetime, Starlette):  # type: ignore[misc]  # of `add_rou
 
             self._telemetry = Telemetry(telemetry)
         self.state = State()
+        self.extra: dict[str, Any] = {}
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self.containers = []
         self._store = store

@@ -6,6 +6,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic.fields import FieldInfo
 from starlette.requests import Request as StarletteRequest
 
 from velithon import signature
@@ -62,6 +63,7 @@ class Described:
         path: str
         model: EndpointModel | None
         unique_id: str
+        responses: dict[int | str, dict[str, Any]]
 
         @property
         def is_replaced(self) -> bool: ...
@@ -102,6 +104,44 @@ class Described:
     def response_field(self) -> Field | None:
         """The response model as a field."""
         return None if self._outcome is None else self._outcome.field
+
+    @property
+    def response_fields(self) -> dict[int | str, Field]:
+        """The models of further responses as fields: status -> field."""
+        from velithon.signature.fields import Field
+
+        return {
+            status: Field(
+                f"Response_{status}_{self.unique_id}", FieldInfo(annotation=given["model"]), mode="serialization"
+            )
+            for status, given in self.responses.items()
+            if given.get("model")
+        }
+
+    @property
+    def is_json_stream(self) -> bool:
+        """Whether the endpoint's items are sent as JSON Lines."""
+        return self._outcome is not None and self._outcome.is_json_stream
+
+    @property
+    def is_sse_stream(self) -> bool:
+        """Whether the endpoint's items are sent as server-sent events."""
+        return self._outcome is not None and self._outcome.is_sse_stream
+
+    @property
+    def stream_item_field(self) -> Field | None:
+        """The model of one item as a field."""
+        return None if self._outcome is None else self._outcome.stream_field
+
+    @property
+    def stream_item_type(self) -> Any:
+        """The model of one item."""
+        return None if self.stream_item_field is None else self.stream_item_field.annotation
+
+    @property
+    def dependency_overrides_provider(self) -> Any:
+        """The application whose `dependency_overrides` count."""
+        return vars(self)["_provider"]
 
     @property
     def body_field(self) -> Field | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 from starlette import routing as starlette
 from starlette.datastructures import URL
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 
 from velithon.datastructures import Default
 from velithon.endpoint import annotate_endpoint
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 __all__ = ["APIRouter", "Router"]
 
 
-class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, name and include_in_schema are options
+class Router(Verbs, starlette.Router):
     """A list of routes with what they share.
 
     Args:
@@ -439,6 +439,14 @@ class Router(Verbs, starlette.Router):  # type: ignore[misc]  # of `add_route`, 
             await (self._http if is_inside else self._alone)(scope, receive, send)
         else:
             await super().app(scope, receive, send)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match nothing, as FastAPI's: the routes do, where the router is included or mounted."""
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer over ASGI: FastAPI's name for `app`."""
+        await self.app(scope, receive, send)
 
     # -- lifespan -------------------------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ class Route(Guised, Replaceable, starlette.Route):
         path: Starts with `/`; parameters are `{name}` or `{name:convertor}`.
         endpoint: A function, an `HTTPEndpoint` class, or an ASGI application.
         methods: `GET` by default; for a class, those it defines. `GET` answers `HEAD` too.
+        dependency_overrides_provider: Whose `dependency_overrides` count; by default the application's.
         options: See `RouteOptions`.
 
     Raises:
@@ -83,6 +84,7 @@ class Route(Guised, Replaceable, starlette.Route):
         endpoint: Callable[..., Any],
         *,
         methods: Collection[str] | None = None,
+        dependency_overrides_provider: HandlingOwner | None = None,
         **options: Unpack[RouteOptions],
     ) -> None:
         check_options("Route", options, RouteOptions)
@@ -98,7 +100,7 @@ class Route(Guised, Replaceable, starlette.Route):
             unique_id = unique_id.value
         self.unique_id = self.operation_id or (unique_id(self) if self.methods else self.name)
         self._own_app = build_asgi_app(self._respond)
-        self._provider: HandlingOwner | None = None
+        self._provider = dependency_overrides_provider
 
     def _take_options(self, options: RouteOptions) -> None:
         self._response_model = options.get("response_model", Default(None))
@@ -339,6 +341,7 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
         path: Starts with `/`; parameters are `{name}` or `{name:convertor}`.
         endpoint: `async endpoint(websocket, ...)`, a `WebSocketEndpoint` class, or an ASGI application.
         name: For `url_path_for`.
+        dependency_overrides_provider: As of `Route`.
         options: See `WebSocketOptions`.
 
     Raises:
@@ -352,6 +355,7 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
         endpoint: Callable[..., Any],
         *,
         name: str | None = None,
+        dependency_overrides_provider: HandlingOwner | None = None,
         **options: Unpack[WebSocketOptions],
     ) -> None:
         check_options("WebSocketRoute", options, WebSocketOptions)
@@ -366,7 +370,7 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
         self.path_regex, self.path_format, self.param_convertors = read_compiled_path(path, endpoint)
         self.model: EndpointModel | None = None
         self._class: EndpointClass | None = None
-        self._provider: HandlingOwner | None = None
+        self._provider = dependency_overrides_provider
         self.app = self._own_app = endpoint
         self._read_again()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from velithon.routing.handlers import F, Handlers
     from velithon.routing.options import RouteOptions, WebSocketOptions
 
-__all__ = ["Verbs"]
+__all__ = ["ApplicationVerbs", "Verbs"]
 
 
 class Verbs(Guised):
@@ -55,13 +55,18 @@ class Verbs(Guised):
 
         return decorator
 
-    def route(
-        self, path: str, methods: Collection[str] | None = None, **options: Unpack[RouteOptions]
+    def route(  # type: ignore[misc]  # two of the options may be given by position, as to Starlette
+        self,
+        path: str,
+        methods: Collection[str] | None = None,
+        name: str | None = None,
+        include_in_schema: bool = True,
+        **options: Unpack[RouteOptions],
     ) -> Callable[[F], F]:
         """Return the decorator that adds a route for `methods` (`GET` by default)."""
 
         def decorator(endpoint: F) -> F:
-            self.add_route(path, endpoint, methods, **options)
+            self.add_route(path, endpoint, methods, name, include_in_schema, **options)
             return endpoint
 
         return decorator
@@ -98,31 +103,27 @@ class Verbs(Guised):
         """Add a `TRACE` route."""
         return self.api_route(path, methods=["TRACE"], **options)
 
-    def add_route(
+    def add_route(  # type: ignore[misc]  # two of the options may be given by position, as to Starlette
         self,
         path: str,
-        endpoint: Callable[..., Any] | None = None,
+        endpoint: Callable[..., Any],
         methods: Collection[str] | None = None,
-        *,
-        route: Callable[..., Any] | None = None,
+        name: str | None = None,
+        include_in_schema: bool = True,
         **options: Unpack[RouteOptions],
     ) -> None:
         """Add a route for a function, an `HTTPEndpoint` class or an ASGI application.
 
-        A function whose only parameter says nothing of itself gets the request, whatever the parameter's name is.
-        `route` is Starlette's name for `endpoint`. Of these, the application's `generate_unique_id_function` is asked
-        for classes alone.
-
-        Raises:
-            TypeError: Neither was given, or both.
+        A function whose only parameter says nothing of itself gets the request, whatever the parameter's name is. The
+        application's `generate_unique_id_function` is asked for classes alone.
         """
-        if (endpoint is None) == (route is None):
-            raise TypeError("add_route() takes the endpoint, once: as the second argument, endpoint= or route=.")
-        endpoint = route if endpoint is None else endpoint
-        assert endpoint is not None
         if not inspect.isclass(endpoint):
             # A function of the application's that makes ids of tags was written for routes that have some.
             options.setdefault("generate_unique_id_function", generate_unique_id)
+        if name is not None:
+            options["name"] = name
+        if not include_in_schema:
+            options["include_in_schema"] = False
         self.add_api_route(path, annotate_endpoint(endpoint, path, Request), methods=methods, **options)
 
     def frontend(
@@ -171,9 +172,9 @@ class Verbs(Guised):
 
         return decorator
 
-    def add_event_handler(self, event_type: str, function: Callable[[], Any]) -> None:
+    def add_event_handler(self, event_type: str, func: Callable[[], Any]) -> None:
         """Add a `"startup"` or `"shutdown"` function."""
-        self.on_event(event_type)(function)
+        self.on_event(event_type)(func)
 
     @abstractmethod
     def add_frontend(self, path: str, files: FrontendFiles) -> None:
@@ -229,3 +230,25 @@ class Verbs(Guised):
             return endpoint
 
         return decorator
+
+
+class ApplicationVerbs(Verbs):
+    """The same of an application, where Starlette's two methods call the endpoint `route`."""
+
+    def add_route(  # type: ignore[misc, override]  # as on Starlette, whose router has another name for it
+        self,
+        path: str,
+        route: Callable[..., Any],
+        methods: Collection[str] | None = None,
+        name: str | None = None,
+        include_in_schema: bool = True,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Add a route for a function, an `HTTPEndpoint` class or an ASGI application; see `Router.add_route`."""
+        super().add_route(path, route, methods, name, include_in_schema, **options)
+
+    def add_websocket_route(
+        self, path: str, route: Callable[..., Any], name: str | None = None, **options: Unpack[WebSocketOptions]
+    ) -> None:
+        """Add a WebSocket route; see `Router.add_websocket_route`."""
+        super().add_websocket_route(path, route, name, **options)
