@@ -1,4 +1,4 @@
-"""Making load and checking answers: wrk for HTTP, `benchmarks.sockets` for WebSockets."""
+"""Making load and checking answers: wrk for HTTP, h2load for HTTP/2, `benchmarks.sockets` for WebSockets and events."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.scenarios import Scenario
-from benchmarks.servers import ROOT
+from benchmarks.servers import ROOT, connect
 
 __all__ = ["Load", "LoadError", "check", "missing_tools", "run"]
 
+_STREAMS = 4
 _LUA = """
 wrk.method = "{method}"
 {headers}
@@ -67,13 +68,15 @@ def missing_tools() -> str | None:
 
 def check(port: int, scenario: Scenario) -> str | None:
     """Ask once and return what is wrong with the answer, or `None`."""
-    if scenario.kind != "http":
+    if scenario.kind not in ("http", "h2"):
         try:
             sockets(port, scenario, clients=2, seconds=0.1, pinned=[])
         except LoadError as exc:
             return str(exc)
         return None
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    if scenario.kind == "h2" and shutil.which("h2load") is None:
+        return "HTTP/2 needs h2load: apt-get install nghttp2-client"
+    connection = connect(port, scenario.setup == "tls", timeout=20)
     try:
         connection.request(scenario.method, scenario.path, scenario.body or None, dict(scenario.headers))
         response = connection.getresponse()
@@ -92,6 +95,8 @@ def run(port: int, scenario: Scenario, *, seconds: float, connections: int, core
         LoadError: It failed, or answers were not 200.
     """
     pinned = [] if core is None else ["taskset", "-c", str(core)]
+    if scenario.kind == "h2":
+        return h2load(port, scenario, connections=connections, seconds=seconds, pinned=pinned)
     if scenario.kind != "http":
         return sockets(port, scenario, clients=connections, seconds=seconds, pinned=pinned)
     return wrk(port, scenario, connections=connections, seconds=seconds, pinned=pinned)
@@ -109,7 +114,7 @@ def wrk(port: int, scenario: Scenario, *, connections: int, seconds: float, pinn
         script = directory / "request.lua"
         script.write_text(_LUA.format(method=scenario.method, headers=headers, body=body))
         options = [f"-c{connections}", f"-d{max(1, round(seconds))}s", "-t1", "--timeout", "20s", "-s", str(script)]
-        url = f"http://127.0.0.1:{port}{scenario.path}"
+        url = f"{_scheme(scenario)}://127.0.0.1:{port}{scenario.path}"
         done = _run([*pinned, "wrk", *options, url], seconds)
     for line in done.splitlines():
         if line.startswith("RESULT "):
@@ -120,8 +125,30 @@ def wrk(port: int, scenario: Scenario, *, connections: int, seconds: float, pinn
     raise LoadError(f"wrk printed no result: {done[-300:]}")
 
 
+def _scheme(scenario: Scenario) -> str:
+    return "https" if scenario.setup == "tls" else "http"
+
+
+def h2load(port: int, scenario: Scenario, *, connections: int, seconds: float, pinned: list[str]) -> Load:
+    """Run h2load, with a few requests at once on each connection. It takes whole seconds."""
+    duration = max(1, round(seconds))
+    with tempfile.TemporaryDirectory(prefix="velithon-h2load-") as directory:
+        log = Path(directory) / "requests"
+        options = [f"-c{connections}", f"-m{_STREAMS}", "-t1", f"-D{duration}", f"--log-file={log}"]
+        done = _run([*pinned, "h2load", *options, f"{_scheme(scenario)}://127.0.0.1:{port}{scenario.path}"], seconds)
+        # One line a request: when it began, its status, its microseconds.
+        rows = [line.split() for line in log.read_text().splitlines()]
+    if "Application protocol: h2" not in done:
+        raise LoadError(f"the server speaks no HTTP/2: {done[-300:]}")
+    times = sorted(int(row[2]) / 1e6 for row in rows if row[1] == str(scenario.status))
+    if not times or len(times) < len(rows):
+        raise LoadError(f"{len(rows) - len(times)} of {len(rows)} answers were errors")
+    part = [times[int(len(times) * share)] for share in (0.5, 0.99, 0.999)]
+    return Load(len(times), duration, part[0], part[1], p999=part[2])
+
+
 def sockets(port: int, scenario: Scenario, *, clients: int, seconds: float, pinned: list[str]) -> Load:
-    """Run the WebSocket clients."""
+    """Run the clients of WebSockets or of events."""
     command = [sys.executable, "-m", "benchmarks.sockets", scenario.kind, str(port), scenario.path]
     result = json.loads(_run([*pinned, *command, str(clients), str(seconds)], seconds))
     return Load(result["count"], result["seconds"], result["p50"], result["p99"])

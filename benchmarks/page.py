@@ -53,8 +53,9 @@ PARTS = (
     Part("requests", ("json", "params", "model", "struct", "deps", "cookies"), (_OURS, *_OTHERS), 5),
     Part("run", ("json", "struct"), (_OURS, _RUN), 5),
     Part("layers", ("cors", "layers"), (_OURS, *_OTHERS[:3]), 5),
-    Part("bodies", ("form", "upload", "large", "stream", "file"), (_OURS, *_OTHERS), 3),
-    Part("sockets", ("ws-echo", "ws-broadcast", "ws-broadcast-1000"), (_OURS, *_OTHERS), 3),
+    Part("bodies", ("form", "upload", "large", "stream", "file", "range", "gzip"), (_OURS, *_OTHERS), 3),
+    Part("secure", ("tls", "h2"), (_OURS, *_OTHERS[:3]), 3),
+    Part("sockets", ("ws-echo", "ws-broadcast", "ws-broadcast-1000", "events-1000"), (_OURS, *_OTHERS), 3),
     Part(
         "services",
         ("plaintext", "db", "queries", "updates", "fortunes", "orm"),

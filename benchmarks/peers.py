@@ -31,12 +31,19 @@ class Peer:
     server: Server
     options: tuple[str, ...] = ()
 
-    def command(self, port: int, workers: int = 1) -> list[str]:
+    def command(self, port: int, workers: int = 1, certificate: tuple[Path, Path] | None = None) -> list[str]:
         """Return the command that serves the application on a port of 127.0.0.1, with uvloop.
 
+        Args:
+            port: The port.
+            workers: How many processes answer.
+            certificate: The files of a certificate and of its key, for TLS.
+
         Raises:
-            ValueError: Its server is started with one worker only.
+            ValueError: Its server is started with one worker only, or without TLS.
         """
+        if certificate is not None and not self.server.startswith("granian"):
+            raise ValueError(f"{self.name} is measured without TLS only.")
         python = str(python_of(self.framework))
         target = f"benchmarks.apps.{self.module}"
         bind = ["--host", "127.0.0.1", "--port", str(port)]
@@ -55,6 +62,8 @@ class Peer:
             return [python, "-m", target, str(port)]
         interface = self.server.removeprefix("granian-")
         quiet = ["--loop", "uvloop", "--workers", str(workers), "--no-access-log", "--log-level", "error"]
+        if certificate is not None:
+            quiet += ["--ssl-certificate", str(certificate[0]), "--ssl-keyfile", str(certificate[1])]
         return [python, "-m", "granian", "--interface", interface, *bind, *quiet, *self.options, f"{target}:app"]
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Scenario:
         answer_headers: Headers that the response must have, with names in lower case.
         connections: How many clients there are at once.
         kind: What makes the load.
+        status: That is expected.
         unit: What is counted.
     """
 
@@ -54,12 +56,13 @@ class Scenario:
     headers: Mapping[str, str] = field(default_factory=dict)
     answer_headers: Mapping[str, str] = field(default_factory=dict)
     connections: int = 256
-    kind: Literal["http", "echo", "broadcast"] = "http"
+    kind: Literal["http", "h2", "echo", "broadcast", "events"] = "http"
+    status: int = 200
     unit: str = "requests"
 
     def wrong(self, status: int, headers: Mapping[str, str], body: bytes) -> str | None:
         """Return what is wrong with an answer, or `None`."""
-        if status != 200:
+        if status != self.status:
             return f"status {status}: {body[:120]!r}"
         if callable(self.answer):
             if not self.answer(body):
@@ -78,6 +81,10 @@ class Scenario:
             if headers.get(name) != value:
                 return f"header {name} is {headers.get(name)!r}, not {value!r}"
         return None
+
+
+def _is_text(body: bytes) -> bool:
+    return gzip.decompress(body) == common.TEXT.encode()
 
 
 def _typed(count: int, place: str, number: int) -> Scenario:
@@ -175,6 +182,23 @@ SCENARIOS = (
     _typed(5000, "last", 4999),
     Scenario("text", "text of 10 KiB", "/text", common.TEXT.encode()),
     Scenario("file", "file of 50 KiB", "/file", common.file().read_bytes()),
+    Scenario(
+        "range",
+        "10 KiB of a static file, by a range",
+        "/static/50k.txt",
+        common.file().read_bytes()[slice(*common.RANGE)],
+        status=206,
+        headers={"Range": f"bytes={common.RANGE[0]}-{common.RANGE[1] - 1}"},
+    ),
+    Scenario(
+        "gzip",
+        "text of 10 KiB, compressed",
+        "/text",
+        _is_text,
+        setup="gzip",
+        headers={"Accept-Encoding": "gzip"},
+        answer_headers={"content-encoding": "gzip"},
+    ),
     Scenario("stream", "stream of 100 chunks", "/stream", common.CHUNK * common.CHUNKS),
     Scenario(
         "upload",
@@ -196,6 +220,16 @@ SCENARIOS = (
         connections=1000,
         unit="deliveries",
     ),
+    Scenario(
+        "events-1000",
+        "server-sent events to 1,000",
+        "/events",
+        kind="events",
+        connections=1000,
+        unit="deliveries",
+    ),
+    Scenario("tls", "JSON over TLS", "/json", common.HELLO, setup="tls", connections=64),
+    Scenario("h2", "JSON over HTTP/2 and TLS", "/json", common.HELLO, setup="tls", kind="h2", connections=64),
     Scenario("plaintext", "plain text", "/plaintext", services.PLAINTEXT.encode()),
     _database("db", "one query", "/db", _one_row),
     _database("queries", "twenty queries", "/queries?n=20", _twenty_rows),

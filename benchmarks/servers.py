@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.peers import Peer
 
-__all__ = ["Server", "StartError", "serve", "unused_port"]
+__all__ = ["Server", "StartError", "connect", "serve", "unused_port"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -88,13 +89,14 @@ def serve(
     environment = {**os.environ, "BENCH_SETUP": setup, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
     if database is not None:
         environment["BENCH_DATABASE"] = database
-    with tempfile.TemporaryFile() as log:
-        command = [*pinned, *peer.command(port, workers)]
+    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as directory:
+        certificate = make_certificate(Path(directory)) if setup == "tls" else None
+        command = [*pinned, *peer.command(port, workers, certificate)]
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            if not _answers(process, port):
+            if not _answers(process, port, certificate is not None):
                 log.seek(0)
                 output = log.read().decode(errors="replace")[-1500:]
                 raise StartError(f"{peer.name} did not start with the setup {setup!r}:\n{output}")
@@ -103,11 +105,37 @@ def serve(
             _end(process)
 
 
-def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+def make_certificate(directory: Path) -> tuple[Path, Path]:
+    """Make a certificate for localhost; return its file and that of its key.
+
+    Raises:
+        StartError: There is no openssl.
+    """
+    certificate, key = directory / "certificate.pem", directory / "key.pem"
+    kind = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    command = ["openssl", *kind.split(), "-out", str(certificate), "-keyout", str(key)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except OSError as exc:
+        raise StartError("TLS needs openssl: apt-get install openssl") from exc
+    return certificate, key
+
+
+def connect(port: int, tls: bool, timeout: float) -> http.client.HTTPConnection:
+    """Return a connection to a port of 127.0.0.1; whatever the server's certificate says is believed."""
+    if not tls:
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=context)
+
+
+def _answers(process: subprocess.Popen[bytes], port: int, tls: bool) -> bool:
     """Wait for an answer: some take connections long before they are ready."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=deadline - time.monotonic())
+        connection = connect(port, tls, deadline - time.monotonic())
         try:
             connection.request("GET", "/json")
             connection.getresponse().read()

@@ -1,6 +1,7 @@
-"""The WebSocket load, a process of its own: `python -m benchmarks.sockets KIND PORT PATH CLIENTS SECONDS`.
+"""The load of WebSockets and events, a process: `python -m benchmarks.sockets KIND PORT PATH CLIENTS SECONDS`.
 
-Clients speak just enough of RFC 6455 for short text frames, so that one core keeps up with the server on the other. The
+Clients speak just enough of RFC 6455 for short text frames, so that one core keeps up with the server on the other.
+Those of events look for the text in the stream, and one more connection asks for each event with `GET /publish`. The
 result is a line of JSON: how many messages were received, in how many seconds, and how long they took.
 """
 
@@ -12,11 +13,13 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T", bound="Client")
 _TEXT = b"a text message of 32 characters."
 _MASK = b"\x00\x00\x00\x00"  # masking with zeros leaves the text as it is
 _FRAME = bytes([0x81, 0x80 | len(_TEXT)]) + _MASK + _TEXT
+_GET = "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n\r\n"
 _PONG = bytes([0x8A, 0x80]) + _MASK
 
 
@@ -76,8 +79,63 @@ class Client(asyncio.Protocol):
                 self.wrong = f"the server sent {bytes([kind])!r} {payload!r}"
 
 
+class Reader(Client):
+    """One stream of server-sent events."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take the first event, after which the client is known to be subscribed, then the others."""
+        self.buffer += data
+        if not self.opened.done():
+            if b"ready" in self.buffer:
+                self.buffer = b""
+                self.opened.set_result(None)
+            elif not b"HTTP/1.1 200".startswith(self.buffer[:12]):
+                self.opened.set_exception(ConnectionError(self.buffer.split(b"\r\n")[0].decode()))
+            return
+        *events, self.buffer = self.buffer.split(_TEXT)
+        for _ in events:
+            self.received(self)
+
+
+class Publisher(Client):
+    """Asks for the next event."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Be ready."""
+        self.transport = transport
+        self.opened.set_result(None)
+
+    def send(self) -> None:
+        """Ask for an event."""
+        self.sent = time.perf_counter()
+        self.transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        """See that nothing is wrong."""
+        if data.startswith(b"HTTP/1.1 ") and b" 200 " not in data.split(b"\r\n")[0]:
+            self.wrong = data.split(b"\r\n")[0].decode()
+
+
+async def connect_readers(port: int, path: str, clients: int, received: Any) -> tuple[Publisher, list[Client]]:
+    """Open streams of events, and the connection that asks for them.
+
+    Raises:
+        ConnectionError: A stream was refused.
+    """
+    request = _GET.format(path=path, port=port)
+    opened: list[Client] = [await _open(Reader, port, request, received) for _ in range(clients)]
+    return await _open(Publisher, port, _GET.format(path="/publish", port=port), received), opened
+
+
+async def _open(kind: type[T], port: int, request: str, received: Any) -> T:
+    loop = asyncio.get_running_loop()
+    _, client = await loop.create_connection(lambda: kind(request.encode(), received), "127.0.0.1", port)
+    await asyncio.wait_for(client.opened, 10)
+    return client
+
+
 async def connect(port: int, path: str, clients: int, received: Any) -> list[Client]:
-    """Open connections.
+    """Open WebSockets.
 
     Raises:
         ConnectionError: A handshake was refused.
@@ -86,15 +144,8 @@ async def connect(port: int, path: str, clients: int, received: Any) -> list[Cli
     request = (
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    ).encode()
-    opened = []
-    for _ in range(clients):
-        _, client = await asyncio.get_running_loop().create_connection(
-            lambda: Client(request, received), "127.0.0.1", port
-        )
-        await asyncio.wait_for(client.opened, 10)
-        opened.append(client)
-    return opened
+    )
+    return [await _open(Client, port, request, received) for _ in range(clients)]
 
 
 async def run(kind: str, port: int, path: str, clients: int, seconds: float) -> dict[str, Any]:
@@ -102,6 +153,7 @@ async def run(kind: str, port: int, path: str, clients: int, seconds: float) -> 
 
     Args:
         kind: `echo`: each client sends when its last message came back. `broadcast`: one sends when all have the last.
+            `events`: the same, with an event that is asked for.
         port: The server's, on 127.0.0.1.
         path: The server's endpoint.
         clients: How many connections.
@@ -114,6 +166,7 @@ async def run(kind: str, port: int, path: str, clients: int, seconds: float) -> 
     running = True
     missing = 0
     everybody: list[Client] = []
+    first: Client
 
     def echoed(client: Client) -> None:
         latencies.append(time.perf_counter() - client.sent)
@@ -122,25 +175,29 @@ async def run(kind: str, port: int, path: str, clients: int, seconds: float) -> 
 
     def broadcast(client: Client) -> None:
         nonlocal missing
-        latencies.append(time.perf_counter() - everybody[0].sent)
+        latencies.append(time.perf_counter() - first.sent)
         missing -= 1
         if missing == 0 and running:
             missing = clients
-            everybody[0].send()
+            first.send()
 
-    everybody = await connect(port, path, clients, echoed if kind == "echo" else broadcast)
+    if kind == "events":
+        first, everybody = await connect_readers(port, path, clients, broadcast)
+    else:
+        everybody = await connect(port, path, clients, echoed if kind == "echo" else broadcast)
+        first = everybody[0]
     start = time.perf_counter()
     if kind == "echo":
         for client in everybody:
             client.send()
     else:
         missing = clients
-        everybody[0].send()
+        first.send()
     await asyncio.sleep(seconds)
     running = False
     took = time.perf_counter() - start
-    wrong = next((client.wrong for client in everybody if client.wrong), None)
-    for client in everybody:
+    wrong = next((client.wrong for client in (first, *everybody) if client.wrong), None)
+    for client in (first, *everybody):
         client.transport.abort()
     await asyncio.sleep(0)
     if wrong or not latencies:

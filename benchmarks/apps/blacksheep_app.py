@@ -24,6 +24,8 @@ from blacksheep import (
     text,
 )
 from blacksheep.contents import StreamedContent
+from blacksheep.server.compression import use_gzip_compression
+from blacksheep.server.sse import ServerSentEvent, TextServerSentEvent
 from blacksheep.settings.json import json_settings
 
 from benchmarks.apps import common, services
@@ -145,6 +147,20 @@ async def echo(websocket: WebSocket) -> None:
         pass
 
 
+subscribers = common.Subscribers()
+
+
+async def events() -> AsyncIterator[ServerSentEvent]:
+    with subscribers.subscribed() as queue:
+        yield TextServerSentEvent("ready")
+        while True:
+            yield TextServerSentEvent(await queue.get())
+
+
+async def publish() -> Response:
+    return json(subscribers.publish())
+
+
 room: set[WebSocket] = set()
 
 
@@ -213,8 +229,13 @@ def make(setup: str) -> Application:
     router.add_get("/orm", orm)
     router.add_get("/cookies", cookies)
     router.add_post("/large", large)
+    router.add_get("/events", events)
+    router.add_get("/publish", publish)
+    app.serve_files(common.file().parent, root_path="static")
     router.add_ws("/ws", echo)
     router.add_ws("/room", broadcast)
+    if setup == "gzip":
+        use_gzip_compression(app, comp_level=9)
     if setup in ("cors", "layers"):
         app.use_cors(allow_methods="GET", allow_origins=common.ORIGIN)
         if setup == "layers":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
 import tempfile
@@ -14,13 +16,16 @@ TEXT = ("x" * 63 + "\n") * 160
 FILE_SIZE = 50 * 1024
 CHUNK = b"y" * 99 + b"\n"
 CHUNKS = 100
+RANGE = (10_240, 20_480)
+EVENT = "a text message of 32 characters."
 ORIGIN = "https://example.org"
 LAYER_HEADER = ("x-layer", "1")
 
 
 def file() -> Path:
-    """Return the file of 50 KiB that is served, written where it is missing."""
-    path = Path(tempfile.gettempdir()) / "velithon-bench-50k.txt"
+    """Return the file of 50 KiB that is served, alone in its directory, written where it is missing."""
+    path = Path(tempfile.gettempdir()) / "velithon-bench" / "50k.txt"
+    path.parent.mkdir(exist_ok=True)
     if not path.is_file() or path.stat().st_size != FILE_SIZE:
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_bytes((b"z" * 63 + b"\n") * (FILE_SIZE // 64))
@@ -64,11 +69,27 @@ class Service:
         return value * self.repository.settings.factor
 
 
-class Room:
-    """Those who get every message of a broadcast."""
+class Subscribers:
+    """The queues of those who read a stream of events."""
 
     def __init__(self) -> None:
-        self.members: set[object] = set()
+        self.queues: set[asyncio.Queue[str]] = set()
+
+    @contextlib.contextmanager
+    def subscribed(self) -> Iterator[asyncio.Queue[str]]:
+        """Return a queue that gets every event until the block ends."""
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        self.queues.add(queue)
+        try:
+            yield queue
+        finally:
+            self.queues.discard(queue)
+
+    def publish(self) -> dict[str, int]:
+        """Give everybody an event; return how many there are."""
+        for queue in self.queues:
+            queue.put_nowait(EVENT)
+        return {"subscribers": len(self.queues)}
 
 
 def access_logger(name: str = "bench.access") -> logging.Logger:

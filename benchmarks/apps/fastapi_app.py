@@ -9,7 +9,10 @@ from typing import Annotated, Any
 
 from fastapi import Cookie, Depends, FastAPI, Form, Request, UploadFile, WebSocket, WebSocketDisconnect
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.staticfiles import StaticFiles
 
 from benchmarks.apps import common, services
 from benchmarks.apps.models import Fields, Item
@@ -141,6 +144,20 @@ async def large(rows: list[Item]) -> list[Item]:
     return rows
 
 
+subscribers = common.Subscribers()
+
+
+async def events() -> AsyncIterator[ServerSentEvent]:
+    with subscribers.subscribed() as queue:
+        yield ServerSentEvent(raw_data="ready")
+        while True:
+            yield ServerSentEvent(raw_data=await queue.get())
+
+
+async def publish() -> Any:
+    return subscribers.publish()
+
+
 room: set[WebSocket] = set()
 
 
@@ -204,8 +221,13 @@ def make(setup: str) -> FastAPI:
     app.get("/cookies")(cookies)
     app.post("/form")(form)
     app.post("/large")(large)
+    app.get("/events", response_class=EventSourceResponse)(events)
+    app.get("/publish")(publish)
+    app.mount("/static", StaticFiles(directory=common.file().parent))
     app.websocket("/ws")(echo)
     app.websocket("/room")(broadcast)
+    if setup == "gzip":
+        app.add_middleware(GZipMiddleware)
     if setup in ("cors", "layers"):
         app.middleware("http")(add_header)
         app.add_middleware(CORSMiddleware, allow_origins=[common.ORIGIN])

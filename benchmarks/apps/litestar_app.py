@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Litestar, Request, WebSocket, get, post, websocket
+from litestar.config.compression import CompressionConfig
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import UploadFile
 from litestar.di import Provide
@@ -14,7 +15,8 @@ from litestar.enums import RequestEncodingType
 from litestar.exceptions import WebSocketDisconnect
 from litestar.middleware import ASGIMiddleware
 from litestar.params import Body, Parameter
-from litestar.response import File, Stream
+from litestar.response import File, ServerSentEvent, ServerSentEventMessage, Stream
+from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from benchmarks.apps import common, services
@@ -191,6 +193,26 @@ async def echo(socket: WebSocket[Any, Any, Any]) -> None:
         pass
 
 
+subscribers = common.Subscribers()
+
+
+async def subscription() -> AsyncIterator[ServerSentEventMessage]:
+    with subscribers.subscribed() as queue:
+        yield ServerSentEventMessage(data="ready")
+        while True:
+            yield ServerSentEventMessage(data=await queue.get())
+
+
+@get("/events")
+async def events() -> ServerSentEvent:
+    return ServerSentEvent(subscription())
+
+
+@get("/publish")
+async def publish() -> dict[str, int]:
+    return subscribers.publish()
+
+
 room: set[WebSocket[Any, Any, Any]] = set()
 
 
@@ -253,12 +275,14 @@ class Log(ASGIMiddleware):
 def make(setup: str) -> Litestar:
     """Return the application for a setup."""
     scenarios = [json, items, model, deps, chain, sync, text, file, stream, upload, echo, broadcast]
-    scenarios += [plaintext, one_query, many_queries, updates, fortunes, orm, struct, cookies, large]
+    scenarios += [plaintext, one_query, many_queries, updates, fortunes, orm, struct, cookies, large, events, publish]
+    files = create_static_files_router(path="/static", directories=[FILE.parent])
     layered = setup in ("cors", "layers")
     middleware: list[Any] = [Log()] if setup == "layers" else []
     return Litestar(
-        [*scenarios, *(numbered(path, number) for number, path in enumerate(common.route_paths(setup)))],
+        [*scenarios, files, *(numbered(path, number) for number, path in enumerate(common.route_paths(setup)))],
         middleware=[*middleware, AddHeader()] if layered else [],
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=9) if setup == "gzip" else None,
         cors_config=CORSConfig(allow_origins=[common.ORIGIN]) if layered else None,
     )
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
+import os
 from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import Any
@@ -14,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import orjson
+from granian.rsgi import ProtocolClosed
 from pydantic import TypeAdapter
 from pydantic_core import SchemaSerializer, SchemaValidator
 
@@ -24,6 +27,8 @@ from benchmarks.apps.structs import Item as ItemStruct
 JSON = [("content-type", "application/json")]
 HTML = [("content-type", "text/html; charset=utf-8")]
 PLAIN = [("content-type", "text/plain; charset=utf-8")]
+COMPRESSED = [*PLAIN, ("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
+EVENTS = [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")]
 LAYERED = [*JSON, ("vary", "Origin"), common.LAYER_HEADER]
 CORS = [*LAYERED, ("access-control-allow-origin", common.ORIGIN)]
 FILE = str(common.file())
@@ -63,7 +68,9 @@ class App:
         self.routes = {path.split("/")[1]: number for number, path in enumerate(common.route_paths(setup))}
         self.layered = setup in ("cors", "layers")
         self.log = common.access_logger() if setup == "layers" else None
+        self.compresses = setup == "gzip"
         self.room: set[Any] = set()
+        self.subscribers = common.Subscribers()
         self.exact: dict[str, Any] = {
             "/model": self.model,
             "/deps": self.deps,
@@ -84,6 +91,9 @@ class App:
             "/cookies": self.cookies,
             "/form": self.form,
             "/large": self.large,
+            "/static/50k.txt": self.static,
+            "/events": self.events,
+            "/publish": self.publish,
         }
         self.database = services.Database()
 
@@ -149,7 +159,10 @@ class App:
         protocol.response_bytes(200, JSON, orjson.dumps(answer))
 
     async def text(self, scope: Any, protocol: Any) -> None:
-        protocol.response_str(200, PLAIN, common.TEXT)
+        if self.compresses and "gzip" in (scope.headers.get("accept-encoding") or ""):
+            protocol.response_bytes(200, COMPRESSED, gzip.compress(common.TEXT.encode(), compresslevel=9))
+        else:
+            protocol.response_str(200, PLAIN, common.TEXT)
 
     async def file(self, scope: Any, protocol: Any) -> None:
         protocol.response_file(200, [*PLAIN, ("content-length", str(common.FILE_SIZE))], FILE)
@@ -158,6 +171,23 @@ class App:
         transport = protocol.response_stream(200, PLAIN)
         async for chunk in chunks():
             await transport.send_bytes(chunk)
+
+    async def static(self, scope: Any, protocol: Any) -> None:
+        start, _, last = scope.headers.get("range").removeprefix("bytes=").partition("-")
+        first, end, size = int(start), int(last) + 1, os.stat(FILE).st_size
+        span = [("content-range", f"bytes {first}-{end - 1}/{size}"), ("content-length", str(end - first))]
+        protocol.response_file_range(206, [*PLAIN, *span], FILE, first, end)
+
+    async def events(self, scope: Any, protocol: Any) -> None:
+        with self.subscribers.subscribed() as queue:
+            transport = protocol.response_stream(200, EVENTS)
+            await transport.send_bytes(b"data: ready\n\n")
+            with contextlib.suppress(ProtocolClosed):
+                while True:
+                    await transport.send_bytes(f"data: {await queue.get()}\n\n".encode())
+
+    async def publish(self, scope: Any, protocol: Any) -> None:
+        protocol.response_bytes(200, JSON, orjson.dumps(self.subscribers.publish()))
 
     async def upload(self, scope: Any, protocol: Any) -> None:
         boundary = scope.headers.get("content-type").partition("boundary=")[2].encode()

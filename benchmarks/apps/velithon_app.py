@@ -13,8 +13,11 @@ from velithon import Cookie, Depends, Form, Request, UploadFile, Velithon, WebSo
 from velithon.di import FactoryProvider, Provide, ServiceContainer, SingletonProvider, inject
 from velithon.logging import Console, TextFormatter
 from velithon.middleware.cors import CORSMiddleware
+from velithon.middleware.gzip import GZipMiddleware
 from velithon.middleware.logging import LoggingMiddleware
 from velithon.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from velithon.sse import EventSourceResponse, ServerSentEvent
+from velithon.staticfiles import StaticFiles
 
 FILE = str(common.file())
 
@@ -149,6 +152,20 @@ async def struct(item: ItemStruct) -> ItemStruct:
     return item
 
 
+subscribers = common.Subscribers()
+
+
+async def events() -> AsyncIterator[ServerSentEvent]:
+    with subscribers.subscribed() as queue:
+        yield ServerSentEvent(raw_data="ready")
+        while True:
+            yield ServerSentEvent(raw_data=await queue.get())
+
+
+async def publish() -> Any:
+    return subscribers.publish()
+
+
 room: set[WebSocket] = set()
 
 
@@ -215,11 +232,16 @@ def make(setup: str) -> Velithon:
     app.post("/form")(form)
     app.post("/large")(large)
     app.post("/struct")(struct)
+    app.get("/events", response_class=EventSourceResponse)(events)
+    app.get("/publish")(publish)
+    app.mount("/static", StaticFiles(directory=common.file().parent))
     app.websocket("/ws")(echo)
     app.websocket("/room")(broadcast)
     if setup in ("cors", "layers"):
         app.middleware("http")(add_header)
         app.add_middleware(CORSMiddleware, allow_origins=[common.ORIGIN])
+    if setup == "gzip":
+        app.add_middleware(GZipMiddleware)
     if setup == "layers":
         access_lines()
         app.add_middleware(LoggingMiddleware)
