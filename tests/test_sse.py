@@ -105,6 +105,37 @@ def encode(item: str) -> bytes:
     return item.encode()
 
 
+def test_events_put_the_ping_off() -> None:
+    """A ping comes an interval after the last event, not an interval after the first wait."""
+    interval = 0.2
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def items() -> AsyncIterator[str]:
+            for number in range(6):
+                await asyncio.sleep(interval / 4)
+                yield str(number)
+            await asyncio.Event().wait()
+
+        chunks = with_pings(items(), encode, interval)
+        seen: list[bytes] = []
+        sent, pings = loop.time(), 0
+        while pings < 2:
+            chunk = await anext(chunks)
+            now = loop.time()
+            if chunk == KEEPALIVE_COMMENT:
+                assert now - sent > interval * 0.95
+                pings += len(seen) == 6
+            else:
+                seen.append(chunk)
+            sent = now
+        await chunks.aclose()
+        assert seen == [b"0", b"1", b"2", b"3", b"4", b"5"]
+
+    asyncio.run(main())
+
+
 def test_pings_fill_the_silence() -> None:
     """A ping comes while the generator waits, then the item, and none is lost."""
 

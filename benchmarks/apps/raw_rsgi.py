@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import orjson
-from granian.rsgi import ProtocolClosed
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # its stub does not say that it is there
 from pydantic import TypeAdapter
 from pydantic_core import SchemaSerializer, SchemaValidator
 

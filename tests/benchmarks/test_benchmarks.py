@@ -115,6 +115,9 @@ def test_wrong_answers_are_told(status: int, headers: dict[str, str], body: byte
     scenario = Scenario("layers", "layers", "/", {"a": 1}, answer_headers={"x-layer": "1"})
     wrong = scenario.wrong(status, headers, body)
     assert wrong is None if said is None else said in (wrong or "")
+    part = Scenario("range", "a range", "/", b"ab", status=206)
+    assert part.wrong(206, {}, b"ab") is None
+    assert "status 200" in (part.wrong(200, {}, b"abc") or "")
 
 
 def test_every_peer_has_its_file() -> None:

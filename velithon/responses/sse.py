@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope
@@ -26,6 +26,9 @@ __all__ = ["KEEPALIVE_COMMENT", "EventSourceResponse", "ServerSentEvent", "forma
 
 KEEPALIVE_COMMENT = b": ping\n\n"
 """A comment, which clients ignore and proxies count as traffic."""
+
+# Seconds. A timer may ring so much before its time.
+_CLOCK_TICK = 0.001
 
 
 class ServerSentEvent(BaseModel):
@@ -99,6 +102,10 @@ def format_sse_event(
     Raises:
         ValueError: ``event``, ``id`` or ``retry`` would end its line, and begin another field.
     """
+    if event is None and id is None and retry is None and comment is None and data_str is not None:
+        # Nearly all events, in a fifth of the time.
+        if "\n" not in data_str and "\r" not in data_str:
+            return f"data: {data_str}\n\n".encode()
     _one_line(event, "event")
     _one_line(_without_null(id), "id")
     if retry is not None and (type(retry) is not int or retry < 0):
@@ -199,83 +206,112 @@ async def with_pings(
     The items are made in one task of their own, because a wait that timed out must not cancel the generator and a
     generator that opens cancel scopes must not change tasks. Leaving this generator ends the other one first.
     """
-    relay = _Relay(items, encode)
+    relay = _Relay(items, encode, interval)
     stopping.at_once.add(relay.end)
     try:
-        async for chunk in relay.chunks(interval):
-            yield chunk
+        while True:
+            if relay.item is None and not relay.ended and not relay.given_up:
+                await relay.arrival()
+            chunk = relay.item
+            if chunk is not None:
+                relay.item = None
+                _wake(relay.room)
+                yield chunk
+            elif relay.ended:
+                await relay.task
+                return
+            elif relay.given_up:
+                return
+            else:
+                yield KEEPALIVE_COMMENT
     finally:
         stopping.at_once.discard(relay.end)
         await relay.stop()
 
 
 class _Relay:
-    """Carries one item at a time from the task that makes them to the one that sends them."""
+    """Carries one item at a time from the task that makes them to the one that sends them.
 
-    __slots__ = ("_encode", "_ended", "_given_up", "_item", "_items", "_loop", "_ready", "_room", "_task")
+    A timer for each event would cost as much as all the rest: one is set when the first wait begins, and set again when
+    it rings before a whole interval has passed.
 
-    def __init__(self, items: AsyncIterable[Any], encode: Callable[[Any], bytes]) -> None:
+    Attributes:
+        item: What is to be sent next.
+        ended: Whether the task is done with its items.
+        given_up: Whether nobody is to wait for them any more.
+        room: Set while the task waits for the item to be taken.
+        task: Makes the items.
+    """
+
+    __slots__ = (
+        "_deadline", "_encode", "_interval", "_items", "_loop", "_ready", "_timer", "ended", "given_up", "item", "room",
+        "task",
+    )  # fmt: skip
+
+    def __init__(self, items: AsyncIterable[Any], encode: Callable[[Any], bytes], interval: float) -> None:
         self._items = items
         self._encode = encode
+        self._interval = interval
         self._loop = asyncio.get_running_loop()
-        self._item: bytes | None = None
-        self._ended = False
-        self._given_up = stopping.active
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._ready: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
-        self._task = self._loop.create_task(self._produce())
+        self.item: bytes | None = None
+        self.ended = False
+        self.given_up = stopping.active
+        self.room: asyncio.Future[None] | None = None
+        self.task = self._loop.create_task(self._produce())
 
     async def _produce(self) -> None:
+        encode = self._encode
         try:
             async for item in self._items:
-                chunk = self._encode(item)
-                while self._item is not None:
-                    self._room = self._loop.create_future()
-                    await self._room
-                self._item = chunk
+                chunk = encode(item)
+                while self.item is not None:
+                    self.room = self._loop.create_future()
+                    await self.room
+                self.item = chunk
                 _wake(self._ready)
         except (SystemExit, KeyboardInterrupt) as exc:
             raise as_exception(exc) from exc
         finally:
-            self._ended = True
+            self.ended = True
             _wake(self._ready)
             await close_iterator(self._items)
 
-    async def chunks(self, interval: float) -> AsyncIterator[bytes]:
-        while True:
-            if self._item is None and not self._ended and not self._given_up:
-                self._ready = self._loop.create_future()
-                timer = self._loop.call_later(interval, _wake, self._ready)
-                try:
-                    await self._ready
-                finally:
-                    timer.cancel()
-            if self._item is not None:
-                chunk, self._item = self._item, None
-                _wake(self._room)
-                yield chunk
-            elif self._given_up and not self._ended:
-                return
-            elif self._ended:
-                await self._task
-                return
-            else:
-                yield KEEPALIVE_COMMENT
+    def arrival(self) -> asyncio.Future[None]:
+        """Return what is done when there is an item, when there will be none, or when the interval is over."""
+        loop = self._loop
+        ready = self._ready = loop.create_future()
+        self._deadline = loop.time() + self._interval
+        if self._timer is None:
+            self._timer = loop.call_later(self._interval, self._ring)
+        return ready
+
+    def _ring(self) -> None:
+        self._timer = None
+        left = self._deadline - self._loop.time()
+        if left > _CLOCK_TICK:
+            self._timer = self._loop.call_later(left, self._ring)
+        else:
+            _wake(self._ready)
 
     def end(self) -> None:
         """Let the stream end after the event in hand, as the server stops: browsers connect again."""
-        self._given_up = True
+        self.given_up = True
         _wake(self._ready)
 
     async def stop(self) -> None:
         """End the task that makes items, whatever it is doing, and see it through."""
-        if self._task.done():
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.task.done():
             return
-        self._task.cancel()
+        self.task.cancel()
         with CancelScope(shield=True):
-            await asyncio.wait((self._task,))
-        if not self._task.cancelled():
-            self._task.exception()
+            await asyncio.wait((self.task,))
+        if not self.task.cancelled():
+            self.task.exception()
 
 
 def _wake(future: asyncio.Future[None] | None) -> None:

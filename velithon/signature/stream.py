@@ -87,7 +87,8 @@ def _events(model: EndpointModel, options: ResponseOptions, outcome: Outcome) ->
 
     def build(generator: Any, request: Any, arguments: dict[str, Any]) -> Response:
         dump = dumper(request)
-        items = _iterate(generator, lambda item: encode_event(item, dump))
+        # The response takes items one by one, so that nothing has to be done for others to get their turn.
+        items = _iterate(generator, lambda item: encode_event(item, dump), takes_turns=True)
         return outcome.response_class(items, **arguments)
 
     return build
@@ -116,19 +117,26 @@ def _chunks(response_class: type[Response]) -> Build:
     return build
 
 
-def _iterate(generator: Any, encode: Dump | None) -> AsyncIterator[Any]:
-    """Iterate over an endpoint's generator, a synchronous one in threads, its items encoded there."""
+def _iterate(generator: Any, encode: Dump | None, takes_turns: bool = False) -> AsyncIterator[Any]:
+    """Iterate over an endpoint's generator, a synchronous one in threads, its items encoded there.
+
+    Args:
+        generator: The endpoint's.
+        encode: Makes of an item what is sent.
+        takes_turns: Whether who iterates waits between two items anyway.
+    """
     if hasattr(generator, "__aiter__"):
-        return _mapped(generator, encode)
+        return _mapped(generator, encode, takes_turns)
     return iterate_in_threadpool(generator if encode is None else _encoded(generator, encode))
 
 
-async def _mapped(items: Any, encode: Dump | None) -> AsyncGenerator[Any, None]:
+async def _mapped(items: Any, encode: Dump | None, takes_turns: bool) -> AsyncGenerator[Any, None]:
     try:
         async for item in items:
             yield item if encode is None else encode(item)
-            # A generator that never waits would keep every other request and its own cancellation waiting.
-            await asyncio.sleep(0)
+            if not takes_turns:
+                # A generator that never waits would keep every other request and its own cancellation waiting.
+                await asyncio.sleep(0)
     finally:
         await close_iterator(items)
 
