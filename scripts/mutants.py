@@ -16,6 +16,7 @@ import difflib
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -71,6 +72,8 @@ TESTS = [
 SAME = ("Eq_Is", "Is_Eq", "NotEq_IsNot", "IsNot_NotEq")
 # Seconds after which a mutant counts as one that hangs; a single test fails sooner.
 PATIENCE = 900.0
+# Seconds of processor time after which it is one that runs in a circle.
+BUSY = 90
 # Exit code of a process that could not change the code in memory.
 UNTRIED = 99
 PYTEST = ("-q", "-x", "-n", "0", "--tb=line", "--timeout=60", "-p", "no:cacheprovider")
@@ -107,6 +110,8 @@ def main() -> None:
     os.environ.update(PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=os.pathsep.join([str(copy), str(copy / "adapters")]))
     if not options.report:
         copy_checkout(copy)
+        for test in options.tests:
+            shutil.copy2(ROOT / test.partition("::")[0], copy / test.partition("::")[0])
         mutants = [each for room in options.room or ROOMS for each in sample(copy, room, options.seed, options.part)]
         plugin = Run(
             mutants, copy, Coverage.of(copy, options.work, options.limit), results, options.again, options.tests
@@ -118,11 +123,13 @@ def main() -> None:
 
 
 def copy_checkout(copy: Path) -> None:
-    """Bring the copy up to date with the checkout's files."""
+    """Copy the checkout's files, once: a run goes on with the code that it began with."""
+    if copy.is_dir():
+        return
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines():
         source, target = ROOT / name, copy / name
-        if source.is_file() and not (target.is_file() and target.read_bytes() == source.read_bytes()):
+        if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
 
@@ -348,6 +355,7 @@ def _outcome(test: Callable[[], int]) -> str:
     process = os.fork()
     if process == 0:
         os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (BUSY, BUSY))
         for output in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), output)
         try:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from velithon_adapters.forwarded import Forwarded, TrustedProxies
+from tests.adapters.memory import Headers, Scope
+from velithon_adapters.forwarded import Forwarded, TrustedProxies, forwarded_asgi, forwarded_rsgi
+from velithon_adapters.scope import asgi_scope
 
 PEER = "10.0.0.1"
 
@@ -69,6 +71,8 @@ FOR, PROTO, HOST, PREFIX = (f"x-forwarded-{name}" for name in ("for", "proto", "
             Forwarded(("203.0.113.5", 0), "https", "shop.example"),
         ),
         ([(FOR, "6.6.6.6, 203.0.113.5"), (PROTO, "https")], Forwarded(("203.0.113.5", 0), "https")),
+        # The client's own scheme stands before that of the proxy, which counts one hop.
+        ([(FOR, "203.0.113.5"), (PROTO, "https, http")], Forwarded(("203.0.113.5", 0), "http")),
         ([(FOR, "2001:db8::1"), (PROTO, "HTTPS")], Forwarded(("2001:db8::1", 0), "https")),
         ([(FOR, "[2001:db8::1]:80"), (PROTO, "wss")], Forwarded(("2001:db8::1", 80), "https")),
         ([(FOR, "[2001:db8::1]")], Forwarded(("2001:db8::1", 0))),
@@ -123,3 +127,48 @@ def test_proxies_that_nobody_named_say_client_and_scheme_alone() -> None:
     expected = Forwarded(("203.0.113.5", 0), "https")
     assert read("127.0.0.1", *said, only_plain=True) == expected
     assert read("127.0.0.1", ("forwarded", "for=6.6.6.6"), only_plain=True) == Forwarded()
+
+
+def seen(protocol: str, trusted: str, client: str, server: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
+    """Return the ASGI scope of a request that an application gets behind trusted proxies."""
+    found: list[dict[str, Any]] = []
+    pairs = [("host", "inner"), *headers.items()]
+    scope = Scope(client=client, server=server, path=path, headers=Headers(pairs))
+    if protocol == "rsgi":
+        forwarded_rsgi(lambda scope, _: found.append(asgi_scope(scope)), TrustedProxies(trusted))(scope, None)
+    else:
+        asgi = forwarded_asgi(lambda scope, *_: found.append(scope), TrustedProxies(trusted))
+        asgi(asgi_scope(scope), None, None)
+    return found[0]
+
+
+SOCKET = "/run/app.sock"
+ALL = {FOR: "203.0.113.5", PROTO: "https", HOST: "?", PREFIX: "?", "forwarded": "?"}
+
+
+@pytest.mark.parametrize("protocol", ["asgi", "rsgi"])
+@pytest.mark.parametrize(
+    ("trusted", "client", "server", "path", "headers", "changed"),
+    [
+        (PEER, f"{PEER}:5", "10.0.0.9:80", "/", {PROTO: "https"}, {"scheme": "https"}),
+        (PEER, f"{PEER}:5", "10.0.0.9:80", "/", {FOR: "2001:db8::1"}, {"client": ("2001:db8::1", 0)}),
+        (PEER, f"{PEER}:5", "10.0.0.9:80", "/", {HOST: "shop"}, {"headers": [(b"host", b"shop")]}),
+        # The path that was taken off stands before the path, also where the proxy left it there.
+        (PEER, f"{PEER}:5", "10.0.0.9:80", "/a", {PREFIX: "/shop"}, {"root_path": "/shop", "path": "/shop/a"}),
+        (PEER, f"{PEER}:5", "10.0.0.9:80", "/shop/a", {PREFIX: "/shop"}, {"root_path": "/shop", "path": "/shop/a"}),
+        (PEER, f"{PEER}:5", "10.0.0.9:80", "/", ALL, {"scheme": "https", "client": ("203.0.113.5", 0)}),
+        (PEER, "10.0.0.2:5", "10.0.0.9:80", "/", {PROTO: "https"}, {}),
+        (SOCKET, "", SOCKET, "/", {PROTO: "https"}, {"scheme": "https"}),
+        (SOCKET, "", "/run/other.sock", "/", {PROTO: "https"}, {}),
+        (SOCKET, f"{PEER}:5", "10.0.0.9:80", "/", {PROTO: "https"}, {}),
+    ],
+)
+def test_a_request_shows_what_trusted_proxies_say(
+    protocol: str, trusted: str, client: str, server: str, path: str, headers: dict[str, str], changed: dict[str, Any]
+) -> None:
+    """The same on both protocols; what an untrusted connection says is seen as it was sent."""
+    scope = seen(protocol, trusted, client, server, path, headers)
+    plain = seen(protocol, "203.0.113.1", client, server, path, {})
+    scope["headers"] = [pair for pair in scope["headers"] if pair[0] == b"host"]
+    for name in ("client", "server", "scheme", "path", "root_path", "headers"):
+        assert scope[name] == changed.get(name, plain[name]), name

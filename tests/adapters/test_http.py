@@ -108,11 +108,12 @@ async def test_body_read_past_the_adapter_raises() -> None:
         await HTTPReceive(protocol)()
 
 
-async def test_disconnect_after_the_body() -> None:
+@pytest.mark.parametrize("length", [0, None])
+async def test_disconnect_after_the_body(length: int | None) -> None:
     """`receive` waits for the client to go, and keeps saying so."""
-    protocol = Protocol()
-    receive = HTTPReceive(protocol, 0)
-    await receive()
+    protocol = Protocol().end()
+    receive = HTTPReceive(protocol, length)
+    assert await receive() == request()
     waiting = [asyncio.ensure_future(receive()), asyncio.ensure_future(receive())]
     await turn()
     assert len(protocol.gone) == 1
@@ -272,6 +273,17 @@ async def test_head_204_and_304_carry_no_body(
     assert await run(sends(start(status, *headers), part(b"body")), Protocol(), method=method) == [
         ("empty", status, expected)
     ]
+
+
+async def test_an_answer_to_head_that_comes_late_is_no_stream() -> None:
+    """However long the body takes whose length is told."""
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await send(start())
+        await asyncio.sleep(0.02)
+        await send(part(b"body"))
+
+    assert await run(app, Protocol(), method="HEAD") == [("empty", 200, [("content-length", "4")])]
 
 
 async def test_streamed_answer_to_head() -> None:

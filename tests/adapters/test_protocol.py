@@ -245,6 +245,25 @@ async def test_stream_streams() -> None:
         await kept[0].send_bytes(b"late")
 
 
+async def test_nothing_is_sent_behind_the_end_of_a_stream() -> None:
+    """A task that goes on sending when the application has returned is told that the response is closed."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def go_on(transport: Any) -> None:
+        while True:
+            await transport.send_bytes(b"x")
+
+    async def app(scope: RSGIScope, protocol: RSGIProtocol) -> None:
+        transport = protocol.response_stream(200, [])
+        tasks.append(asyncio.ensure_future(go_on(transport)))
+        await turn()
+
+    sent = await Server().run(app)
+    assert [message["more_body"] for message in sent[1:]] == [True] * (len(sent) - 2) + [False]
+    with pytest.raises(ProtocolClosed):
+        await tasks[0]
+
+
 async def test_stream_headers_do_not_wait() -> None:
     """They go out before the first chunk is there."""
     server = Server()
@@ -436,7 +455,7 @@ async def test_file_in_chunks(file: str) -> None:
     assert sent[0]["headers"] == [(b"content-length", b"600000")]
 
 
-@pytest.mark.parametrize(("start", "end"), [(0, 1), (5, 300_000), (599_999, 600_000), (599_999, 700_000)])
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (5, 300_000), (0, 262_145), (599_999, 600_000), (599_999, 700_000)])
 async def test_file_ranges(file: str, start: int, end: int) -> None:
     """The end is exclusive; a range that reaches past the file ends with it."""
 

@@ -190,11 +190,12 @@ async def test_release_waits_until_the_server_is_free() -> None:
 
 
 async def test_a_failure_is_raised_once_and_in_order() -> None:
-    """To whoever reads; then the server is asked again."""
+    """To whoever reads; only then the server is asked again."""
     server = Server(request(b"a"), ValueError("broken"), request(b"b"))
     ahead = ReadAhead(server.receive, messages=9)
     ahead.watch()
     await turn()
+    assert server.asked == 2
     assert (await ahead.receive())["body"] == b"a"
     with pytest.raises(ValueError, match="broken"):
         await ahead.receive()
