@@ -8,6 +8,8 @@ BIN = $(VENV)/bin
 # Without warnings, which say nothing that a reader could change; errors are shown.
 QUIET = --quiet --quiet --disable-pip-version-check
 PIP = $(BIN)/python -m pip install $(QUIET)
+# The tests start some hundred processes: each would compile our sources again where an environment forbids to keep them.
+export PYTHONDONTWRITEBYTECODE =
 PYTEST_ARGS = -n auto --dist worksteal
 PYTEST = $(BIN)/python -m pytest $(PYTEST_ARGS)
 
