@@ -260,9 +260,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         if self.root_path and scope["type"] != "lifespan":
             put_below(scope, self.root_path)
         scope.update(app=self, router=scope.get("router", self.router))
-        app = self._way
-        if app is None:
-            app = self._compose()
+        app = self._way or self._compose()
         if scope["type"] == "websocket":
             await run_trampoline(scope, app(scope, receive, send))  # type: ignore[arg-type] # an `async def`
             return
@@ -357,7 +355,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
 
     def _around(self, inside: ASGIApp) -> ASGIApp:
         """Return an ASGI application with the thread pool, and what follows the start."""
-        pool = self._thread_pool
+        pool, handlers = self._thread_pool, self._errors.tables
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "lifespan":
@@ -368,6 +366,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
                     send = tune_after_startup(send)
             elif pool is not None:
                 use_thread_pool(pool)
+            scope["starlette.exception_handlers"] = handlers
             await inside(scope, receive, send)
 
         return app if self._telemetry is None else self._telemetry.keep_context(app)

@@ -204,3 +204,33 @@ def test_connections_are_starlettes_to_whoever_looks_at_a_signature(client: Clie
     app.get("/")(cache(endpoint))
     http = client(app)
     assert [http.get(f"/?q={q}").json() for q in (1, 1, 2, 1)] == [[1, 0], [1, 0], [2, 2], [1, 0]]
+
+
+def refuse(request: Request) -> None:
+    """Answer an error of its own, as a package does whose users register no handler for it."""
+
+    async def handler(request: Request, exc: LookupError) -> JSONResponse:
+        return JSONResponse({"refused": str(exc)}, 401)
+
+    handlers, _ = request.scope["starlette.exception_handlers"]
+    handlers.setdefault(LookupError, handler)
+    raise LookupError("no token")
+
+
+def test_handlers_that_a_dependency_adds(client: ClientFactory) -> None:
+    """A scope shows the application's tables of exception handlers, where packages add to them, mounted or not."""
+    inner = Velithon(dependencies=[Depends(refuse)])
+    inner.add_api_route("/", lambda: None)
+    app = Velithon()
+    app.mount("/inner", inner)
+
+    @app.get("/known")
+    def known(request: Request) -> bool:
+        by_class, _ = request.scope["starlette.exception_handlers"]
+        return LookupError in by_class
+
+    http = client(app)
+    for _ in range(2):
+        response = http.get("/inner/")
+        assert (response.status_code, response.json()) == (401, {"refused": "no token"})
+    assert http.get("/known").json() is False

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["Owner"]
 
 
+class ErrorTables(Protocol):
+    """Exception handlers as Starlette looks them up.
+
+    Attributes:
+        tables: Those by exception class, and those by status code.
+    """
+
+    tables: tuple[dict[Any, Any], dict[int, Any]]
+
+
 class Owner(Protocol):
     """The application of a request, a route or a layer.
 
@@ -32,6 +42,10 @@ class Owner(Protocol):
     dependency_overrides: dict[Callable[..., Any], Callable[..., Any]]
     _in_flight: InFlight
     _lifespan_state: dict[str, Any]
+
+    @property
+    def _errors(self) -> ErrorTables:
+        """The application's exception handlers."""
 
     @property
     def router(self) -> Router:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from velithon._runtime.owner import Owner
+    from velithon._runtime.owner import ErrorTables, Owner
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
     class ErrorLayer(Protocol):
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
         async def answer(self, request: Request, exc: Exception, response: Response | None) -> None: ...
 
-    class ErrorHandlers(ErrorLayer, Protocol):
+    class ErrorHandlers(ErrorLayer, ErrorTables, Protocol):
         """The exception handlers of one application."""
 
         @property

@@ -75,6 +75,7 @@ class RSGIRequest(Request):
                 scope = asgi_scope(self._rsgi, state=dict(app._lifespan_state), root_path=app.root_path)
             scope["app"] = app
             scope["router"] = app.router
+            scope["starlette.exception_handlers"] = app._errors.tables
             if self._route is not None:
                 scope["path_params"] = self._params if self._params is not None else {}
                 scope["route"] = self._route

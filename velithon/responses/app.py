@@ -43,13 +43,7 @@ class AppResponse(Response):
     @property
     def handled(self) -> ASGIApp:
         """The application behind the users' exception handlers, as Starlette's layer wraps what is mounted."""
-        if not self.inside:
-            return self.app
-        scope = self.request.scope
-        errors = getattr(scope.get("app"), "_errors", None)
-        if errors is not None:
-            scope.setdefault("starlette.exception_handlers", errors.tables)
-        return wrap_app_handling_exceptions(self.app, self.request)
+        return wrap_app_handling_exceptions(self.app, self.request) if self.inside else self.app
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Run the application over the bridge."""
