@@ -236,7 +236,7 @@ def _encode_object(obj: Any, include: Any, exclude: Any, options: _Options) -> A
     except Exception:  # noqa: BLE001 - whatever a foreign __iter__ raises, attributes are the next try
         try:
             data = vars(obj)
-        except TypeError as without_attributes:
+        except Exception as without_attributes:
             raise ValueError(_not_json(obj)) from without_attributes
     return _encode(data, include, exclude, options)
 

@@ -146,8 +146,12 @@ def test_a_request_has_one_span_by_the_conventions(client: ClientFactory, receiv
     assert span.parent is not None
     assert f"{span.parent.trace_id:032x}" == TRACE
     assert seen == [TRACE]
-    (endpoint,) = receiver.spans(SpanKind.INTERNAL)
-    assert endpoint.name == "velithon.endpoint"
+    dependencies, endpoint, serialization = receiver.spans(SpanKind.INTERNAL)
+    assert [dependencies.name, endpoint.name, serialization.name] == [
+        "velithon.dependencies",
+        "velithon.endpoint",
+        "velithon.serialization",
+    ]
     assert str((endpoint.attributes or {})["code.function.name"]).endswith("application.<locals>.item")
     assert endpoint.parent is not None
     assert endpoint.parent.span_id == span.context.span_id
@@ -158,9 +162,9 @@ def test_a_request_has_one_span_by_the_conventions(client: ClientFactory, receiv
     ("method", "path", "name", "status"),
     [
         ("GET", "/nowhere/7", "GET", 404),
-        ("POST", "/items/7", "POST", 405),
+        ("POST", "/items/7", "POST /items/{item_id}", 405),
         ("GET", "/items/seven", "GET /items/{item_id}", 422),
-        ("BREW", "/items/7", "HTTP", 405),
+        ("BREW", "/items/7", "HTTP /items/{item_id}", 405),
         ("GET", "/tenants/acme/users/ann", "GET /tenants/{tenant}/users/{name}", 200),
         ("GET", "/stream", "GET /stream", 200),
     ],

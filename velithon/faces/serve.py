@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
         async def answer(self, request: Request, exc: Exception, response: Response | None) -> None: ...
 
+        async def observe(self, request: Request, exc: Exception) -> None: ...
+
     class ErrorHandlers(ErrorLayer, ErrorTables, Protocol):
         """The exception handlers of one application."""
 
@@ -90,11 +92,21 @@ def build_asgi_app(respond: Responder, otherwise: ASGIApp | None = None, errors:
         else:
             stack = scope.get("velithon.exits")
             if stack is not None:
-                await stack.aclose()
+                await close_exits(stack, request, errors)
                 if background is not None and has_late_tasks(background):
                     await run_background(background, scope)
 
     return app
+
+
+async def close_exits(exits: AsyncExitStack, request: Request, errors: ErrorLayer | None) -> None:
+    """Run what dependencies do after a response; what that raises is told as any failure is, and goes on."""
+    try:
+        await exits.aclose()
+    except Exception as exc:
+        if errors is not None:
+            await errors.observe(request, exc)
+        raise
 
 
 def build_rsgi_app(

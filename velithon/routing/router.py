@@ -206,8 +206,8 @@ class Router(Verbs, starlette.Router):
             from velithon.compat.routers import Classes, adopt_router
 
             router = cast("Router", adopt_router(router, Classes(Route, WebSocketRoute, Router)))
-        if router is self:
-            raise RegistrationError("A router cannot include itself.")
+        if router is self or self in router._list_included():
+            raise RegistrationError("A router cannot include itself, nor one that includes it.")
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
             raise RegistrationError(f"A router's prefix starts with '/' and does not end with it: got {prefix!r}.")
         if not prefix and not self.prefix:
@@ -226,6 +226,10 @@ class Router(Verbs, starlette.Router):
         router._includes.append((self, context, self.prefix + prefix))
         for route in added:
             self._add(route)
+
+    def _list_included(self) -> list[Router]:
+        """Return the routers that this one includes, and those that they include."""
+        return [found for router in self._included for found in (router, *router._list_included())]
 
     def add_router(self, router: Router, *, prefix: str = "", **options: Unpack[SharedOptions]) -> None:
         """Add the routes of another router: the guide's name for `include_router`."""
@@ -378,6 +382,8 @@ class Router(Verbs, starlette.Router):
         if found is None:
             return await self._unmatched(request)
         if not found.allowed and found.child_scope is None:  # a route with a rule of its own answers by itself
+            # What counts requests names these by the path too, as Starlette does.
+            request._matched(found.route, found.path_params)
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self._allowed(request, found)))})
         limit = self._find_limit(found.route)
         if limit is not None:
@@ -406,7 +412,8 @@ class Router(Verbs, starlette.Router):
             if self.table.may_match(other):
                 scope = dict(request.scope)
                 scope["path"] = scope["path"].rstrip("/") if path.endswith("/") else scope["path"] + "/"
-                if self.table.resolve(request.method, other, Request(scope)):
+                if found := self.table.resolve(request.method, other, Request(scope)):
+                    request._matched(found.route, {})
                     return RedirectResponse(str(URL(scope=scope)))
         if self.frontends:
             from velithon.routing.frontend import find_most_specific

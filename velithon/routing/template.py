@@ -22,8 +22,7 @@ MOUNTS = "velithon.mounts"
 def request_template(request: Request) -> str | None:
     """Return the path template of the route that answered a request, with those of its mounts; `None` for none."""
     if isinstance(request, RSGIRequest) and request._scope is None:
-        route = request._route
-        return None if route is None else getattr(route, "path", None)
+        return _read_path(request._route)
     return get_route_template(request.scope)
 
 
@@ -38,5 +37,10 @@ def get_route_template(scope: Mapping[str, Any]) -> str | None:
         # An application inside that keeps its routes to itself, such as a directory of files.
         inside = "" if mounts and mounts[-1] is route else route.path_format.removesuffix("/{path}")
         return prefix + inside + "/{path}"
-    path: str | None = getattr(route, "path", None)
+    path = _read_path(route)
     return None if path is None else prefix + path
+
+
+def _read_path(route: Any) -> str | None:
+    path: str | None = getattr(route, "path", None)
+    return f"{path.rstrip('/')}/{{path}}" if path is not None and getattr(route, "is_frontend", False) else path

@@ -69,6 +69,8 @@ class HTTPPlan(PlanWriter):
         """Write and compile."""
         out = self.out
         finish = get_result_function(self.model, self.options)
+        if self.model.span_of is not None:
+            finish = build_traced_finish(finish, self.model.span_of)
         respond = out.constant(finish, "to_response")
         if self.needs_request_stack:
             self.write_request_stack(respond)
@@ -90,7 +92,7 @@ class HTTPPlan(PlanWriter):
         """Whether the plan is no more than a call of an asynchronous function without arguments."""
         model = self.model
         needs = model.order or model.dependencies or model.body or self.needs_response
-        return model.is_coroutine and not (needs or self.needs_background)
+        return model.is_coroutine and model.span_of is None and not (needs or self.needs_background)
 
     @property
     def takes_little(self) -> bool:
@@ -135,17 +137,28 @@ class HTTPPlan(PlanWriter):
         errors = "errors" if self.fails else None
         if errors is not None:
             out.line("errors = None")
+        span_of = self.model.span_of
+        if span_of is None:
+            arguments = self.write_solving(errors)
+        else:
+            with out.block(f"with {out.constant(span_of, 'span_of')}('dependencies'):"):
+                arguments = self.write_solving(errors)
+                out.line("pass")
+        response = "response" if self.needs_response else "None"
+        background = "background" if self.needs_background else "None"
+        out.line(f"{target}{respond}({self.endpoint_call(arguments)}, {self.asked}, {response}, {background})")
+
+    def write_solving(self, errors: str | None) -> str:
+        """Write what happens before the endpoint is called; return the text of its arguments."""
         # Before everything else, as under FastAPI.
         received = "" if self.model.body is None else f", {self.model.body.write_reading(self)}"
         arguments = self.write_node(self.model, errors)
         if errors is not None:
-            with out.block("if errors is not None:"):
-                out.line(
+            with self.out.block("if errors is not None:"):
+                self.out.line(
                     f"raise {self.use(runtime.build_request_error)}({self.model_name}, {self.asked}, errors{received})"
                 )
-        response = "response" if self.needs_response else "None"
-        background = "background" if self.needs_background else "None"
-        out.line(f"{target}{respond}({self.endpoint_call(arguments)}, {self.asked}, {response}, {background})")
+        return arguments
 
     def write_body_fields(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
         body = self.model.body
@@ -160,6 +173,16 @@ class HTTPPlan(PlanWriter):
             return f"await {endpoint}({arguments})"
         comma = ", " if arguments else ""
         return f"await {self.use(run_in_threadpool)}({endpoint}{comma}{arguments})"
+
+
+def build_traced_finish(finish: Callable[..., Any], span_of: Callable[[str], Any]) -> Callable[..., Any]:
+    """Return the function that makes responses of results with a span around it."""
+
+    def traced_finish(*args: Any) -> Any:
+        with span_of("serialization"):
+            return finish(*args)
+
+    return traced_finish
 
 
 class ScopePlan(HTTPPlan):

@@ -12,6 +12,8 @@ from velithon.datastructures import Default, DefaultPlaceholder
 from velithon.params import Scope
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from pydantic.main import IncEx
     from starlette.responses import Response
 
@@ -155,7 +157,10 @@ class EndpointModel(DependencyModel):
 
     Attributes:
         body: The body, made of the body fields of the endpoint and of everything that it depends on; none without any.
+        span_of: Gives the context manager around a part of the work, by its name; none where nobody traces it.
     """
+
+    span_of: Callable[[str], AbstractContextManager[None]] | None = None
 
     def __init__(
         self, call: Callable[..., Any], *, name: str | None = None, path: str = "", kind: Kind = "http"

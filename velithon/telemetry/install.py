@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, trace
@@ -11,9 +12,16 @@ from starlette.middleware import Middleware
 from velithon._compat.opentelemetry import logs
 from velithon.concurrency import run_in_threadpool
 from velithon.di.injection import strip_inject
-from velithon.exceptions import RequestValidationError
+from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
 from velithon.telemetry.config import read_config
-from velithon.telemetry.layer import TelemetryMiddleware, keep_context, mark_records, observe_validation
+from velithon.telemetry.layer import (
+    TelemetryMiddleware,
+    end_after,
+    keep_context,
+    mark_records,
+    observe_failure,
+    observe_validation,
+)
 from velithon.telemetry.tracer import Tracer
 
 if TYPE_CHECKING:
@@ -62,8 +70,15 @@ class Telemetry:
             return handlers, layers
         if settings.tracing:
             mark_records()
-        if settings.logs and RequestValidationError in handlers:
-            handlers = {**handlers, RequestValidationError: observe_validation(handlers[RequestValidationError])}
+        refusing = (RequestValidationError, WebSocketRequestValidationError)
+        if settings.logs:
+            observed = {key: observe_validation(handlers[key]) for key in refusing if key in handlers}
+            handlers = {**handlers, **observed}
+        if observe_failure not in app.error_observers:
+            app.error_observers.append(observe_failure)
+        failing = [key for key in (500, Exception) if key in handlers]
+        self.tracer.ends_late = bool(failing) and not app.debug
+        handlers = {**handlers, **{key: end_after(handlers[key]) for key in failing}}
         if self.flush not in app.router.on_shutdown:
             app.router.on_shutdown.append(self.flush)
         return handlers, [Middleware(TelemetryMiddleware, self.tracer), *layers]
@@ -74,10 +89,14 @@ class Telemetry:
 
     def traced_model(self, model: EndpointModel) -> EndpointModel:
         """Return the model of an endpoint whose calls have a span of their own, where that is asked for."""
-        if not self.active:
+        call = strip_inject(model.call)
+        # Pages of the document and frontends are ours: nobody looks for what they spend.
+        if not self.active or getattr(call, "__module__", "").startswith("velithon."):
             return model
         model = copy(model)
-        model.call = self.tracer.operation("endpoint", strip_inject(model.call))
+        if self.settings.tracing and self.settings.operation_spans:
+            model.span_of = partial(self.tracer.span_of, function=call)
+        model.call = self.tracer.operation("endpoint", call)
         return model
 
     async def flush(self) -> None:

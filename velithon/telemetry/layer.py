@@ -13,12 +13,14 @@ from starlette.datastructures import Headers
 from starlette.websockets import WebSocketDisconnect
 
 from velithon._compat.opentelemetry import logs
+from velithon._compat.starlette import is_async_callable
 from velithon.background import ASIDE
-from velithon.concurrency import close_iterator
+from velithon.concurrency import close_iterator, run_in_threadpool
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.stream import StreamingResponse
 from velithon.routing.template import MOUNTS, get_route_template, request_template
+from velithon.telemetry.tracer import CURRENT, Traced
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,12 +28,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from velithon.requests.request import Request
-    from velithon.telemetry.tracer import Traced, Tracer
+    from velithon.telemetry.tracer import Tracer
 
-__all__ = ["CURRENT", "TelemetryMiddleware", "keep_context", "mark_records", "observe_validation"]
-
-CURRENT = otel_context.create_key("velithon.traced")
-"""Of an OpenTelemetry context: the request that is traced."""
+__all__ = ["TelemetryMiddleware", "end_after", "keep_context", "mark_records", "observe_failure", "observe_validation"]
 
 
 class TelemetryMiddleware(BaseHTTPMiddleware):
@@ -52,6 +51,8 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
         if self._is_traced_outside(None if _is_lazy(request) else request.scope):
             return await call_next(request)
         if self.exclude is not None and self.exclude(request.scope):
+            # For an application that is mounted inside too.
+            otel_context.attach(otel_context.set_value(CURRENT, "excluded"))
             return await call_next(request)
         traced = self.telemetry.begin(request)
         _make_current(traced)
@@ -59,7 +60,10 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
             response = await call_next(request)
         except BaseException as exc:
             traced.name(request_template(request))
-            traced.end(500 if isinstance(exc, Exception) else None, exc)
+            if isinstance(exc, Exception) and self.telemetry.ends_late:
+                traced.fail(exc)
+            else:
+                traced.end(500 if isinstance(exc, Exception) else None, exc)
             raise
         if not _is_lazy(request):
             for background in request.scope.get(ASIDE, ()):
@@ -73,7 +77,11 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
 
     async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Trace a WebSocket, from its handshake to its end."""
-        if self._is_traced_outside(scope) or (self.exclude is not None and self.exclude(scope)):
+        if self._is_traced_outside(scope):
+            await self.app(scope, receive, send)
+            return
+        if self.exclude is not None and self.exclude(scope):
+            otel_context.attach(otel_context.set_value(CURRENT, "excluded"))
             await self.app(scope, receive, send)
             return
         traced = self.telemetry.begin_websocket(scope, Headers(scope=scope))
@@ -153,12 +161,41 @@ def observe_validation(handler: Callable[..., Any]) -> Callable[..., Any]:
 
     async def observed(request: Any, exc: Any) -> Any:
         traced: Any = otel_context.get_value(CURRENT)
-        if traced is not None:
-            count = {"velithon.validation.error_count": len(exc.errors())}
-            traced.event("velithon.validation.failed", logs.SeverityNumber.WARN, "Request validation failed", count)
+        if isinstance(traced, Traced):
+            is_http = request.scope["type"] == "http"
+            traced.name(request_template(request) if is_http else get_route_template(request.scope))
+            name = f"{traced.telemetry.word}.validation"
+            count = {f"{name}.error_count": len(exc.errors())}
+            traced.event(f"{name}.failed", logs.SeverityNumber.WARN, "Request validation failed", count)
         return await handler(request, exc)
 
     return observed
+
+
+def observe_failure(request: Any, exc: Exception) -> None:
+    """Note what nobody handled; an error observer of the application."""
+    traced = otel_context.get_value(CURRENT)
+    if isinstance(traced, Traced):
+        traced.fail(exc)
+
+
+def end_after(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the handler of failures with the end of the span behind it: it may add to the span."""
+
+    async def answered(request: Any, exc: Exception) -> Any:
+        status = 500
+        try:
+            response = await (
+                handler(request, exc) if is_async_callable(handler) else run_in_threadpool(handler, request, exc)
+            )
+            status = getattr(response, "status_code", 500)
+            return response
+        finally:
+            traced = otel_context.get_value(CURRENT)
+            if isinstance(traced, Traced):
+                traced.end(status, exc)
+
+    return answered
 
 
 def mark_records() -> None:

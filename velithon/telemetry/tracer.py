@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+from contextlib import contextmanager
 from importlib.metadata import version
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final
@@ -17,19 +18,21 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.exceptions import HTTPException, WebSocketException
 
 from velithon._compat.opentelemetry import is_deferred, logs
+from velithon.compat.asked import is_asked_for
+from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
 from velithon.requests.rsgi import RSGIRequest
 from velithon.telemetry.config import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from starlette.datastructures import Headers
 
     from velithon.requests.request import Request
 
-__all__ = ["Traced", "Tracer"]
+__all__ = ["CURRENT", "Traced", "Tracer"]
 
-SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.30.0"
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
 # Advised by the conventions for `http.server.request.duration`, in seconds.
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
@@ -40,7 +43,11 @@ SECRETS: Final = frozenset({"AWSAccessKeyId", "Signature", "sig", "X-Goog-Signat
 }
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 # What answers a request rather than failing it.
-EXPECTED: Final = (HTTPException, WebSocketException)
+EXPECTED: Final = (HTTPException, WebSocketException, RequestValidationError, WebSocketRequestValidationError)
+
+
+CURRENT = otel_context.create_key("velithon.traced")
+"""Of an OpenTelemetry context: the request that is traced; anything else says that it is not."""
 
 
 class _HeaderGetter(Getter["Headers"]):
@@ -66,22 +73,32 @@ class Traced:
         span: Its span; `None` where only metrics or logs are on.
         attributes: What its measurement says of it; grows until its end.
         logger: For log events, where they are on.
+        root: The path under which a proxy serves the application.
+
+    Attributes:
+        failures: What was raised and not handled, each once.
     """
 
-    __slots__ = ("attributes", "ended", "logger", "method", "span", "started", "telemetry")
+    __slots__ = ("attributes", "ended", "failures", "logger", "method", "root", "span", "started", "telemetry")
 
-    def __init__(self, telemetry: Tracer, span: Any, method: str, attributes: dict[str, Any], logger: Any) -> None:
+    def __init__(
+        self, telemetry: Tracer, span: Any, method: str, attributes: dict[str, Any], logger: Any, root: str
+    ) -> None:
         self.telemetry = telemetry
         self.span = span
         self.method = method
         self.attributes = attributes
         self.logger = logger
+        self.root = root.rstrip("/")
         self.started = perf_counter()
         self.ended = False
+        self.failures: list[BaseException] = []
 
     def name(self, template: str | None) -> None:
         """Name the span by the route's template."""
         if template is not None:
+            # With the root of the application, as the conventions have it.
+            template = self.root + template
             self.attributes["http.route"] = template
             if self.span is not None:
                 self.span.update_name(f"{self.method} {template}")
@@ -93,37 +110,46 @@ class Traced:
             status: The response's.
             error: What was raised and not handled.
         """
+        if error is not None:
+            self.fail(error)
         if self.ended:
             return
         self.ended = True
+        if error is None and self.failures and (status is None or status >= 500):
+            error = self.failures[-1]
         attributes, span = self.attributes, self.span
         if status is not None:
             attributes["http.response.status_code"] = status
         failed = error is not None or (status is not None and status >= 500)
         if failed:
-            attributes["error.type"] = str(status) if error is None else _type_name(error)
+            attributes["error.type"] = str(status) if error is None else _find_type_name(error)
         if span is not None:
             span.set_attributes(attributes)
             if failed:
                 span.set_status(StatusCode.ERROR)
-            if error is not None:
+            # FastAPI leaves it to the log events.
+            if error is not None and self.telemetry.word != "fastapi":
                 span.record_exception(error)
-        if error is not None and self.logger is not None:
-            self._log_failure(error)
         self.telemetry.measured(perf_counter() - self.started, attributes)
         if span is not None:
             span.end()
 
-    def _log_failure(self, error: BaseException) -> None:
-        self.event(
-            "http.server.request.exception",
-            logs.SeverityNumber.ERROR,
-            "Unhandled exception in a request",
-            {"exception.type": _type_name(error), "exception.message": str(error)},
-        )
+    def fail(self, error: BaseException) -> None:
+        """Note what was raised and not handled, before its answer or after it, and emit a log event: once for each."""
+        if any(error is known for known in self.failures):
+            return
+        self.failures.append(error)
+        if isinstance(error, Exception):
+            name, what = ("http.server.request", "request")
+            if self.method == "WS":
+                name, what = (f"{self.telemetry.word}.websocket", "WebSocket connection")
+            body = f"Unhandled exception in {self.telemetry.title} {what}"
+            self.event(f"{name}.exception", logs.SeverityNumber.ERROR, body, {}, error)
 
-    def event(self, name: str, severity: Any, body: str, attributes: Mapping[str, Any]) -> None:
-        """Emit a log event, with the route where it is known."""
+    def event(
+        self, name: str, severity: Any, body: str, attributes: Mapping[str, Any], error: Exception | None = None
+    ) -> None:
+        """Emit a log event, with the route where it is known, and what was raised."""
         if self.logger is None:
             return
         route = {"http.route": self.attributes["http.route"]} if "http.route" in self.attributes else {}
@@ -135,6 +161,7 @@ class Traced:
                 body=body,
                 event_name=name,
                 attributes={**attributes, **route},
+                exception=error,
             )
         )
 
@@ -148,11 +175,15 @@ class Tracer:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._about = ("velithon", version("velithon"))
+        # Where `fastapi` means Velithon, dashboards and alerts look for FastAPI's names.
+        self.word, self.title = ("fastapi", "FastAPI") if is_asked_for() else ("velithon", "Velithon")
+        self._about = (self.word, version("velithon"))
+        # Whether a handler of failures ends the span of a request that failed.
+        self.ends_late = False
+        self._tracers: tuple[Any, Any] = (None, None)
+        self._loggers: tuple[Any, Any] = (None, None)
         given = os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "")
         self.methods = frozenset(name.strip() for name in given.split(",") if name.strip()) or METHODS
-        self.tracer = trace.get_tracer(*self._about, settings.tracer_provider, SCHEMA_URL) if settings.tracing else None
-        self.logger = logs.get_logger(*self._about, settings.logger_provider, SCHEMA_URL) if settings.logs else None
         self._duration: Any = None
         self._active: Any = None
         if settings.metrics:
@@ -166,6 +197,26 @@ class Tracer:
             self._active = meter.create_up_down_counter(
                 "http.server.active_requests", unit="{request}", description="Number of active HTTP server requests."
             )
+
+    @property
+    def tracer(self) -> Any:
+        """What makes spans, of the provider that is set now; `None` where tracing is off."""
+        if not self.settings.tracing:
+            return None
+        provider = self.settings.tracer_provider or trace.get_tracer_provider()
+        if provider is not self._tracers[0]:
+            self._tracers = (provider, provider.get_tracer(*self._about, SCHEMA_URL))
+        return self._tracers[1]
+
+    @property
+    def logger(self) -> Any:
+        """What emits log events, of the provider that is set now; `None` where they are off."""
+        if not self.settings.logs:
+            return None
+        provider = self.settings.logger_provider or logs.get_logger_provider()
+        if provider is not self._loggers[0]:
+            self._loggers = (provider, provider.get_logger(*self._about, SCHEMA_URL))
+        return self._loggers[1]
 
     def enabled(self) -> bool:
         """Tell whether any signal that is on has a provider that does something."""
@@ -187,36 +238,39 @@ class Tracer:
         version = request._http_version
         attributes["network.protocol.version"] = version
         span = None
-        if self.tracer is not None:
+        tracer = self.tracer
+        if tracer is not None:
             headers = request.headers
             details: dict[str, Any] = {**attributes, "url.path": request._path}
             if known != method:
                 details["http.request.method_original"] = method
-            details.update(_addresses(headers.get("host"), request._scheme, request.client))
-            if (query := _query(request)) != "":
+            host = headers.get("host")
+            server = request.scope.get("server") if host is None else None
+            details.update(_read_addresses(host, request._scheme, request.client, server))
+            if (query := _read_query(request)) != "":
                 details["url.query"] = query
             if (agent := headers.get("user-agent")) is not None:
                 details["user_agent.original"] = agent
-            span = self._span(known if known != "_OTHER" else "HTTP", headers, details)
-        return Traced(self, span, known if known != "_OTHER" else "HTTP", attributes, self.logger)
+            span = self._span(tracer, known if known != "_OTHER" else "HTTP", headers, details)
+        shown = known if known != "_OTHER" else "HTTP"
+        return Traced(self, span, shown, attributes, self.logger, _read_root(request))
 
     def begin_websocket(self, scope: Mapping[str, Any], headers: Headers) -> Traced:
         """Begin the span of a WebSocket."""
         scheme = scope.get("scheme", "ws")
         attributes = {"url.scheme": scheme, "network.protocol.name": "websocket"}
         span = None
-        if self.tracer is not None:
-            client = scope.get("client")
-            details = {**attributes, "url.path": scope["path"], **_addresses(headers.get("host"), scheme, client)}
-            span = self._span("WS", headers, details)
-        return Traced(self, span, "WS", attributes, self.logger)
+        tracer = self.tracer
+        if tracer is not None:
+            addresses = _read_addresses(headers.get("host"), scheme, scope.get("client"), scope.get("server"))
+            span = self._span(tracer, "WS", headers, {**attributes, "url.path": scope["path"], **addresses})
+        return Traced(self, span, "WS", attributes, self.logger, scope.get("root_path", ""))
 
-    def _span(self, name: str, headers: Headers, attributes: dict[str, Any]) -> Any:
-        assert self.tracer is not None
+    def _span(self, tracer: Any, name: str, headers: Headers, attributes: dict[str, Any]) -> Any:
         parent = propagate.extract(headers, getter=_getter)
         # Baggage and the caller's span are current as well, for whoever sends them on.
         otel_context.attach(parent)
-        return self.tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+        return tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
 
     def measured(self, seconds: float, attributes: dict[str, Any]) -> None:
         """Measure a request that has ended."""
@@ -228,82 +282,95 @@ class Tracer:
             started = ("http.request.method", "url.scheme")
             self._active.add(-1, {name: attributes[name] for name in started})
 
+    @contextmanager
+    def span_of(self, name: str, function: Callable[..., Any]) -> Iterator[None]:
+        """Have a span of its own around a part of a request's work."""
+        tracer = self.tracer
+        if tracer is None or not isinstance(otel_context.get_value(CURRENT), Traced):
+            yield
+            return
+        with tracer.start_as_current_span(
+            f"{self.word}.{name}",
+            attributes={"code.function.name": _find_function_name(function)},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            except Exception as exc:
+                if name == "background_task" or not isinstance(exc, EXPECTED):
+                    span.set_attribute("error.type", _find_type_name(exc))
+                    span.set_status(StatusCode.ERROR)
+                raise
+
     def operation(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function with a span around each call of it; itself where there are none."""
-        tracer = self.tracer
-        if tracer is None or not self.settings.operation_spans:
+        if not (self.settings.tracing and self.settings.operation_spans):
             return function
-        attributes = {"code.function.name": _function_name(function)}
-
-        def span() -> Any:
-            return tracer.start_as_current_span(
-                f"velithon.{name}", attributes=attributes, record_exception=False, set_status_on_exception=False
-            )
-
-        def failed(current: Any, exc: Exception) -> None:
-            if not isinstance(exc, EXPECTED):
-                current.set_attribute("error.type", _type_name(exc))
-                current.set_status(StatusCode.ERROR)
-
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
 
             @functools.wraps(function)
             async def traced_async(*args: Any, **kwargs: Any) -> Any:
-                with span() as current:
-                    try:
-                        return await function(*args, **kwargs)
-                    except Exception as exc:
-                        failed(current, exc)
-                        raise
+                with self.span_of(name, function):
+                    return await function(*args, **kwargs)
 
             return traced_async
 
         @functools.wraps(function)
         def traced(*args: Any, **kwargs: Any) -> Any:
-            with span() as current:
-                try:
-                    return function(*args, **kwargs)
-                except Exception as exc:
-                    failed(current, exc)
-                    raise
+            with self.span_of(name, function):
+                return function(*args, **kwargs)
 
         return traced
 
 
-def _query(request: Request) -> str:
-    """Return the query with secrets redacted."""
+def _read_query(request: Request) -> str:
+    """Return the query in one form, however it was quoted, with secrets redacted."""
     if isinstance(request, RSGIRequest) and request._scope is None:
         query = request._rsgi.query_string
     else:
         query = request.scope.get("query_string", b"").decode("latin-1")
-    if not any(secret in query for secret in SECRETS):
-        return query
     pairs = parse_qsl(query, keep_blank_values=True)
     return urlencode([(name, "REDACTED" if name in SECRETS else value) for name, value in pairs])
 
 
-def _addresses(host: str | None, scheme: str, client: Any) -> dict[str, Any]:
-    """Return the server's address as the client wrote it, and the client's."""
+def _read_root(request: Request) -> str:
+    """Return the path under which a proxy serves the application."""
+    if isinstance(request, RSGIRequest) and request._scope is None:
+        return request._app.root_path
+    scope = request.scope
+    return str(scope.get("app_root_path", scope.get("root_path", "")))
+
+
+def _read_addresses(host: str | None, scheme: str, client: Any, server: Any) -> dict[str, Any]:
+    """Return the server's address as the client wrote it, or as it listens, and the client's."""
     found: dict[str, Any] = {}
     if client is not None:
         found["client.address"] = client[0]
-    try:
-        url = urlsplit(f"//{host or ''}")
-        address, port = url.hostname, url.port
-    except ValueError:  # a malformed host is for the application to judge
-        return found
-    if address is not None and not (url.path or url.query or url.username):
+    if host is None:
+        address, port = server or (None, None)
+    else:
+        try:
+            url = urlsplit(f"//{host}")
+            address, port = url.hostname, url.port
+        except ValueError:  # a malformed host is for the application to judge
+            return found
+        if url.path or url.query or url.username or url.fragment:
+            return found
+        port = DEFAULT_PORTS.get(scheme) if port is None else port
+    if address is not None:
         found["server.address"] = address
-        found["server.port"] = DEFAULT_PORTS.get(scheme, 80) if port is None else port
+        if port is not None:
+            found["server.port"] = port
     return found
 
 
-def _type_name(error: BaseException) -> str:
+def _find_type_name(error: BaseException) -> str:
     cls = type(error)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _function_name(function: Callable[..., Any]) -> str:
+def _find_function_name(function: Callable[..., Any]) -> str:
     while isinstance(function, functools.partial):
         function = function.func
     named = function if hasattr(function, "__qualname__") else type(function)
