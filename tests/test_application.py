@@ -707,6 +707,10 @@ def test_misuse_is_told_at_registration() -> None:
         app.on_event("start")
     with pytest.raises(RegistrationError, match="cannot include itself"):
         app.include_router(app.router)
+    outer, inner = Router(prefix="/outer"), Router(prefix="/inner")
+    outer.include_router(inner)
+    with pytest.raises(RegistrationError, match="nor one that includes it"):
+        inner.include_router(outer)
 
 
 def test_layers_cannot_be_added_after_the_start() -> None:

@@ -246,6 +246,9 @@ class SurroundingErrors:
     They are those of the nearest `ExceptionMiddleware`, Starlette's or ours, which leaves them in the scope.
     """
 
+    async def observe(self, request: HTTPConnection, exc: Exception) -> None:
+        """Do nothing: the outermost layer tells the observers."""
+
     async def answer(self, request: Request, exc: Exception, response: Response | None) -> None:
         """Send a handler's answer.
 
