@@ -24,7 +24,7 @@ from blacksheep import (
     text,
 )
 from blacksheep.contents import StreamedContent
-from blacksheep.server.compression import use_gzip_compression
+from blacksheep.server.compression import GzipMiddleware, use_gzip_compression
 from blacksheep.server.sse import ServerSentEvent, TextServerSentEvent
 from blacksheep.settings.json import json_settings
 
@@ -235,7 +235,7 @@ def make(setup: str) -> Application:
     router.add_ws("/ws", echo)
     router.add_ws("/room", broadcast)
     if setup == "gzip":
-        use_gzip_compression(app, comp_level=9)
+        use_gzip_compression(app, GzipMiddleware(comp_level=9))
     if setup in ("cors", "layers"):
         app.use_cors(allow_methods="GET", allow_origins=common.ORIGIN)
         if setup == "layers":

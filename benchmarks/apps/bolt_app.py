@@ -25,15 +25,16 @@ if not settings.configured:
     django.setup()
 
 from django_bolt import BoltAPI, WebSocket
+from django_bolt.middleware import CompressionConfig
 from django_bolt.param_functions import Body, Cookie, Depends
-from django_bolt.responses import HTML, FileResponse, PlainText, StreamingResponse
+from django_bolt.responses import HTML, EventSourceResponse, FileResponse, PlainText, ServerSentEvent, StreamingResponse
 
 from benchmarks.apps import common, services
 
 urlpatterns: list[Any] = []
 FILE = str(common.file())
 database = services.Database()
-app = BoltAPI()
+app = BoltAPI(compression=CompressionConfig(backend="gzip", gzip_level=9) if common.SETUP == "gzip" else None)
 
 
 class Item(msgspec.Struct):
@@ -149,6 +150,26 @@ async def orm() -> Any:
     return await database.orm()
 
 
+subscribers = common.Subscribers()
+
+
+async def subscription() -> AsyncIterator[ServerSentEvent]:
+    with subscribers.subscribed() as queue:
+        yield ServerSentEvent(raw_data="ready")
+        while True:
+            yield ServerSentEvent(raw_data=await queue.get())
+
+
+@app.get("/events")
+async def events() -> EventSourceResponse:
+    return EventSourceResponse(subscription())
+
+
+@app.get("/publish")
+async def publish() -> dict[str, int]:
+    return subscribers.publish()
+
+
 @app.websocket("/ws")
 async def echo(websocket: WebSocket) -> None:
     await websocket.accept()
@@ -159,7 +180,7 @@ async def echo(websocket: WebSocket) -> None:
 if __name__ == "__main__":
     from django.core.management import execute_from_command_line
 
-    if common.SETUP not in ("plain", "services"):
+    if common.SETUP not in ("plain", "services", "gzip"):
         sys.exit(f"this application has no setup {common.SETUP!r}")
     bind = ["--host", "127.0.0.1", "--port", sys.argv[1]]
     execute_from_command_line(["manage.py", "runbolt", *bind, "--processes", sys.argv[2], "--no-admin"])

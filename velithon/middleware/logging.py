@@ -12,6 +12,7 @@ from velithon._runtime.access import log_websockets, mark_access_logged
 from velithon._runtime.lines import access_fields, find_line_handlers
 from velithon.concurrency import close_iterator
 from velithon.logging import access_level, escape_controls, quiet_paths
+from velithon.faces.capture import AS_THEY_ARE, as_response
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.request_id import get_request_id
 from velithon.responses.stream import StreamingResponse
@@ -52,6 +53,8 @@ class LoggingMiddleware(BaseHTTPMiddleware):
         self.exclude_paths = frozenset(exclude_paths)
         log_websockets()
 
+    takes_responder = True
+
     async def dispatch(self, request: Any, call_next: Any) -> Any:
         """Take the time and log."""
         path = request._path
@@ -61,6 +64,8 @@ class LoggingMiddleware(BaseHTTPMiddleware):
         start = perf_counter()
         try:
             response = await call_next(request)
+            if type(response) not in AS_THEY_ARE:
+                response = await as_response(response, request)
         except Exception:
             self._log(request, path, 500, start)
             raise
