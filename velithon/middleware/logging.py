@@ -11,8 +11,8 @@ from urllib.parse import quote
 from velithon._runtime.access import log_websockets, mark_access_logged
 from velithon._runtime.lines import access_fields, find_line_handlers
 from velithon.concurrency import close_iterator
-from velithon.logging import access_level, escape_controls, quiet_paths
 from velithon.faces.capture import AS_THEY_ARE, as_response
+from velithon.logging import access_level, escape_controls, quiet_paths
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.request_id import get_request_id
 from velithon.responses.stream import StreamingResponse
