@@ -28,6 +28,7 @@ REQUIREMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # name -> (in the versions that Velithon has, in the newest versions)
     "starlette": ((*_SERVERS, *_TOOLS, "starlette", "python-multipart"), ()),
     "fastapi": ((*_SERVERS, *_TOOLS, *_SERVICES, "starlette", "python-multipart", "fastapi"), ()),
+    "fastapi-dev": ((*_SERVERS, *_TOOLS, "starlette", "python-multipart", "fastapi"), ("fastapi-cli",)),
     "litestar": ((*_GRANIAN, *_SERVICES), ("litestar[redis]",)),
     "blacksheep": ((*_GRANIAN, *_TOOLS, *_SERVICES), ("blacksheep",)),
     "bolt": (("uvloop", *_SERVICES), ("django-bolt",)),

@@ -1,6 +1,17 @@
-"""`python -m velithon`."""
+"""`python -m velithon`, and what the script `velithon` calls.
 
-from velithon.cli import main
+Worker processes import this module again: it imports the command line where that is called, and not before.
+"""
 
-if __name__ == "__main__":  # worker processes import this module again
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    from velithon.cli import main
+
+    main()
+
+
+if __name__ == "__main__":
     main()

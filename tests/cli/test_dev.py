@@ -1,5 +1,6 @@
 """`velithon dev` and `velithon.run`, as processes."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,8 +9,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from threading import Thread
+from types import ModuleType
 from typing import BinaryIO
 
 import pytest
@@ -17,6 +22,8 @@ import pytest
 import velithon
 from tests.cli.processes import ROOT, Run, listening
 from tests.waiting import until
+from velithon_adapters.servers import ServerConfig
+from velithon_adapters.servers.spare import keeps_spare
 
 MAIN = """
 import os
@@ -99,6 +106,95 @@ def test_dev_finds_the_application_and_reloads_it(tmp_path: Path, server: str) -
         main.write_text(MAIN.replace('os.environ.get("VELITHON_ENV", "none")', '"saved"'))
         until(lambda: answer(run, "/") == '"saved"', "the saved file is served")
         assert "the shelf is empty" in answer(run, "/fails")
+
+
+SPARE = """
+import os
+import velithon
+app = velithon.Velithon()
+
+def note(text):
+    with open("log", "a") as file:
+        file.write(f"{text}\\n")
+
+note("import VERSION")
+app.on_startup(lambda: note("start VERSION"))
+app.on_shutdown(lambda: note("stop VERSION"))
+
+@app.get("/")
+async def home() -> list[int]:
+    return [VERSION, os.getpid()]
+"""
+
+
+def children(process: int) -> set[int]:
+    """Return the processes that a process has started."""
+    texts = [path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children")]
+    return {int(number) for text in texts for number in text.split()}
+
+
+def other_than(process: int, worker: int) -> bool:
+    """Tell whether a process has started two besides a worker: one is multiprocessing's tracker of resources."""
+    return len(children(process) - {worker}) >= 2
+
+
+def serves(run: Run, version: int) -> bool:
+    """Tell whether a server answers with a version."""
+    found: int = json.loads(answer(run, "/"))[0]
+    return found == version
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="there is no /proc to see processes in")
+@pytest.mark.parametrize("server", ["granian", "uvicorn"])
+def test_the_next_worker_waits_already(tmp_path: Path, server: str) -> None:
+    """A save is served by a process that was there before; it starts when the last one has stopped; none is left."""
+    main, log = tmp_path / "main.py", tmp_path / "log"
+    main.write_text(SPARE.replace("VERSION", "1"))
+    with started(tmp_path, "-m", "velithon", "dev", "--server", server, "--port", "0") as run:
+        until(partial(serves, run, 1), "the first version answers")
+        for version in (2, 3):
+            _, worker = json.loads(answer(run, "/"))
+            until(partial(other_than, run.process.pid, worker), "another worker waits")
+            waiting = children(run.process.pid) - {worker}
+            main.write_text(SPARE.replace("VERSION", str(version)))
+            until(partial(serves, run, version), "the next version answers")
+            assert json.loads(answer(run, "/"))[1] in waiting
+        main.write_text("1 +")
+        until(lambda: "SyntaxError" in run.text, "the mistake is told")
+        main.write_text(SPARE.replace("VERSION", "4"))
+        until(partial(serves, run, 4), "a version after a mistake answers")
+        last = children(run.process.pid)
+    lines = log.read_text().split("\n")
+    for version in (2, 3, 4):
+        assert lines.index(f"stop {version - 1}") < lines.index(f"start {version}")
+    until(lambda: not any(Path(f"/proc/{number}").exists() for number in last), "no process is left")
+
+
+@pytest.mark.parametrize(
+    ("main", "directory", "expected"),
+    [
+        (("velithon.__main__", None), "elsewhere", True),
+        ((None, "/usr/local/bin/velithon"), "elsewhere", True),
+        (("shop.main", None), "elsewhere", False),
+        ((None, "shop.py"), "elsewhere", False),
+        (("velithon.__main__", None), str(ROOT), False),
+    ],
+)
+def test_no_worker_waits_that_has_imported_what_changes(
+    main: tuple[str | None, str | None], directory: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spawned process imports the main module, and the framework: neither may be what is being written."""
+    name, file = main
+    module = ModuleType("__main__")
+    module.__spec__ = None if name is None else ModuleSpec(name, None)
+    module.__file__ = file
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / directory)
+    monkeypatch.setitem(sys.modules, "__main__", module)
+    config = ServerConfig(load=lambda: None, reload=True)
+    assert keeps_spare(config) is expected
+    assert not keeps_spare(replace(config, workers=2))
+    assert not keeps_spare(replace(config, reload=False))
 
 
 def test_dev_takes_options_before_the_application(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from velithon.cli.loading import AppTarget, LoadError
+from velithon._runtime.loading import AppTarget, LoadError
 
 SHOP = """
 async def asgi(scope, receive, send): ...

@@ -51,8 +51,8 @@ def load(target: str | None, option: str | None, *, factory: bool) -> Any:
         option: What `--app` says.
         factory: Whether it is a function that returns the application.
     """
+    from velithon._runtime.loading import AppTarget, LoadError
     from velithon.application import Velithon
-    from velithon.cli.loading import AppTarget, LoadError
 
     name = target or option
     if not name:

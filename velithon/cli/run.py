@@ -289,7 +289,7 @@ def run(
 
 def _serve(name: str, params: dict[str, Any]) -> None:
     began = time.monotonic()
-    from velithon.cli.loading import AppTarget, LoadError
+    from velithon._runtime.loading import AppTarget, LoadError
     from velithon.cli.ready import announce_when_ready
     from velithon_adapters.servers import ServerConfig, ServerError, get_runner
 

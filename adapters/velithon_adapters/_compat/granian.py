@@ -24,6 +24,7 @@ __all__ = [
     "loops",
     "spawn_asgi_worker",
     "spawn_rsgi_worker",
+    "start_silently",
 ]
 
 REQUEST_TASK = "future_watcher"
@@ -37,6 +38,8 @@ PRIVATE = {
     "granian._signals:set_loop_signals": "is replaced by handlers that others can stand in front of",
     "granian.server.mp:_future_watcher_wrapper": "is replaced: it logs no causes of an exception",
     "granian.server.mp:MPServer._spawn_asgi_lifespan_worker": "is wrapped to bound a worker's shutdown",
+    "granian.server.mp:WorkerProcess._watch": "is what starting a worker does besides logging its start",
+    "granian.server.mp:MPServer._spawn_workers": "is replaced on a reload, where a worker waits already",
     "granian.server.mp:MPServer._init_shared_socket": "is replaced: the socket is open already",
     "granian.server.mp:MPServer._respawn_workers": "is replaced: a worker answers until the next one does",
     "granian.server.mp:MPServer._spawn_worker": "is wrapped, so that a worker can say that it has started",
@@ -48,6 +51,12 @@ PRIVATE = {
 SocketHolder: Any = _granian.SocketHolder
 spawn_asgi_worker: Callable[..., Any] = MPServer._spawn_asgi_lifespan_worker
 spawn_rsgi_worker: Callable[..., Any] = MPServer._spawn_rsgi_worker
+
+
+def start_silently(worker: Any) -> None:
+    """Start a worker that nobody has to know of yet."""
+    worker.inner.start()
+    worker._watch()
 
 
 def handle_signals_in_python() -> None:

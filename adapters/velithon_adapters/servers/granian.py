@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from velithon_adapters._compat.granian import BUILD_GIL, SocketHolder, loops
+from velithon_adapters._compat.granian import BUILD_GIL, SocketHolder, loops, start_silently
 from velithon_adapters.servers.address import bind
 from velithon_adapters.servers.config import (
     STARTUP_FAILURE,
@@ -39,6 +40,7 @@ from velithon_adapters.servers.config import (
     reject_unsupported,
 )
 from velithon_adapters.servers.granian_worker import Loader, asgi_worker, rsgi_worker
+from velithon_adapters.servers.spare import Barrier, Gate, gates, keeps_spare
 from velithon_adapters.servers.worker import logger
 
 __all__ = ["check", "protocol", "serve"]
@@ -100,7 +102,7 @@ def serve(config: ServerConfig, started: Started = lambda is_ready: None) -> Non
     multiprocessing.set_start_method("spawn", force=True)
     interface: Literal["rsgi", "asgi"] = config.interface or "rsgi"
     with _readable_key(config) as key:
-        server = _Server(sock, config.name, **_options(config, interface), ssl_key=key)
+        server = _Server(sock, config, **_options(config, interface), ssl_key=key)
         started(server.has_any_started)
         try:
             server.serve(
@@ -190,13 +192,16 @@ class _Server(MPServer):
 
     Args:
         sock: The bound socket.
-        target: The application's name.
+        config: The application's name, and whether a worker is kept in waiting.
         options: Granian's.
     """
 
-    def __init__(self, sock: socket.socket, target: str, **options: Any) -> None:
-        super().__init__(target, **options)
+    def __init__(self, sock: socket.socket, config: ServerConfig, **options: Any) -> None:
+        super().__init__(config.name, **options)
         self.bound = sock
+        self.spares = Spares(self) if keeps_spare(config) else None
+        if self.spares is not None:
+            self.on_reload(self.spares.open)
         # for each worker the two ends of the pipe by which it says that its application has started
         self.pipes: dict[int, tuple[Connection, Connection]] = {}
 
@@ -225,9 +230,38 @@ class _Server(MPServer):
         self.pipes[idx] = reader, writer
         return super()._spawn_worker(idx, target, replace(callback_loader, ready=writer))
 
+    def spawn_spare(self, target: Any, loader: Any, gate: Gate) -> tuple[Any, tuple[Connection, Connection]]:
+        """Return the next worker, which has been started, and its pipe."""
+        reader, writer = multiprocessing.Pipe(duplex=False)
+        worker = super()._spawn_worker(0, target, replace(loader, ready=writer, gate=gate))
+        worker.interrupt_by_parent = True  # its end is nobody's loss
+        start_silently(worker)
+        return worker, (reader, writer)
+
+    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+        taken = self.spares.take() if self.spares is not None else None
+        if taken is None:
+            super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # Granian's has no types
+        else:
+            worker, self.pipes[0], barrier = taken
+            worker.interrupt_by_parent = False
+            self.wrks.append(worker)
+            barrier.start()
+        if self.spares is not None:
+            self.spares.prepare(spawn_target, target_loader)
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        if self.spares is not None:
+            self.spares.close()
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]  # likewise
+
     def has_any_started(self) -> bool:
         """Tell whether the application of a worker has started; the socket listens before that."""
         return any(self._has_started(index) for index in list(self.pipes))
+
+    def has_settled(self, worker: Any) -> bool:
+        """Wait a moment, and tell whether a server's only worker answers, or has ended."""
+        return self._has_started(0, 0.1) or not worker.is_alive()
 
     def _has_started(self, index: int, timeout: float = 0) -> bool:
         return self.pipes[index][0].poll(timeout)
@@ -280,3 +314,55 @@ class _Server(MPServer):
             if self._has_started(index, 0.1):
                 return True
         return False
+
+
+class Spares:
+    """The worker in waiting of a server that reloads."""
+
+    def __init__(self, server: _Server) -> None:
+        self.server = server
+        self.lock = threading.Lock()
+        self.spare: tuple[Any, tuple[Connection, Connection], Barrier] | None = None
+        self.barrier: Barrier | None = None  # of the worker of today: its end of the pipe stays open
+        self.round = 0
+        """Counts the reloads: what was begun before one is too late."""
+
+    def open(self) -> None:
+        """Let the worker import the application, while the last one stops."""
+        with self.lock:
+            self.round += 1
+            if self.spare is not None:
+                self.spare[2].open()
+
+    def take(self) -> tuple[Any, tuple[Connection, Connection], Barrier] | None:
+        """Return the worker that was opened, if there is one."""
+        with self.lock:
+            spare, self.spare = self.spare, None
+        if spare is None or not spare[0].is_alive():
+            return None
+        self.barrier = spare[2]
+        return spare
+
+    def prepare(self, target: Any, loader: Any) -> None:
+        """Start the next worker as soon as the one of today answers, or has ended."""
+        threading.Thread(target=self._prepare, args=(target, loader, self.round), daemon=True).start()
+
+    def _prepare(self, target: Any, loader: Any, begun: int) -> None:
+        worker = self.server.wrks[0]
+        while not self.server.has_settled(worker):
+            if self.round != begun:
+                return
+        with self.lock:
+            if self.round == begun and self.spare is None:
+                gate, barrier = gates()
+                self.spare = (*self.server.spawn_spare(target, loader, gate), barrier)
+                gate.connection.close()
+
+    def close(self) -> None:
+        """End the worker in waiting."""
+        with self.lock:
+            self.round += 1
+            spare, self.spare = self.spare, None
+        if spare is not None:
+            spare[0].kill()
+            spare[0].join()

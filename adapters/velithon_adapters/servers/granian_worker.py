@@ -32,6 +32,7 @@ from velithon_adapters.servers.debugging import log_failure, use_terminal_for_br
 from velithon_adapters.servers.interface import adapt, trust_proxies
 from velithon_adapters.servers.listeners import close_listeners
 from velithon_adapters.servers.sockets import Stoppable
+from velithon_adapters.servers.spare import Gate
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, outlive_hangups, stop_with_parent
 from velithon_adapters.stopping import stopping
 
@@ -46,12 +47,18 @@ class Loader:
     interface: Literal["rsgi", "asgi"]
     ready: Connection | None = None
     """Where a new worker says that its application has started."""
+    gate: Gate | None = None
+    """What a worker waits at that is there before it is needed."""
 
     def __call__(self) -> Any:
         stop_with_parent()
         use_terminal_for_breakpoints(self.config.workers)
         outlive_hangups()
+        if self.gate is not None:
+            self.gate.wait_to_import(self.config)
         app = adapt(self.config.load(), self.interface, root_path=self.config.root_path)
+        if self.gate is not None:
+            self.gate.wait_to_start()
         hosted = (_HostedRSGI if self.interface == "rsgi" else _HostedASGI)(app, self.config)
         hosted.ready = self.ready
         _Hosted.current = hosted

@@ -15,7 +15,8 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,6 +24,7 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from uvicorn._subprocess import get_subprocess
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 from uvicorn.supervisors.watchfilesreload import WatchFilesReload
@@ -39,6 +41,7 @@ from velithon_adapters.servers.config import (
 from velithon_adapters.servers.debugging import log_failure
 from velithon_adapters.servers.interface import adapt, trust_proxies
 from velithon_adapters.servers.sockets import Stoppable
+from velithon_adapters.servers.spare import Barrier, Gate, gates, keeps_spare
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, outlive_hangups, stop_with_parent
 from velithon_adapters.stopping import stopping
 
@@ -139,7 +142,7 @@ def _run(options: uvicorn.Config, config: ServerConfig, sock: socket.socket) -> 
     server = _Server(options, config.workers_kill_timeout)
     if config.reload:
         options.reload_dirs = [Path.cwd()]
-        _Reload(options, server.run, [sock], config.workers_kill_timeout).run()
+        _Reload(options, server.run, [sock], config).run()
     elif _has_workers(config):
         supervisor = _Supervisor(options, [sock], config)
         supervisor.run()
@@ -202,6 +205,8 @@ class _Loader:
     """Makes a worker's application; goes to the worker in a pickle. Uvicorn calls it in the worker's loop."""
 
     config: ServerConfig
+    gate: Gate | None = None
+    """What a worker waits at that is there before it is needed."""
 
     def __call__(self) -> Any:
         stop_with_parent()
@@ -210,6 +215,8 @@ class _Loader:
             asyncio.get_running_loop().set_debug(True)
         if multiprocessing.parent_process() is not None:
             outlive_hangups()
+        if self.gate is not None:
+            self.gate.wait_to_import(self.config)
         try:
             app = trust_proxies(adapt(self.config.load(), "asgi"), self.config.trusted_proxies(), "asgi")
         except ServerError as exc:
@@ -217,6 +224,8 @@ class _Loader:
         except Exception:  # noqa: BLE001 - whatever it is, it is logged and ends the process
             logger.exception("Cannot load the application")
         else:
+            if self.gate is not None:
+                self.gate.wait_to_start()
             stoppable = Stoppable(app)
             return _WithThreads(stoppable, self.config.blocking_threads) if self.config.blocking_threads else stoppable
         sys.exit(STARTUP_FAILURE)
@@ -343,22 +352,82 @@ def _any_failed_to_start(processes: list[Any]) -> bool:
 
 
 class _Reload(WatchFilesReload):
-    """Uvicorn's reloader, bounded in time, with a second signal that kills."""
+    """Uvicorn's reloader, bounded in time, with a second signal that kills, and with the next worker in waiting."""
 
-    def __init__(self, options: uvicorn.Config, target: Any, sockets: list[socket.socket], timeout: int) -> None:
+    def __init__(
+        self, options: uvicorn.Config, target: Any, sockets: list[socket.socket], settings: ServerConfig
+    ) -> None:
         super().__init__(options, target, sockets)
-        self.timeout = timeout
+        self.settings = settings
+        self.timeout = settings.workers_kill_timeout
+        self.keeps_spare = keeps_spare(settings)
+        self.lock = threading.Lock()
+        self.spare: tuple[Any, Barrier] | None = None
 
     def signal_handler(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit.is_set():
             _kill([self.process])
         super().signal_handler(sig, frame)
 
+    def startup(self) -> None:
+        if not self.keeps_spare:
+            super().startup()
+            return
+        with self._waiting() as barrier:
+            super().startup()
+        barrier.open()
+        barrier.start()
+        self._prepare_after(barrier)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[Barrier]:
+        """Let the worker that is started within wait."""
+        gate, barrier = gates()
+        loader: Any = self.config.app
+        loader.gate = gate
+        yield barrier
+        gate.connection.close()
+
+    def _prepare_after(self, barrier: Barrier) -> None:
+        """Start the next worker as soon as the one of today has imported the application, or has ended."""
+
+        def prepare() -> None:
+            process = self.process
+            while not barrier.has_loaded(0.1):
+                if self.should_exit.is_set() or self.process is not process:
+                    return
+            with self.lock, self._waiting() as next_barrier:
+                if self.should_exit.is_set() or self.process is not process:
+                    return
+                spare = get_subprocess(self.config, self.target, self.sockets)
+                spare.start()
+                self.spare = spare, next_barrier
+
+        threading.Thread(target=prepare, name="prepare", daemon=True).start()
+
     def restart(self) -> None:
-        self._end_worker()
-        super().restart()
+        with self.lock:
+            spare, self.spare = self.spare, None
+            if spare is None or not spare[0].is_alive():
+                with self._waiting() if self.keeps_spare else nullcontext() as barrier:
+                    self._end_worker()
+                    super().restart()
+                if barrier is not None:
+                    barrier.open()
+            else:
+                process, barrier = spare
+                barrier.open()
+                self._end_worker()
+                self.process = process
+        if barrier is not None:
+            barrier.start()
+            self._prepare_after(barrier)
 
     def shutdown(self) -> None:
+        self.should_exit.set()
+        with self.lock:
+            if self.spare is not None:
+                _kill([self.spare[0]], silently=True)
         self._end_worker()
         super().shutdown()
 
@@ -374,8 +443,9 @@ def _join(processes: list[Any], timeout: float) -> None:
     _kill([process for process in processes if process.is_alive()])
 
 
-def _kill(processes: list[BaseProcess]) -> None:
+def _kill(processes: list[BaseProcess], *, silently: bool = False) -> None:
     for process in processes:
-        logger.warning("Killing worker %s", process.pid)
+        if not silently:
+            logger.warning("Killing worker %s", process.pid)
         process.kill()
         process.join()

@@ -57,13 +57,25 @@ class AppTarget:
         if self._loaded is None:
             self._loaded = self._load()
             if self.debug:
-                from velithon.cli.task_names import name_tasks
+                from velithon._runtime.task_names import name_tasks
 
                 name_tasks(self._loaded)
             if os.environ.get("VELITHON_DEBUG_PAGES") == "1" and hasattr(self._loaded, "debug"):
                 # `velithon dev`
                 self._loaded.debug = True
         return self._loaded
+
+    def prepare(self) -> None:
+        """Import what every application imports in time, by its first request; nothing of the application itself."""
+        names = [
+            "signature",
+            "faces.serve",
+            "checks.startup",
+            "responses",
+            *(["_runtime.task_names"] if self.debug else ()),
+        ]
+        for name in names:
+            importlib.import_module(f"velithon.{name}")
 
     def _load(self) -> Any:
         if self.log_warnings:
