@@ -57,7 +57,7 @@ class AppTarget:
         if self._loaded is None:
             self._loaded = self._load()
             if self.debug:
-                from velithon._runtime.task_names import name_tasks
+                from velithon.checks.task_names import name_tasks
 
                 name_tasks(self._loaded)
             if os.environ.get("VELITHON_DEBUG_PAGES") == "1" and hasattr(self._loaded, "debug"):
@@ -72,7 +72,7 @@ class AppTarget:
             "faces.serve",
             "checks.startup",
             "responses",
-            *(["_runtime.task_names"] if self.debug else ()),
+            *(["checks.task_names"] if self.debug else ()),
         ]
         for name in names:
             importlib.import_module(f"velithon.{name}")

@@ -24,11 +24,11 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
-from uvicorn._subprocess import get_subprocess
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 
+from velithon_adapters._compat.uvicorn import get_subprocess
 from velithon_adapters.servers.address import bind
 from velithon_adapters.servers.config import (
     STARTUP_FAILURE,
