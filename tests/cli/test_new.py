@@ -6,9 +6,11 @@ import tomllib
 from itertools import product
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
+from tests.cli.processes import velithon_run
 from tests.effort import FULL
 from velithon.cli import app as commands
 from velithon.cli.new import render, requirement
@@ -38,13 +40,19 @@ def call(service: Path, *command: str) -> str:
 
 @pytest.mark.parametrize("options", COMBINATIONS if FULL else [ALL], ids=lambda options: "".join(options) or "plain")
 def test_a_service_passes_its_own_tests(tmp_path: Path, options: tuple[str, ...]) -> None:
-    """Plain and with everything; each combination, with mypy, too, where everything is run."""
+    """Plain and with everything; where everything is run, each combination, with mypy and on both servers, too."""
     generate(tmp_path, "my-shop", *options)
     service = tmp_path / "my-shop"
     assert "passed" in call(service, *PYTEST)
     assert call(service, sys.executable, "-m", "velithon", "check", "my_shop.main:app") is not None
     if FULL:
         call(service, sys.executable, "-m", "mypy")
+        for server in ("granian", "uvicorn"):
+            with velithon_run(service, "my_shop.main:app", "--server", server, workers=1) as run:
+                for path in ("/readyz", "/openapi.json", "/docs"):
+                    answer = httpx.get(f"http://127.0.0.1:{run.port}{path}", trust_env=False, timeout=20)
+                    assert answer.status_code == 200, run.text
+            assert "Traceback" not in run.text
 
 
 @pytest.mark.parametrize("options", COMBINATIONS, ids=lambda options: "".join(options) or "plain")
