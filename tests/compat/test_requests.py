@@ -76,3 +76,36 @@ def test_is_disconnected_after_the_body(client: ClientFactory) -> None:
         assert caller.post("/form", data={"a": "1"}).json() == [["a"], False]
         assert caller.post("/form", data={"a": "1"}, files={"b": b"x"}).json() == [["a", "b"], False]
         assert caller.post("/stream", content=b"abc").json() == [3, False]
+
+
+def test_layers_see_which_endpoint_answered(client: ClientFactory) -> None:
+    """In the scope, where Starlette and the instruments made for it look."""
+    app, part = Velithon(), Velithon()
+    seen: list[Any] = []
+
+    class Watch:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app(scope, receive, send)
+            if scope["type"] == "http":
+                seen.append((scope.get("endpoint"), getattr(scope.get("route"), "path", None), scope["path_params"]))
+
+    app.add_middleware(Watch)
+    part.add_middleware(Watch)
+
+    @app.get("/items/{item}")
+    async def read(item: str) -> str:
+        return item
+
+    @part.get("/things/{thing}")
+    async def inner(thing: str) -> str:
+        return thing
+
+    app.mount("/{tenant}/part", part)
+    with client(app) as caller:
+        assert caller.get("/items/a").json() == "a"
+        assert caller.get("/t/part/things/b").json() == "b"
+    assert seen[0] == (read, "/items/{item}", {"item": "a"})
+    assert seen[1] == (inner, "/things/{thing}", {"tenant": "t", "thing": "b"})

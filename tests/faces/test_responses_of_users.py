@@ -1,14 +1,16 @@
 """Responses that say themselves how they are sent, and responses without a body, are the same on all servers."""
 
 import socket
-from typing import Any
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 from starlette.responses import Response as StarletteResponse
 
 from tests.conftest import ClientFactory
 from tests.servers import SERVERS, ServerName, serve
-from velithon import Velithon
+from velithon import Depends, Velithon
 from velithon.background import BackgroundTask
 from velithon.middleware.gzip import GZipMiddleware
 from velithon.requests import Request
@@ -373,3 +375,40 @@ def test_head_of_a_stream_makes_none(client: ClientFactory, kinds: str) -> None:
             assert ran == ["background"] * 2
             assert c.get(path).content == b"stream"
             assert ran == [*["background"] * 2, "made", "background"]
+
+
+def test_a_class_that_says_nothing_of_sending_is_sent_as_ours() -> None:
+    """Only those that do are sent in the slower way."""
+
+    class Plain(Response):
+        media_type = "text/x-plain"
+
+    class Own(Plain):
+        async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+            raise NotImplementedError
+
+    assert (Plain.overridden, Own.overridden) == (False, True)
+    assert Plain.send_rsgi is Response.send_rsgi
+
+
+def test_what_is_raised_behind_a_file_is_answered_no_more(client: ClientFactory, tmp_path: Path) -> None:
+    """The file is on its way; a second response would be another one's, or be lost."""
+    app = Velithon()
+    (tmp_path / "file").write_bytes(b"content")
+
+    async def fail() -> AsyncIterator[None]:
+        yield
+        raise KeyError("behind the file")
+
+    @app.exception_handler(KeyError)
+    async def answer(request: Request, exc: KeyError) -> PlainTextResponse:
+        return PlainTextResponse("answered", 500)
+
+    @app.get("/")
+    async def read(failing: Annotated[None, Depends(fail)]) -> FileResponse:
+        return FileResponse(tmp_path / "file")
+
+    response = client(app, raise_server_exceptions=False).get("/")
+    assert (response.status_code, response.content) == (200, b"content")
+    with pytest.raises(RuntimeError, match="response already started"):
+        client(app).get("/")

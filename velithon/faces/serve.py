@@ -87,14 +87,13 @@ def build_asgi_app(respond: Responder, otherwise: ASGIApp | None = None, errors:
                 response.background = None
                 await response(scope, request._receive, sent)
                 await run_background(background, scope)
-        except BaseException as exc:  # noqa: BLE001 - answered or raised again there
-            await answer_failure(request, response, exc, errors)
-        else:
             stack = scope.get("velithon.exits")
             if stack is not None:
                 await close_exits(stack, request, errors)
                 if background is not None and has_late_tasks(background):
                     await run_background(background, scope)
+        except BaseException as exc:  # noqa: BLE001 - answered or raised again there
+            await answer_failure(request, response, exc, errors)
 
     return app
 
