@@ -73,7 +73,7 @@ SAME = ("Eq_Is", "Is_Eq", "NotEq_IsNot", "IsNot_NotEq")
 # Seconds after which a mutant counts as one that hangs; a single test fails sooner.
 PATIENCE = 900.0
 # Seconds of processor time after which it is one that runs in a circle.
-BUSY = 90
+BUSY = 30
 # Exit code of a process that could not change the code in memory.
 UNTRIED = 99
 PYTEST = ("-q", "-x", "-n", "0", "--tb=line", "--timeout=60", "-p", "no:cacheprovider")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
+import pytest
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import StreamingResponse as StarletteStreamingResponse
 
 from tests.conftest import ClientFactory
 from velithon import Request, Velithon
+from velithon.requests.forms import join_pieces
 from velithon.responses import StreamingResponse
 
 
@@ -109,3 +112,83 @@ def test_layers_see_which_endpoint_answered(client: ClientFactory) -> None:
         assert caller.get("/t/part/things/b").json() == "b"
     assert seen[0] == (read, "/items/{item}", {"item": "a"})
     assert seen[1] == (inner, "/things/{thing}", {"tenant": "t", "thing": "b"})
+
+
+def test_a_layer_may_ask_for_the_client_before_the_body_is_read(client: ClientFactory) -> None:
+    """What it read ahead for that is the endpoint's."""
+    app = Velithon()
+
+    @app.middleware("http")
+    async def poll(request: Request, call_next: Any) -> Any:
+        assert not await request.is_disconnected()
+        return await call_next(request)
+
+    @app.post("/")
+    async def echo(data: dict[str, int]) -> Any:
+        return data
+
+    with client(app) as caller:
+        assert caller.post("/", json={"a": 1}).json() == {"a": 1}
+
+
+def test_malformed_json_says_where_as_the_standard_library_does(client: ClientFactory) -> None:
+    """Code that catches `json.JSONDecodeError` reads the place."""
+    app = Velithon()
+    document = '{"a": 1,\n "b" 2}'
+
+    @app.post("/")
+    async def read(request: Request) -> list[Any]:
+        try:
+            await request.json()
+        except json.JSONDecodeError as exc:
+            return [exc.msg, exc.doc, exc.pos, exc.lineno, exc.colno]
+        return []
+
+    with pytest.raises(json.JSONDecodeError) as caught:
+        json.loads(document)
+    expected = [caught.value.msg, document, caught.value.pos, 2, 6]
+    with client(app) as caller:
+        assert caller.post("/", content=document).json() == expected
+
+
+def _form_app() -> Velithon:
+    app = Velithon()
+
+    @app.post("/")
+    async def count(request: Request) -> int:
+        async with request.form() as form:
+            return len(form.multi_items())
+
+    return app
+
+
+@pytest.mark.parametrize(("kind", "detail"), [("files", "Too many files."), ("fields", "Too many fields.")])
+def test_a_form_has_a_thousand_parts_at_most(client: ClientFactory, kind: str, detail: str) -> None:
+    """Of each kind, as Starlette has it."""
+    name = b'; filename="f"' if kind == "files" else b""
+    part = b'--b\r\ncontent-disposition: form-data; name="n"' + name + b"\r\n\r\nx\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    with client(_form_app()) as caller:
+        assert caller.post("/", content=part * 1000 + b"--b--", headers=headers).json() == 1000
+        refused = caller.post("/", content=part * 1001 + b"--b--", headers=headers)
+        assert refused.status_code == 400
+        assert refused.json()["detail"].startswith(detail)
+
+
+def test_a_form_in_a_charset_that_cannot_be_read_is_refused(client: ClientFactory) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=b; charset=undefined"}
+    content = '--b\r\ncontent-disposition: form-data; name="n"\r\n\r\né\r\n--b--'.encode()
+    with client(_form_app()) as caller:
+        refused = caller.post("/", content=content, headers=headers)
+        assert (refused.status_code, refused.json()) == (400, {"detail": "The form's charset cannot be read."})
+
+
+@pytest.mark.asyncio
+async def test_small_pieces_of_a_body_are_joined() -> None:
+    """Up to a size; each piece costs a turn in a thread where a file is on the disk."""
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        for piece in (b"ab", b"c", b"defg", b"h"):
+            yield piece
+
+    assert [piece async for piece in join_pieces(pieces(), 3)] == [b"abc", b"defg", b"h"]

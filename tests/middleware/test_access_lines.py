@@ -87,6 +87,9 @@ def test_a_line_is_what_its_record_would_have_been(app: Velithon, client: Client
     assert len(seen) == without_records.count("\n") == 4
     assert "WARNING" in without_records
     assert "secret" not in without_records
+    for line in without_records.splitlines():
+        assert "testclient" in line
+        assert "HTTP/1.1" in line
 
 
 def _noting(records: list[Any]) -> Callable[[logging.LogRecord], bool]:
