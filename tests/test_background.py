@@ -106,7 +106,7 @@ async def test_a_function_whose_signature_cannot_be_read_takes_packed_arguments(
 
 
 def test_what_cannot_be_called_raises() -> None:
-    with pytest.raises(TypeError, match="'text' cannot be called"):
+    with pytest.raises(TypeError, match="'text' cannot be called."):
         BackgroundTask("text")  # type: ignore[call-overload]
 
 

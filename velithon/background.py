@@ -96,7 +96,7 @@ class BackgroundTask(StarletteBackgroundTask):
 
     def __init__(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         if not callable(func):
-            raise TypeError(f"a background task calls a function, and {func!r} cannot be called")
+            raise TypeError(f"A background task calls a function, and {func!r} cannot be called.")
         if kwargs and not args and _are_packed(func, kwargs):
             args, kwargs = tuple(kwargs.get("args", ())), kwargs.get("kwargs") or {}
         super().__init__(func, *args, **kwargs)

@@ -229,7 +229,7 @@ def _encode_object(obj: Any, include: Any, exclude: Any, options: _Options) -> A
         return str(obj)
     if ("pydantic.v1.main", "BaseModel") in lineage:
         raise PydanticV1NotSupportedError(
-            f"models of pydantic.v1 are not supported, got {obj!r}; derive it from pydantic.BaseModel"
+            f"Models of pydantic.v1 are not supported, got {obj!r}; derive it from pydantic.BaseModel."
         )
     try:
         data = dict(obj)

@@ -415,9 +415,9 @@ def configure_logging(
     """
     level = level.upper()
     if level not in ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"):
-        raise ValueError(f"log level must be critical, error, warning, info or debug, not {level.lower()!r}")
+        raise ValueError(f"Log level must be critical, error, warning, info or debug, not {level.lower()!r}")
     if log_format not in ("text", "json", "pretty"):
-        raise ValueError(f"log format must be text, json or pretty, not {log_format!r}")
+        raise ValueError(f"Log format must be text, json or pretty, not {log_format!r}")
     if max_bytes < 0 or backup_count < 0:
         raise ValueError(f"max_bytes and backup_count must not be negative: {max_bytes}, {backup_count}")
     line = "velithon.logging.JSONFormatter" if log_format == "json" else "velithon.logging.TextFormatter"

@@ -183,7 +183,7 @@ class Path(Param):  # type: ignore[misc]
                 TypeError: A default was given: a path without its parameter is another path.
             """
             if default is not ... and default is not Undefined:
-                raise TypeError(f"Path() takes no default value, {default!r} was given: write Path() or Path(...)")
+                raise TypeError(f"Path() takes no default value, {default!r} was given: write Path() or Path(...).")
             super().__init__(..., **options)
 
 

@@ -44,7 +44,7 @@ class Lifespan:
 
     def __init__(self, app: Callable[..., Awaitable[Any]], mode: LifespanMode = "auto") -> None:
         if mode not in get_args(LifespanMode):
-            raise ValueError(f"lifespan must be 'auto', 'on' or 'off', not {mode!r}.")
+            raise ValueError(f"Lifespan must be 'auto', 'on' or 'off', not {mode!r}.")
         self.app = app
         self.mode = mode
         self.state: dict[str, Any] = {}

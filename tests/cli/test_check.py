@@ -246,7 +246,7 @@ def test_a_dependency_cycle_is_named(check: Check) -> None:
         """
     )
     assert status == 1
-    assert "two, parameter 'v': it depends on itself: one -> two -> one; take one" in lines[-1]
+    assert "two, parameter 'v': It depends on itself: one -> two -> one; take one" in lines[-1]
 
 
 def test_a_cycle_of_providers_is_named(check: Check) -> None:

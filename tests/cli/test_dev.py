@@ -213,7 +213,7 @@ def test_dev_says_where_it_looked(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30, check=False)
     assert result.returncode == 1
-    assert "no application was given, and there is no main.py, app.py, app/main.py, src/main.py" in result.stderr
+    assert "No application was given, and there is no main.py, app.py, app/main.py, src/main.py" in result.stderr
 
 
 @pytest.mark.parametrize("server", ["granian", "uvicorn"])

@@ -319,4 +319,4 @@ def test_a_path_begins_with_a_slash() -> None:
     """Anything else is a mistake, told in a line."""
     result = CliRunner().invoke(cli, ["explain", "GET", "items", "--app", "explained:app"])
     assert result.exit_code == 1
-    assert result.stderr == "velithon: a path starts with '/': got 'items'\n"
+    assert result.stderr == "velithon: A path starts with '/': got 'items'\n"

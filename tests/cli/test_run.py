@@ -84,7 +84,7 @@ def test_the_version_is_shown() -> None:
 def test_a_busy_port_is_one_line(busy: int, server: str) -> None:
     """Also on Granian, which would share the port with another Granian."""
     line = refused(run("shop:app", "--server", server, "--port", str(busy)))
-    assert line == f"cannot listen on 127.0.0.1:{busy}: the port is in use; choose another with --port"
+    assert line == f"Cannot listen on 127.0.0.1:{busy}: the port is in use; choose another with --port"
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_a_busy_port_is_one_line(busy: int, server: str) -> None:
         (["shop:APP"], "has no attribute 'APP'"),
         (["shop:app", "--app", "shop:other"], "two applications were given"),
         (["shop:app", "--env-file", "nothing.env"], "--env-file: there is no file nothing.env"),
-        (["shop:app", "--host", "no such host"], "there is no host 'no such host'"),
+        (["shop:app", "--host", "no such host"], "There is no host 'no such host'"),
         (["shop:app", "--host", "192.0.2.1"], "this machine does not have that address"),
         (["shop:app", "--uds", "shop.py"], "the file exists and is no socket"),
-        (["shop:app", "--uds", "nowhere/sock"], "cannot listen on unix:nowhere/sock"),
-        (["shop:app", "--max-bytes", "5"], "--max-bytes needs --log-to-file"),
-        (["shop:app", "--backup-count", "5"], "--backup-count needs --log-to-file"),
+        (["shop:app", "--uds", "nowhere/sock"], "Cannot listen on unix:nowhere/sock"),
+        (["shop:app", "--max-bytes", "5"], "--max-bytes needs --log-to-file."),
+        (["shop:app", "--backup-count", "5"], "--backup-count needs --log-to-file."),
         (["shop:app", "--log-file", "nowhere/app.log"], "--log-file: there is no directory"),
         (["shop:app", "--log-file", "."], "--log-file: cannot write to ."),
         (["shop:app", "--ssl-certificate", "shop.py"], "--ssl-certificate needs --ssl-keyfile"),

@@ -391,9 +391,9 @@ def test_a_singleton_that_asks_for_itself_raises() -> None:
         later: SingletonProvider[object] = SingletonProvider(make_async)
 
     container = Selfish()
-    with pytest.raises(ProviderError, match=r"Selfish\.thing asks for itself while it is being made"):
+    with pytest.raises(ProviderError, match=r"Selfish\.thing asks for itself while it is being made."):
         container.thing()
-    with pytest.raises(ProviderError, match=r"Selfish\.later asks for itself while it is being made"):
+    with pytest.raises(ProviderError, match=r"Selfish\.later asks for itself while it is being made."):
         asyncio.run(container.later.resolve())
 
 

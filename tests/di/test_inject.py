@@ -213,7 +213,7 @@ def test_a_plan_finds_the_function_below() -> None:
 
 
 def test_what_cannot_be_injected_raises() -> None:
-    with pytest.raises(ProviderError, match="for the class Database, decorate its __init__"):
+    with pytest.raises(ProviderError, match="for the class Database, decorate its __init__."):
         inject(Database)
     with pytest.raises(ProviderError, match="'db' is positional-only"):
 

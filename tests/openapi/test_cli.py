@@ -128,7 +128,7 @@ def test_an_application_of_another_framework_is_refused(run: Runner, tmp_path: P
     (tmp_path / "other_shop.py").write_text("from starlette.applications import Starlette\napp = Starlette()\n")
     result = run("routes", "--app", "other_shop:app")
     assert result.exit_code == 1
-    assert "a Starlette, not a Velithon application" in result.stderr
+    assert "a Starlette, not a Velithon application." in result.stderr
 
 
 def test_export_docs_writes_markdown(run: Runner) -> None:
@@ -207,7 +207,7 @@ def test_applications_are_named_by_argument_or_option(run: Runner, command: str)
     missing, two = run(*words), run(*words, "shop:app", "--app", "shop:other")
     assert (missing.exit_code, two.exit_code) == (1, 1)
     assert "no application was given" in missing.stderr
-    assert "two applications were given, 'shop:app' and --app 'shop:other'" in two.stderr
+    assert "Two applications were given, 'shop:app' and --app 'shop:other'" in two.stderr
 
 
 def test_markdown_says_what_a_document_says() -> None:

@@ -117,7 +117,7 @@ def test_a_generated_client_talks_to_the_application(tmp_path: Path) -> None:
     assert called.returncode == 0, called.stderr
     again = write(tmp_path, "shop:app")
     assert again.returncode == 1
-    assert again.stderr == "velithon: --output: client is there already; give another directory, or --overwrite\n"
+    assert again.stderr == "velithon: --output: client is there already; give another directory, or --overwrite.\n"
 
 
 def test_a_missing_generator_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

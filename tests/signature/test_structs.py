@@ -428,7 +428,7 @@ class Converted:
         (Renamed, "Renamed.n has an alias"),
         (Given, "Given.n has init=False"),
         (Converted, "Converted.n has converter="),
-        (Annotated[list[Point], Form()], "the fields of one Struct or attrs class are parameters"),
+        (Annotated[list[Point], Form()], "The fields of one Struct or attrs class are parameters"),
     ],
 )
 def test_what_msgspec_would_ignore_is_refused(annotation: Any, said: str) -> None:

@@ -89,7 +89,7 @@ class AppTarget:
                 found = getattr(found, name)
             except AttributeError as exc:
                 missing = f"module {module_name!r} has no attribute {path!r}"
-                raise LoadError(f"cannot load {self.target!r}: {missing}{_hint(module)}") from exc
+                raise LoadError(f"Cannot load {self.target!r}: {missing}{_hint(module)}") from exc
         return self._checked(self._made(found) if self.factory else found)
 
     def _import(self, name: str) -> Any:
@@ -97,7 +97,7 @@ class AppTarget:
         if name.endswith(".py") or os.sep in name:
             directory, name = _module_of(directory / name, self.target)
         if not name or not all(part.isidentifier() for part in name.split(".")):
-            raise LoadError(f"cannot load {self.target!r}: write it as module:attribute, such as main:app")
+            raise LoadError(f"Cannot load {self.target!r}: write it as module:attribute, such as main:app.")
         if str(directory) not in sys.path:
             sys.path.insert(0, str(directory))
         importlib.invalidate_caches()
@@ -112,12 +112,12 @@ class AppTarget:
                 and (name == exc.name or name.startswith(f"{exc.name}."))
             ):
                 looked = f"looked in {directory} and in sys.path"
-                raise LoadError(f"cannot load {self.target!r}: there is no module {exc.name!r} ({looked})") from exc
+                raise LoadError(f"Cannot load {self.target!r}: there is no module {exc.name!r} ({looked}).") from exc
             raise LoadError(_users_traceback(exc, f"importing {name!r} failed")) from exc
 
     def _made(self, factory: Any) -> Any:
         if not callable(factory):
-            raise LoadError(f"cannot load {self.target!r}: --factory was given, and {factory!r} cannot be called")
+            raise LoadError(f"Cannot load {self.target!r}: --factory was given, and {factory!r} cannot be called.")
         try:
             return factory()
         except (Exception, SystemExit) as exc:
@@ -135,7 +135,7 @@ class AppTarget:
             hint = (
                 "its arguments are neither ASGI's nor RSGI's; for a function that makes the application add --factory"
             )
-        raise LoadError(f"cannot load {self.target!r}: {_kind(app)} is no application ({hint})")
+        raise LoadError(f"Cannot load {self.target!r}: {_kind(app)} is no application ({hint}).")
 
 
 def _kind(value: Any) -> str:
@@ -159,7 +159,7 @@ def _module_of(file: Path, target: str) -> tuple[Path, str]:
     """The directory to import from and the module's name for the path of a Python file."""
     file = (file if file.suffix == ".py" else file.with_suffix(".py")).resolve()
     if not file.is_file():
-        raise LoadError(f"cannot load {target!r}: there is no file {file}")
+        raise LoadError(f"Cannot load {target!r}: there is no file {file}")
     parts, directory = [file.stem], file.parent
     while (directory / "__init__.py").is_file():
         parts.insert(0, directory.name)

@@ -46,10 +46,10 @@ def client(
     if generator is None:
         raise fail(
             f"{GENERATOR} makes the client, and it is not there: pipx install {GENERATOR},"
-            f" or uv tool install {GENERATOR} (an environment of its own, as it takes an older typer than Velithon)"
+            f" or uv tool install {GENERATOR} (an environment of its own, as it takes an older typer than Velithon)."
         )
     if output.exists() and not overwrite:
-        raise fail(f"--output: {output} is there already; give another directory, or --overwrite")
+        raise fail(f"--output: {output} is there already; give another directory, or --overwrite.")
     document = load(target, app_option, factory=factory).openapi()
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "openapi.json")

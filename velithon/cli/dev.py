@@ -43,7 +43,9 @@ def dev(
     if not given["target"] and not given["app_option"]:
         found = next((name for name in _CANDIDATES if Path(name).is_file()), None)
         if found is None:
-            raise fail(f"no application was given, and there is no {', '.join(_CANDIDATES)}; name it, such as main:app")
+            raise fail(
+                f"No application was given, and there is no {', '.join(_CANDIDATES)}; name it, such as main:app."
+            )
         arguments.append(found)
     os.environ.setdefault("VELITHON_ENV", "development")
     # Read by each process that loads the application.

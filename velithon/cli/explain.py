@@ -37,7 +37,7 @@ def explain(
     Who answers, by which way, and what runs in what order.
     """
     if not path.startswith("/"):
-        raise fail(f"a path starts with '/': got {path!r}")
+        raise fail(f"A path starts with '/': got {path!r}")
     application = load(target, app_option, factory=factory)
     asked = Asked(method.upper(), path.partition("?")[0])
     typer.echo(f"{asked.method} {asked.path}\n")

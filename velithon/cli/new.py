@@ -53,7 +53,7 @@ def new(
     package = _package(name)
     directory = Path(name)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise fail(f"{name} is there already and not empty; give another name, or empty it")
+        raise fail(f"{name} is there already and not empty; give another name, or empty it.")
     chosen = {option for option, wanted in {"database": database, "login": login, "jobs": jobs}.items() if wanted}
     extras = ",".join(sorted(_extras(chosen)))
     values = {
@@ -75,11 +75,11 @@ def new(
 def _package(name: str) -> str:
     package = name.replace("-", "_").lower()
     if not package.isascii() or not package.isidentifier() or keyword.iskeyword(package):
-        raise fail(f"{name!r} names no Python package; take letters, digits and dashes, a letter first: my-shop")
+        raise fail(f"{name!r} names no Python package; take letters, digits and dashes, a letter first: my-shop.")
     if package.startswith("_") or package.endswith("_"):
-        raise fail(f"{name!r} names no package that can be installed: it begins or ends with a dash or an underscore")
+        raise fail(f"{name!r} names no package that can be installed: it begins or ends with a dash or an underscore.")
     if package in {"tests", "velithon", "package"} or package in sys.stdlib_module_names:
-        raise fail(f"{name!r} would hide the Python package {package}; give another name")
+        raise fail(f"{name!r} would hide the Python package {package}; give another name.")
     return package
 
 

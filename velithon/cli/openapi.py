@@ -56,15 +56,15 @@ def load(target: str | None, option: str | None, *, factory: bool) -> Any:
 
     name = target or option
     if not name:
-        raise fail("no application was given; name it as module:attribute, such as main:app")
+        raise fail("No application was given; name it as module:attribute, such as main:app.")
     if option not in (None, name):
-        raise fail(f"two applications were given, {target!r} and --app {option!r}")
+        raise fail(f"Two applications were given, {target!r} and --app {option!r}")
     try:
         found = AppTarget(name, factory=factory)()
     except LoadError as exc:
         raise fail(str(exc)) from exc
     if not isinstance(found, Velithon):
-        raise fail(f"{name!r} is a {type(found).__name__}, not a Velithon application")
+        raise fail(f"{name!r} is a {type(found).__name__}, not a Velithon application.")
     return found
 
 

@@ -276,10 +276,10 @@ def run(
     """
     source = context.get_parameter_source("app_option")
     if target and app_option not in (None, target) and source is not None and source.name == "COMMANDLINE":
-        raise fail(f"two applications were given, {target!r} and --app {app_option!r}")
+        raise fail(f"Two applications were given, {target!r} and --app {app_option!r}")
     name = target or app_option
     if not name:
-        raise fail("no application was given; name it as module:attribute, such as `velithon run main:app`")
+        raise fail("No application was given; name it as module:attribute, such as `velithon run main:app`.")
     if as_fastapi:
         from velithon.compat import install
 
@@ -366,7 +366,7 @@ def _configure_logging(params: dict[str, Any]) -> dict[str, Any]:
     if file is None:
         for option, value in (("--max-bytes", max_bytes), ("--backup-count", backup_count)):
             if value is not None:
-                raise fail(f"{option} needs --log-to-file")
+                raise fail(f"{option} needs --log-to-file.")
     elif not file.absolute().parent.is_dir():
         raise fail(f"--log-file: there is no directory {file.absolute().parent}")
     try:

@@ -34,7 +34,7 @@ class _Importer(MetaPathFinder, Loader):
         private = "._" in name
         if name != "fastapi" and name not in _PACKAGES and (private or not _exists(_ours(name))):
             raise ModuleNotFoundError(
-                f"{name} is internal to FastAPI and Velithon has nothing of the kind: use the public names of fastapi",
+                f"{name} is internal to FastAPI and Velithon has nothing of the kind: use the public names of fastapi.",
                 name=name,
             )
         return ModuleSpec(name, self, is_package=True)

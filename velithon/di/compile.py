@@ -179,7 +179,7 @@ def compile_singleton(
         with cell.lock:
             if cell.value is MISSING:
                 if cell.owner is not None:
-                    raise ProviderError(f"{name} asks for itself while it is being made")
+                    raise ProviderError(f"{name} asks for itself while it is being made.")
                 cell.owner = threading.get_ident()
                 try:
                     cell.value = keep(cell, make())
@@ -214,7 +214,7 @@ def compile_async_singleton(
                     cell.owner = task
                     break
                 if cell.owner is task:
-                    raise ProviderError(f"{name} asks for itself while it is being made")
+                    raise ProviderError(f"{name} asks for itself while it is being made.")
             # Shielded: a waiter that is cancelled must not cancel what the others wait for.
             await asyncio.shield(asyncio.wrap_future(pending))
         try:

@@ -54,14 +54,16 @@ class ServiceContainer:
             if not isinstance(value, Provider):
                 continue
             if hasattr(ServiceContainer, name):
-                raise ProviderError(f"{cls.__name__}.{name}: every container has a method of this name, choose another")
+                raise ProviderError(
+                    f"{cls.__name__}.{name}: every container has a method of this name, choose another."
+                )
             if value.owner is None and not value.bound:
                 value.owner, value.name = cls, name
         _Assembly(cls).providers()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if cls.__init__ is object.__init__ and (args or kwargs):
-            raise TypeError(f"{cls.__name__}() takes no arguments")
+            raise TypeError(f"{cls.__name__}() takes no arguments.")
         self = super().__new__(cls)
         assembly = _Assembly(cls)
         self.__dict__.update(assembly.providers(), _assembly=assembly, _started=0)
@@ -69,7 +71,7 @@ class ServiceContainer:
 
     def __setattr__(self, name: str, value: object) -> None:
         if isinstance(value, Provider) or name in self._assembly.declared:
-            raise ProviderError(f"declare {name!r} in the class {type(self).__name__}, or replace it with override()")
+            raise ProviderError(f"Declare {name!r} in the class {type(self).__name__}, or replace it with override().")
         super().__setattr__(name, value)
 
     async def startup(self) -> None:
@@ -152,7 +154,7 @@ class _Assembly:
         template = self._declared_for(provider, path)
         chain = (*path, template)
         if template in path:
-            raise ProviderError(f"providers need each other in a circle: {format_path(chain[path.index(template) :])}")
+            raise ProviderError(f"Providers need each other in a circle: {format_path(chain[path.index(template) :])}")
         if template not in self._bound:
             copy = template.copy(self.singletons)
             copy.args = tuple(self._argument(value, chain) for value in template.args)
@@ -178,7 +180,7 @@ class _Assembly:
         if not isinstance(current, Provider):
             raise ProviderError(
                 f"{format_path((*path, provider))}: {self.container.__name__}.{name} is {current!r}, "
-                "which is not a provider"
+                "which is not a provider."
             )
         # The new declaration may wrap the one that it replaces.
         return provider if path and path[-1] is current else current

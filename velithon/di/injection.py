@@ -36,7 +36,7 @@ def inject(function: Callable[P, R]) -> Callable[P, R]:
             function needs an asynchronous provider, or an annotation that speaks of `Provide` cannot be evaluated.
     """
     if isinstance(function, type):
-        raise ProviderError(f"@inject takes functions; for the class {function.__qualname__}, decorate its __init__")
+        raise ProviderError(f"@inject takes functions; for the class {function.__qualname__}, decorate its __init__.")
     if _is_marked(function):
         return function
     wrapper = functools.update_wrapper(_wrapper(function, _Needs(function)), function)
@@ -77,7 +77,7 @@ class _Needs:
             if marker is None:
                 continue
             if parameter.kind is parameter.POSITIONAL_ONLY:
-                raise ProviderError(f"{self}: {parameter.name!r} is positional-only, it cannot be injected")
+                raise ProviderError(f"{self}: {parameter.name!r} is positional-only, it cannot be injected.")
             found.append((parameter.name, index, marker.provider))
         return found
 

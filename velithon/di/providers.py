@@ -76,7 +76,7 @@ class Provider(Generic[T]):
         compiled = self.compiled
         if compiled.is_async:
             raise ProviderError(
-                f"{self} is asynchronous: use `await provider.resolve()`, or inject into an async function"
+                f"{self} is asynchronous: use `await provider.resolve()`, or inject into an async function."
             )
         return cast(T, compiled.call())
 
@@ -170,7 +170,7 @@ class FactoryProvider(Provider[T]):
     def __init__(self, factory: Callable[..., T], /, *args: Any, **kwargs: Any) -> None:
         super().__init__(factory, *args, **kwargs)
         if is_async_callable(factory):
-            raise ProviderError(f"{describe(factory)} is asynchronous: use AsyncFactoryProvider for it")
+            raise ProviderError(f"{describe(factory)} is asynchronous: use AsyncFactoryProvider for it.")
 
 
 class AsyncFactoryProvider(Provider[T]):
@@ -188,7 +188,7 @@ class AsyncFactoryProvider(Provider[T]):
     def __init__(self, factory: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> None:
         super().__init__(factory, *args, **kwargs)
         if not is_async_callable(factory):
-            raise ProviderError(f"{describe(factory)} is not an async function: use FactoryProvider for it")
+            raise ProviderError(f"{describe(factory)} is not an async function: use FactoryProvider for it.")
 
 
 class SingletonProvider(Provider[T]):
@@ -225,7 +225,7 @@ class SingletonProvider(Provider[T]):
         if inspect.isgeneratorfunction(factory) or inspect.isasyncgenfunction(factory):
             raise ProviderError(
                 f"{describe(factory)} is a generator function: decorate it with contextlib.contextmanager or "
-                "contextlib.asynccontextmanager"
+                "contextlib.asynccontextmanager."
             )
         self._cells: dict[frozenset[object], Cell] = {}
 
@@ -318,10 +318,10 @@ def verify(provider: Provider[Any], path: tuple[Provider[Any], ...] = ()) -> Non
     """
     chain = (*path, provider)
     if provider in path:
-        raise ProviderError(f"providers need each other in a circle: {format_path(chain[path.index(provider) :])}")
+        raise ProviderError(f"Providers need each other in a circle: {format_path(chain[path.index(provider) :])}")
     if provider.owner is not None and not provider.bound:
         raise ProviderError(
-            f"{format_path(chain)} belongs to a class: make a container, {provider.owner.__name__}(), and use its own"
+            f"{format_path(chain)} belongs to a class: make a container, {provider.owner.__name__}(), and use its own."
         )
     check_arguments(provider, chain)
     for needed in provider.dependencies():

@@ -64,7 +64,7 @@ class Singletons:
         elif is_async_context_manager(kind):
             raise ProviderError(
                 f"{kind.__qualname__} is an asynchronous context manager and its factory does not say so: "
-                "annotate what the factory returns, or make the factory async"
+                "annotate what the factory returns, or make the factory async."
             )
         self._cells.append(cell)
         return value

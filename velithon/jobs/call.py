@@ -122,7 +122,7 @@ class JobCall:
             what += [name for name, kind in node.injected.items() if kind not in ("app", "security_scopes")]
             if what:
                 raise RegistrationError(
-                    "there is no request where a job is done: give the job what it needs as an argument",
+                    "There is no request where a job is done: give the job what it needs as an argument",
                     endpoint=node.call if node is not model else self.function,
                     parameter=what[0],
                 )

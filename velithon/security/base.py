@@ -118,9 +118,9 @@ def one_of(given: dict[str, str | None], *, required: bool = True) -> str | None
     values = [value for value in given.values() if value is not None]
     names = " or ".join(f"{name}=" for name in given)
     if len(values) > 1:
-        raise RegistrationError(f"say {names}, not both")
+        raise RegistrationError(f"Say {names}, not both")
     if not values:
         if required:
-            raise RegistrationError(f"a security scheme of this kind needs {names}")
+            raise RegistrationError(f"A security scheme of this kind needs {names}")
         return None
     return values[0]

@@ -130,7 +130,7 @@ def _read_flow(name: str, flow: Mapping[str, Any]) -> SchemeModel:
         raise RegistrationError(f"OAuth2 has no flow {name!r}; it has {', '.join(_FLOWS)}")
     missing = [member for member in _FLOWS[name] if not isinstance(flow.get(member), str)]
     if missing:
-        raise RegistrationError(f"the OAuth2 flow {name!r} needs {' and '.join(missing)}, as text")
+        raise RegistrationError(f"The OAuth2 flow {name!r} needs {' and '.join(missing)}, as text")
     return SchemeModel(**{"refreshUrl": None, "scopes": {}, **flow})
 
 

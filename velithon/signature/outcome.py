@@ -96,7 +96,7 @@ def read_outcome(model: EndpointModel, options: ResponseOptions, *, complete: bo
     if declared:
         if not is_body_allowed_for_status_code(options.status_code):
             raise RegistrationError(
-                f"status {options.status_code} has no body, but there is a response model; drop the return annotation "
+                f"Status {options.status_code} has no body, but there is a response model; drop the return annotation "
                 "or say response_model=None",
                 endpoint=model.call,
             )
@@ -147,7 +147,7 @@ def _evaluate(model: EndpointModel, text: str, complete: bool) -> Any:
         if not complete:
             return inspect.Signature.empty
         raise RegistrationError(
-            f"the name {error.name!r} of the return annotation {text!r} is unknown where the endpoint is defined",
+            f"The name {error.name!r} of the return annotation {text!r} is unknown where the endpoint is defined",
             endpoint=model.call,
         ) from error
 

@@ -147,7 +147,7 @@ def _read_parameterless(depends: Any, parent: DependencyModel, names: set[str]) 
         )
     if not callable(depends.dependency):
         raise RegistrationError(
-            f"a dependency without a parameter needs its callable: Depends(function), not {depends!r}",
+            f"A dependency without a parameter needs its callable: Depends(function), not {depends!r}",
             endpoint=parent.call,
         )
     own = tuple(depends.scopes or ()) if isinstance(depends, Security) else ()
@@ -173,7 +173,7 @@ def _read_into(model: DependencyModel, names: set[str], above: tuple[Any, ...] =
         signature = read_signature(model.call)
     except (ValueError, TypeError) as error:
         raise RegistrationError(
-            f"its signature cannot be read ({error}): wrap it in a function", endpoint=_named(model.call)
+            f"Its signature cannot be read ({error}): wrap it in a function", endpoint=_named(model.call)
         ) from error
     model.returns = signature.return_annotation
     model.order = tuple(signature.parameters)
@@ -260,11 +260,11 @@ class _Parameter:
         value = self.value
         if isinstance(value, Depends):
             if info is not None or depends is not None:
-                raise self.fail("it is declared twice, in Annotated and as the default value: keep one of them")
+                raise self.fail("It is declared twice, in Annotated and as the default value: keep one of them")
             depends = value
         elif isinstance(value, FieldInfo):
             if info is not None or depends is not None:
-                raise self.fail("it is declared twice, in Annotated and as the default value: keep one of them")
+                raise self.fail("It is declared twice, in Annotated and as the default value: keep one of them")
             info = copy(value)
             info.annotation = self.type
             if self.type is not self.whole:
@@ -288,11 +288,11 @@ class _Parameter:
             info = merge_info(last, self.whole)
         if info.default is not Undefined:
             raise self.fail(
-                f"a default value does not go into {type(last).__name__}() inside Annotated: write it after `=`"
+                f"A default value does not go into {type(last).__name__}() inside Annotated: write it after `=`"
             )
         if self.value is not _empty:
             if self.in_path:
-                raise self.fail(f"a path parameter takes no default value, {self.value!r} was given: leave it out")
+                raise self.fail(f"A path parameter takes no default value, {self.value!r} was given: leave it out")
             info.default = self.value
         return info, None
 
@@ -325,17 +325,17 @@ class _Parameter:
     def check_cycle(self, call: Any) -> None:
         if call in self.chain:
             names = [getattr(link, "__name__", repr(link)) for link in (*self.chain[self.chain.index(call) :], call)]
-            raise self.fail(f"it depends on itself: {' -> '.join(names)}; take one of these dependencies out")
+            raise self.fail(f"It depends on itself: {' -> '.join(names)}; take one of these dependencies out")
 
     def check_scope(self, depends: Depends) -> None:
         if depends.scope == "app" and (depends.max_concurrency is not None or not depends.use_cache):
             raise self.fail(
-                'a dependency with scope "app" is made once: max_concurrency and use_cache=False mean nothing for it'
+                'A dependency with scope "app" is made once: max_concurrency and use_cache=False mean nothing for it'
             )
         if self.model.effective_scope == "request" and depends.scope == "function":
             name = getattr(self.model.call, "__name__", repr(self.model.call))
             raise DependencyScopeError(
-                f'the dependency {name!r} has the scope "request" and outlives a dependency with scope "function": '
+                f'The dependency {name!r} has the scope "request" and outlives a dependency with scope "function": '
                 'give both the scope "function", or none to the second',
                 endpoint=_named(self.model.call),
                 parameter=self.name,
@@ -344,7 +344,7 @@ class _Parameter:
     def check_app(self, child: DependencyModel) -> None:
         if child.scope != "app":
             raise DependencyScopeError(
-                'a dependency with scope "app" outlives every request: what it depends on needs scope "app" too',
+                'A dependency with scope "app" outlives every request: what it depends on needs scope "app" too',
                 endpoint=_named(self.model.call),
                 parameter=self.name,
             )
@@ -369,12 +369,12 @@ class _Parameter:
                 return False
             raise self.fail(f"{self.type.__name__} is given by the framework: leave {type(info).__name__}() out")
         if self.model.scope == "app" and what != "app":
-            raise self.fail('a dependency with scope "app" belongs to no request: it cannot take one')
+            raise self.fail('A dependency with scope "app" belongs to no request: it cannot take one')
         other = what == ("websocket" if self.model.kind == "http" else "request")
         if other and (self.value is not _empty or hasattr(self.model.call, "__signature__")):
             return True  # a function for both kinds keeps its default; a wrapper with a signature of its own has one
         if what == "websocket" and self.model.kind == "http":
-            raise self.fail("an HTTP endpoint has no WebSocket: take HTTPConnection, which both have")
+            raise self.fail("An HTTP endpoint has no WebSocket: take HTTPConnection, which both have")
         self.model.injected[self.name] = what
         return True
 
@@ -405,7 +405,7 @@ class _Parameter:
     def add_field(self, info: FieldInfo | None) -> None:
         model = self.model
         if model.scope == "app":
-            raise self.fail('a dependency with scope "app" belongs to no request: it cannot take parameters of one')
+            raise self.fail('A dependency with scope "app" belongs to no request: it cannot take parameters of one')
         unknown = unknown_marker(self.value, self.whole, marked=info is not None)
         if unknown is not None:
             raise self.fail(unknown)
@@ -454,7 +454,7 @@ class _Parameter:
                 "use Query(), Header(), Cookie(), Body() or Form()"
             )
         if self.model.kind == "websocket" and isinstance(info, params.Body):
-            raise self.fail("a WebSocket handshake has no body: use Query(), Header() or Cookie()")
+            raise self.fail("A WebSocket handshake has no body: use Query(), Header() or Cookie()")
 
     def path_alias(self, info: FieldInfo) -> FieldInfo:
         choices = info.validation_alias
@@ -469,7 +469,7 @@ class _Parameter:
         annotation = field.annotation
         if self.in_path and not is_scalar(annotation):
             raise self.fail(
-                f"a path parameter is one value, {annotation!r} holds several: use str, int, UUID, an Enum..."
+                f"A path parameter is one value, {annotation!r} holds several: use str, int, UUID, an Enum..."
             )
         if (
             isinstance(field.info, params.Query)
@@ -479,7 +479,7 @@ class _Parameter:
             and not field.is_json
         ):
             raise self.fail(
-                f"the query string cannot carry {annotation!r}: use a scalar, a list of scalars or a pydantic model"
+                f"The query string cannot carry {annotation!r}: use a scalar, a list of scalars or a pydantic model"
             )
 
     def add(self, field: Field) -> None:

@@ -273,7 +273,7 @@ def _metadata(annotation: Any) -> Iterator[Any]:
 def _shaped(annotation: Any) -> Any:
     kind = find_struct(annotation)
     if kind is None:
-        raise StructError(f"the fields of one Struct or attrs class are parameters, {annotation!r} is something else")
+        raise StructError(f"The fields of one Struct or attrs class are parameters, {annotation!r} is something else")
     made: Any = Annotated[(build_shape(kind), AfterValidator(partial(_from_shape, kind)))]
     return made | None if is_optional(annotation) else made
 

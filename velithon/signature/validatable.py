@@ -88,7 +88,7 @@ def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
         return
     if isinstance(annotation, Unknown):
         raise fail(
-            f"the name {annotation.name!r} of its annotation {annotation.text!r} is unknown where the endpoint is "
+            f"The name {annotation.name!r} of its annotation {annotation.text!r} is unknown where the endpoint is "
             "defined: import it for the running program too, not only under TYPE_CHECKING"
         )
     old = _find_pydantic_v1_model(annotation)
@@ -97,11 +97,11 @@ def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
         raise PydanticV1NotSupportedError(str(fail(problem)))
     wrong = find_unusable_constraint(field)
     if wrong is not None:
-        raise fail(f"the constraint {wrong} means nothing for {annotation!r}: leave it out, or change the type")
+        raise fail(f"The constraint {wrong} means nothing for {annotation!r}: leave it out, or change the type")
     try:
         _ = field.validator
     except PydanticUndefinedAnnotation as error:
-        raise fail(f"the name {error.name!r} of its annotation is unknown where the endpoint is defined") from error
+        raise fail(f"The name {error.name!r} of its annotation is unknown where the endpoint is defined") from error
     except (PydanticSchemaGenerationError, PydanticUserError, SchemaError, TypeError, RuntimeError) as error:
         shown = getattr(annotation, "__name__", None) or repr(annotation)
         reason = str(error).splitlines()[0]

@@ -60,13 +60,13 @@ def _endpoint(signal: str) -> str | None:
     if not endpoint or exporter == "none":
         return None
     if exporter != "otlp":
-        raise ValueError(f"OTEL_{signal}_EXPORTER is otlp or none, not {exporter!r}; set up others in the application")
+        raise ValueError(f"OTEL_{signal}_EXPORTER is otlp or none, not {exporter!r}; set up others in the application.")
     protocol = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
     if protocol not in (None, "", "http/protobuf"):
-        raise ValueError(f"the protocol is http/protobuf, not {protocol!r}; set up others in the application")
+        raise ValueError(f"The protocol is http/protobuf, not {protocol!r}; set up others in the application.")
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError(f"it is an absolute URL of http or https, not {endpoint!r}")
+        raise ValueError(f"It is an absolute URL of http or https, not {endpoint!r}")
     return endpoint
 
 

@@ -177,7 +177,7 @@ class AsyncTestClient(httpx.AsyncClient):
                     self.app._lifespan_state = self._app_state
                 stack.push_async_callback(lifespan.stop)
             elif hasattr(self.app, "__rsgi_init__"):
-                raise TypeError("__rsgi_init__ needs a loop that is not running: use TestClient for this application")
+                raise TypeError("__rsgi_init__ needs a loop that is not running: use TestClient for this application.")
             await super().__aenter__()
             self._stack = stack.pop_all()
         return self
@@ -224,7 +224,7 @@ class _Lifespan:
         answer = await self._outgoing.get()
         if answer is None or answer["type"] == f"{message}.failed":
             await self._task
-            raise RuntimeError(f"the application ended at {message}: {answer and answer.get('message')}")
+            raise RuntimeError(f"The application ended at {message}: {answer and answer.get('message')}")
 
 
 def _rsgi_callable(app: Any, protocol: str, root_path: str) -> RSGIApp | None:
@@ -233,10 +233,10 @@ def _rsgi_callable(app: Any, protocol: str, root_path: str) -> RSGIApp | None:
     if protocol != "rsgi":
         raise ValueError(f"protocol must be 'asgi' or 'rsgi', not {protocol!r}")
     if root_path:
-        raise ValueError("RSGI carries no root_path: give it to the application")
+        raise ValueError("RSGI carries no root_path: give it to the application.")
     rsgi: Any = getattr(app, "__rsgi__", app)
     if not callable(rsgi) or (isinstance(app, Starlette) and rsgi is app):
-        raise TypeError(f"{type(app).__name__} does not speak RSGI: it has no __rsgi__")
+        raise TypeError(f"{type(app).__name__} does not speak RSGI: it has no __rsgi__.")
     called: RSGIApp = rsgi
     return called
 
@@ -251,5 +251,5 @@ def _loop_factory(backend: str, options: dict[str, Any] | None) -> LoopFactory |
 
         factory = uvloop.new_event_loop
     if given:
-        raise ValueError(f"unknown backend_options over RSGI: {', '.join(sorted(given))}")
+        raise ValueError(f"Unknown backend_options over RSGI: {', '.join(sorted(given))}")
     return factory

@@ -30,7 +30,7 @@ def _bind_tcp(config: ServerConfig) -> socket.socket:
     try:
         found = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as exc:
-        raise ServerError(f"there is no host {config.host!r} to listen on") from exc
+        raise ServerError(f"There is no host {config.host!r} to listen on.") from exc
     # a name such as localhost may stand for both versions: IPv4 is what Uvicorn's workers and most clients take first
     family, kind, proto, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
     sock = socket.socket(family, kind, proto)
@@ -42,21 +42,21 @@ def _bind_tcp(config: ServerConfig) -> socket.socket:
         sock.bind(address)
     except (OSError, OverflowError) as exc:
         sock.close()
-        raise ServerError(f"cannot listen on {_join(config.host, config.port)}: {_reason(exc)}") from exc
+        raise ServerError(f"Cannot listen on {_join(config.host, config.port)}: {_reason(exc)}") from exc
     config.host, config.port = sock.getsockname()[:2]
     return sock
 
 
 def _bind_uds(path: Path) -> socket.socket:
     if not hasattr(socket, "AF_UNIX"):
-        raise ServerError("--uds: this system has no UNIX sockets")
+        raise ServerError("--uds: this system has no UNIX sockets.")
     _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(str(path))
     except OSError as exc:
         sock.close()
-        raise ServerError(f"cannot listen on unix:{path}: {_reason(exc)}") from exc
+        raise ServerError(f"Cannot listen on unix:{path}: {_reason(exc)}") from exc
     return sock
 
 
@@ -64,7 +64,7 @@ def _remove_stale(path: Path) -> None:
     """Remove the socket file that a dead server left; nobody else's file, and not that of a living server."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise ServerError(f"cannot listen on unix:{path}: the file exists and is no socket")
+            raise ServerError(f"Cannot listen on unix:{path}: the file exists and is no socket.")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -74,8 +74,8 @@ def _remove_stale(path: Path) -> None:
             path.unlink(missing_ok=True)
             return
         except OSError as exc:
-            raise ServerError(f"cannot listen on unix:{path}: {_reason(exc)}") from exc
-    raise ServerError(f"cannot listen on unix:{path}: another server uses it")
+            raise ServerError(f"Cannot listen on unix:{path}: {_reason(exc)}") from exc
+    raise ServerError(f"Cannot listen on unix:{path}: another server uses it.")
 
 
 def _reason(exc: Exception) -> str:

@@ -169,7 +169,7 @@ class ServerConfig:
         certificate, key = self.ssl_certificate, self.ssl_keyfile
         if certificate is None and key is None:
             if self.ssl_keyfile_password is not None:
-                raise ServerError("--ssl-keyfile-password needs --ssl-certificate and --ssl-keyfile")
+                raise ServerError("--ssl-keyfile-password needs --ssl-certificate and --ssl-keyfile.")
             return
         if certificate is None or key is None:
             given, missing = ("certificate", "keyfile") if key is None else ("keyfile", "certificate")
@@ -181,7 +181,7 @@ class ServerConfig:
             # an empty password instead of None: OpenSSL would ask on the terminal for the password of an encrypted key
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, self.ssl_keyfile_password or "")
         except (ssl.SSLError, ValueError, OSError) as exc:
-            raise ServerError(f"cannot use {certificate} with {key}: {_reason(exc)}") from exc
+            raise ServerError(f"Cannot use {certificate} with {key}: {_reason(exc)}") from exc
 
 
 def _reason(exc: Exception) -> str:

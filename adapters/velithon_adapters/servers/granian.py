@@ -65,7 +65,7 @@ _UNSUPPORTED = {"limit_max_requests": "use --workers-lifetime or --workers-max-r
 def check(config: ServerConfig) -> None:
     """Raise `ServerError` for what Granian cannot honour."""
     if not BUILD_GIL:
-        raise ServerError("granian: Python builds without the GIL are not supported; use --server uvicorn")
+        raise ServerError("granian: Python builds without the GIL are not supported; use --server uvicorn.")
     reject_unsupported(config, "granian", _UNSUPPORTED)
     for name in ("rss_sample_interval", "rss_samples"):
         if getattr(config, name) is not None and config.workers_max_rss is None:
@@ -132,7 +132,7 @@ def _readable_key(config: ServerConfig) -> Iterator[Path | None]:
         command = ["openssl", "pkey", "-in", str(config.ssl_keyfile), "-passin", "stdin", "-out", str(file)]
         done = subprocess.run(command, input=f"{config.ssl_keyfile_password}\n", capture_output=True, text=True)
         if done.returncode:
-            raise ServerError(f"openssl cannot read {config.ssl_keyfile} with that password")
+            raise ServerError(f"openssl cannot read {config.ssl_keyfile} with that password.")
         file.chmod(0o600)
         yield file
 

@@ -62,14 +62,14 @@ def adapt(app: Any, interface: Literal["rsgi", "asgi"], *, root_path: str = "") 
     """
     spoken = find_protocols(app)
     if not spoken:
-        raise ServerError(f"{app!r} is no application: it is neither ASGI nor RSGI")
+        raise ServerError(f"{app!r} is no application: it is neither ASGI nor RSGI.")
     if interface == "asgi":
         return app if "asgi" in spoken else _rsgi_to_asgi(app)
     if "rsgi" not in spoken:
         return _asgi_to_rsgi(_with_root_path(app, root_path) if root_path else app)
     if root_path:
         if not hasattr(app, "root_path"):
-            raise ServerError("--url-path-prefix: an RSGI application without a root_path attribute cannot be told it")
+            raise ServerError("--url-path-prefix: an RSGI application without a root_path attribute cannot be told it.")
         app.root_path = root_path
     return app
 

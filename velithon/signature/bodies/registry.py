@@ -57,7 +57,7 @@ def find_body(nodes: Iterable[DependencyModel]) -> Body | None:
         for node, field in found:
             if needs_json(field):
                 raise RegistrationError(
-                    "it is a model that is read from JSON, and a request with Form() or File() fields is no JSON:"
+                    "It is a model that is read from JSON, and a request with Form() or File() fields is no JSON:"
                     f" make it Annotated[{field.annotation.__name__}, Form()], whose fields the form has, or"
                     f" Annotated[Json[{field.annotation.__name__}], Form()], one field that holds JSON",
                     endpoint=node.call,
