@@ -90,11 +90,11 @@ def test_a_busy_port_is_one_line(busy: int, server: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "no application was given"),
+        ([], "No application was given"),
         (["--app", "nowhere:app"], "there is no module 'nowhere'"),
         (["--app", "shop:nothing"], "module 'shop' has no attribute 'nothing'; applications there: app"),
         (["shop:APP"], "has no attribute 'APP'"),
-        (["shop:app", "--app", "shop:other"], "two applications were given"),
+        (["shop:app", "--app", "shop:other"], "Two applications were given"),
         (["shop:app", "--env-file", "nothing.env"], "--env-file: there is no file nothing.env"),
         (["shop:app", "--host", "no such host"], "There is no host 'no such host'"),
         (["shop:app", "--host", "192.0.2.1"], "this machine does not have that address"),
@@ -108,7 +108,7 @@ def test_a_busy_port_is_one_line(busy: int, server: str) -> None:
         (["shop:app", "--ssl-keyfile", "shop.py"], "--ssl-keyfile needs --ssl-certificate"),
         (["shop:app", "--ssl-keyfile-password", "x"], "--ssl-keyfile-password needs --ssl-certificate"),
         (["shop:app", "--ssl-certificate", "x.pem", "--ssl-keyfile", "y.pem"], "there is no file x.pem"),
-        (["shop:app", "--ssl-certificate", "shop.py", "--ssl-keyfile", "shop.py"], "cannot use shop.py with shop.py"),
+        (["shop:app", "--ssl-certificate", "shop.py", "--ssl-keyfile", "shop.py"], "Cannot use shop.py with shop.py"),
     ],
 )
 @pytest.mark.parametrize("server", BOTH)
@@ -236,7 +236,7 @@ def test_a_password_is_not_shown() -> None:
     ("code", "said", "raised"),
     [
         ("import json\njson.loads('{')\n", "importing 'shop' failed", "JSONDecodeError"),
-        ("other = 1\n", "cannot load 'shop:app': module 'shop' has no attribute 'app'", None),
+        ("other = 1\n", "Cannot load 'shop:app': module 'shop' has no attribute 'app'", None),
         ("raise SystemExit('100%s\\n')", "importing 'shop' failed", "SystemExit: 100%s"),
     ],
 )

@@ -215,7 +215,7 @@ def test_a_provider_must_not_hide_a_method() -> None:
 
 def test_providers_are_not_assigned() -> None:
     container = Container()
-    with pytest.raises(ProviderError, match=r"declare 'db' in the class Container, or replace it with override\(\)"):
+    with pytest.raises(ProviderError, match=r"Declare 'db' in the class Container, or replace it with override\(\)"):
         container.db = SingletonProvider(Database)
 
 

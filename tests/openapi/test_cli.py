@@ -206,7 +206,7 @@ def test_applications_are_named_by_argument_or_option(run: Runner, command: str)
     run.text(*words, "shop:app", "--app", "shop:app")
     missing, two = run(*words), run(*words, "shop:app", "--app", "shop:other")
     assert (missing.exit_code, two.exit_code) == (1, 1)
-    assert "no application was given" in missing.stderr
+    assert "No application was given" in missing.stderr
     assert "Two applications were given, 'shop:app' and --app 'shop:other'" in two.stderr
 
 

@@ -86,7 +86,7 @@ def check_command(arguments: list[str]) -> None:
     """Have `velithon run` read its options: the one thing it may complain of is that there is no such module."""
     command = [sys.executable, "-m", "velithon", "run", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/")
-    assert "cannot load 'app.main:app'" in done.stderr, done.stderr
+    assert "Cannot load 'app.main:app'" in done.stderr, done.stderr
 
 
 def test_compose_names_what_is_there() -> None:
