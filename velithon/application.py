@@ -259,7 +259,9 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         """Answer over ASGI."""
         if self.root_path and scope["type"] != "lifespan":
             put_below(scope, self.root_path)
-        scope.update(app=self, router=scope.get("router", self.router))
+        scope["app"] = self
+        if "router" not in scope:
+            scope["router"] = self.router
         app = self._way or self._compose()
         if scope["type"] == "websocket":
             await run_trampoline(scope, app(scope, receive, send))  # type: ignore[arg-type] # an `async def`
