@@ -44,9 +44,8 @@ def test_a_page_is_rendered_with_its_context(client: ClientFactory, templates: J
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert (answer.headers["x-a"], answer.headers["x-layer"]) == ("b", "1")
     assert done == [1]
-    if c.protocol == "asgi":
-        assert answer.template.name == "page.html"  # type: ignore[attr-defined]
-        assert answer.context["name"] == "<b>"  # type: ignore[attr-defined]
+    assert answer.template.name == "page.html"  # type: ignore[attr-defined]
+    assert answer.context["name"] == "<b>"  # type: ignore[attr-defined]
 
 
 def test_without_a_context_there_is_the_request(client: ClientFactory, templates: Jinja2Templates) -> None:

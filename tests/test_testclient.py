@@ -4,12 +4,14 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
@@ -654,3 +656,34 @@ def test_a_websocket_ends_with_its_endpoint(client: ClientFactory, path: str) ->
                 session.receive_text()
         # Granian ends such a connection with a close frame, Uvicorn without one.
         assert ended.value.code in (1005, 1006)
+
+
+def test_closing_with_background_work_in_hand(client: ClientFactory) -> None:
+    """A client that leaves with an answer unread ends its background work, and that is nobody's mistake."""
+    cancelled = threading.Event()
+
+    async def background() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    app = Velithon()
+    app.get("/")(lambda: JSONResponse("hello", background=BackgroundTask(background)))
+    tested = client(app)
+    response = tested.send(tested.build_request("GET", "/"), stream=True)
+    chunks = response.iter_raw()
+    assert next(chunks) == b'"hello"'
+    tested.close()
+    assert cancelled.wait(10)
+
+
+def test_what_the_start_raises_reaches_the_test(client: ClientFactory) -> None:
+    """As it was raised, over either protocol."""
+
+    async def start() -> None:
+        raise LookupError("no database")
+
+    with pytest.raises(LookupError, match="no database"), client(Velithon(on_startup=[start])):
+        pass

@@ -13,10 +13,12 @@ from starlette.templating import Jinja2Templates as StarletteJinja2Templates
 from velithon.responses.base import HTMLResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from starlette.background import BackgroundTask
     from starlette.requests import Request
+
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
 __all__ = ["Jinja2Templates", "TemplateResponse"]
 
@@ -47,10 +49,17 @@ class TemplateResponse(HTMLResponse):
         super().__init__(template.render(context), status_code, headers, media_type, background)
 
     async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
-        """Send over either protocol; a test client over ASGI is shown template and context."""
+        """Send over either protocol; a test client is shown template and context."""
         if send is not None and "http.response.debug" in (scope.get("extensions") or ()):
             await send({"type": "http.response.debug", "info": {"template": self.template, "context": self.context}})
         await super().__call__(scope, receive, send)
+
+    def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
+        """Send over RSGI; the test client's protocol is shown template and context."""
+        show = getattr(protocol, "show_debug", None)
+        if show is not None:
+            show({"template": self.template, "context": self.context})
+        return super().send_rsgi(scope, protocol)
 
 
 class Jinja2Templates(StarletteJinja2Templates):

@@ -14,9 +14,20 @@ from tests.cli.processes import velithon_run
 SHOP = """
 from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
+from fastapi.middleware import Middleware
 from fastapi.routing import APIRoute
 
 router = APIRouter(prefix="/items")
+order = []
+
+class Layer:
+    def __init__(self, app, name):
+        self.app, self.name = app, name
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            order.append(self.name)
+        await self.app(scope, receive, send)
 
 def current_user(user: str = ""):
     if not user:
@@ -27,7 +38,7 @@ def current_user(user: str = ""):
 def read(item: int, user: Annotated[str, Depends(current_user)]):
     return {"item": item, "user": user}
 
-app = FastAPI()
+app = FastAPI(middleware=[Middleware(Layer, name="outer"), Middleware(Layer, name="inner")])
 app.include_router(router)
 """
 
@@ -36,13 +47,14 @@ import fastapi, velithon
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
-from shop import app
+from shop import app, order
 
 def test_shop():
     assert FastAPI is velithon.Velithon and isinstance(app, FastAPI) and app.title == "FastAPI"
     assert isinstance(app.routes[-1], APIRoute)
     client = TestClient(app)
     assert client.get("/items/3").status_code == 401
+    assert order == ["outer", "inner"]
     assert client.get("/items/3?user=me").json() == {"item": 3, "user": "me"}
 """
 

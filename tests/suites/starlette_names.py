@@ -2,8 +2,8 @@
 
 Starlette's tests import from there: the runner changes their `from starlette` when it unpacks them. `Starlette` is our
 application without what Velithon has by default and Starlette has not: no document, and errors in plain text instead of
-JSON. Of exceptions and uploaded files the names are Starlette's: ours are subclasses, and `velithon.Request`, which is
-Starlette's class, makes its own.
+JSON; the list of layers is turned round, for Velithon's last one is the outermost. Of exceptions and uploaded files the
+names are Starlette's: ours are subclasses, and `velithon.Request`, which is Starlette's class, makes its own.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Starlette(Velithon):
     """The application as Starlette's tests make it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
+        options["middleware"] = options.get("middleware") and options["middleware"][::-1]
         super().__init__(*args, openapi_url=None, **options)
         text = ExceptionMiddleware(_nothing)
         for error, handler in self.exception_handlers.items():

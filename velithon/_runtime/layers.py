@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from velithon.compat.asked import stands_for_fastapi
 from velithon.exceptions import RegistrationError
 
 if TYPE_CHECKING:
@@ -18,12 +19,14 @@ __all__ = ["check_layer", "order_layers"]
 def order_layers(layers: Sequence[Middleware]) -> list[Middleware]:
     """Return the layers that an application was given, outermost first; what was given last is to run first.
 
+    Where Velithon stands for FastAPI it is the other way round, as the application was written for.
+
     Raises:
         RegistrationError: One of them cannot be made.
     """
     for cls, args, kwargs in layers:
         check_layer(cls, args, kwargs)
-    return list(reversed(layers))
+    return list(layers) if stands_for_fastapi() else list(reversed(layers))
 
 
 def check_layer(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

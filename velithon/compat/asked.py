@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 
-__all__ = ["VARIABLE", "is_asked_for"]
+__all__ = ["VARIABLE", "is_asked_for", "stands_for_fastapi"]
 
 VARIABLE = "VELITHON_AS_FASTAPI"
 
@@ -12,3 +13,9 @@ VARIABLE = "VELITHON_AS_FASTAPI"
 def is_asked_for() -> bool:
     """Tell whether the environment asks for it, as `velithon run --as-fastapi` has it for its workers."""
     return os.environ.get(VARIABLE, "").lower() in ("1", "true", "yes", "on")
+
+
+def stands_for_fastapi() -> bool:
+    """Tell whether `import fastapi` gives Velithon: then what the two do otherwise on purpose is done FastAPI's way."""
+    alias = sys.modules.get("velithon.compat.alias")
+    return alias is not None and alias.is_installed()

@@ -6,7 +6,6 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
-from pydantic.fields import FieldInfo
 from starlette.requests import Request as StarletteRequest
 
 from velithon import signature
@@ -108,6 +107,8 @@ class Described:
     @property
     def response_fields(self) -> dict[int | str, Field]:
         """The models of further responses as fields: status -> field."""
+        from pydantic.fields import FieldInfo
+
         from velithon.signature.fields import Field
 
         return {

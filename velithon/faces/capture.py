@@ -130,6 +130,9 @@ class Run:
         if not self.started.done():
             await task
             raise VelithonError("The application behind a middleware ended without starting a response.")
+        if self.incoming.ended is not None:
+            # The application has been told, and so may be the layer: servers may tell only once.
+            self.request._is_disconnected = True
         return CapturedResponse(self)
 
     async def body(self) -> AsyncIterator[bytes]:

@@ -187,6 +187,8 @@ class Request(WithCookies, StarletteRequest[Any]):
 
         async def receive() -> Message:
             nonlocal given
+            if given and self._is_disconnected:
+                return {"type": "http.disconnect"}
             if given:
                 return await self._channel()()
             given = True

@@ -7,7 +7,6 @@ would be started twice. What a mounted application's lifespan yields is in the s
 
 from __future__ import annotations
 
-import sys
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +16,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.routing import compile_path
 
 from velithon._runtime.lifetime import Lifetime
+from velithon.compat.asked import stands_for_fastapi
 from velithon.routing.template import MOUNTS
 
 if TYPE_CHECKING:
@@ -217,13 +217,8 @@ def _has_lifespan(mount: Any) -> bool:
     inner = find_inner_application(mount)
     if isinstance(inner, starlette.Router) or getattr(mount, "lifespan", None) is False:
         return False  # a router's is its parent's affair
-    return bool(mount.lifespan) or (isinstance(inner, Lifetime) and not _stands_for_fastapi())
-
-
-def _stands_for_fastapi() -> bool:
-    """Tell whether `fastapi` means Velithon: FastAPI leaves mounted lifespans to the application that mounts."""
-    alias = sys.modules.get("velithon.compat.alias")
-    return alias is not None and alias.is_installed()
+    # FastAPI leaves mounted lifespans to the application that mounts.
+    return bool(mount.lifespan) or (isinstance(inner, Lifetime) and not stands_for_fastapi())
 
 
 def _lifespan_of(app: Any) -> AbstractAsyncContextManager[Mapping[str, Any] | None]:

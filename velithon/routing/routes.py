@@ -306,6 +306,10 @@ class Route(Guised, Replaceable, starlette.Route):
             self.direct_call = self.scope_plan = None
         return respond  # type: ignore[no-any-return]  # layers of applications are untyped
 
+    def __repr__(self) -> str:
+        methods = sorted(self.allowed_methods)
+        return f"{type(self).__name__}(path={self.path!r}, name={self.name!r}, methods={methods!r})"
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Route) and (self.path, self.endpoint, set(self.methods or ())) == (
             other.path,

@@ -13,6 +13,7 @@ from velithon.application import Velithon
 from velithon.testclient.asgi import end_websockets
 from velithon.testclient.http import AsyncRSGITransport, RSGIApp, RSGITransport
 from velithon.testclient.worker import LoopFactory, worker
+from velithon_adapters import LifespanError
 
 if TYPE_CHECKING:
     import httpx2 as httpx
@@ -31,7 +32,7 @@ class TestClient(StarletteTestClient):
     that is not running, as Granian calls them.
 
     Over RSGI, what the protocol does not carry is missing as it is on Granian: a WebSocket's subprotocol and close
-    codes, header values outside visible ASCII, `response.template` and `response.context`.
+    codes, and header values outside visible ASCII.
 
     Args:
         app: The application. Over RSGI one with `__rsgi__`, or a function `(scope, protocol)`.
@@ -107,7 +108,13 @@ class TestClient(StarletteTestClient):
         if self.protocol == "asgi":
             return super().__enter__()
         with ExitStack() as stack:
-            self.portal = stack.enter_context(worker(self.app, self._loop_factory))
+            try:
+                self.portal = stack.enter_context(worker(self.app, self._loop_factory))
+            except LifespanError as error:
+                # What was raised, as over ASGI.
+                if error.__cause__ is None:
+                    raise
+                raise error.__cause__ from None
             stack.callback(setattr, self, "portal", None)
             stack.callback(self._transport.close)
             self.exit_stack = stack.pop_all()

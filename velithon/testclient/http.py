@@ -50,7 +50,7 @@ def make_scope(request: httpx.Request, client: tuple[str, int]) -> Scope:
         query_string=query.decode("ascii"),
         headers=Headers(headers),
         scheme="https" if url.scheme in ("https", "wss") else "http",
-        server=f"{url.raw_host.decode('ascii')}:{url.port or _PORTS[url.scheme]}",
+        server=f"{url.raw_host.decode('ascii')}:{_PORTS[url.scheme] if url.port is None else url.port}",
         client=f"{client[0]}:{client[1]}",
     )
 
@@ -71,6 +71,8 @@ class Exchange:
         self._body: AsyncGenerator[bytes, None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._complete = False
+        # Whether the answer was given whole: what runs after it is background work, which no client waits for.
+        self._handed_over = False
         self._abandoned = False
         self.error: BaseException | None = None
 
@@ -78,6 +80,11 @@ class Exchange:
     def misuse(self) -> list[str]:
         """What the application did wrong with the protocol."""
         return self._protocol.misuse
+
+    @property
+    def debug(self) -> dict[str, Any]:
+        """What the application shows of its answer: `template` and `context`."""
+        return self._protocol.debug
 
     async def start(self) -> Answer:
         """Call the application and wait for the head of its answer; none is a bare 500, as on Granian."""
@@ -88,6 +95,7 @@ class Exchange:
             if self.error is None:
                 self.misuse.append("the application returned without a response")
         answer = self._protocol.answer or _build_error(self._scope.method)
+        self._handed_over = not isinstance(answer.body, asyncio.Queue)
         self._body = self._chunks(answer.body)
         return answer
 
@@ -102,7 +110,8 @@ class Exchange:
         """Wait for the application's end, having gone away when the body was not read to its end.
 
         Granian never cancels an application. One that does not notice within `GRACE` seconds that its client went
-        away is cancelled here, so that the test ends, and fails: see `raise_unnoticed`.
+        away is cancelled here, so that the test ends, and fails: see `raise_unnoticed`. Background work behind an
+        answer that nobody read to its end is cancelled too, and no fault.
         """
         assert self._task is not None
         if self._body is not None:
@@ -112,7 +121,8 @@ class Exchange:
         while not self._task.done():
             await asyncio.wait({self._task}, timeout=GRACE)
             if not self._task.done() and (not self._complete or self._protocol.watched):
-                self.misuse.append(_WATCHED if self._complete else _UNNOTICED)
+                if self._complete or not self._handed_over:
+                    self.misuse.append(_WATCHED if self._complete else _UNNOTICED)
                 self._abandoned = True
                 self._task.cancel()
                 await asyncio.wait({self._task})
@@ -226,13 +236,18 @@ class RSGITransport(_TestClientTransport):
                 exchange.raise_error()
 
         self._open_requests.add(close)
-        return httpx.Response(
+        response = httpx.Response(
             answer.status,
             headers=answer.headers,
             stream=_SyncBody(body(), close),
             request=request,
             extensions={"velithon.misuse": exchange.misuse},
         )
+        # As Starlette's transport does.
+        if exchange.debug:
+            response.extensions["http.response.debug"] = exchange.debug
+            vars(response).update(exchange.debug)
+        return response
 
 
 class _SyncBody(httpx.SyncByteStream):

@@ -163,11 +163,15 @@ class HTTPProtocol:
     Args:
         method: The request's method; the answer to HEAD carries no body.
         read: Gives the next chunk of the request's body, None at its end.
+
+    Attributes:
+        debug: What the application shows of its answer: `template` and `context`.
     """
 
     method: str
     read: Callable[[], Awaitable[bytes | None]]
     answer: Answer | None = None
+    debug: dict[str, Any] = field(default_factory=dict)
     misuse: list[str] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     _body_taken: bool = False
@@ -193,6 +197,10 @@ class HTTPProtocol:
         """
         self._take_body()
         return self._chunks()
+
+    def show_debug(self, info: dict[str, Any]) -> None:
+        """Take what a test may want to see of the answer; no server has this method."""
+        self.debug = info
 
     def client_disconnect(self) -> Awaitable[None]:
         """Wait until the client went away. The application has to cancel it when it has answered."""
