@@ -178,7 +178,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         self.swagger_ui_init_oauth = swagger_ui_init_oauth
         self.swagger_ui_parameters = swagger_ui_parameters
         self.separate_input_output_schemas = separate_input_output_schemas
-        self.root_path = root_path.rstrip("/")
+        self.root_path = (root_path or "").rstrip("/")
         self.root_path_in_servers = root_path_in_servers
         self.max_body_size = check_size(options.pop("max_body_size", None))
         self._thread_pool = None if thread_pool_size is None else ThreadPool(thread_pool_size)

@@ -234,3 +234,10 @@ def test_handlers_that_a_dependency_adds(client: ClientFactory) -> None:
         response = http.get("/inner/")
         assert (response.status_code, response.json()) == (401, {"refused": "no token"})
     assert http.get("/known").json() is False
+
+
+def test_no_root_path(client: ClientFactory) -> None:
+    """Settings that are not set hand `root_path=None` on, as FastAPI takes it."""
+    app = Velithon(root_path=None)  # type: ignore[arg-type]  # what settings say
+    app.add_api_route("/", lambda: "answer")
+    assert client(app).get("/").json() == "answer"

@@ -15,7 +15,7 @@ from velithon_adapters.http import rsgi_headers
 from velithon_adapters.sending import Sending, TrackedSend
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping
     from datetime import datetime
     from typing import Self
 
@@ -49,6 +49,8 @@ class Response(starlette.Response):
     overridden = False
     _pairs: Pairs | None = None
     _raw: list[tuple[bytes, bytes]] | None = None
+    # What a response becomes whose body is replaced by chunks: `StreamingResponse`, whose module knows this one.
+    _stream_class: Any = None
 
     def __init_subclass__(cls) -> None:
         keep_overrides(cls)
@@ -146,6 +148,30 @@ class Response(starlette.Response):
     @raw_headers.setter
     def raw_headers(self, value: list[tuple[bytes, bytes]]) -> None:
         self._raw = value
+
+    if TYPE_CHECKING:
+        body_iterator: Any
+    else:
+
+        @property
+        def body_iterator(self) -> AsyncIterator[bytes]:
+            """The body as a dispatch layer reads it from Starlette's responses; what is assigned is sent instead."""
+            return self._chunks()
+
+        @body_iterator.setter
+        def body_iterator(self, chunks: AsyncIterable[Any]) -> None:
+            pairs = self._pairs or []
+            headers = self._raw or [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+            background = self.background
+            # The layer holds this very object, and returns it.
+            self.__class__ = self._stream_class
+            self.init_raw(self.status_code, headers, chunks)
+            self.background = background
+            vars(self).pop("body", None)
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        if self.body:
+            yield bytes(self.body)
 
     def _has_length(self) -> bool:
         return self.status_code >= 200 and self.status_code not in (204, 304)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from starlette import responses as starlette
 from starlette.datastructures import MutableHeaders
 
@@ -18,7 +19,7 @@ from velithon_adapters.http import HTTPReceive, HTTPSend
 from velithon_adapters.scope import FILE_RANGE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import AsyncIterator, Awaitable
 
     from starlette.types import Message, Send
 
@@ -81,6 +82,11 @@ class FileResponse(Response, starlette.FileResponse):
             self.sends_ranges = FILE_RANGE in (scope.get("extensions") or ())
             send = self._complete_refusals(self.track(send))
         await super().__call__(scope, receive, send)
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        async with await anyio.open_file(self.path, "rb") as file:
+            while chunk := await file.read(self.chunk_size):
+                yield chunk
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Look at the file and let the server send it; what takes longer is returned to be awaited.

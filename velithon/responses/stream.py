@@ -42,6 +42,8 @@ class StreamingResponse(Response, starlette.StreamingResponse):
     """Seconds that the status and the headers wait for the first chunk: what is raised before it is a 500."""
 
     _started = False
+    # Each has its own: here there is no body to make it of.
+    body_iterator: Any = None
 
     def __init__(
         self,
@@ -183,3 +185,6 @@ class StreamingResponse(Response, starlette.StreamingResponse):
             del send
         opening.open_late()
         opening.close()
+
+
+Response._stream_class = StreamingResponse
