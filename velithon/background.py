@@ -284,7 +284,9 @@ class InFlight:
         await asyncio.shield(task)
 
     async def drain(self, grace: float | None = None) -> list[str]:
-        """Wait for the work to end, also for what is added meanwhile; then cancel what has not ended.
+        """Wait for the work to end, also for what is added meanwhile.
+
+        Then cancel what has not ended.
 
         Args:
             grace: How long to wait, in seconds; `None` waits as long as it takes.
@@ -311,7 +313,10 @@ class InFlight:
 
 
 async def run_background(background: StarletteBackgroundTask) -> None:
-    """Run a response's background work; a failure is logged with the task's name and never raised."""
+    """Run a response's background work.
+
+    A failure is logged with the task's name and never raised.
+    """
     assign_owner(background)
     try:
         await background()
@@ -354,7 +359,9 @@ def with_set_aside(scope: MutableMapping[str, Any], background: StarletteBackgro
 
 
 def assign_owner(task: StarletteBackgroundTask) -> None:
-    """Let a task have an owner: it does not warn when it is dropped without having run.
+    """Let a task have an owner.
+
+    It does not warn when it is dropped without having run.
 
     Every response does this with its background task.
     """

@@ -295,7 +295,9 @@ def _slow_json(obj: Any) -> bytes:
 
 
 def plain_json(data: Any) -> bytes:
-    """Return what ``json`` makes of data, compact and in UTF-8; half a surrogate pair, which that lacks, is escaped.
+    """Return what ``json`` makes of data, compact and in UTF-8.
+
+    Half a surrogate pair, which that lacks, is escaped.
 
     Raises:
         ValueError: A number is infinite or not a number, which JSON cannot say.
@@ -327,7 +329,10 @@ def _default(obj: Any) -> Any:
 
 
 def has_non_finite(obj: Any) -> bool:
-    """Tell whether there may be an infinite float or a NaN in an object; true where one cannot tell."""
+    """Tell whether there may be an infinite float or a NaN in an object.
+
+    True where one cannot tell.
+    """
     kind = type(obj)
     if kind in _ATOMS:
         return False

@@ -212,7 +212,10 @@ class DependencyScopeError(RegistrationError):
 
 
 class ResultEncodingError(VelithonError, ValueError):
-    """What an endpoint returned has no JSON form; names the endpoint, the place in the result, and the type there."""
+    """What an endpoint returned has no JSON form.
+
+    Names the endpoint, the place in the result, and the type there.
+    """
 
 
 class PydanticV1NotSupportedError(VelithonError):
@@ -220,7 +223,9 @@ class PydanticV1NotSupportedError(VelithonError):
 
 
 class RegistrationWarning(UserWarning):
-    """An endpoint does something that is rarely meant; names the endpoint, the parameter and the cure.
+    """An endpoint does something that is rarely meant.
+
+    Names the endpoint, the parameter and the cure.
 
     It is given when the application starts, at the line of the endpoint, or where an endpoint returns what is not sent.
     To go on with what is meant: ``warnings.filterwarnings("ignore", category=RegistrationWarning)``.

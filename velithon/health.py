@@ -166,7 +166,9 @@ class Health:
         app.router.on_shutdown.append(self._stop)
 
     def add_check(self, name: str, function: Callable[..., Any], *, timeout: float = 5.0, cache: float = 0.0) -> None:
-        """Add a check, before the start or at any time after it. One of the same name is replaced.
+        """Add a check, before the start or at any time after it.
+
+        One of the same name is replaced.
 
         Args:
             name: In the answer.
@@ -182,7 +184,10 @@ class Health:
         self._checks[name] = self._made(name, function, timeout, cache)
 
     def remove_check(self, name: str) -> None:
-        """Remove a check, such as that of a resource that is no longer used; one that is not there is no error."""
+        """Remove a check, such as that of a resource that is no longer used.
+
+        One that is not there is no error.
+        """
         self._checks.pop(name, None)
 
     def check(self, name: str, *, timeout: float = 5.0, cache: float = 0.0) -> Callable[[F], F]:

@@ -109,7 +109,9 @@ def _parted(name: str, message: str) -> tuple[str, str | None]:
 
 
 class TextFormatter(logging.Formatter):
-    """One line a record: time (RFC 3339, UTC), level, logger, message. Tracebacks follow, indented by four spaces.
+    """One line a record: time (RFC 3339, UTC), level, logger, message.
+
+    Tracebacks follow, indented by four spaces.
 
     A record that was made while a request with an identifier was answered has it after the logger: `shop [3f2a]: sold`.
     An access line has it at its end. Where requests are traced, the trace follows: `shop [3f2a] trace=0af7…: sold`.
@@ -222,7 +224,10 @@ class DisconnectFilter(logging.Filter):
     passes_access_lines = True
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite such a record of a server in place; say whether it still is on the level that is logged."""
+        """Rewrite such a record of a server in place.
+
+        Say whether it still is on the level that is logged.
+        """
         if record.levelno < logging.ERROR or not record.name.startswith(("_granian", "granian", "uvicorn")):
             return True
         left = _is_disconnect(record.exc_info[1]) if record.exc_info else _mentions_disconnect(str(record.msg))
@@ -295,7 +300,9 @@ class Console(LineHandler, logging.StreamHandler["TextIO"]):
 
 
 class RotatingFile(LineHandler, BaseRotatingHandler):
-    """Append to a file and start a new one before it would grow over `max_bytes`; safe for several processes at once.
+    """Append to a file and start a new one before it would grow over `max_bytes`.
+
+    Safe for several processes at once.
 
     Older lines are in `name.1` (the newest) to `name.<backup_count>`. Every worker process writes to the same file: a
     lock on the file itself orders writes and rotations, and who finds the file rotated by another opens the new one.
@@ -343,7 +350,10 @@ class RotatingFile(LineHandler, BaseRotatingHandler):
             self._unlock_file()
 
     def doRollover(self) -> None:
-        """Move every file one number up; the stream stays open, and locked, until all of them are moved."""
+        """Move every file one number up.
+
+        The stream stays open, and locked, until all of them are moved.
+        """
         if not self.backup_count:
             os.truncate(self.baseFilename, 0)
             return

@@ -35,7 +35,10 @@ _KEPT = 1_000
 
 
 class MailError(Exception):
-    """A message was not accepted, and nobody gets it; try again later, best in a job with retries."""
+    """A message was not accepted, and nobody gets it.
+
+    Try again later, best in a job with retries.
+    """
 
 
 class Mailer(ABC):

@@ -1,4 +1,7 @@
-"""Static files: Starlette's, with a fallback for applications of one page. Granian sends the files itself."""
+"""Static files: Starlette's, with a fallback for applications of one page.
+
+Granian sends the files itself.
+"""
 
 from __future__ import annotations
 

@@ -63,7 +63,9 @@ class TemplateResponse(HTMLResponse):
 
 
 class Jinja2Templates(StarletteJinja2Templates):
-    """Templates of a directory, or of a Jinja2 environment (`env=`). Names that end in HTML or XML are escaped.
+    """Templates of a directory, or of a Jinja2 environment (`env=`).
+
+    Names that end in HTML or XML are escaped.
 
     Takes Starlette's arguments: `directory` or `env`, and `context_processors`, functions of the request that add to
     the context. Templates have `url_for`.

@@ -228,7 +228,10 @@ class StoppedLoop:
         return False
 
     def run_until_complete(self, future: Awaitable[Any]) -> Any:
-        """Run a coroutine on the loop, or wait for a future of it; return its result or raise its exception."""
+        """Run a coroutine on the loop, or wait for a future of it.
+
+        Return its result or raise its exception.
+        """
         return asyncio.run_coroutine_threadsafe(_wait(future), self._loop).result()
 
     def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> Any:

@@ -25,7 +25,10 @@ LifespanMode: TypeAlias = Literal["auto", "on", "off"]
 
 
 class LifespanError(RuntimeError):
-    """An application's startup or shutdown failed. Its own exception, where there was one, is the cause."""
+    """An application's startup or shutdown failed.
+
+    Its own exception, where there was one, is the cause.
+    """
 
 
 class Lifespan:

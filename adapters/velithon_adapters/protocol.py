@@ -131,7 +131,9 @@ class RSGIProtocol(Sending):
         return self._chunks()
 
     def client_disconnect(self) -> asyncio.Future[None]:
-        """Return a future that resolves when the client is gone. To be cancelled once it is no longer wanted.
+        """Return a future that resolves when the client is gone.
+
+        To be cancelled once it is no longer wanted.
 
         ASGI tells of a disconnect only after the body, of which no more than one chunk is read ahead: a body that is
         left unread may hide it.

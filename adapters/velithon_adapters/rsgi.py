@@ -88,7 +88,10 @@ class Headers(Protocol):
         ...
 
     def get_all(self, key: str) -> list[str]:
-        """Return every value of a header, in order; an empty list when it did not come."""
+        """Return every value of a header, in order.
+
+        An empty list when it did not come.
+        """
         ...
 
 
@@ -178,7 +181,9 @@ class HTTPStreamTransport(Protocol):
     """
 
     def send_bytes(self, data: bytes, /) -> Awaitable[None]:
-        """Hand over a chunk. It is queued in the server: slow readers do not make this wait.
+        """Hand over a chunk.
+
+        It is queued in the server: slow readers do not make this wait.
 
         Raises:
             ProtocolClosed: The client is gone or the declared ``content-length`` has been sent.
@@ -268,7 +273,10 @@ class WebsocketMessage(Protocol):
 
     @property
     def data(self) -> Any:
-        """``bytes`` or ``str`` by ``kind``; ``None`` on close, whose code and reason RSGI does not carry."""
+        """``bytes`` or ``str`` by ``kind``.
+
+        ``None`` on close, whose code and reason RSGI does not carry.
+        """
         ...
 
 
@@ -276,7 +284,9 @@ class WebsocketTransport(Protocol):
     """An accepted WebSocket."""
 
     def receive(self) -> Awaitable[WebsocketMessage]:
-        """Wait for the next message; the client's close arrives as a message of kind ``close``, once.
+        """Wait for the next message.
+
+        The client's close arrives as a message of kind ``close``, once.
 
         Raises:
             ProtocolClosed: The connection broke, or the close was already received.

@@ -58,7 +58,10 @@ def parse_address(address: str) -> tuple[str, int] | None:
 
 
 def peer_of(scope: Any) -> str:
-    """Return who is at the other end of an RSGI server's connection, whatever proxies say; empty over ASGI."""
+    """Return who is at the other end of an RSGI server's connection, whatever proxies say.
+
+    Empty over ASGI.
+    """
     peer: str | None = getattr(scope, "peer", None)
     return scope.client if peer is None else peer
 
@@ -231,7 +234,10 @@ class RSGIHeaders:
         return default
 
     def get_all(self, key: str) -> list[str]:
-        """Return every value of a header, in order; an empty list when it did not come."""
+        """Return every value of a header, in order.
+
+        An empty list when it did not come.
+        """
         wanted = key.lower().encode("latin-1")
         return [value.decode("latin-1") for name, value in self._raw if name == wanted]
 
@@ -246,7 +252,9 @@ def _address(address: Any) -> str:
 
 
 class RSGIScope:
-    """An RSGI scope over an ASGI one. Every attribute reads the dictionary when it is asked: changes show.
+    """An RSGI scope over an ASGI one.
+
+    Every attribute reads the dictionary when it is asked: changes show.
 
     Args:
         asgi: An ASGI scope of type ``"http"`` or ``"websocket"``.
@@ -281,7 +289,10 @@ class RSGIScope:
 
     @property
     def server(self) -> str:
-        """``"ip:port"`` (IPv6 in brackets), or the path of a UNIX socket; empty when the server does not tell."""
+        """``"ip:port"`` (IPv6 in brackets), or the path of a UNIX socket.
+
+        Empty when the server does not tell.
+        """
         return _address(self.asgi.get("server"))
 
     @property

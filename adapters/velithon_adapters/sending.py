@@ -25,7 +25,9 @@ __all__ = ["Sending", "TrackedProtocol", "TrackedSend"]
 
 
 class Sending:
-    """The sending side of one response or WebSocket; leaving it as a context manager ends what it sends.
+    """The sending side of one response or WebSocket.
+
+    Leaving it as a context manager ends what it sends.
 
     Attributes:
         started: Whether the response has begun, so that nobody can answer in its place any more.

@@ -73,7 +73,10 @@ class ASGIWebsocket(Sending):
 
     @classmethod
     def of(cls, receive: Receive, send: Send) -> ASGIWebsocket | None:
-        """Return whose ``receive`` and ``send`` these are; ``None`` when anything took the place of one of them."""
+        """Return whose ``receive`` and ``send`` these are.
+
+        ``None`` when anything took the place of one of them.
+        """
         owner = getattr(receive, "__self__", None)
         if type(owner) is cls and receive == owner.receive and send == owner.send:
             return owner

@@ -18,7 +18,9 @@ PRIVATE = {
 
 @contextmanager
 def as_worker_thread(token: Any) -> Iterator[Callable[[Any], None]]:
-    """Let `anyio.from_thread` work in this thread; gives what says which cancel scope its calls belong to.
+    """Let `anyio.from_thread` work in this thread.
+
+    Gives what says which cancel scope its calls belong to.
 
     AnyIO knows its own workers by a thread-local. Where a release moves it, its functions ask for a `token` as they do
     in any foreign thread.

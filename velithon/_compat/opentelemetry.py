@@ -24,7 +24,10 @@ PRIVATE = {
 
 
 def is_deferred(provider: Any) -> bool:
-    """Tell whether a provider stands for one that nobody has set; the API has no question for that."""
+    """Tell whether a provider stands for one that nobody has set.
+
+    The API has no question for that.
+    """
     return type(provider) in (ProxyTracerProvider, _ProxyMeterProvider, ProxyLoggerProvider)
 
 

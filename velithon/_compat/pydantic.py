@@ -1,4 +1,7 @@
-"""What is private of pydantic, and used here. Its `__pydantic_*__` attributes are documented, and not listed."""
+"""What is private of pydantic, and used here.
+
+Its `__pydantic_*__` attributes are documented, and not listed.
+"""
 
 from __future__ import annotations
 

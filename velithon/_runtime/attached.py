@@ -25,7 +25,10 @@ class Attached:
 
     @property
     def channels(self) -> Channels:
-        """Publish and subscribe by name: see `velithon.channels`. In this process unless it was set to others."""
+        """Publish and subscribe by name: see `velithon.channels`.
+
+        In this process unless it was set to others.
+        """
         if self._channels is None or isinstance(self._channels, str):
             from velithon.channels import channels_from_url
 
@@ -38,7 +41,10 @@ class Attached:
 
     @property
     def jobs(self) -> Jobs:
-        """Work that is done elsewhere, later, again: see `velithon.jobs`. In this process unless it was set."""
+        """Work that is done elsewhere, later, again: see `velithon.jobs`.
+
+        In this process unless it was set.
+        """
         if self._jobs is None or isinstance(self._jobs, str):
             from velithon.jobs import Jobs
 
@@ -86,7 +92,10 @@ class Attached:
         self._store = store
 
     def register_store(self, store: Store) -> None:
-        """Close a store with the application, as its own is; a closed store may be used again."""
+        """Close a store with the application, as its own is.
+
+        A closed store may be used again.
+        """
         if not any(store is known for known in self._stores):
             self._stores.append(store)
 

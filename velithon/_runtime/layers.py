@@ -17,7 +17,9 @@ __all__ = ["check_layer", "order_layers"]
 
 
 def order_layers(layers: Sequence[Middleware]) -> list[Middleware]:
-    """Return the layers that an application was given, outermost first; what was given last is to run first.
+    """Return the layers that an application was given, outermost first.
+
+    What was given last is to run first.
 
     Where Velithon stands for FastAPI it is the other way round, as the application was written for.
 

@@ -39,7 +39,10 @@ def lazy_attributes(name: str, sources: Mapping[str, str]) -> tuple[Callable[[st
 
 
 def lazy_function(module: str, name: str) -> Callable[..., Any]:
-    """Return a function that imports the one it stands for when it is called; in a class it is a method."""
+    """Return a function that imports the one it stands for when it is called.
+
+    In a class it is a method.
+    """
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return getattr(import_module(module), name)(*args, **kwargs)

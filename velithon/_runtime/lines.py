@@ -29,7 +29,10 @@ _IS_OURS = all(getattr(method, "__globals__", None) is vars(logging) for method 
 
 
 def access_fields(values: AccessValues) -> dict[str, Any]:
-    """Return the fields of an access record by their names; a request without an identifier has no field for it."""
+    """Return the fields of an access record by their names.
+
+    A request without an identifier has no field for it.
+    """
     *rest, request_id = values
     # First, as the factory of records puts it there before the others.
     fields: dict[str, Any] = {} if request_id is None else {"request_id": request_id}
@@ -96,7 +99,9 @@ def _passes(item: Any) -> bool:
 
 
 def find_line_handlers(logger: logging.Logger, level: int) -> list[Any] | None:
-    """Return the handlers that a line goes to; `None` where a record has to be made.
+    """Return the handlers that a line goes to.
+
+    `None` where a record has to be made.
 
     Args:
         logger: The logger, which is enabled for the level.

@@ -21,7 +21,10 @@ __all__ = ["AppTarget", "LoadError"]
 
 
 class LoadError(ServerError):
-    """The application cannot be found or made; the message is one line, or the traceback of the user's own code."""
+    """The application cannot be found or made.
+
+    The message is one line, or the traceback of the user's own code.
+    """
 
 
 @dataclass
@@ -66,7 +69,10 @@ class AppTarget:
         return self._loaded
 
     def prepare(self) -> None:
-        """Import what every application imports in time, by its first request; nothing of the application itself."""
+        """Import what every application imports in time, by its first request.
+
+        Nothing of the application itself.
+        """
         names = [
             "signature",
             "faces.serve",

@@ -74,7 +74,10 @@ class Channels(ABC):
 
     @abstractmethod
     async def aclose(self) -> None:
-        """End all subscriptions and let go of connections; the channels may be used again and open new ones."""
+        """End all subscriptions and let go of connections.
+
+        The channels may be used again and open new ones.
+        """
 
     def subscribe(
         self,

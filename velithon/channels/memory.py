@@ -22,7 +22,9 @@ _MAX_CHANNELS = 10_000
 
 
 class MemoryChannels(Channels):
-    """Channels of one process; event loops of several threads, as test clients have, may share them.
+    """Channels of one process.
+
+    Event loops of several threads, as test clients have, may share them.
 
     Args:
         history: How many messages of each channel are kept; 0 keeps none. Of more than 10,000 channels, those that were

@@ -141,7 +141,9 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def parse_id(text: str) -> tuple[int, int]:
-    """Return the milliseconds and the number in them that an id is made of; ids compare as these do.
+    """Return the milliseconds and the number in them that an id is made of.
+
+    Ids compare as these do.
 
     Raises:
         ValueError: It is no id.

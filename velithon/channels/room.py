@@ -124,7 +124,10 @@ class Room:
         self._connections[websocket] = task
 
     def disconnect(self, websocket: WebSocket, user_id: str | None = None) -> None:
-        """Send a WebSocket nothing more; `user_id` is there for who has it at hand. It does not close it."""
+        """Send a WebSocket nothing more.
+
+        `user_id` is there for who has it at hand. It does not close it.
+        """
         task = self._connections.pop(websocket, None)
         if task is not None:
             task.cancel()

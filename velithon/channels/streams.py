@@ -67,7 +67,10 @@ class RedisStreamChannels(RedisChannels):
         return StreamLink(self)
 
     async def publish(self, channel: str, data: Any) -> str | None:
-        """Keep a message and send it to all who are subscribed to a channel; return its id."""
+        """Keep a message and send it to all who are subscribed to a channel.
+
+        Return its id.
+        """
         name = check_channel_name(channel)
         link = self.link
         assert isinstance(link, StreamLink)

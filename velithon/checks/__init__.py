@@ -1,4 +1,7 @@
-"""What `velithon check` looks for, and what an application warns of when it starts; each module is a group of rules."""
+"""What `velithon check` looks for, and what an application warns of when it starts.
+
+Each module is a group of rules.
+"""
 
 from __future__ import annotations
 

@@ -49,6 +49,9 @@ def _describe(app: Any, method: str, path: str) -> str:
 
 
 def name_tasks(app: object) -> None:
-    """Name the tasks of an application's requests; one of another framework is left as it is."""
+    """Name the tasks of an application's requests.
+
+    One of another framework is left as it is.
+    """
     if isinstance(app, Velithon) and app.middleware_stack is None:
         app.add_middleware(TaskNameMiddleware)

@@ -83,7 +83,10 @@ class Asked:
             yield from _plan(route, self.method)
 
     def found(self, router: Router, scope: dict[str, Any]) -> tuple[list[str], str]:
-        """Return what the router's table finds, and how; the route is left in the scope as `answers`."""
+        """Return what the router's table finds, and how.
+
+        The route is left in the scope as `answers`.
+        """
         from starlette.requests import Request
 
         from velithon._compat.starlette import get_route_path

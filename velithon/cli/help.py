@@ -45,7 +45,10 @@ def panel(title: str, rows: Sequence[Row], width: int, *, colour: bool = False, 
 
 
 def is_coloured(stream: TextIO) -> bool:
-    """Tell whether a stream is a terminal that shows colours; `NO_COLOR` says that it does not."""
+    """Tell whether a stream is a terminal that shows colours.
+
+    `NO_COLOR` says that it does not.
+    """
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

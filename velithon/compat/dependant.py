@@ -16,7 +16,9 @@ __all__ = ["Dependant", "get_parameterless_sub_dependant"]
 
 
 class Dependant:
-    """What a route's signature says, by FastAPI's name; all but its `dependencies` is that of `route.model`.
+    """What a route's signature says, by FastAPI's name.
+
+    All but its `dependencies` is that of `route.model`.
 
     Args:
         route: A route, or a WebSocket route, with a signature.
@@ -30,7 +32,10 @@ class Dependant:
 
     @property
     def dependencies(self) -> list[Any]:
-        """What the endpoint depends on. What is added to it becomes one of the route's own dependencies."""
+        """What the endpoint depends on.
+
+        What is added to it becomes one of the route's own dependencies.
+        """
         model = self._route.model
         found: WatchedList[Any] = WatchedList(() if model is None else model.dependencies, lambda: self._take(found))
         return found

@@ -25,7 +25,10 @@ _THEIRS = {
 
 
 class Guised:
-    """What FastAPI's own class counts as the class of, once FastAPI is imported; to Velithon it is what it is."""
+    """What FastAPI's own class counts as the class of, once FastAPI is imported.
+
+    To Velithon it is what it is.
+    """
 
     if not TYPE_CHECKING:
         __slots__ = ()

@@ -29,7 +29,10 @@ _PATCHED: tuple[tuple[type, str], ...] = (
 
 
 def explain_detour(app: Velithon) -> str | None:
-    """Return what stands in the way of the fast path through an application, in words; `None` where nothing does."""
+    """Return what stands in the way of the fast path through an application, in words.
+
+    `None` where nothing does.
+    """
     from velithon.application import Velithon
 
     call, stack = type(app).__call__, app.build_middleware_stack

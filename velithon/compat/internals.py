@@ -1,4 +1,7 @@
-"""Names of FastAPI's internals that packages import or replace; most are there to be found, and called by nobody."""
+"""Names of FastAPI's internals that packages import or replace.
+
+Most are there to be found, and called by nobody.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,10 @@ def _package(item: Any) -> str:
 
 
 def adopt(item: Any) -> Any:
-    """Return Velithon's marker for one of FastAPI's, with the same meaning; anything else as it is."""
+    """Return Velithon's marker for one of FastAPI's, with the same meaning.
+
+    Anything else as it is.
+    """
     for cls in type(item).__mro__:
         if _package(cls) != "fastapi":
             continue

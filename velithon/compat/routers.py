@@ -69,7 +69,9 @@ def is_foreign(item: Any, name: str) -> bool:
 
 
 def adopt_router(router: Any, classes: Classes) -> Any:
-    """Return a router of ours with the routes of FastAPI's; one of ours as it is.
+    """Return a router of ours with the routes of FastAPI's.
+
+    One of ours as it is.
 
     Raises:
         RegistrationError: It is no router, or one of its routes cannot be served.

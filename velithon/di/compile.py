@@ -173,7 +173,10 @@ def _expression(value: object, namespace: dict[str, Any]) -> str:
 def compile_singleton(
     name: str, cell: Cell, make: Callable[[], T], keep: Callable[[Cell, T], Any]
 ) -> Callable[[], Any]:
-    """Make a synchronous singleton: one thread makes, the others wait for it; a failure is tried again."""
+    """Make a synchronous singleton: one thread makes, the others wait for it.
+
+    A failure is tried again.
+    """
 
     def create() -> Any:
         with cell.lock:

@@ -90,7 +90,9 @@ class ServiceContainer:
             raise
 
     async def close(self) -> None:
-        """Close the singletons, the last made first; the container can be used again and makes new ones.
+        """Close the singletons, the last made first.
+
+        The container can be used again and makes new ones.
 
         A container that several applications have started is closed by the last of them.
         """

@@ -91,7 +91,9 @@ class Provider(Generic[T]):
 
     @cached_property
     def compiled(self) -> Compiled[T]:
-        """The current way to resolve this provider. Read it at every use: an override replaces it.
+        """The current way to resolve this provider.
+
+        Read it at every use: an override replaces it.
 
         Raises:
             ProviderError: The provider or one that it needs is declared wrongly.
@@ -110,7 +112,10 @@ class Provider(Generic[T]):
         return [value for value in (*self.args, *self.kwargs.values()) if isinstance(value, Provider)]
 
     def copy(self, singletons: Singletons) -> Provider[T]:
-        """A bound copy for one container; its arguments are those of the template until the container replaces them."""
+        """A bound copy for one container.
+
+        Its arguments are those of the template until the container replaces them.
+        """
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin.__dict__.pop("compiled", None)

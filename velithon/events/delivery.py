@@ -1,4 +1,7 @@
-"""The job that delivers webhooks: it is done where jobs are done, and again when the receiver is away."""
+"""The job that delivers webhooks.
+
+It is done where jobs are done, and again when the receiver is away.
+"""
 
 from __future__ import annotations
 

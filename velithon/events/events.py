@@ -127,7 +127,10 @@ class Events:
     def webhook_secrets(
         self, find: Callable[[str], str | None | Awaitable[str | None]]
     ) -> Callable[[str], str | None | Awaitable[str | None]]:
-        """Take a function that returns the secret of an address that `webhook` was not told; also as a decorator."""
+        """Take a function that returns the secret of an address that `webhook` was not told.
+
+        Also as a decorator.
+        """
         _import_delivery()
         self._find_secret = find
         return find

@@ -99,7 +99,10 @@ def build_asgi_app(respond: Responder, otherwise: ASGIApp | None = None, errors:
 
 
 async def close_exits(exits: AsyncExitStack, request: Request, errors: ErrorLayer | None) -> None:
-    """Run what dependencies do after a response; what that raises is told as any failure is, and goes on."""
+    """Run what dependencies do after a response.
+
+    What that raises is told as any failure is, and goes on.
+    """
     try:
         await exits.aclose()
     except Exception as exc:
@@ -142,7 +145,10 @@ def build_rsgi_app(
 
 
 async def answer_failure(request: Request, response: Any, exc: BaseException, errors: ErrorLayer | None) -> None:
-    """Unwind what was opened for a request; answer what was raised, or let it go on to the caller."""
+    """Unwind what was opened for a request.
+
+    Answer what was raised, or let it go on to the caller.
+    """
     raised = as_exception(await _unwind(request._exit_stack, exc))
     if not isinstance(response, Response):
         # What could not be made into one.

@@ -45,11 +45,16 @@ class Backend(Protocol):
         ...
 
     async def stop(self, grace: float | None) -> None:
-        """Let go of connections; jobs that are done in this process have `grace` seconds to end."""
+        """Let go of connections.
+
+        Jobs that are done in this process have `grace` seconds to end.
+        """
         ...
 
     async def work(self, execute: Execute, *, concurrency: int, stop: asyncio.Event) -> None:
-        """Do jobs, `concurrency` at once, until `stop` is set; then end those that run and return.
+        """Do jobs, `concurrency` at once, until `stop` is set.
+
+        Then end those that run and return.
 
         Raises:
             JobsError: The jobs of this backend are done elsewhere.

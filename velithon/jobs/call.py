@@ -152,7 +152,9 @@ class JobCall:
         return bound
 
     async def run(self, app: Any, arguments: dict[str, Any], context: JobContext) -> Any:
-        """Call the function with arguments as JSON carries them; return its value as JSON carries it.
+        """Call the function with arguments as JSON carries them.
+
+        Return its value as JSON carries it.
 
         Raises:
             ValidationError: The arguments are those of another version of the function.

@@ -73,7 +73,9 @@ class Options:
 
 
 class Job(Generic[P, R]):
-    """A function that can be called, as before, and asked for with `enqueue`; `@job` makes it.
+    """A function that can be called, as before, and asked for with `enqueue`.
+
+    `@job` makes it.
 
     Attributes:
         name: What it is known by to all processes: its module and qualified name unless it was given another.

@@ -33,7 +33,10 @@ class JobsError(Exception):
 
 
 class JobsUnavailableError(JobsError):
-    """The broker or the store cannot be reached: it is not known whether the job was accepted."""
+    """The broker or the store cannot be reached.
+
+    It is not known whether the job was accepted.
+    """
 
 
 class JobsFullError(JobsError):

@@ -38,7 +38,10 @@ _observers: list[Callable[[JobEvent], None]] = []
 
 
 def add_observer(observer: Callable[[JobEvent], None]) -> None:
-    """Have a function called for every event of every job of this process; it must be quick."""
+    """Have a function called for every event of every job of this process.
+
+    It must be quick.
+    """
     if observer not in _observers:
         _observers.append(observer)
 

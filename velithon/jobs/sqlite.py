@@ -230,7 +230,10 @@ class SQLiteBackend:
     # -- the end --------------------------------------------------------------------------------------------------
 
     async def stop(self, grace: float | None) -> None:
-        """Wait for the jobs that run; what does not end in time is begun again by whoever starts next."""
+        """Wait for the jobs that run.
+
+        What does not end in time is begun again by whoever starts next.
+        """
         if self._thread is None:
             return
         fetch, renew = self._tasks

@@ -80,7 +80,10 @@ class Records:
         await self._store.set(f"job:{record.id}", orjson.dumps(asdict(record)), expire=self.keep + longer)
 
     async def claim(self, key: str, id: str, *, longer: float = 0.0) -> str:
-        """Let a job have a key that only one has at a time; return the id of the one that has it now."""
+        """Let a job have a key that only one has at a time.
+
+        Return the id of the one that has it now.
+        """
         async with self._store.lock(f"unique:{key}"):
             found = await self._store.get(f"unique:{key}")
             if found is not None:

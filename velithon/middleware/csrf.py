@@ -40,7 +40,9 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def csrf_token(request: StarletteRequest[Any]) -> str:
-    """Return the token for a form's hidden field, or for a script; the cookie is set by this response if it is new.
+    """Return the token for a form's hidden field, or for a script.
+
+    The cookie is set by this response if it is new.
 
     Raises:
         RuntimeError: There is no `CSRFMiddleware`.

@@ -115,7 +115,10 @@ class Errors:
         return layer
 
     def find(self, exc: Exception) -> Any:
-        """Return the handler that a user, or the application by default, has for an exception; `None` for none."""
+        """Return the handler that a user, or the application by default, has for an exception.
+
+        `None` for none.
+        """
         by_class, by_status = self.tables
         if isinstance(exc, HTTPException):
             handler = by_status.get(exc.status_code)

@@ -57,7 +57,10 @@ class ServerScope(RSGIScope):
 
     @property
     def asgi(self) -> MutableMapping[str, Any]:  # type: ignore[override]  # a property where the base has an attribute
-        """The ASGI dictionary, built when it is first asked for; what runs inside sees its changes."""
+        """The ASGI dictionary, built when it is first asked for.
+
+        What runs inside sees its changes.
+        """
         return self.request.scope
 
     @property

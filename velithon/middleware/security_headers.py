@@ -19,7 +19,9 @@ __all__ = ["SecurityHeadersMiddleware"]
 
 
 class SecurityHeadersMiddleware(BaseHTTPMiddleware):
-    """Adds security headers to every response, those of errors too. A header that a response has already stays.
+    """Adds security headers to every response, those of errors too.
+
+    A header that a response has already stays.
 
     Each argument is a header's value; `None` leaves the header out.
 

@@ -164,7 +164,10 @@ def _otherwise(layer: Any, inside: ASGIApp) -> ASGIApp:
 
 
 class LayerAdapter(ASGIAdapter):
-    """An RSGI layer as an ASGI application; the lifespan, which RSGI has not, is that of what is inside."""
+    """An RSGI layer as an ASGI application.
+
+    The lifespan, which RSGI has not, is that of what is inside.
+    """
 
     def __init__(self, layer: Any, inside: ASGIApp) -> None:
         super().__init__(layer)

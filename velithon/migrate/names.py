@@ -20,7 +20,10 @@ _RENAMED = {"FastAPI": "Velithon"}
 
 @cache
 def translate_module(name: str) -> ModuleType | None:
-    """Return our module for one of FastAPI's, by its full name; None where there is none."""
+    """Return our module for one of FastAPI's, by its full name.
+
+    None where there is none.
+    """
     if "._" in name:
         return None
     ours = _ELSEWHERE.get(name, "velithon" + name.removeprefix("fastapi"))

@@ -1,4 +1,6 @@
-"""The debug page: an exception as a person reads it, in a browser; as JSON or as text for other clients.
+"""The debug page: an exception as a person reads it, in a browser.
+
+As JSON or as text for other clients.
 
 It shows code and values, so an application answers with it under `debug=True` alone.
 """

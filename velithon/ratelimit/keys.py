@@ -17,7 +17,9 @@ _LONGEST = 64
 
 
 def by_client(connection: HTTPConnection) -> str:
-    """Return the client's address; of an IPv6 address its network of 64 bits, all of which one client may have.
+    """Return the client's address.
+
+    Of an IPv6 address its network of 64 bits, all of which one client may have.
 
     The address is what trusted proxies say: see `velithon run --forwarded-allow-ips` and `ProxyHeadersMiddleware`.
     """
@@ -48,7 +50,10 @@ def by_user(connection: HTTPConnection) -> str:
 
 
 def by_header(name: str) -> Callable[[HTTPConnection], str]:
-    """Return a key that takes a header's value, such as an API key's; the client where it is missing."""
+    """Return a key that takes a header's value, such as an API key's.
+
+    The client where it is missing.
+    """
 
     def key(connection: HTTPConnection) -> str:
         value = connection.headers.get(name)

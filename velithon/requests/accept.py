@@ -18,7 +18,10 @@ def accepts(header: str | None, names: Collection[str]) -> bool:
 
 
 def prefers_html(header: str | None) -> bool:
-    """Tell whether a header asks for HTML rather than for JSON, as browsers do; `*/*` alone asks for neither."""
+    """Tell whether a header asks for HTML rather than for JSON, as browsers do.
+
+    `*/*` alone asks for neither.
+    """
     if not header or "text/html" not in header.lower():
         return False
     weights: dict[str, float] = {}

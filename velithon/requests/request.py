@@ -158,7 +158,10 @@ class Request(WithCookies, StarletteRequest[Any]):
         return self._receive if self._max_body_size is None else self._limited(self._receive)
 
     async def is_disconnected(self) -> bool:
-        """Tell whether the client is known to be gone; a body that was not read stays to be read."""
+        """Tell whether the client is known to be gone.
+
+        A body that was not read stays to be read.
+        """
         if stopping.halfway:
             # Who waits for a client to leave would keep a server that stops.
             return True

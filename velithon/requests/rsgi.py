@@ -1,4 +1,7 @@
-"""The request over RSGI: it reads the server's objects until its ASGI scope is asked for."""
+"""The request over RSGI.
+
+It reads the server's objects until its ASGI scope is asked for.
+"""
 
 from __future__ import annotations
 

@@ -104,7 +104,10 @@ class Response(starlette.Response):
 
     @property
     def started(self) -> bool:
-        """Whether sending has begun, so that an error cannot be answered any more; known once sending was tried."""
+        """Whether sending has begun, so that an error cannot be answered any more.
+
+        Known once sending was tried.
+        """
         return self._started if self._sending is None else self._sending.started
 
     @started.setter
@@ -266,7 +269,9 @@ class Response(starlette.Response):
             await self.background()
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
-        """Send over RSGI; what needs more than one call is returned to be awaited. The background task is the caller's.
+        """Send over RSGI.
+
+        What needs more than one call is returned to be awaited. The background task is the caller's.
 
         Raises:
             ValueError: The status is outside 200 to 599, or the body has not the length that its headers say.

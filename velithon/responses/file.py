@@ -89,7 +89,9 @@ class FileResponse(Response, starlette.FileResponse):
                 yield chunk
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
-        """Look at the file and let the server send it; what takes longer is returned to be awaited.
+        """Look at the file and let the server send it.
+
+        What takes longer is returned to be awaited.
 
         Raises:
             RuntimeError: There is no such file.

@@ -127,7 +127,10 @@ def _lines(text: str | None) -> list[str]:
 
 
 def dump_item(item: Any) -> bytes:
-    """Return one item of a stream as JSON; a number that JSON cannot say becomes null."""
+    """Return one item of a stream as JSON.
+
+    A number that JSON cannot say becomes null.
+    """
     return json.dumps(_finite(jsonable_encoder(item))).encode()
 
 
@@ -140,7 +143,9 @@ def _finite(data: Any) -> Any:
 
 
 def encode_event(item: Any, dump: Callable[[Any], bytes] = dump_item) -> bytes:
-    """Return what a generator yielded as an event; text and bytes are taken to be in the wire format already.
+    """Return what a generator yielded as an event.
+
+    Text and bytes are taken to be in the wire format already.
 
     Args:
         item: A ``ServerSentEvent``, or data for one.

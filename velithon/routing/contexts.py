@@ -13,7 +13,9 @@ __all__ = ["RouteContext", "iter_route_contexts"]
 
 @dataclass(frozen=True)
 class RouteContext:
-    """A route as it is served. Including a router makes routes with their whole path, so this is the route itself.
+    """A route as it is served.
+
+    Including a router makes routes with their whole path, so this is the route itself.
 
     Attributes:
         route: The route; `path`, `name`, `methods`, `endpoint` and all else is read from it.

@@ -61,7 +61,10 @@ class Mounted(starlette.BaseRoute):
         return made
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand over to what is mounted; its requests have the state that its own lifespan yielded."""
+        """Hand over to what is mounted.
+
+        Its requests have the state that its own lifespan yielded.
+        """
         outer = scope.get("state")
         own = outer[STATES].get(id(find_inner_application(self))) if outer and STATES in outer else None
         if own:

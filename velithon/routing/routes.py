@@ -178,7 +178,10 @@ class Route(Guised, Replaceable, starlette.Route):
 
     @property
     def allowed_methods(self) -> set[str]:
-        """The methods that are answered: those declared and, in a class, defined; and `HEAD` where there is `GET`."""
+        """The methods that are answered: those declared and, in a class, defined.
+
+        And `HEAD` where there is `GET`.
+        """
         methods = set(self.models or self.methods or ())
         if "GET" in methods:
             methods.add("HEAD")

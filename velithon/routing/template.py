@@ -27,7 +27,10 @@ def request_template(request: Request) -> str | None:
 
 
 def get_route_template(scope: Mapping[str, Any]) -> str | None:
-    """Return the path template of the route that answered a request or a WebSocket; `None` for none."""
+    """Return the path template of the route that answered a request or a WebSocket.
+
+    `None` for none.
+    """
     route = scope.get("route")
     if route is None:
         return None

@@ -44,7 +44,10 @@ class Verbs(Guised):
     def api_route(
         self, path: str, *, methods: Collection[str] | None = None, **options: Unpack[RouteOptions]
     ) -> Callable[[F], F]:
-        """Return the decorator that adds a route; see `Route` for the arguments and `RouteOptions` for the options."""
+        """Return the decorator that adds a route.
+
+        See `Route` for the arguments and `RouteOptions` for the options.
+        """
         if callable(path):
             verb = next(iter(methods)).lower() if methods else "api_route"
             raise RegistrationError(f'The decorator needs a path: write @app.{verb}("/...").', endpoint=path)
@@ -134,7 +137,9 @@ class Verbs(Guised):
         fallback: Literal["auto", "index.html", "404.html"] | None = "auto",
         check_dir: bool | Literal["auto"] = "auto",
     ) -> None:
-        """Serve the build of a browser application for what no route has; of several, the longest path does.
+        """Serve the build of a browser application for what no route has.
+
+        Of several, the longest path does.
 
         Args:
             path: Where it is served; `"/"` for everything that is left.

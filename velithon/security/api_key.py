@@ -34,7 +34,10 @@ class APIKeyBase(SecurityBase):
         self.name = name
 
     def make_authenticate_headers(self) -> dict[str, str]:
-        """Return the challenge; no RFC names a scheme for keys, ``APIKey`` is what clients of FastAPI see."""
+        """Return the challenge.
+
+        No RFC names a scheme for keys, ``APIKey`` is what clients of FastAPI see.
+        """
         return {"WWW-Authenticate": "APIKey"}
 
     def check_api_key(self, api_key: str | None) -> str | None:

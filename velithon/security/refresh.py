@@ -115,7 +115,10 @@ class RefreshTokens:
             await self._families.delete(family)
 
     async def revoke_all(self, subject: str) -> int:
-        """End every family of a subject, such as after a changed password; return how many there were."""
+        """End every family of a subject, such as after a changed password.
+
+        Return how many there were.
+        """
         async with self._subjects.lock(subject):
             families = await self._living(subject)
             await self._subjects.delete(subject)

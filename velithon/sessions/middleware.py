@@ -42,7 +42,9 @@ class SessionUnavailableError(HTTPException):
 
 
 class ServerSessionMiddleware(BaseHTTPMiddleware):
-    """Keeps `request.session` in a store; the cookie holds a random identifier, of which the store knows the digest.
+    """Keeps `request.session` in a store.
+
+    The cookie holds a random identifier, of which the store knows the digest.
 
     Without a cookie nothing is asked of the store. A session is written when it was changed, and now and then while it
     is used. Of two requests that change one session at the same time, the later one's changes are kept. While the store
@@ -109,7 +111,10 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
         return response
 
     async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Load the session; what a WebSocket changes in it is kept at its end, where a request has begun it."""
+        """Load the session.
+
+        What a WebSocket changes in it is kept at its end, where a request has begun it.
+        """
         connection = HTTPConnection(scope)
         sessions = Sessions(self._store.of(scope.get("app")))
         try:

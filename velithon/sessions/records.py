@@ -98,7 +98,10 @@ class Sessions:
                 await self._write(record.user, [*kept, record.handle])
 
     async def rewrite(self, record: Record, expire: float) -> bool:
-        """Keep what has changed; tell whether the session was still there: a revoked one does not come back."""
+        """Keep what has changed.
+
+        Tell whether the session was still there: a revoked one does not come back.
+        """
         return await self._store.replace(record.handle, record.packed(), expire=expire)
 
     async def remove(self, handle: str, user: str | None) -> bool:
@@ -147,7 +150,9 @@ async def list_sessions(store: Store, user: str) -> list[SessionInfo]:
 
 
 async def revoke_session(store: Store, user: str, handle: str) -> bool:
-    """End one session of a user at once, wherever it is used; tell whether the user had it.
+    """End one session of a user at once, wherever it is used.
+
+    Tell whether the user had it.
 
     Args:
         store: Where it is kept.

@@ -17,7 +17,9 @@ __all__ = ["ServerSession", "get_session"]
 
 
 class ServerSession(Session):
-    """A session, as a dictionary that JSON can carry. A change inside of a value needs `mark_modified()`.
+    """A session, as a dictionary that JSON can carry.
+
+    A change inside of a value needs `mark_modified()`.
 
     Emptying it ends it: the store forgets it, and the cookie is removed.
     """
@@ -42,7 +44,9 @@ class ServerSession(Session):
         return None if self.record is None else self.record.handle
 
     def regenerate(self, user: str | None = None, *, details: Mapping[str, Any] | None = None) -> None:
-        """Give the session a new identifier with this response; the old one is worth nothing from then on.
+        """Give the session a new identifier with this response.
+
+        The old one is worth nothing from then on.
 
         Call it whenever somebody logs in, so that an identifier that was known before, perhaps to somebody else, does
         not become theirs; the absolute lifetime begins anew.

@@ -31,7 +31,10 @@ _ALIASES: Any = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
 
 
 def is_subclass(annotation: Any, classes: Any) -> bool:
-    """Tell whether an annotation is a class derived from `classes`; anything that is no class is not."""
+    """Tell whether an annotation is a class derived from `classes`.
+
+    Anything that is no class is not.
+    """
     return isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, classes)
 
 

@@ -158,7 +158,9 @@ class Exits(AsyncExitStack):
         self._exit_callbacks.append((False, Leaving(generator).__aexit__))  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
 
     def enter_shield(self, inner: Exits | None = None) -> None:
-        """Prepare to shield the exits from cancellation; called once, before the first dependency that may await.
+        """Prepare to shield the exits from cancellation.
+
+        Called once, before the first dependency that may await.
 
         Args:
             inner: The exits that end before these, which use the same shield.

@@ -64,7 +64,9 @@ class Outcome:
 
 
 def read_outcome(model: EndpointModel, options: ResponseOptions, *, complete: bool = False) -> Outcome:
-    """Read what an endpoint's results are; nothing is built that the first request does not need.
+    """Read what an endpoint's results are.
+
+    Nothing is built that the first request does not need.
 
     Args:
         model: The endpoint.
@@ -239,7 +241,10 @@ def build_result_error(
 def build_response_arguments(
     status_code: int | None, injected: StarletteResponse | None, background: BackgroundTasks | None
 ) -> dict[str, Any]:
-    """Return what a response class is called with; a class may have a status of its own, so none is passed unasked."""
+    """Return what a response class is called with.
+
+    A class may have a status of its own, so none is passed unasked.
+    """
     arguments: dict[str, Any] = {"background": background}
     status = (injected.status_code if injected is not None else None) or status_code
     if status is not None:

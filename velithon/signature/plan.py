@@ -214,7 +214,10 @@ class PlanWriter:
         return f"{scopes}({node.scopes!r})"
 
     def provided(self, name: str, marker: Any) -> str:
-        """Return what resolves a container's provider; it is looked up each time, because an override replaces it."""
+        """Return what resolves a container's provider.
+
+        It is looked up each time, because an override replaces it.
+        """
         provider = self.out.constant(marker.provider, f"{name}_provider")
         local = self.out.fresh(name)
         self.out.line(f"{local} = {provider}.compiled")

@@ -39,7 +39,10 @@ def explain(endpoint: Any, result: Any, error: Exception) -> ResultEncodingError
 
 
 def describe_awaitable(value: Any) -> str | None:
-    """Return what to say of a coroutine that stands where data should; `None` for anything else."""
+    """Return what to say of a coroutine that stands where data should.
+
+    `None` for anything else.
+    """
     if not inspect.isawaitable(value):
         return None
     name = getattr(value, "__qualname__", type(value).__qualname__)

@@ -49,7 +49,10 @@ _NUMBERS = frozenset({int, float, bool, Decimal})
 
 
 def find_unusable_constraint(field: Field) -> str | None:
-    """Return a constraint that no value of a plain type can satisfy; pydantic would only find out at a request."""
+    """Return a constraint that no value of a plain type can satisfy.
+
+    Pydantic would only find out at a request.
+    """
     kinds = list_members(field.annotation)
     if _all_among(kinds, _TEXT):
         wrong = _NUMERIC

@@ -38,7 +38,10 @@ class StoreFullError(StoreError):
 
 
 class StoreUnavailableError(StoreError):
-    """A store cannot be reached, or did not answer in time; whether it did what was asked is not known."""
+    """A store cannot be reached, or did not answer in time.
+
+    Whether it did what was asked is not known.
+    """
 
 
 @runtime_checkable
@@ -62,7 +65,10 @@ class Store(Protocol):
         ...
 
     async def replace(self, key: str, value: bytes, *, expire: float | None = None) -> bool:
-        """Keep a value where there is one, in one step; tell whether there was: what was deleted stays so."""
+        """Keep a value where there is one, in one step.
+
+        Tell whether there was: what was deleted stays so.
+        """
         ...
 
     async def delete(self, *keys: str) -> int:
@@ -107,7 +113,10 @@ class Store(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Let go of connections and files; the store may be used again and opens new ones."""
+        """Let go of connections and files.
+
+        The store may be used again and opens new ones.
+        """
         ...
 
 
@@ -182,7 +191,10 @@ class BaseStore:
             del flights[full]
 
     async def aclose(self) -> None:
-        """Let go of connections and files; the store may be used again and opens new ones."""
+        """Let go of connections and files.
+
+        The store may be used again and opens new ones.
+        """
 
     async def __aenter__(self) -> Self:
         return self
@@ -252,7 +264,10 @@ def as_number(value: bytes) -> int:
 
 
 class LocalLocks:
-    """Locks by name between the tasks of one event loop; a name that nobody holds or waits for takes no room."""
+    """Locks by name between the tasks of one event loop.
+
+    A name that nobody holds or waits for takes no room.
+    """
 
     def __init__(self) -> None:
         self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, tuple[asyncio.Lock, list[None]]]] = (

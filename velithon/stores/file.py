@@ -47,7 +47,9 @@ _FULL = {28, 122}  # ENOSPC, EDQUOT
 
 
 class FileStore(BaseStore):
-    """Keeps values in files. Processes of one machine share them; use a directory on a local disk.
+    """Keeps values in files.
+
+    Processes of one machine share them; use a directory on a local disk.
 
     Expired values are removed by a sweep once in a thousand writes. Nothing bounds the directory but
     `expire`.

@@ -18,7 +18,9 @@ _OVERHEAD = 250
 
 
 class MemoryStore(BaseStore):
-    """Keeps values in this process. Other processes do not see them, and they end with it.
+    """Keeps values in this process.
+
+    Other processes do not see them, and they end with it.
 
     When it is full, the values that were not used for the longest time go, expired or not.
 

@@ -27,7 +27,10 @@ class StoreOption:
         self._view: Any = None
 
     def of(self, app: Any) -> Any:
-        """Return the namespace for the requests of an application; one that has no store gets one in memory."""
+        """Return the namespace for the requests of an application.
+
+        One that has no store gets one in memory.
+        """
         if self._given is None:
             base = getattr(app, "store", None)
             if base is None:

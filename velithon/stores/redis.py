@@ -212,7 +212,10 @@ class RedisStore(BaseStore):
             raise StoreError(f"Redis refused: {exc}.") from exc
 
     async def aclose(self) -> None:
-        """Close the running event loop's connections; the store may be used again and opens new ones."""
+        """Close the running event loop's connections.
+
+        The store may be used again and opens new ones.
+        """
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose(close_connection_pool=True)

@@ -25,7 +25,9 @@ _configured: list[Any] = []
 
 
 def configure(settings: Settings) -> None:
-    """Give providers an exporter, and set global ones where there are none. What is wrong is logged; nothing fails.
+    """Give providers an exporter, and set global ones where there are none.
+
+    What is wrong is logged; nothing fails.
 
     Args:
         settings: Of the application.

@@ -61,7 +61,10 @@ class Telemetry:
         self.active = False
 
     def around(self, app: Any) -> tuple[dict[Any, Any], list[Middleware]]:
-        """Return an application's exception handlers and layers, with what traces in them; have it flush at its end."""
+        """Return an application's exception handlers and layers, with what traces in them.
+
+        Have it flush at its end.
+        """
         handlers, layers = app.exception_handlers, list(app.user_middleware)
         settings = self.settings
         theirs = any(getattr(layer.cls, "__module__", "") in _TRACING for layer in layers)

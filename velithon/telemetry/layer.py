@@ -180,7 +180,10 @@ def observe_failure(request: Any, exc: Exception) -> None:
 
 
 def end_after(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the handler of failures with the end of the span behind it: it may add to the span."""
+    """Return the handler of failures with the end of the span behind it.
+
+    It may add to the span.
+    """
 
     async def answered(request: Any, exc: Exception) -> Any:
         status = 500

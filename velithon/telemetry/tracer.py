@@ -210,7 +210,10 @@ class Tracer:
 
     @property
     def logger(self) -> Any:
-        """What emits log events, of the provider that is set now; `None` where they are off."""
+        """What emits log events, of the provider that is set now.
+
+        `None` where they are off.
+        """
         if not self.settings.logs:
             return None
         provider = self.settings.logger_provider or logs.get_logger_provider()
@@ -229,7 +232,10 @@ class Tracer:
         return any(on and (given is not None or not is_deferred(get())) for on, given, get in signals)
 
     def begin(self, request: Request) -> Traced:
-        """Begin the span of an HTTP request, below that of its caller; the caller of this makes it current."""
+        """Begin the span of an HTTP request, below that of its caller.
+
+        The caller of this makes it current.
+        """
         method = request.method
         known = method if method in self.methods else "_OTHER"
         attributes = {"http.request.method": known, "url.scheme": request._scheme}
@@ -304,7 +310,10 @@ class Tracer:
                 raise
 
     def operation(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function with a span around each call of it; itself where there are none."""
+        """Return a function with a span around each call of it.
+
+        Itself where there are none.
+        """
         if not (self.settings.tracing and self.settings.operation_spans):
             return function
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004

@@ -87,7 +87,10 @@ class Exchange:
         return self._protocol.debug
 
     async def start(self) -> Answer:
-        """Call the application and wait for the head of its answer; none is a bare 500, as on Granian."""
+        """Call the application and wait for the head of its answer.
+
+        None is a bare 500, as on Granian.
+        """
         self._task = asyncio.create_task(self._run())
         await self._protocol.answered.wait()
         if self._protocol.answer is None:

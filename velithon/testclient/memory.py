@@ -81,7 +81,10 @@ class Headers:
 
 @dataclass(frozen=True)
 class Scope:
-    """RSGI's scope: what is known of a request before its body; assignments raise `AttributeError`, as on Granian."""
+    """RSGI's scope: what is known of a request before its body.
+
+    Assignments raise `AttributeError`, as on Granian.
+    """
 
     proto: str
     method: str
@@ -98,7 +101,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class FileSlice:
-    """A file as a body: the bytes from `start` up to, and without, `end`; None stands for the whole file."""
+    """A file as a body: the bytes from `start` up to, and without, `end`.
+
+    None stands for the whole file.
+    """
 
     path: str
     start: int = 0
@@ -203,7 +209,10 @@ class HTTPProtocol:
         self.debug = info
 
     def client_disconnect(self) -> Awaitable[None]:
-        """Wait until the client went away. The application has to cancel it when it has answered."""
+        """Wait until the client went away.
+
+        The application has to cancel it when it has answered.
+        """
         future = asyncio.get_running_loop().create_future()
         if self._disconnected:
             future.set_result(None)

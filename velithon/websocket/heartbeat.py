@@ -65,7 +65,10 @@ def add_heartbeat(app: ASGIApp, heartbeat: Heartbeat | float) -> ASGIApp:
 
 
 class HeartbeatConnection(ReadAhead):
-    """One connection with a heartbeat; it reads ahead, so that it sees answers while the endpoint only sends."""
+    """One connection with a heartbeat.
+
+    It reads ahead, so that it sees answers while the endpoint only sends.
+    """
 
     def __init__(self, heartbeat: Heartbeat, receive: Receive, send: Send) -> None:
         super().__init__(receive, messages=WAITING)

@@ -23,7 +23,10 @@ def is_silent(scope: Scope) -> bool:
 
 
 class WebSocketReadAhead(ReadAhead):
-    """A WebSocket's `receive` and `send` over those of such a server; `stop` it at the end."""
+    """A WebSocket's `receive` and `send` over those of such a server.
+
+    `stop` it at the end.
+    """
 
     __slots__ = ("_accepted", "_send")
 
@@ -54,7 +57,10 @@ class WebSocketReadAhead(ReadAhead):
         await self._send(message)
 
     def stop(self) -> None:
-        """Stop reading ahead; a task that still waits for a message learns that the connection is over."""
+        """Stop reading ahead.
+
+        A task that still waits for a message learns that the connection is over.
+        """
         self.close(build_closed_message(1000))
 
 

@@ -1,1 +1,4 @@
-"""Private names of servers that we use: one module a server; see `velithon._compat`, which this package cannot know."""
+"""Private names of servers that we use: one module a server.
+
+See `velithon._compat`, which this package cannot know.
+"""

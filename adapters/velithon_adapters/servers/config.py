@@ -40,7 +40,9 @@ Started = Callable[[Callable[[], bool]], None]
 
 @dataclass(kw_only=True)
 class ServerConfig:
-    """Options of a server; times in seconds and sizes in bytes unless the name says otherwise.
+    """Options of a server.
+
+    Times in seconds and sizes in bytes unless the name says otherwise.
 
     Args:
         load: Returns the application. Called in every worker process, so it must be picklable.

@@ -214,7 +214,10 @@ class Drain:
         self._watching: asyncio.Task[None] | None = None
 
     def start(self, stop_granian: Callable[[], None]) -> None:
-        """Begin, on the first signal; others change nothing here, as the parent answers a second one by killing."""
+        """Begin, on the first signal.
+
+        Others change nothing here, as the parent answers a second one by killing.
+        """
         if self.stop_time is None:
             self.stop_time = time.monotonic()
             threading.Thread(target=self._watch_clock, name="drain", daemon=True).start()
@@ -241,7 +244,10 @@ class Drain:
             self.loop.stop()
 
     async def finish(self) -> None:
-        """Wait for what Granian does not wait for, such as background work; then cancel what is left."""
+        """Wait for what Granian does not wait for, such as background work.
+
+        Then cancel what is left.
+        """
         if self._finishing or self.stop_time is None:
             return
         self._finishing = True

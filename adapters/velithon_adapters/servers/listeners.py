@@ -11,7 +11,9 @@ _DESCRIPTORS = "/proc/self/fd"
 
 
 def close_listeners(address: int | str) -> None:
-    """Accept no more connections in this process; those that wait are left to the others, or to whoever comes next.
+    """Accept no more connections in this process.
+
+    Those that wait are left to the others, or to whoever comes next.
 
     The server below goes on with the same descriptor, which from here on is that of a socket that nobody knows. On
     systems without `/proc` nothing changes.

@@ -1,4 +1,6 @@
-"""The next worker of a server that reloads: it has imported everything but the application, and waits.
+"""The next worker of a server that reloads.
+
+It has imported everything but the application, and waits.
 
 What a change costs then is the import of the application, not that of Python, of the framework and of the server. The
 next worker imports the application while the last one stops, and starts it when that one is gone: what an application

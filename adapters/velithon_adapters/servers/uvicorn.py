@@ -317,7 +317,10 @@ class _Supervisor(Multiprocess):
         self.should_exit.set()
 
     def restart_all(self) -> None:
-        """Replace one worker after the other; each answers until the next one does, however long that takes."""
+        """Replace one worker after the other.
+
+        Each answers until the next one does, however long that takes.
+        """
         for index, old in enumerate(self.processes):
             new = Process(self.config, self.sockets)
             new.start()

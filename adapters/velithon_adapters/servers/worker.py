@@ -24,7 +24,10 @@ async def limit_threads(number: int | None) -> None:
 
 
 def stop_with_parent() -> None:
-    """Stop this worker when the process that supervises it is gone: nobody else would, and it would keep the port."""
+    """Stop this worker when the process that supervises it is gone.
+
+    Nobody else would, and it would keep the port.
+    """
     parent = multiprocessing.parent_process()
     if parent is None:
         return

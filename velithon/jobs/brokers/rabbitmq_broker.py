@@ -44,7 +44,10 @@ class RabbitMQBroker(AioPikaBroker):
         self._qos = concurrency
 
     async def kick(self, message: BrokerMessage) -> None:
-        """Publish a job, to a queue where it waits when it is due later; return when RabbitMQ has confirmed it."""
+        """Publish a job, to a queue where it waits when it is due later.
+
+        Return when RabbitMQ has confirmed it.
+        """
         delay = float(message.labels.get("delay", 0))
         if delay <= 0:
             await super().kick(message)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 class DocumentBody(Body):
-    """A body that is parsed whole; a subclass names its media types and its label, and says how with `parse`.
+    """A body that is parsed whole.
+
+    A subclass names its media types and its label, and says how with `parse`.
 
     What a request sends in another format stays bytes, which hardly any field takes: 422.
     """
@@ -54,7 +56,10 @@ class DocumentBody(Body):
             raise runtime.build_request_error(model, request, [detail], body) from error
 
     async def read(self, model: EndpointModel, request: Request, strict: bool) -> Any:
-        """Read a request's body: parsed where it has this format, else bytes; `PydanticUndefined` without a body."""
+        """Read a request's body: parsed where it has this format, else bytes.
+
+        `PydanticUndefined` without a body.
+        """
         body = await read_bytes(request)
         if not body:
             return Undefined

@@ -162,7 +162,10 @@ class _Input:
         return find_sequence(self.field.annotation)(read)
 
     def find(self, form: FormData, known: set[str]) -> tuple[str, Any]:
-        """Return the name and the value that the form has for it, or `PydanticUndefined`; note the names looked for."""
+        """Return the name and the value that the form has for it, or `PydanticUndefined`.
+
+        Note the names looked for.
+        """
         for name in self.names:
             known.add(name)
             value = get_values(self.field, form, name, self.many)

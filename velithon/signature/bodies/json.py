@@ -187,7 +187,10 @@ def is_json(content_type: str) -> bool:
 
 
 def carries_json(request: Any, strict: bool) -> bool:
-    """Tell whether the body is to be read as JSON; without `strict`, a body of no declared type is."""
+    """Tell whether the body is to be read as JSON.
+
+    Without `strict`, a body of no declared type is.
+    """
     if type(request) is RSGIRequest and request._scope is None:
         content_type = request._rsgi.headers.get("content-type")
     else:

@@ -20,7 +20,9 @@ _formats: list[type[Body]] = [FormBody, JSONBody]
 
 
 def register_body(body: B) -> B:
-    """Add a format for the endpoints that are registered from now on; usable as a decorator.
+    """Add a format for the endpoints that are registered from now on.
+
+    Usable as a decorator.
 
     It is asked before those that were added earlier, and so before forms and JSON.
 
@@ -43,7 +45,9 @@ def unregister_body(body: type[Body]) -> None:
 
 
 def find_body(nodes: Iterable[DependencyModel]) -> Body | None:
-    """Return the body that an endpoint and its dependencies take; none where nobody has a body field.
+    """Return the body that an endpoint and its dependencies take.
+
+    None where nobody has a body field.
 
     Raises:
         RegistrationError: A model can only be JSON, and others make the body a form.
