@@ -332,7 +332,7 @@ class ThreadPool:
         """Call a function in a thread as `run` does; the context variables that it sets are set for the caller too."""
         context = copy_context()
         try:
-            return await self._calls.here().run(func, args, kwargs, context=context)  # type: ignore[no-any-return]
+            return await self._calls.here().run(func, args, kwargs, context=context)  # type: ignore[no-any-return]  # a worker carries any value
         finally:
             _adopt(context)
 
@@ -340,7 +340,7 @@ class ThreadPool:
         """Enter a context manager in a thread; when the caller is cancelled meanwhile, exit it again."""
         entering = _Entering(manager)
         try:
-            return await self._enters.here().run(entering, (), {}, context=context)  # type: ignore[no-any-return]
+            return await self._enters.here().run(entering, (), {}, context=context)  # type: ignore[no-any-return]  # a worker carries any value
         except asyncio.CancelledError as cancelled:
             if entering.entered:
                 await self.exit(manager, cancelled, context)

@@ -116,7 +116,7 @@ class RSGIHeaders(Headers):
         self._rsgi = scope.headers
 
     @property
-    def _list(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+    def _list(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]  # a property where Starlette has an attribute
         built = self._built
         if built is None:
             built = self._built = asgi_headers(self._scope)

@@ -319,7 +319,7 @@ def _default(obj: Any) -> Any:
     if isinstance(obj, BaseModel):
         return jsonable_encoder(obj)
     if dataclasses.is_dataclass(obj):
-        return dataclasses.asdict(obj)  # type: ignore[arg-type]
+        return dataclasses.asdict(obj)  # type: ignore[arg-type]  # an instance, not a class, as is asked above
     if isinstance(obj, _CONTAINERS):
         return list(obj)
     encoder = ENCODERS_BY_TYPE.get(kind)

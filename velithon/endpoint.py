@@ -48,7 +48,7 @@ def build_method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[...
             instance = cls.__new__(cls)
         else:
             instance = cls(request.scope, request.receive, request._send)
-        instance.request = request  # type: ignore[attr-defined]
+        instance.request = request  # type: ignore[attr-defined]  # set on a function or on an instance of the class of a user
         return instance
 
     declared = signature.read_signature(method)
@@ -70,7 +70,7 @@ def build_method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[...
     request = inspect.Parameter("_request", inspect.Parameter.KEYWORD_ONLY, annotation=StarletteRequest)
     variadic = [parameter for parameter in own if parameter.kind is parameter.VAR_KEYWORD]
     others = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
-    call.__signature__ = declared.replace(parameters=[*others, request, *variadic])  # type: ignore[attr-defined]
+    call.__signature__ = declared.replace(parameters=[*others, request, *variadic])  # type: ignore[attr-defined]  # set on a function or on an instance of the class of a user
     call.__qualname__ = f"{cls.__qualname__}.{method.__name__}"
     return call
 
@@ -125,7 +125,7 @@ def annotate_endpoint(endpoint: Callable[..., Any], path: str, annotation: type)
             return endpoint(connection)
 
     kind = parameter.POSITIONAL_OR_KEYWORD
-    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # set on a function or on an instance of the class of a user
         [inspect.Parameter("connection", kind, annotation=annotation)]
     )
     return call

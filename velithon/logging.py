@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows: one process a file
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # a system without fcntl
 
 __all__ = [
     "DEFAULT_BACKUP_COUNT",

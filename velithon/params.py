@@ -101,7 +101,7 @@ _BETTER = {"regex": "`pattern`", "example": "`examples=[...]`"}
 _OURS = frozenset({"example", "openapi_examples", "include_in_schema", "regex"})
 
 
-class _Field(Guised, FieldInfo):  # type: ignore[misc]
+class _Field(Guised, FieldInfo):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
     """A pydantic field with what the HTTP world adds to it."""
 
     example: Any
@@ -151,7 +151,7 @@ def _find_user_level() -> int:
     return level
 
 
-class _Info(_Field):  # type: ignore[misc]
+class _Info(_Field):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
     """What may stand in a default: to a type checker calling it makes whatever the parameter is to be."""
 
     if TYPE_CHECKING:
@@ -159,13 +159,13 @@ class _Info(_Field):  # type: ignore[misc]
         def __new__(cls, default: Any = ..., **options: Unpack[ParamOptions]) -> Any: ...
 
 
-class Param(_Info):  # type: ignore[misc]
+class Param(_Info):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
     """A parameter outside the body."""
 
     in_: ParamTypes
 
 
-class Path(Param):  # type: ignore[misc]
+class Path(Param):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
     """A part of the path; it is always required."""
 
     in_ = ParamTypes.path
@@ -187,13 +187,13 @@ class Path(Param):  # type: ignore[misc]
             super().__init__(..., **options)
 
 
-class Query(Param):  # type: ignore[misc]
+class Query(Param):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
     """A part of the query string."""
 
     in_ = ParamTypes.query
 
 
-class Header(Param):  # type: ignore[misc]
+class Header(Param):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
     """A request header; underscores of the name become hyphens unless `convert_underscores` is false."""
 
     in_ = ParamTypes.header
@@ -221,13 +221,13 @@ class Header(Param):  # type: ignore[misc]
             super().__init__(default, **options)
 
 
-class Cookie(Param):  # type: ignore[misc]
+class Cookie(Param):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
     """A cookie."""
 
     in_ = ParamTypes.cookie
 
 
-class Body(_Info):  # type: ignore[misc]
+class Body(_Info):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
     """The body, or one key of it."""
 
     embed: bool | None
@@ -262,7 +262,7 @@ class Body(_Info):  # type: ignore[misc]
             super().__init__(default, **options)
 
 
-class Form(Body):  # type: ignore[misc]
+class Form(Body):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
     """A field of a form, URL-encoded or multipart."""
 
     if TYPE_CHECKING:
@@ -288,7 +288,7 @@ class Form(Body):  # type: ignore[misc]
             super().__init__(default, media_type=media_type, **options)
 
 
-class File(Form):  # type: ignore[misc]
+class File(Form):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
     """An uploaded file, as `UploadFile` or as its `bytes`."""
 
     if TYPE_CHECKING:

@@ -71,7 +71,7 @@ class Jinja2Templates(StarletteJinja2Templates):
     the context. Templates have `url_for`.
     """
 
-    def TemplateResponse(  # type: ignore[override]
+    def TemplateResponse(  # type: ignore[override]  # takes FastAPI's older order of arguments too
         self,
         request: Request[Any],
         name: str,

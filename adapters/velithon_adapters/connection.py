@@ -80,7 +80,7 @@ class Connection:
                 failure = ahead.exception()
                 if failure is None and (message := ahead.result()).kind:
                     self._ask()
-                    return message.data  # type: ignore[no-any-return]
+                    return message.data  # type: ignore[no-any-return]  # text or bytes, by the kind that was asked for
                 self._ended(failure)
                 return None
             self._asyncio_future_blocking = True
@@ -169,7 +169,7 @@ class Connection:
             self._loop.call_soon(wakeup, self, context=self._context)
 
     def _ask(self) -> None:
-        asked: Any = self.transport.receive()  # type: ignore[union-attr]
+        asked: Any = self.transport.receive()  # type: ignore[union-attr]  # only called while there is a transport
         self._watched = False
         # Granian returns a future of its own; `asyncio.ensure_future` takes longer to find that out.
         self._ahead = asked if hasattr(asked, "_asyncio_future_blocking") else asyncio.ensure_future(asked)

@@ -215,7 +215,7 @@ def forwarded_asgi(app: Any, trusted: TrustedProxies) -> Any:
             headers = scope["headers"]
             if any(name in names for name, _ in headers):
                 apply_forwarded(scope, trusted.read(RSGIHeaders(headers).get_all))
-        return app(scope, receive, send)  # type: ignore[no-any-return]
+        return app(scope, receive, send)  # type: ignore[no-any-return]  # the application is any callable
 
     return asgi
 
@@ -244,7 +244,7 @@ def forwarded_rsgi(app: Any, trusted: TrustedProxies) -> Any:
                 if is_trusted_rsgi(scope, trusted):
                     scope = ForwardedScope(scope, trusted.read(headers.get_all))
                 break
-        return app(scope, protocol)  # type: ignore[no-any-return]
+        return app(scope, protocol)  # type: ignore[no-any-return]  # the application is any callable
 
     return rsgi
 

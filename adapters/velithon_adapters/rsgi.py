@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from granian.rsgi import ProtocolClosed, ProtocolError, WebsocketMessageType  # type: ignore[attr-defined]
+    from granian.rsgi import ProtocolClosed, ProtocolError, WebsocketMessageType  # type: ignore[attr-defined]  # Granian imports them there without exporting them
 
 
 __all__ = [

@@ -44,8 +44,8 @@ def build_cached_responder(route: Any, model: EndpointModel, respond: Responder)
 
     if cache.is_plain and route._provider is not None:
         # A face asks these before it makes a request.
-        responder.__velithon_plan__ = responder  # type: ignore[attr-defined]
-        responder.__velithon_scope_plan__ = build_hit_plan(cache, responder, route)  # type: ignore[attr-defined]
+        responder.__velithon_plan__ = responder  # type: ignore[attr-defined]  # functions take attributes
+        responder.__velithon_scope_plan__ = build_hit_plan(cache, responder, route)  # type: ignore[attr-defined]  # functions take attributes
     return responder
 
 

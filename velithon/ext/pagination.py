@@ -77,7 +77,7 @@ class _Column:
         return bool(self.column.unique or list(self.column.table.primary_key) == [self.column])
 
     def after(self, value: Any) -> ColumnElement[bool]:
-        return self.expression < value if self.is_descending else self.expression > value  # type: ignore[no-any-return]
+        return self.expression < value if self.is_descending else self.expression > value  # type: ignore[no-any-return]  # SQLAlchemy's comparisons are expressions of any type
 
 
 class Keyset:

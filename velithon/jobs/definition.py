@@ -101,7 +101,7 @@ class Job(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function here and now; parameters with `Provide` are resolved unless they are given."""
-        return self.call.direct(*args, **kwargs)  # type: ignore[no-any-return]
+        return self.call.direct(*args, **kwargs)  # type: ignore[no-any-return]  # the call keeps no type of what its function returns
 
     def options(self, **options: Unpack[JobOptions]) -> Job[P, R]:
         """Return the same job with other options, for one `enqueue`; see `JobOptions`.

@@ -36,7 +36,7 @@ class SpooledFile(SpooledTemporaryFile[bytes]):
         """Write, on the disk where the file would grow over its limit."""
         held: Any = self._file
         if type(data) is bytes and type(held) is BytesIO:
-            limit: int = self._max_size  # type: ignore[attr-defined]
+            limit: int = self._max_size  # type: ignore[attr-defined]  # of SpooledTemporaryFile, whose stub lacks it
             position = held.tell()
             if limit and position + len(data) > limit:
                 self.rollover()

@@ -50,8 +50,8 @@ class RSGIRequest(Request):
     _asgi_receive: HTTPReceive | None = None
     _asgi_send: HTTPSend | None = None
     _exits: AsyncExitStack | None = None
-    _headers: Headers | None = None  # type: ignore[assignment]
-    _query_params: QueryParams | None = None  # type: ignore[assignment]
+    _headers: Headers | None = None  # type: ignore[assignment]  # made when somebody asks; Starlette's are always there
+    _query_params: QueryParams | None = None  # type: ignore[assignment]  # made when somebody asks; Starlette's are always there
     # The state, while there is no scope to keep it.
     _early_state: State | None = None
     # Whether the face has anything to close once the response was given to the server.
@@ -221,14 +221,14 @@ class RSGIRequest(Request):
             self._poll.stop()
 
     @property
-    def _receive(self) -> Receive:  # type: ignore[override]
+    def _receive(self) -> Receive:  # type: ignore[override]  # a property where Starlette has an attribute
         return self._poll or self._body_receive()
 
     def _start_poll(self) -> DisconnectPoll:
         return DisconnectPoll(self._body_receive())
 
     @property
-    def _send(self) -> HTTPSend:  # type: ignore[override]
+    def _send(self) -> HTTPSend:  # type: ignore[override]  # a property where Starlette has an attribute
         send = self._asgi_send
         if send is None:
             send = self._asgi_send = HTTPSend(

@@ -215,5 +215,5 @@ def mark_records() -> None:
             made.span_id = trace.format_span_id(context.span_id)
         return made
 
-    record._velithon_trace = True  # type: ignore[attr-defined]
+    record._velithon_trace = True  # type: ignore[attr-defined]  # a mark on the record, as logging has it
     logging.setLogRecordFactory(record)

@@ -65,7 +65,7 @@ class WebSocketEndpoint(Base):
             async def on_disconnect(websocket: StarletteWebSocket[Any], close_code: int) -> None:
                 await disconnected(websocket)
 
-            self.on_disconnect = on_disconnect  # type: ignore[method-assign]
+            self.on_disconnect = on_disconnect  # type: ignore[method-assign]  # the wrapper takes the place of the method of this instance
 
 
 class EndpointClass:
@@ -156,7 +156,7 @@ def _function(cls: type, name: str, count: int) -> tuple[Callable[..., Awaitable
         await bound(*arguments, **found)
 
     websocket = inspect.Parameter("_websocket", inspect.Parameter.KEYWORD_ONLY, annotation=StarletteWebSocket)
-    call.__signature__ = declared.replace(parameters=[*rest, websocket])  # type: ignore[attr-defined]
+    call.__signature__ = declared.replace(parameters=[*rest, websocket])  # type: ignore[attr-defined]  # functions take attributes
     call.__qualname__ = f"{cls.__qualname__}.{name}"
     return call, bool(rest)
 
