@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse as StarletteStreamingResponse
 from tests.conftest import ClientFactory
 from velithon import Request, Velithon
 from velithon.requests.forms import join_pieces
-from velithon.responses import StreamingResponse
+from velithon.responses import JSONResponse, StreamingResponse
 
 
 class Foreign(BaseHTTPMiddleware):
@@ -192,3 +192,19 @@ async def test_small_pieces_of_a_body_are_joined() -> None:
             yield piece
 
     assert [piece async for piece in join_pieces(pieces(), 3)] == [b"abc", b"defg", b"h"]
+
+
+def test_handlers_of_exceptions_see_the_values_of_the_path(client: ClientFactory) -> None:
+    """Also those of an endpoint that takes nothing else, for which no request was made before it raised."""
+    app = Velithon()
+
+    @app.exception_handler(KeyError)
+    async def handle(request: Request, exc: KeyError) -> JSONResponse:
+        return JSONResponse([request.path_params, request.scope["route"].path])
+
+    @app.get("/items/{item}")
+    async def read(item: str) -> None:
+        raise KeyError
+
+    with client(app) as caller:
+        assert caller.get("/items/a").json() == [{"item": "a"}, "/items/{item}"]

@@ -6,9 +6,10 @@ import pytest
 
 from tests.conftest import ClientFactory
 from tests.servers import SERVERS, ServerName, serve
-from velithon import Depends, Velithon
+from velithon import Depends, Request, Velithon
 from velithon.background import BackgroundTask
 from velithon.responses import PlainTextResponse, Response
+from velithon.testclient import TestClient
 
 
 class Recorder:
@@ -106,6 +107,19 @@ app = make(served)
 @app.get("/seen")
 async def seen() -> list[str]:
     return [*served]
+
+
+def test_a_body_that_was_read_outside_of_such_a_layer_is_not_lost() -> None:
+    """The endpoint gets it, though the server's has been read."""
+    app = make([])
+
+    @app.middleware("http")
+    async def read(request: Request, call_next: Any) -> Any:
+        assert await request.body() == b'{"a":1}'
+        return await call_next(request)
+
+    with TestClient(app, protocol="rsgi") as c:
+        assert c.post("/body", json={"a": 1}).json() == {"a": 1}
 
 
 @pytest.mark.server

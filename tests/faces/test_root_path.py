@@ -91,3 +91,17 @@ def test_quoted_characters_stay_quoted(client: ClientFactory) -> None:
 def test_a_websocket_sees_the_whole_path(client: ClientFactory, prefix: str) -> None:
     with client(make()).websocket_connect(f"{prefix}/socket") as websocket:
         assert websocket.receive_json() == ["/api/socket", "/api", "ws://testserver/api/socket"]
+
+
+@pytest.mark.parametrize("path", ["/here", "/api/here", "/name/a", "/api/name/a"])
+def test_a_layer_changes_nothing_of_it(client: ClientFactory, path: str) -> None:
+    """The routes behind a function around requests are those without it."""
+    layered = make()
+
+    @layered.middleware("http")
+    async def through(request: Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+    expected = client(make()).get(path)
+    answer = client(layered).get(path)
+    assert (answer.status_code, answer.json()) == (expected.status_code, expected.json()) == (200, expected.json())
