@@ -90,13 +90,14 @@ class Report:
         sections = "".join(self._section(scenario) for scenario in self.scenarios)
         startup = ""
         if self.startup:
-            startup = f"<section><h2>Start-up</h2><pre>{_text(_startup_text(self.startup))}</pre></section>"
+            text = _text(_startup_text(self.startup))
+            startup = f'<section><h2>Start-up</h2><pre class="wide" tabindex="0">{text}</pre></section>'
         return _PAGE.format(facts=f"<dl>{facts}</dl>", overview=self._overview(), sections=sections + startup)
 
     def _overview(self) -> str:
         """Return a table of everyone's speed in every scenario, by processor time, beside raw RSGI."""
         peers = list(dict.fromkeys(peer for figures in self.results.figures.values() for peer in figures))
-        head = "".join(f"<th>{_text(peer)}</th>" for peer in peers)
+        head = "".join(f'<th scope="col">{_text(peer)}</th>' for peer in peers)
         rows = []
         for scenario in self.scenarios:
             figures = self.results.figures.get(scenario.name, {})
@@ -105,14 +106,14 @@ class Report:
                 f"<td>{ratio(raw.turns, figures[peer].turns) if raw and peer in figures else '-'}</td>"
                 for peer in peers
             )
-            rows.append(f'<tr><th><a href="#{scenario.name}">{_text(scenario.title)}</a></th>{cells}</tr>')
-        return f"<table><tr><th>speed × raw RSGI</th>{head}</tr>{''.join(rows)}</table>"
+            rows.append(f'<tr><th scope="row"><a href="#{scenario.name}">{_text(scenario.title)}</a></th>{cells}</tr>')
+        return _table("Overview", f'<tr><th scope="col">speed × raw RSGI</th>{head}</tr>{"".join(rows)}')
 
     def _section(self, scenario: Scenario) -> str:
         figures = self.results.figures.get(scenario.name, {})
-        head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
+        head = "".join(f'<th scope="col">{column}</th>' for column in _COLUMNS)
         rows = "".join(
-            f"<tr><th>{_text(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+            f"<tr><th scope='row'>{_text(name)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
             for name, cells in self._rows(scenario)
         )
         notes = "".join(
@@ -121,8 +122,13 @@ class Report:
         )
         return (
             f'<section id="{scenario.name}"><h2>{_text(scenario.title)}</h2>{_bars(figures, scenario.unit)}'
-            f"<table><tr><th></th>{head}</tr>{rows}</table>{notes}</section>"
+            f"{_table(scenario.title, f'<tr><td></td>{head}</tr>{rows}')}{notes}</section>"
         )
+
+
+def _table(title: str, rows: str) -> str:
+    """Return a table that scrolls by itself where it is wider than the page, by keyboard too."""
+    return f'<div class="wide" tabindex="0" role="group" aria-label="{_text(title)}"><table>{rows}</table></div>'
 
 
 def _cells(figure: Figures, raw: Figures | None, fastapi: Figures | None) -> list[str]:
@@ -207,23 +213,29 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Velithon's benchmarks</title>
+<link rel="icon" href="data:,">
 <style>
 :root {{ color-scheme: light dark; --ours: #2563eb; --raw: #64748b; --peer: #d97706; }}
+body {{ background: light-dark(#fff, #15181c); color: light-dark(#1b1f24, #e6e9ed); }}
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}
 section {{ margin-top: 2.5rem; }}
-table {{ border-collapse: collapse; display: block; font-size: 13px; overflow-x: auto; }}
+.wide {{ overflow-x: auto; }}
+a {{ color: light-dark(#0b57d0, #8ab4f8); }}
+table {{ border-collapse: collapse; font-size: 13px; }}
 th, td {{ border-bottom: 1px solid #8884; padding: .2rem .6rem; text-align: right; white-space: nowrap; }}
 th:first-child {{ text-align: left; }}
 dl {{ display: grid; gap: 0 1rem; grid-template-columns: max-content 1fr; }}
-dd {{ margin: 0; }}
+dd {{ margin: 0; overflow-wrap: anywhere; }}
 svg {{ max-width: 45rem; width: 100%; }}
 svg text {{ fill: currentColor; font-size: 12px; }}
 svg line {{ stroke: currentColor; stroke-width: 2; }}
 .ours {{ fill: var(--ours); }} .raw {{ fill: var(--raw); }} .peer {{ fill: var(--peer); }}
 </style>
+<main>
 <h1>Velithon's benchmarks</h1>
 {facts}
 {overview}
 {sections}
+</main>
 </html>
 """

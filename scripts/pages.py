@@ -17,7 +17,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -69,6 +72,23 @@ def serving(debug: str) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(20)
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serves files without a line for each."""
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Write nothing."""
+
+
+@contextmanager
+def serving_file(file: Path) -> Iterator[str]:
+    """Serve a file's directory, as Lighthouse opens no file; yields the file's address."""
+    handler = partial(_Quiet, directory=str(file.resolve().parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{file.name}"
+        server.shutdown()
 
 
 def look(page: Page, url: str, view: str) -> None:
@@ -176,7 +196,8 @@ def main() -> None:
                     wrong += sum(check(address + path, name, page, options) for name, path in paths.items())
         for name in names:
             if name not in PAGES:
-                wrong += check(Path(name).resolve().as_uri(), Path(name).stem, page, options)
+                with serving_file(Path(name)) as address:
+                    wrong += check(address, Path(name).stem, page, options)
     if wrong:
         raise SystemExit(f"{wrong} findings.")
 
