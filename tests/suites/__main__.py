@@ -3,6 +3,9 @@
 The tests come from the source distributions on PyPI, into `.cache/suites`, and run in an environment of their own. A
 test that fails stands in `fastapi.txt` or `starlette.txt` with its reason; the run fails where another one does, or
 where one of these passes.
+
+The share is what passed of all tests but those that need trio (Velithon runs on asyncio) or a module that is private to
+the project; these two are counted apart, in the last columns.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A pytest plugin: runs another project's suite on one of our protocols, against a list of the tests that fail.
 
-A test on the list must fail, and every other must pass. A module on the list cannot be imported: it needs names that
-are private to its project. Tests that need trio are left out and counted.
+A test on the list must fail, and every other must pass; one on the list that its own authors expect to fail must pass.
+A module on the list cannot be imported: it needs names that are private to its project. Tests that need trio are left
+out and counted.
 """
 
 from __future__ import annotations
@@ -98,7 +99,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     _counts["trio"] = len(trio)
     for item in items:
         reason = _known.get(item.nodeid) or _known.get(item.nodeid.partition("[")[0])
-        if reason is not None:
+        if reason is not None and item.get_closest_marker("xfail") is not None:
+            item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "xfail"]
+        elif reason is not None:
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
             item.user_properties.append(("listed", reason.partition(":")[0]))
 
@@ -121,7 +124,16 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _counts["skipped"] += 1
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker process counted while it collected; each of them collects everything."""
+    for kind, count in getattr(node, "workeroutput", {}).get("collected", {}).items():
+        _counts[kind] = count
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the numbers where the runner looks for them."""
-    if _RESULT and not hasattr(session.config, "workerinput"):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["collected"] = {kind: _counts[kind] for kind in ("trio", "modules")}
+    elif _RESULT:
         Path(_RESULT).write_text(json.dumps(_counts))
