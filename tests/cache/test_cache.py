@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
+from pydantic import BaseModel
 
 from benchmarks.core.memory import Protocol, Scope
 from tests.conftest import AsyncClientFactory, ClientFactory
@@ -178,6 +179,50 @@ def test_declared_headers_belong_to_the_key(client: ClientFactory, make_app: Mak
         assert ask(x_token="a").json() == "a 1"
         assert ask(x_token="a", accept_language="de").json() == "a 3"
         assert "X-Token" in ask(x_token="a").headers["vary"]
+
+
+class Tenant(BaseModel):
+    x_tenant: str
+
+
+@pytest.mark.parametrize(
+    ("annotation", "name"),
+    [
+        (Annotated[Tenant, Header(convert_underscores=False)], "x_tenant"),
+        (Annotated[Tenant, Header()], "x-tenant"),
+        (Annotated[str, Header(convert_underscores=False)], "x_tenant"),
+        (Annotated[str, Header(alias="x_tenant")], "x_tenant"),
+    ],
+)
+def test_a_declared_header_belongs_to_the_key_by_its_own_name(
+    client: ClientFactory, make_app: MakeApp, annotation: Any, name: str
+) -> None:
+    """One tenant never gets what was made for another, whatever decides the header's name."""
+    app = make_app()
+
+    async def index(x_tenant: Any) -> Any:
+        return getattr(x_tenant, "x_tenant", x_tenant)
+
+    index.__annotations__["x_tenant"] = annotation
+    app.get("/")(cache(expire=60)(index))
+
+    with client(app) as caller:
+        for tenant in ("a", "b"):
+            assert caller.get("/", headers={name: tenant}).json() == tenant
+        document = caller.get("/openapi.json").json()["paths"]["/"]["get"]["parameters"]
+        assert [parameter["name"] for parameter in document] == [name]
+
+
+def test_a_model_of_any_headers_is_refused(make_app: MakeApp) -> None:
+    """Nothing in the key could tell its requests apart."""
+
+    class Everything(BaseModel, extra="allow"):
+        pass
+
+    async def index(headers: Annotated[Everything, Header()]) -> None: ...
+
+    with pytest.raises(RegistrationError, match=r"parameter 'headers': .*Everything takes headers that it does not"):
+        make_app().get("/")(cache(expire=60)(index))
 
 
 def test_a_declared_cookie_is_never_shared(client: ClientFactory, make_app: MakeApp) -> None:

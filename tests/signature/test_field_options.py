@@ -1,12 +1,13 @@
 """What options of parameters mean beside each other, and what is said of those that have a better spelling."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import pytest
 from pydantic import Field
 
 from tests.conftest import ClientFactory
-from velithon import Body, Query, Velithon
+from velithon import Body, Header, Query, Velithon
 from velithon.exceptions import PydanticV1NotSupportedError, RegistrationError, VelithonDeprecationWarning
 
 Count = Annotated[int, Field(alias="first", title="Many", description="How many.")]
@@ -80,3 +81,26 @@ def test_a_key_of_responses_that_is_no_status_is_refused() -> None:
 
     with pytest.raises(ValueError, match=r"endpoint: responses=\{'hello'"):
         app.openapi()
+
+
+class Names(StrEnum):
+    """Names that a team keeps in one place."""
+
+    LIMIT = "max"
+    KEY = "key"
+
+
+def test_a_name_may_be_a_member_of_an_enumeration(client: ClientFactory) -> None:
+    """A string is a string, whatever its `repr`."""
+    app = Velithon()
+
+    @app.get("/")
+    def endpoint(
+        limit: Annotated[int, Query(alias=Names.LIMIT)],
+        text: Annotated[str, Query(alias=Names.KEY)] = "",
+        agent: Annotated[str, Header(alias=Names.KEY)] = "",
+    ) -> list[object]:
+        return [limit, text, agent]
+
+    with client(app) as caller:
+        assert caller.get("/?max=3&key=b", headers={"key": "c"}).json() == [3, "b", "c"]

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from velithon.cache.engine import ResponseCache
 from velithon.cache.entry import Entry
 from velithon.cache.policy import POLICY
+from velithon.exceptions import RegistrationError
 from velithon.faces.capture import build_call_next
 from velithon.faces.serve import build_rsgi_app
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.base import Response
-from velithon.signature.fields import find_param_model, list_aliases, read_model_fields
+from velithon.signature.fields import find_param_model
+from velithon.signature.values import iterate_header_names
 from velithon.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from velithon.signature import EndpointModel
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
-__all__ = ["build_cached_responder"]
+__all__ = ["build_cached_responder", "check_headers"]
 
 # How many responses of a route are at hand, and how large they may be, in bytes.
 _RECENT, _SMALL = 128, 64 * 1024
@@ -169,15 +171,29 @@ class Miss(Response):
         return build_rsgi_app(respond, owner, errors, make)(scope, protocol)
 
 
+def check_headers(model: EndpointModel) -> None:
+    """Check that the key can hold all headers that a decorated endpoint, or what it depends on, takes.
+
+    Raises:
+        RegistrationError: A model takes whatever headers there are.
+    """
+    for node in model.walk():
+        for field in node.header_params:
+            headers = find_param_model(field)
+            if headers is not None and headers.model_config.get("extra") == "allow":
+                raise RegistrationError(
+                    f"{headers.__qualname__} takes headers that it does not name (extra='allow'), so that @cache "
+                    "cannot tell two requests apart. Name the headers as fields, or leave out extra='allow'.",
+                    endpoint=node.call,
+                    parameter=field.name,
+                )
+
+
 def _declared(model: EndpointModel) -> Iterator[str]:
     """Yield the names of the headers that the endpoint, or what it depends on, declares."""
     for node in model.walk():
         for field in node.header_params:
-            inner = find_param_model(field)
-            for parameter in [field] if inner is None else read_model_fields(inner):
-                converts = getattr(parameter.info, "convert_underscores", True)
-                for _, name in list_aliases(parameter, convert_underscores=converts):
-                    yield name
+            yield from iterate_header_names(field)
 
 
 def _secret(model: EndpointModel) -> Iterator[str]:

@@ -13,6 +13,7 @@ from velithon.exceptions import RegistrationError
 from velithon.openapi.fragments import add_examples
 from velithon.signature.annotations import is_optional, strip_wrappers
 from velithon.signature.fields import Field, find_param_model, list_aliases, read_model_fields
+from velithon.signature.values import converts_underscores
 
 if TYPE_CHECKING:
     from velithon.openapi.definitions import Definitions
@@ -138,9 +139,8 @@ def _described(place: str, parent: Field, definitions: Definitions) -> Iterator[
     optional = model is not None and is_optional(parent.annotation) and not parent.required
     for parameter in _flat(parent):
         info: Any = parameter.info
-        converts = place == "header" and getattr(
-            info, "convert_underscores", getattr(parent.info, "convert_underscores", True)
-        )
+        # The name of a single header is its alias, whatever that looks like.
+        converts = place == "header" and model is not None and converts_underscores(parent, parameter)
         alias, name = list_aliases(parameter, convert_underscores=converts)[0]
         described: dict[str, Any] = {
             "name": name,

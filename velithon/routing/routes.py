@@ -171,6 +171,10 @@ class Route(Guised, Replaceable, starlette.Route):
         model = signature.read_endpoint(
             call, path=self.path, kind="http", dependencies=self.dependencies, name=self.name
         )
+        if hasattr(model.call, "__velithon_cache__"):
+            from velithon.cache.route import check_headers
+
+            check_headers(model)
         # A wrong response model is told here, not by the first request.
         signature.read_outcome(model, self.response_options)
         signature.check_declared(model, self.responses)

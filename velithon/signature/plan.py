@@ -142,7 +142,7 @@ class PlanWriter:
     def write_simple(self, field: Field, name: str, errors: str | None) -> None:
         """Write the reading of one string under one name."""
         out = self.out
-        wire = list_aliases(field)[0][1]
+        wire = str.__str__(list_aliases(field)[0][1])
         key = wire.lower() if field.place == "header" else wire
         received = self.source(field.place, many=False)
         location = out.constant((field.place, wire), f"{field.name}_at")
@@ -340,7 +340,7 @@ class PlanWriter:
         if field.place not in _SOURCES or not is_simple(field) or not is_text(field):
             return False
         if field.place == "path":
-            key = list_aliases(field)[0][1]
+            key = str.__str__(list_aliases(field)[0][1])
             return key in list_path_names(self.model.path) and not has_convertor(self.model.path, key)
         return field.constant_default
 

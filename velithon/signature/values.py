@@ -106,12 +106,26 @@ class _Gathered:
             self.header_names[item.name] = wire
 
 
+def converts_underscores(parent: Field, item: Field) -> bool:
+    """Whether a field of a model of headers has hyphens in its header's name where its own has underscores."""
+    return bool(getattr(item.info, "convert_underscores", getattr(parent.info, "convert_underscores", True)))
+
+
+def iterate_header_names(field: Field) -> Iterator[str]:
+    """Yield the names of the headers that a parameter, or the fields of its model, may come under."""
+    model = find_param_model(field)
+    if model is None:
+        yield from (name for _, name in list_aliases(field))
+        return
+    for item in read_model_fields(model):
+        yield from (name for _, name in list_aliases(item, convert_underscores=converts_underscores(field, item)))
+
+
 def _model_argument(field: Field, model: type[BaseModel], received: Mapping[str, Any]) -> tuple[Any, Errors]:
     gathered = _Gathered()
     is_headers = isinstance(received, Headers)
-    converts = getattr(field.info, "convert_underscores", True)
     for item in read_model_fields(model):
-        gathered.take(item, received, is_headers and getattr(item.info, "convert_underscores", converts))
+        gathered.take(item, received, is_headers and converts_underscores(field, item))
     gathered.values.update(iterate_extras(received, gathered.known))
     value: Any = gathered.values
     if is_optional(field.annotation) and not (
