@@ -22,9 +22,6 @@ from typing_extensions import Unpack
 from velithon.compat.guise import Guised
 from velithon.exceptions import VelithonDeprecationWarning
 
-if TYPE_CHECKING:
-    from velithon.signature.dependencies import Concurrency
-
 __all__ = [
     "Body",
     "Cookie",
@@ -331,7 +328,8 @@ class Depends(Guised):
     scope: Scope | None = None
     max_concurrency: int | None = field(default=None, kw_only=True)
     raises: Sequence[Any] = field(default=(), compare=False, kw_only=True)
-    _concurrency: Concurrency | None = field(default=None, repr=False, compare=False, kw_only=True)
+    # A `Concurrency`; pydantic reads this annotation where a model has a field of this class.
+    _concurrency: Any = field(default=None, repr=False, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.scope not in (None, "function", "request", "app"):

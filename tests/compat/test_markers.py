@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,8 +13,10 @@ import fastapi
 import fastapi.params
 import fastapi.security
 import pytest
+from pydantic import BaseModel
 
 import velithon
+import velithon.params
 from tests.conftest import ClientFactory
 from velithon import APIRouter, Velithon
 from velithon.exceptions import RegistrationError
@@ -327,3 +329,13 @@ assert TestClient(app).get("/?user=root").status_code == 401
 assert "fastapi" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_a_pydantic_model_may_hold_markers() -> None:
+    """As settings of packages do, which take dependencies."""
+
+    class Settings(BaseModel):
+        dependencies: Sequence[velithon.params.Depends]
+
+    marker = velithon.params.Depends(lambda: 1, max_concurrency=2)
+    assert Settings(dependencies=[marker]).dependencies == [marker]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import fastapi.dependencies.utils
+import fastapi.openapi.utils
 import fastapi.routing
 import pytest
 from pydantic import BaseModel
@@ -200,3 +201,11 @@ def test_a_body_that_is_not_the_endpoints_is_refused() -> None:
     last(app).body_field = None
     with pytest.raises(RegistrationError, match="made of the parameters"):
         last(app).body_field = object()
+
+
+def test_fastapis_own_document_of_our_routes_is_refused_with_the_cure() -> None:
+    """It reads fields that only FastAPI's routes have."""
+    app = Velithon()
+    app.get("/")(lambda: 1)
+    with pytest.raises(AttributeError, match=r"use app\.openapi\(\)"):
+        fastapi.openapi.utils.get_openapi(title="", version="", routes=app.routes)

@@ -28,7 +28,14 @@ class Dependant:
         self._route = route
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._route.model, name)
+        model = self._route.model
+        if not hasattr(model, name):
+            raise AttributeError(
+                f"route.dependant of {self._route.path!r} has no {name!r}, which is internal to FastAPI. In the place of "
+                "FastAPI's own get_openapi() use app.openapi() or velithon.openapi.utils.get_openapi(), or run the "
+                "application with --as-fastapi"
+            )
+        return getattr(model, name)
 
     @property
     def dependencies(self) -> list[Any]:
