@@ -64,6 +64,7 @@ def serve(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     port: int | None = None,
+    start_seconds: float = _START_SECONDS,
 ) -> Generator[Server, None, None]:
     """Run an application on a real server.
 
@@ -75,6 +76,7 @@ def serve(
         env: Environment variables added to this process's.
         cwd: The server's working directory; by default an empty one of its own.
         port: One that `free_port` has reserved, for an application that has to know it; by default a free one.
+        start_seconds: How long it may take to start.
 
     Yields:
         The running server, when it takes connections.
@@ -102,7 +104,7 @@ def serve(
         ):
             running = Server(f"http://127.0.0.1:{port}", port, process, log_file)
             try:
-                _wait(running, server, options)
+                _wait(running, server, options, start_seconds)
                 yield running
             except BaseException as error:
                 error.add_note(f"The server's output:\n{running.log}")
@@ -138,18 +140,18 @@ def _process(
             raise RuntimeError(f"the server did not end within {_STOP_SECONDS:.0f} s of SIGTERM") from None
 
 
-def _wait(running: Server, server: ServerName, options: tuple[str, ...]) -> None:
+def _wait(running: Server, server: ServerName, options: tuple[str, ...], seconds: float) -> None:
     """Wait for the line that the server logs when it is ready, and for its socket."""
     quiet = any(option.startswith(("--log", "--no-log")) for option in options)
     ready = "" if quiet else _READY[server.partition("-")[0]]
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if running.process.poll() is not None:
             raise RuntimeError(f"the server ended with status {running.process.returncode}")
         if ready in running.log and _accepts(running.port):
             return
         time.sleep(0.02)
-    raise RuntimeError(f"the server was not ready within {_START_SECONDS:.0f} s")
+    raise RuntimeError(f"the server was not ready within {seconds:.0f} s")
 
 
 def _accepts(port: int) -> bool:

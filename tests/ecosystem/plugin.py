@@ -80,7 +80,9 @@ def server(way: Way, request: pytest.FixtureRequest) -> Servers:
         given = ("--as-fastapi", *options) if way.as_fastapi else options
         target = f"{request.path.stem}:app"
         env = {"PYTHONPATH": str(request.path.parent)}
-        return serve(target, name, *given, direct=way.is_control, env=env, cwd=request.path.parent)
+        folder = request.path.parent
+        # Some packages take long to import, and several run at a time.
+        return serve(target, name, *given, direct=way.is_control, env=env, cwd=folder, start_seconds=90)
 
     return run
 

@@ -17,7 +17,7 @@ from tests.ecosystem.ways import Way
 
 __all__ = ["Outcome", "run", "run_files"]
 
-_DEADLINE = 300.0
+_DEADLINE = 600.0
 
 
 class Outcome(NamedTuple):
@@ -52,7 +52,7 @@ def run_files(
                 (folder / f"test_{package.path.stem}.py").write_text(way.source(package.path.read_text()))
         plugins = ["velithon.compat.pytest"] if any(way.as_fastapi for way in ways) else []
         command = [str(python), "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={name}", "--import-mode=importlib"]
-        command += ["--timeout=60", "-p", "no:cacheprovider", "-p", "no:randomly", "--tb=short"]
+        command += ["--timeout=150", "-p", "no:cacheprovider", "-p", "no:randomly", "--tb=short"]
         for plugin in (*plugins, "tests.ecosystem.plugin"):
             command += ["-p", plugin]
         if not servers:
