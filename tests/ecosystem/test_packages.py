@@ -15,12 +15,17 @@ from tests.effort import FULL
 # Distribution -> what is imported of it. The others run by `make ecosystem`, each in its own environment.
 LIGHT = {
     "asgi-correlation-id": "asgi_correlation_id",
+    "brotli-asgi": "brotli_asgi",
+    "dependency-injector": "dependency_injector",
     "dishka": "dishka",
+    "fastapi-pagination": "fastapi_pagination",
     "prometheus-fastapi-instrumentator": "prometheus_fastapi_instrumentator",
     "slowapi": "slowapi",
     "sqladmin": "sqladmin",
     "sse-starlette": "sse_starlette",
     "starlette-context": "starlette_context",
+    "starlette-csrf": "starlette_csrf",
+    "svcs": "svcs",
 }
 
 
