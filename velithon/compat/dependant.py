@@ -31,7 +31,7 @@ class Dependant:
         model = self._route.model
         if not hasattr(model, name):
             raise AttributeError(
-                f"route.dependant of {self._route.path!r} has no {name!r}, which is internal to FastAPI. In the place of "
+                f"route.dependant of {self._route.path!r} has no {name!r}, which is internal to FastAPI. Instead of "
                 "FastAPI's own get_openapi() use app.openapi() or velithon.openapi.utils.get_openapi(), or run the "
                 "application with --as-fastapi"
             )
