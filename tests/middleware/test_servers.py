@@ -68,6 +68,8 @@ app = Velithon(middleware=[
 async def function(request, call_next):
     response = await call_next(request)
     response.headers["x-function"] = "1"
+    if request.url.path == "/background":
+        response.background = BackgroundTask(events.append, "background of the layer")
     return response
 
 @app.get("/")
@@ -184,6 +186,7 @@ def test_mixed_layers_hold_on_a_real_server(server: ServerName) -> None:
         wait_for(http, "stream ended")
         assert http.get("/background", headers={"x-request-id": "later"}).text == "ok"
         wait_for(http, "background later")
+        wait_for(http, "background of the layer")
         websockets(running.port, http)
         assert '"GET /error HTTP/1.1" 500' in running.log
 
