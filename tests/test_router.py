@@ -181,3 +181,18 @@ def test_limits_of_bodies(client: ClientFactory, size: int) -> None:
 
 async def reading(scope: Scope, receive: Receive, send: Send) -> None:
     await (await echo(Request(scope, receive, send)))(scope, receive, send)
+
+
+def test_a_host_in_a_router_is_behind_its_prefix(client: ClientFactory) -> None:
+    app, router, inner = Velithon(), Router(), Velithon()
+
+    @inner.get("/items/{name}", name="read")
+    async def read(name: str) -> str:
+        return name
+
+    router.host("{shop}.example.com", inner, name="shop")
+    app.include_router(router, prefix="/api")
+    with client(app, base_url="http://book.example.com") as c:
+        assert c.get("/api/items/a").json() == "a"
+        assert c.get("/items/a").status_code == 404
+    assert app.url_path_for("shop:read", shop="book", name="a") == "/api/items/a"

@@ -153,6 +153,14 @@ class Host(Mounted, starlette.Host):
         super().__init__(host, app, name)
         self.lifespan = lifespan
 
+    def below(self, prefix: str) -> Host:
+        """Return it with its application behind a prefix."""
+        if not prefix:
+            return self
+        moved = copy(self)
+        moved.app = starlette.Router([Mount(prefix, self.app, lifespan=self.lifespan)])
+        return moved
+
     @property
     def routes(self) -> list[BaseRoute]:
         """The routes of what is mounted, whatever layers stand around it."""

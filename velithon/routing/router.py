@@ -255,8 +255,7 @@ class Router(Verbs, starlette.Router):
                 **join_websocket_options(context, route.options),
             )
         elif isinstance(route, Mount | Host):
-            moved = route.below(prefix) if isinstance(route, Mount) else route
-            added = moved.behind(context.get("middleware") or (), context.get("max_body_size"))
+            added = route.below(prefix).behind(context.get("middleware") or (), context.get("max_body_size"))
         elif isinstance(route, starlette.Mount):
             added = type(route)(prefix + route.path, app=route.app, name=route.name)
         elif isinstance(route, starlette.WebSocketRoute):
