@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.conftest import ClientFactory
 from tests.telemetry.test_telemetry import Receiver
-from velithon import Depends, Velithon
+from velithon import Depends, Velithon, WebSocket
 from velithon.responses import JSONResponse
 
 
@@ -135,3 +135,16 @@ def test_names_are_fastapis_where_velithon_stands_for_it(
     assert {span.name.partition(".")[0] for span in receiver.spans(SpanKind.INTERNAL)} == {"fastapi"}
     (event,) = receiver.records.get_finished_logs()
     assert event.log_record.event_name == "fastapi.validation.failed"
+
+
+def test_a_websocket_has_parts_too(client: ClientFactory, receiver: Receiver) -> None:
+    app = Velithon(telemetry=receiver.config)
+
+    @app.websocket("/{number}")
+    async def room(websocket: WebSocket, number: int) -> None:
+        await websocket.accept()
+        await websocket.close()
+
+    with client(app).websocket_connect("/7") as websocket:
+        assert websocket.receive()["type"] == "websocket.close"
+    assert [span.name for span in receiver.spans(SpanKind.INTERNAL)] == ["velithon.dependencies", "velithon.endpoint"]

@@ -242,9 +242,20 @@ class WebSocketPlan(PlanWriter):
         errors = "errors" if self.can_fail(self.model) else None
         if errors is not None:
             out.line("errors = None")
+        span_of = self.model.span_of
+        if span_of is None:
+            arguments = self.write_solving(errors)
+        else:
+            with out.block(f"with {out.constant(span_of, 'span_of')}('dependencies'):"):
+                arguments = self.write_solving(errors)
+                out.line("pass")
+        out.line(f"await {out.constant(find_called(self.model), 'call_endpoint')}({arguments})")
+
+    def write_solving(self, errors: str | None) -> str:
+        """Write what happens before the endpoint is called; return the text of its arguments."""
         arguments = self.write_node(self.model, errors)
         if errors is not None:
-            with out.block("if errors is not None:"):
-                model_name = out.constant(self.model, "model")
-                out.line(f"raise {self.use(runtime.build_websocket_error)}({model_name}, request, errors)")
-        out.line(f"await {out.constant(find_called(self.model), 'call_endpoint')}({arguments})")
+            with self.out.block("if errors is not None:"):
+                model_name = self.out.constant(self.model, "model")
+                self.out.line(f"raise {self.use(runtime.build_websocket_error)}({model_name}, request, errors)")
+        return arguments
