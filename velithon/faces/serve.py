@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
         async def answer(self, request: Request, exc: Exception, response: Response | None) -> None: ...
 
-        async def observe(self, request: Request, exc: Exception) -> None: ...
-
     class ErrorHandlers(ErrorLayer, ErrorTables, Protocol):
         """The exception handlers of one application."""
 
@@ -89,26 +87,13 @@ def build_asgi_app(respond: Responder, otherwise: ASGIApp | None = None, errors:
                 await run_background(background, scope)
             stack = scope.get("velithon.exits")
             if stack is not None:
-                await close_exits(stack, request, errors)
+                await stack.aclose()
                 if background is not None and has_late_tasks(background):
                     await run_background(background, scope)
         except BaseException as exc:  # noqa: BLE001 - answered or raised again there
             await answer_failure(request, response, exc, errors)
 
     return app
-
-
-async def close_exits(exits: AsyncExitStack, request: Request, errors: ErrorLayer | None) -> None:
-    """Run what dependencies do after a response.
-
-    What that raises is told as any failure is, and goes on.
-    """
-    try:
-        await exits.aclose()
-    except Exception as exc:
-        if errors is not None:
-            await errors.observe(request, exc)
-        raise
 
 
 def build_rsgi_app(

@@ -218,9 +218,6 @@ class InnerErrors:
     def __init__(self, errors: Errors) -> None:
         self.errors = errors
 
-    async def observe(self, request: HTTPConnection, exc: Exception) -> None:
-        """Do nothing: the outermost layer tells the observers."""
-
     async def answer(self, request: Request, exc: Exception, response: Response | None) -> None:
         """Send a handler's answer to what was raised while a response was sent: a file may be missing.
 
@@ -248,9 +245,6 @@ class SurroundingErrors:
 
     They are those of the nearest `ExceptionMiddleware`, Starlette's or ours, which leaves them in the scope.
     """
-
-    async def observe(self, request: HTTPConnection, exc: Exception) -> None:
-        """Do nothing: the outermost layer tells the observers."""
 
     async def answer(self, request: Request, exc: Exception, response: Response | None) -> None:
         """Send a handler's answer.
