@@ -793,4 +793,5 @@ def test_a_lifespan_may_be_a_generator(client: ClientFactory) -> None:
 
     with client(app) as c:
         assert c.get("/").json() == [1, 2]
+        assert c.app_state == {"slow": 1, "quick": 2}
     assert log == ["slow", "quick", "quick ends", "slow ends"]

@@ -110,6 +110,8 @@ class TestClient(StarletteTestClient):
         with ExitStack() as stack:
             try:
                 self.portal = stack.enter_context(worker(self.app, self._loop_factory))
+                # Where Starlette's client has what the lifespan yielded.
+                self.app_state.update(getattr(self.app, "_lifespan_state", {}))
             except LifespanError as error:
                 # What was raised, as over ASGI.
                 if error.__cause__ is None:
