@@ -1,8 +1,9 @@
 """A pytest plugin: runs another project's suite on one of our protocols, against a list of the tests that fail.
 
 A test on the list must fail, and every other must pass; one on the list that its own authors expect to fail must pass.
-One whose reason begins with "Hangs" is not run. A module on the list cannot be imported: it needs names that are private
-to its project, or missing here; its functions count as so many tests. Tests that need trio are left out and counted.
+One whose reason begins with "Hangs" is not run. A module on the list cannot be imported: it needs names that are
+private to its project, or missing here; its functions count as so many tests. Tests that need trio are left out and
+counted.
 """
 
 from __future__ import annotations
