@@ -43,7 +43,7 @@ def velithon(*words: str) -> "subprocess.CompletedProcess[str]":
 def test_help_names_every_option() -> None:
     """Each on a line of its own."""
     shown = velithon("run", "--help").stdout
-    assert [option for option in OPTIONS if not re.search(rf"^\s+(-\w, )?{option}\b", shown, re.MULTILINE)] == []
+    assert [option for option in OPTIONS if not re.search(rf"^[\s│|]+(-\w, )?{option}\b", shown, re.MULTILINE)] == []
 
 
 def test_every_option_takes_its_kind_of_value() -> None:
