@@ -117,11 +117,11 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         debug: bool = False,
         routes: Sequence[BaseRoute] | None = None,
         middleware: Sequence[Middleware] | None = None,
-        exception_handlers: Mapping[Any, Callable[..., Any]] | None = None,
+        exception_handlers: Mapping[Any, Callable[..., object]] | None = None,
         lifespan: Lifespan[Any] | None = None,
         *,
-        on_startup: Sequence[Callable[[], Any]] | None = None,
-        on_shutdown: Sequence[Callable[[], Any]] | None = None,
+        on_startup: Sequence[Callable[[], object]] | None = None,
+        on_shutdown: Sequence[Callable[[], object]] | None = None,
         title: str = "Velithon",
         summary: str | None = None,
         description: str = "",
@@ -144,7 +144,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         root_path: str = "",
         root_path_in_servers: bool = True,
         redirect_slashes: bool = True,
-        default_response_class: Any = Default(JSONResponse),
+        default_response_class: object = Default(JSONResponse),
         problem_details: bool = False,
         thread_pool_size: int | None = None,
         background_grace: float | None = 10.0,
@@ -230,7 +230,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         self.setup()
 
     @staticmethod
-    def _handlers(given: Mapping[Any, Callable[..., Any]], problem_details: bool) -> dict[Any, Any]:
+    def _handlers(given: Mapping[Any, Callable[..., object]], problem_details: bool) -> dict[Any, Any]:
         if problem_details:
             return {**problem_handlers(), **given}
         return {
@@ -429,7 +429,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         return decorator
 
     def add_exception_handler(
-        self, exc_class_or_status_code: int | type[Exception], handler: Callable[..., Any]
+        self, exc_class_or_status_code: int | type[Exception], handler: Callable[..., object]
     ) -> None:
         """Let `handler(request, exc) -> Response` answer a status code or an exception class.
 
@@ -454,7 +454,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
     def add_api_route(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., object],
         *,
         methods: Collection[str] | None = None,
         **options: Unpack[RouteOptions],
@@ -465,7 +465,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
     def add_api_websocket_route(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., object],
         name: str | None = None,
         **options: Unpack[WebSocketOptions],
     ) -> None:
@@ -489,7 +489,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         router: Router | StarletteRouter,
         *,
         prefix: str = "",
-        default_response_class: Any = None,
+        default_response_class: object = None,
         **options: Unpack[SharedOptions],
     ) -> None:
         """Add the routes of a router; see `Router.include_router`."""

@@ -87,14 +87,14 @@ class BackgroundTask(StarletteBackgroundTask):
 
     @overload
     def __init__(
-        self, func: Callable[..., Any], *, args: Sequence[Any], kwargs: dict[str, Any] | None = None
+        self, func: Callable[..., object], *, args: Sequence[Any], kwargs: dict[str, Any] | None = None
     ) -> None: ...
     @overload
-    def __init__(self, func: Callable[..., Any], *, kwargs: dict[str, Any]) -> None: ...
+    def __init__(self, func: Callable[..., object], *, kwargs: dict[str, Any]) -> None: ...
     @overload
-    def __init__(self, func: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> None: ...
+    def __init__(self, func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None: ...
 
-    def __init__(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, func: Callable[..., object], *args: Any, **kwargs: Any) -> None:
         if not callable(func):
             raise TypeError(f"A background task calls a function, and {func!r} cannot be called.")
         if kwargs and not args and _are_packed(func, kwargs):
@@ -160,7 +160,7 @@ class BackgroundTasks(StarletteBackgroundTasks):
         self._unfinished: dict[int, StarletteBackgroundTask] = {}
         self._unclaimed = True
 
-    def add_task(self, func: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> None:
+    def add_task(self, func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
         """Add a function with its arguments, as `BackgroundTask` takes them.
 
         Args:
@@ -375,7 +375,7 @@ def _names(background: StarletteBackgroundTask) -> Iterable[str]:
     return [task_name(background)]
 
 
-def _are_packed(func: Callable[..., Any], given: dict[str, Any]) -> bool:
+def _are_packed(func: Callable[..., object], given: dict[str, Any]) -> bool:
     """Whether the keywords are `args=` and `kwargs=` that hold the arguments."""
     if not given.keys() <= {"args", "kwargs"}:
         return False

@@ -64,7 +64,7 @@ class UploadFile(StarletteUploadFile):
         size: int
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> object:
         from pydantic_core import core_schema
 
         return core_schema.no_info_plain_validator_function(cls._check)

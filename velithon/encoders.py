@@ -101,7 +101,7 @@ class _Options(NamedTuple):
 
 
 def jsonable_encoder(
-    obj: Any,
+    obj: object,
     include: IncEx | None = None,
     exclude: IncEx | None = None,
     by_alias: bool = True,
@@ -131,11 +131,11 @@ def jsonable_encoder(
     return _encode(obj, _field_set(include), _field_set(exclude), options)
 
 
-def _field_set(fields: IncEx | Iterable[Any] | None) -> Any:
+def _field_set(fields: IncEx | Iterable[object] | None) -> object:
     return fields if fields is None or isinstance(fields, set | dict) else set(fields)
 
 
-def _encode(obj: Any, include: Any, exclude: Any, options: _Options) -> Any:
+def _encode(obj: object, include: object, exclude: object, options: _Options) -> object:
     if options.custom_encoder and (custom := _encoder_of(obj, options.custom_encoder)) is not None:
         return custom(obj)
     if isinstance(obj, BaseModel):
@@ -161,14 +161,14 @@ def _encode(obj: Any, include: Any, exclude: Any, options: _Options) -> Any:
     return _encode_object(obj, include, exclude, options)
 
 
-def _encoder_of(obj: Any, encoders: dict[Any, Encoder]) -> Encoder | None:
+def _encoder_of(obj: object, encoders: dict[Any, Encoder]) -> Encoder | None:
     encoder = encoders.get(type(obj))
     if encoder is None:
         encoder = next((found for kind, found in encoders.items() if isinstance(obj, kind)), None)
     return encoder
 
 
-def _encode_model(model: BaseModel, include: Any, exclude: Any, options: _Options) -> Any:
+def _encode_model(model: BaseModel, include: object, exclude: object, options: _Options) -> object:
     given: dict[str, Any] = {
         "include": include,
         "exclude": exclude,
@@ -188,7 +188,7 @@ def _encode_model(model: BaseModel, include: Any, exclude: Any, options: _Option
     return _encode(dumped, None, None, options._replace(by_alias=True, exclude_unset=False, custom_encoder={}))
 
 
-def _is_struct(kind: type[Any]) -> bool:
+def _is_struct(kind: type[object]) -> bool:
     return hasattr(kind, "__struct_fields__") or "__attrs_attrs__" in vars(kind)
 
 
@@ -223,7 +223,7 @@ def _encode_dict(mapping: dict[Any, Any], include: Any, exclude: Any, options: _
     }
 
 
-def _encode_object(obj: Any, include: Any, exclude: Any, options: _Options) -> Any:
+def _encode_object(obj: Any, include: object, exclude: object, options: _Options) -> object:
     lineage = {(kind.__module__, kind.__name__) for kind in type(obj).__mro__}
     if lineage & _TEXT_TYPES:
         return str(obj)
@@ -241,7 +241,7 @@ def _encode_object(obj: Any, include: Any, exclude: Any, options: _Options) -> A
     return _encode(data, include, exclude, options)
 
 
-def _not_json(obj: Any) -> str:
+def _not_json(obj: object) -> str:
     if inspect.isawaitable(obj):
         name = getattr(obj, "__qualname__", type(obj).__name__)
         return f"JSON cannot carry {name}(), a coroutine that nobody awaited: write `await` before the call."
@@ -290,11 +290,11 @@ def json_bytes(obj: Any) -> bytes:
     return body
 
 
-def _slow_json(obj: Any) -> bytes:
+def _slow_json(obj: object) -> bytes:
     return plain_json(jsonable_encoder(obj))
 
 
-def plain_json(data: Any) -> bytes:
+def plain_json(data: object) -> bytes:
     """Return what ``json`` makes of data, compact and in UTF-8.
 
     Half a surrogate pair, which that lacks, is escaped.
@@ -310,7 +310,7 @@ def plain_json(data: Any) -> bytes:
         return json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _default(obj: Any) -> Any:
+def _default(obj: Any) -> object:
     """Encode, for orjson, what it does not know and what can be read twice if the slow way has to begin anew."""
     kind = type(obj)
     # isinstance asks pydantic's metaclass, which takes longer than the serializer does.

@@ -116,7 +116,7 @@ def _errors_bytes(exc: RequestValidationError) -> bytes:
         return json_bytes({"detail": _sayable(exc.errors())})
 
 
-def _sayable(value: Any, depth: int = 0) -> Any:
+def _sayable(value: object, depth: int = 0) -> object:
     """Return what JSON can say of what a client sent, such as bytes that are no text."""
     if depth > _MAX_ERROR_DEPTH:
         return "..."
@@ -195,7 +195,9 @@ def problem_handlers() -> dict[type[Exception], Callable[..., Awaitable[Any]]]:
     }
 
 
-def _problem(request: Request, status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None) -> Response:
+def _problem(
+    request: Request, status: int, members: Mapping[str, object], headers: Mapping[str, str] | None
+) -> Response:
     try:
         title = HTTPStatus(status).phrase
     except ValueError:  # a status that nobody registered has no phrase

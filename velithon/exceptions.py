@@ -83,7 +83,7 @@ _MOST_SHOWN = 20
 _LONGEST_SHOWN = 500  # characters of an error
 
 
-def _shortened(error: Any) -> str:
+def _shortened(error: object) -> str:
     text = repr(error)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
@@ -96,7 +96,7 @@ class ValidationException(Exception):
         endpoint_ctx: Where the endpoint is written, for the message.
     """
 
-    def __init__(self, errors: Sequence[Any], *, endpoint_ctx: EndpointContext | None = None) -> None:
+    def __init__(self, errors: Sequence[object], *, endpoint_ctx: EndpointContext | None = None) -> None:
         super().__init__(errors)
         self._errors = errors
         self.endpoint_ctx = endpoint_ctx
@@ -140,7 +140,9 @@ class RequestValidationError(ValidationException):
         endpoint_ctx: Where the endpoint is written.
     """
 
-    def __init__(self, errors: Sequence[Any], *, body: Any = None, endpoint_ctx: EndpointContext | None = None) -> None:
+    def __init__(
+        self, errors: Sequence[object], *, body: object = None, endpoint_ctx: EndpointContext | None = None
+    ) -> None:
         super().__init__(errors, endpoint_ctx=endpoint_ctx)
         self.body = body
 
@@ -158,7 +160,9 @@ class ResponseValidationError(ValidationException):
         endpoint_ctx: Where the endpoint is written.
     """
 
-    def __init__(self, errors: Sequence[Any], *, body: Any = None, endpoint_ctx: EndpointContext | None = None) -> None:
+    def __init__(
+        self, errors: Sequence[object], *, body: object = None, endpoint_ctx: EndpointContext | None = None
+    ) -> None:
         super().__init__(errors, endpoint_ctx=endpoint_ctx)
         self.body = body
 
@@ -196,7 +200,7 @@ class RegistrationError(VelithonError):
     """
 
     def __init__(
-        self, problem: str, *, endpoint: Callable[..., Any] | str | None = None, parameter: str | None = None
+        self, problem: str, *, endpoint: Callable[..., object] | str | None = None, parameter: str | None = None
     ) -> None:
         self.problem = problem
         self.endpoint = endpoint
@@ -243,7 +247,7 @@ FastAPIError = VelithonError
 FastAPIDeprecationWarning = VelithonDeprecationWarning
 
 
-def _describe(endpoint: Callable[..., Any] | str) -> str:
+def _describe(endpoint: Callable[..., object] | str) -> str:
     if isinstance(endpoint, str):
         return endpoint
     name = getattr(endpoint, "__qualname__", None)

@@ -280,7 +280,7 @@ def _granian_fields(args: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _uvicorn_fields(client: Any, method: Any, path: Any, version: Any, status: Any) -> dict[str, Any]:
+def _uvicorn_fields(client: object, method: object, path: object, version: object, status: object) -> dict[str, Any]:
     return {
         "client": re.sub(r":\d+$", "", str(client)),
         "method": method,

@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["run"]
 
 
-def run(app: Any, **options: Any) -> None:
+def run(app: object, **options: Any) -> None:
     """Serve an application until it is told to stop, for `python main.py`.
 
     Call it below `if __name__ == "__main__":`, as worker processes import the module again.
@@ -40,7 +40,7 @@ def run(app: Any, **options: Any) -> None:
             raise
 
 
-def _target_of(app: Any) -> str:
+def _target_of(app: object) -> str:
     """Return the file and the name that the application has in the module that is run."""
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)

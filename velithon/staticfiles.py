@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -100,7 +100,7 @@ class StaticFiles(StarletteStaticFiles):
         return (full_path, status) if status is not None and stat.S_ISREG(status.st_mode) else None
 
     def file_response(
-        self, full_path: Any, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+        self, full_path: object, stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         """Return the response for a file that was found: 304 where the client has it already."""
         response = FileResponse(full_path, status_code=status_code, stat_result=stat_result)

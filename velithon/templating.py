@@ -48,7 +48,7 @@ class TemplateResponse(HTMLResponse):
         self.context = context
         super().__init__(template.render(context), status_code, headers, media_type, background)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+    async def __call__(self, scope: Any, receive: object, send: Any = None) -> None:
         """Send over either protocol; a test client is shown template and context."""
         if send is not None and "http.response.debug" in (scope.get("extensions") or ()):
             await send({"type": "http.response.debug", "info": {"template": self.template, "context": self.context}})

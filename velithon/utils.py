@@ -24,7 +24,7 @@ def get_path_param_names(path: str) -> set[str]:
     return list_path_names(path)
 
 
-def get_value_or_default(first: Any, *others: Any) -> Any:
+def get_value_or_default(first: object, *others: object) -> Any:
     """Return the first that somebody chose, or the first default when nobody chose any.
 
     Args:

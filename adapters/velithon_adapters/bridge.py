@@ -47,7 +47,7 @@ class RSGIAdapter:
 
     def __init__(
         self,
-        app: Callable[..., Awaitable[Any]],
+        app: Callable[..., Awaitable[object]],
         lifespan: LifespanMode = "auto",
         *,
         root_path: str = "",
@@ -90,7 +90,7 @@ class RSGIAdapter:
         except LifespanError as exc:
             logger.error("%s", exc, exc_info=exc.__cause__)
 
-    def __rsgi__(self, scope: Scope, protocol: Any) -> Coroutine[Any, Any, None]:
+    def __rsgi__(self, scope: Scope, protocol: Any) -> Coroutine[object, Any, None]:
         """Answer one request or run one WebSocket.
 
         Raises:
@@ -227,17 +227,17 @@ class StoppedLoop:
         """Return ``False``: `run_until_complete` may be called."""
         return False
 
-    def run_until_complete(self, future: Awaitable[Any]) -> Any:
+    def run_until_complete(self, future: Awaitable[object]) -> object:
         """Run a coroutine on the loop, or wait for a future of it.
 
         Return its result or raise its exception.
         """
         return asyncio.run_coroutine_threadsafe(_wait(future), self._loop).result()
 
-    def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> Any:
+    def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> object:
         """Create a task on the loop."""
 
-        async def create() -> asyncio.Task[Any]:
+        async def create() -> asyncio.Task[object]:
             return self._loop.create_task(coro, **options)
 
         return self.run_until_complete(create())
@@ -247,5 +247,5 @@ class StoppedLoop:
         return self._loop.call_soon_threadsafe(callback, *args, **options)
 
 
-async def _wait(future: Awaitable[Any]) -> Any:
+async def _wait(future: Awaitable[object]) -> Any:
     return await future

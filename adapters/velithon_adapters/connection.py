@@ -146,7 +146,7 @@ class Connection:
             self._watching = context
             ahead.add_done_callback(self._came, context=context)
 
-    def cancel(self, msg: Any = None) -> bool:
+    def cancel(self, msg: object = None) -> bool:
         """Wake the task, which then cancels itself: what it waits for goes on, and another task may wait for it."""
         self._wake_soon()
         return False

@@ -408,7 +408,7 @@ def unwrap(protocol: RSGIProtocol, /) -> tuple[Receive, Send] | None: ...
 def unwrap(receive: Receive, send: Send, /) -> HTTPProtocol | None: ...
 
 
-def unwrap(first: Any, second: Any = None, /) -> Any:
+def unwrap(first: object, second: object = None, /) -> Any:
     """Return what a wrapper stands on, so that a layer that passed it on unchanged costs nothing.
 
     ``unwrap(protocol)`` returns the ``(receive, send)`` under an `RSGIProtocol`; ``unwrap(receive, send)`` returns the

@@ -45,7 +45,7 @@ class Lifespan:
         ValueError: ``mode`` is none of the three.
     """
 
-    def __init__(self, app: Callable[..., Awaitable[Any]], mode: LifespanMode = "auto") -> None:
+    def __init__(self, app: Callable[..., Awaitable[object]], mode: LifespanMode = "auto") -> None:
         if mode not in get_args(LifespanMode):
             raise ValueError(f"Lifespan must be 'auto', 'on' or 'off', not {mode!r}.")
         self.app = app

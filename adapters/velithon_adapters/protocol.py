@@ -267,7 +267,9 @@ class RSGIProtocol(Sending):
         if self._ahead is not None:
             self._ahead.close({"type": "http.disconnect"})
 
-    def _give(self, deliver: Callable[..., Awaitable[None]], status: int, headers: ResponseHeaders, *more: Any) -> None:
+    def _give(
+        self, deliver: Callable[..., Awaitable[None]], status: int, headers: ResponseHeaders, *more: object
+    ) -> None:
         if self.started:
             return
         check_status(status)

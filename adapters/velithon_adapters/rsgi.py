@@ -325,7 +325,7 @@ class WebsocketProtocol(Protocol):
 class RSGICallable(Protocol):
     """An RSGI application in its bare form."""
 
-    def __call__(self, scope: Any, protocol: Any, /) -> Awaitable[None]:
+    def __call__(self, scope: object, protocol: object, /) -> Awaitable[None]:
         """Answer one request or run one WebSocket."""
         ...
 
@@ -333,7 +333,7 @@ class RSGICallable(Protocol):
 class RSGIApp(Protocol):
     """An RSGI application as an object."""
 
-    def __rsgi__(self, scope: Any, protocol: Any, /) -> Awaitable[None]:
+    def __rsgi__(self, scope: object, protocol: object, /) -> Awaitable[None]:
         """Answer one request or run one WebSocket."""
         ...
 

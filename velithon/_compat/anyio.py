@@ -17,7 +17,7 @@ PRIVATE = {
 
 
 @contextmanager
-def as_worker_thread(token: Any) -> Iterator[Callable[[Any], None]]:
+def as_worker_thread(token: object) -> Iterator[Callable[[Any], None]]:
     """Let `anyio.from_thread` work in this thread.
 
     Gives what says which cancel scope its calls belong to.

@@ -23,7 +23,7 @@ PRIVATE = {
 """Module and name -> what it is used for."""
 
 
-def is_deferred(provider: Any) -> bool:
+def is_deferred(provider: object) -> bool:
     """Tell whether a provider stands for one that nobody has set.
 
     The API has no question for that.

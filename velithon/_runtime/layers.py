@@ -31,7 +31,7 @@ def order_layers(layers: Sequence[Middleware]) -> list[Middleware]:
     return list(layers) if stands_for_fastapi() else list(reversed(layers))
 
 
-def check_layer(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def check_layer(layer: Any, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
     """Find out whether `layer(app, *args, **kwargs)` fits its signature.
 
     Raises:

@@ -94,7 +94,7 @@ class LineHandler(logging.Handler):
         super().close()
 
 
-def _passes(item: Any) -> bool:
+def _passes(item: object) -> bool:
     return "passes_access_lines" in type(item).__dict__
 
 

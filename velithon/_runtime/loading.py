@@ -83,7 +83,7 @@ class AppTarget:
         for name in names:
             importlib.import_module(f"velithon.{name}")
 
-    def _load(self) -> Any:
+    def _load(self) -> object:
         if self.log_warnings:
             log_warnings()
         module_name, _, path = self.target.partition(":")
@@ -98,7 +98,7 @@ class AppTarget:
                 raise LoadError(f"Cannot load {self.target!r}: {missing}{_hint(module)}") from exc
         return self._checked(self._made(found) if self.factory else found)
 
-    def _import(self, name: str) -> Any:
+    def _import(self, name: str) -> object:
         directory = self.directory or Path.cwd()
         if name.endswith(".py") or os.sep in name:
             directory, name = _module_of(directory / name, self.target)
@@ -121,7 +121,7 @@ class AppTarget:
                 raise LoadError(f"Cannot load {self.target!r}: there is no module {exc.name!r} ({looked}).") from exc
             raise LoadError(_users_traceback(exc, f"importing {name!r} failed")) from exc
 
-    def _made(self, factory: Any) -> Any:
+    def _made(self, factory: object) -> object:
         if not callable(factory):
             raise LoadError(f"Cannot load {self.target!r}: --factory was given, and {factory!r} cannot be called.")
         try:
@@ -129,7 +129,7 @@ class AppTarget:
         except (Exception, SystemExit) as exc:
             raise LoadError(_users_traceback(exc, f"the factory {self.target!r} failed")) from exc
 
-    def _checked(self, app: Any) -> Any:
+    def _checked(self, app: object) -> object:
         if find_protocols(app):
             return app
         hint = "neither ASGI nor RSGI"
@@ -144,11 +144,11 @@ class AppTarget:
         raise LoadError(f"Cannot load {self.target!r}: {_kind(app)} is no application ({hint}).")
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return f"{type(value).__name__} {value!r}"[:120]
 
 
-def _hint(module: Any) -> str:
+def _hint(module: object) -> str:
     names = (
         name
         for name, value in vars(module).items()

@@ -54,5 +54,5 @@ class Owner(Protocol):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer over ASGI."""
 
-    def _websocket(self, scope: Any, protocol: Any) -> Awaitable[None]:
+    def _websocket(self, scope: object, protocol: object) -> Awaitable[None]:
         """Answer a WebSocket over RSGI."""

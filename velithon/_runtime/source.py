@@ -21,7 +21,7 @@ def find_source(endpoint: Any) -> tuple[str, int] | None:
     return (file, line) if file else None
 
 
-def place_of(endpoint: Any) -> str:
+def place_of(endpoint: object) -> str:
     """Return `file:line` of an endpoint, the file from the working directory or from where Python found it."""
     found = find_source(endpoint)
     if found is None:

@@ -143,7 +143,7 @@ class ResponseCache:
     def _answer(self, entry: Entry, request: Any, now: float) -> Response:
         return entry.answer(now, request._header("if-none-match"), request._header("if-modified-since"))
 
-    async def _try(self, operation: Awaitable[Any]) -> Any:
+    async def _try(self, operation: Awaitable[object]) -> Any:
         """Await an operation of the store; `None` while it is away, which is logged once."""
         if self._away_until is not None and time.monotonic() < self._away_until:
             if inspect.iscoroutine(operation):
@@ -163,7 +163,7 @@ class ResponseCache:
 
     # -- computing ------------------------------------------------------------------------------------------------
 
-    async def _compute(self, request: Any, key: str, respond: Respond) -> Any:
+    async def _compute(self, request: object, key: str, respond: Respond) -> object:
         """Answer by the responder, once for all who ask."""
         until = self._passes.get(key)
         if until is not None and time.monotonic() < until:
@@ -190,7 +190,7 @@ class ResponseCache:
                 flight.set_result(entry)
             del flights[key]
 
-    async def _run_locked(self, request: Any, key: str, respond: Respond) -> tuple[Any, Entry | None]:
+    async def _run_locked(self, request: Any, key: str, respond: Respond) -> tuple[object, Entry | None]:
         """Compute, unless another process does: then wait for what it keeps."""
         store = self.store.of(request.app)
         if isinstance(store, MemoryStore) or self._away_until is not None:
@@ -298,7 +298,7 @@ class ResponseCache:
             bytes(response.body),
         )
 
-    async def _keep(self, store: Any, request: Any, key: str, entry: Entry) -> None:
+    async def _keep(self, store: Any, request: object, key: str, entry: Entry) -> None:
         expire = entry.stale_until - entry.born
         if entry.varies:
             names = _read(await self._try(store.get(key)))

@@ -41,7 +41,7 @@ def build_cached_responder(route: Any, model: EndpointModel, respond: Responder)
     cache = ResponseCache(getattr(model.call, POLICY), f"{route.path_format} ", _declared(model), set(_secret(model)))
     answer, call = cache.answer, build_call_next(respond)
 
-    def responder(request: Any) -> Any:
+    def responder(request: object) -> Any:
         return answer(request, call)
 
     if cache.is_plain and route._provider is not None:
@@ -61,7 +61,7 @@ def build_hit_plan(cache: ResponseCache, responder: Responder, route: Any) -> Ca
     owner, now_is, recent, find = route._provider, time.time, hits.recent, hits.find
     nothing = (None,) * 7
 
-    async def plan(scope: Any, params: Any) -> Response:
+    async def plan(scope: Any, params: object) -> Response:
         get = scope.headers.get
         query, host, scheme, full, kept, until, shown = recent.get(scope.path, nothing)
         if (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from velithon.channels.message import DEFAULT_CAPACITY, Message, OnFull, check_channel_name, is_pattern, parse_id
 from velithon.channels.subscription import Subscription
@@ -32,7 +32,7 @@ class Channels(ABC):
     keeps_history: bool = False
 
     @abstractmethod
-    async def publish(self, channel: str, data: Any) -> str | None:
+    async def publish(self, channel: str, data: object) -> str | None:
         """Send a message to all who are subscribed to a channel.
 
         Args:

@@ -46,7 +46,7 @@ class MemoryChannels(Channels):
         # Threads with loops of their own publish and subscribe at the same time.
         self._lock = threading.Lock()
 
-    async def publish(self, channel: str, data: Any) -> str | None:
+    async def publish(self, channel: str, data: object) -> str | None:
         """Send a message to all who are subscribed to a channel."""
         message = Message(check_channel_name(channel), encode(data))
         loop = asyncio.get_running_loop()

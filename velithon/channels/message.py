@@ -93,7 +93,7 @@ class Message:
         return f"Message({self.channel!r}, {self.data!r}, id={self.id!r})"
 
 
-def encode(data: Any) -> bytes:
+def encode(data: object) -> bytes:
     """Return data as it travels: `t` and text, `b` and bytes, or `j` and JSON.
 
     Raises:
@@ -109,7 +109,7 @@ def encode(data: Any) -> bytes:
         raise TypeError(f"A message is text, bytes or what JSON can carry, not {data!r}: {error}.") from error
 
 
-def _decode(payload: bytes) -> Any:
+def _decode(payload: bytes) -> object:
     kind, data = payload[:1], payload[1:]
     if kind == b"t":
         return data.decode()

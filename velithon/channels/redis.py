@@ -84,7 +84,7 @@ class RedisChannels(Channels):
         """Make the connections of a loop."""
         return Link(self)
 
-    async def publish(self, channel: str, data: Any) -> str | None:
+    async def publish(self, channel: str, data: object) -> str | None:
         """Send a message to all who are subscribed to a channel."""
         name = self.prefix + check_channel_name(channel)
         payload = encode(data)

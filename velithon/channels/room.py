@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from starlette.websockets import WebSocketDisconnect, WebSocketState
@@ -139,7 +139,7 @@ class Room:
         if task is not None:
             await asyncio.wait((task,))
 
-    async def broadcast(self, message: Any) -> None:
+    async def broadcast(self, message: object) -> None:
         """Send a message to everybody in the room, whichever process they are connected to.
 
         Args:
@@ -150,7 +150,7 @@ class Room:
         """
         await self.channels.publish(self.name, message)
 
-    async def send_personal_message(self, message: Any, user_id: str) -> None:
+    async def send_personal_message(self, message: object, user_id: str) -> None:
         """Send a message to the connections of one user, whichever process they are connected to."""
         await self.channels.publish(self._personal(user_id), message)
 

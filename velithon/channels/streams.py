@@ -66,7 +66,7 @@ class RedisStreamChannels(RedisChannels):
         """Make the connections of a loop."""
         return StreamLink(self)
 
-    async def publish(self, channel: str, data: Any) -> str | None:
+    async def publish(self, channel: str, data: object) -> str | None:
         """Keep a message and send it to all who are subscribed to a channel.
 
         Return its id.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -46,18 +46,18 @@ def iterate_groups(routes: Sequence[BaseRoute], prefix: str = "") -> Iterator[tu
             yield from iterate_groups(inner, prefix + getattr(route, "path", ""))
 
 
-def list_models(route: Any) -> list[EndpointModel]:
+def list_models(route: object) -> list[EndpointModel]:
     """Return the models of a route: one for a function, one a method for a class."""
     model = getattr(route, "model", None)
     return [model] if model is not None else list(getattr(route, "models", {}).values())
 
 
-def get_endpoint(route: Any) -> Any:
+def get_endpoint(route: object) -> object:
     """Return what a route calls."""
     return getattr(route, "endpoint", None) or getattr(route, "app", None)
 
 
-def describe_route(route: Any, prefix: str = "", methods: Sequence[str] = ()) -> str:
+def describe_route(route: object, prefix: str = "", methods: Sequence[str] = ()) -> str:
     """Return the methods and the path of a route."""
     path = prefix + getattr(route, "path", "")
     names = ",".join(methods) or {"WebSocketRoute": "WS", "Mount": "MOUNT"}.get(type(route).__name__, "ANY")

@@ -41,7 +41,7 @@ def check_layers(application: Checked) -> Iterator[Finding]:
                 yield from _layer(layer, f" of {prefix}{getattr(route, 'path', '')}")
 
 
-def _applications(application: Checked) -> Iterator[tuple[str, Any]]:
+def _applications(application: Checked) -> Iterator[tuple[str, object]]:
     yield "", application
     for prefix, routes in iterate_groups(application.routes):
         for route in routes:

@@ -97,11 +97,11 @@ def _methods(route: BaseRoute) -> list[str]:
     return sorted(method for method in methods if method != "HEAD" or "GET" not in methods)
 
 
-def _answered(route: Any) -> set[str]:
+def _answered(route: object) -> set[str]:
     return set(getattr(route, "allowed_methods", None) or getattr(route, "methods", None) or {_EVERY})
 
 
-def _sample(route: Any) -> str | None:
+def _sample(route: object) -> str | None:
     """Return a path that only a route as wide as this one matches, or none where that cannot be told."""
     path = getattr(route, "path", None)
     convertors = getattr(route, "param_convertors", {})

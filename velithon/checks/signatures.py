@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, get_args, get_origin
 
 from velithon._runtime.source import place_of
 from velithon.checks.finding import Checked, Finding, describe_route, iterate_groups, list_models
@@ -68,12 +68,12 @@ def _is_list(field: Field) -> bool:
     return any((get_origin(choice) or choice) in _LISTS for choice in list_members(field.annotation))
 
 
-def _is_explicit(call: Any, name: str) -> bool:
+def _is_explicit(call: object, name: str) -> bool:
     """Tell whether a parameter says itself that it comes from the body."""
     parameter = read_signature(call).parameters[name]
     marks = get_args(parameter.annotation)[1:] if get_origin(parameter.annotation) is Annotated else ()
     return any(isinstance(mark, Body) for mark in (parameter.default, *marks))
 
 
-def _name(call: Any) -> str:
+def _name(call: object) -> str:
     return f"{getattr(call, '__qualname__', type(call).__qualname__)}()".rpartition("<locals>.")[2]

@@ -91,10 +91,10 @@ def describe_outcome(model: EndpointModel, route: Any) -> str:
     return f"{name} of what it returns{checked}; a response of its own is sent as it is"
 
 
-def _type(annotation: Any) -> str:
+def _type(annotation: object) -> str:
     return annotation.__name__ if inspect.isclass(annotation) else str(annotation).replace("typing.", "")
 
 
-def describe_callable(call: Any) -> str:
+def describe_callable(call: object) -> str:
     """Return the name of a callable."""
     return getattr(call, "__qualname__", None) or type(call).__qualname__

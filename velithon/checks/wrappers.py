@@ -32,7 +32,7 @@ def check_wrappers(application: Checked) -> Iterator[Finding]:
             )
 
 
-def _wraps(found: Any, endpoint: Any) -> bool:
+def _wraps(found: object, endpoint: object) -> bool:
     """Tell whether a decorator made `found` of a function, by `functools.wraps` or by what its code remembers."""
     # `inject`, whose work a plan does itself, and what else returns an object of ours for a function.
     if hasattr(found, "__velithon_inject__") or type(found).__module__.partition(".")[0] == "velithon":

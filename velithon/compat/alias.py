@@ -28,7 +28,7 @@ _PACKAGES = ("fastapi.dependencies",)
 class _Importer(MetaPathFinder, Loader):
     """Finds `fastapi.x` as `velithon.x`; the very same module, so that what is patched is patched."""
 
-    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name.partition(".")[0] != "fastapi":
             return None
         private = "._" in name

@@ -83,7 +83,7 @@ def _is_same(one: Any, other: Any) -> bool:
     return one.dependency is other.dependency and scopes[0] == scopes[1]
 
 
-def _depends_of(item: Any) -> Any:
+def _depends_of(item: Any) -> object:
     """Return the marker that a dependency was read from: one of ours that was read above, or FastAPI's `Dependant`."""
     known = getattr(item, "depends", None)
     if known is not None:

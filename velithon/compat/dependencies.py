@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-def get_dependant(*, path: str, call: Callable[..., Any], name: str | None = None, **options: Any) -> EndpointModel:
+def get_dependant(*, path: str, call: Callable[..., Any], name: str | None = None, **options: object) -> EndpointModel:
     """Read a callable as an endpoint of a path.
 
     Args:

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-def get_request_handler(*args: Any, **options: Any) -> NoReturn:
+def get_request_handler(*args: object, **options: object) -> NoReturn:
     """Say what to use instead of FastAPI's function, which makes an endpoint's handler.
 
     Raises:
@@ -37,7 +37,7 @@ def get_request_handler(*args: Any, **options: Any) -> NoReturn:
     raise NotImplementedError("Velithon's routes make their handlers themselves: use Route(...).get_route_handler().")
 
 
-def request_response(func: Callable[[Any], Any]) -> ASGIApp:
+def request_response(func: Callable[[Any], object]) -> ASGIApp:
     """Make an ASGI application of a handler, to be assigned to `route.app`.
 
     Args:
@@ -45,7 +45,7 @@ def request_response(func: Callable[[Any], Any]) -> ASGIApp:
     """
     from velithon.faces.serve import build_asgi_app
 
-    async def in_thread(request: Any) -> Any:
+    async def in_thread(request: object) -> object:
         response = await run_in_threadpool(func, request)
         return await response if inspect.isawaitable(response) else response
 
@@ -56,7 +56,7 @@ def request_response(func: Callable[[Any], Any]) -> ASGIApp:
     return app
 
 
-async def solve_dependencies(*args: Any, **options: Any) -> NoReturn:
+async def solve_dependencies(*args: object, **options: object) -> NoReturn:
     """Say what to use instead of FastAPI's function, which makes the arguments of an endpoint.
 
     Raises:
@@ -65,7 +65,7 @@ async def solve_dependencies(*args: Any, **options: Any) -> NoReturn:
     raise NotImplementedError("Velithon compiles an endpoint's dependencies: use velithon.signature.compile_http().")
 
 
-async def run_endpoint_function(*args: Any, **options: Any) -> NoReturn:
+async def run_endpoint_function(*args: object, **options: object) -> NoReturn:
     """Say what to use instead of FastAPI's function, which calls an endpoint.
 
     Raises:
@@ -74,7 +74,7 @@ async def run_endpoint_function(*args: Any, **options: Any) -> NoReturn:
     raise NotImplementedError("Velithon calls an endpoint in its compiled plan: wrap it with get_route_handler().")
 
 
-def get_websocket_app(*args: Any, **options: Any) -> NoReturn:
+def get_websocket_app(*args: object, **options: object) -> NoReturn:
     """Say what to use instead of FastAPI's function, which makes an ASGI application of a WebSocket's endpoint.
 
     Raises:
@@ -83,7 +83,7 @@ def get_websocket_app(*args: Any, **options: Any) -> NoReturn:
     raise NotImplementedError("Velithon's WebSocket routes are ASGI applications: use WebSocketRoute(...).app.")
 
 
-def websocket_session(*args: Any, **options: Any) -> NoReturn:
+def websocket_session(*args: object, **options: object) -> NoReturn:
     """Say what to use instead of FastAPI's function, which makes an ASGI application of a function of a WebSocket.
 
     Raises:
@@ -92,7 +92,7 @@ def websocket_session(*args: Any, **options: Any) -> NoReturn:
     raise NotImplementedError("Velithon's WebSocket routes are ASGI applications: use WebSocketRoute(...).app.")
 
 
-async def serialize_response(*args: Any, **options: Any) -> NoReturn:
+async def serialize_response(*args: object, **options: object) -> NoReturn:
     """Say what to use instead of FastAPI's function, which makes JSON of what an endpoint returned.
 
     Raises:

@@ -33,16 +33,16 @@ _PYDANTIC_HOOKS = ("__get_pydantic_core_schema__", "__get_pydantic_json_schema__
 _concurrency: WeakKeyDictionary[Any, Concurrency] = WeakKeyDictionary()
 
 
-def is_named(cls: Any, name: str) -> bool:
+def is_named(cls: object, name: str) -> bool:
     """Tell whether a class is Velithon's or FastAPI's of that name, or derives from one of them."""
     return any(base.__name__ == name and _package(base) in _OURS_AND_THEIRS for base in getattr(cls, "__mro__", ()))
 
 
-def _package(item: Any) -> str:
+def _package(item: object) -> str:
     return (getattr(item, "__module__", None) or "").partition(".")[0]
 
 
-def adopt(item: Any) -> Any:
+def adopt(item: object) -> object:
     """Return Velithon's marker for one of FastAPI's, with the same meaning.
 
     Anything else as it is.
@@ -59,7 +59,7 @@ def adopt(item: Any) -> Any:
     return item
 
 
-def adopt_annotation(annotation: Any) -> Any:
+def adopt_annotation(annotation: object) -> object:
     """Return an annotation whose `Annotated` metadata holds Velithon's markers in place of FastAPI's."""
     if get_origin(annotation) is not Annotated:
         return annotation
@@ -85,7 +85,7 @@ def _dependency(item: Any) -> params.Depends:
     return params.Depends(**common)
 
 
-def _shared_concurrency(owner: Any, limit: int) -> Concurrency:
+def _shared_concurrency(owner: object, limit: int) -> Concurrency:
     from velithon.signature.dependencies import Concurrency
 
     found = _concurrency.get(owner)
@@ -94,7 +94,7 @@ def _shared_concurrency(owner: Any, limit: int) -> Concurrency:
     return found
 
 
-def _field(item: FieldInfo, place: type[FieldInfo]) -> Any:
+def _field(item: FieldInfo, place: type[FieldInfo]) -> object:
     """Return a copy of a foreign field as one of ours: what pydantic knows of it, and what the HTTP world adds."""
     field: Any = place.__new__(place)
     for name in FieldInfo.__slots__:
@@ -141,12 +141,12 @@ def unknown_marker(value: Any, annotation: Any, *, marked: bool) -> str | None:
     return None
 
 
-def _is_uncalled(item: Any) -> bool:
+def _is_uncalled(item: object) -> bool:
     """Tell whether it is `Depends` for `Depends()`: the factory, or the class, instead of what it makes."""
     return getattr(item, "__name__", None) in _WORDS and _package(item) in _OURS_AND_THEIRS
 
 
-def _is_marker(item: Any) -> bool:
+def _is_marker(item: object) -> bool:
     if isinstance(item, type | FieldInfo):
         return False  # a FieldInfo says where it stands, or is refused because it does not
     if hasattr(item, "dependency") and hasattr(item, "use_cache"):

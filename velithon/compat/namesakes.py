@@ -20,7 +20,7 @@ _NAMES = (
 )
 
 
-def add_namesakes(handlers: Mapping[Any, Any]) -> dict[Any, Any]:
+def add_namesakes(handlers: Mapping[Any, object]) -> dict[Any, Any]:
     """Return exception handlers with those of FastAPI's classes for ours, and the other way, where it is imported."""
     found = dict(handlers)
     theirs = sys.modules.get("fastapi.exceptions")
@@ -33,5 +33,5 @@ def add_namesakes(handlers: Mapping[Any, Any]) -> dict[Any, Any]:
     return found
 
 
-def _is_default(handler: Any) -> bool:
+def _is_default(handler: object) -> bool:
     return handler is None or getattr(handler, "__module__", None) == "velithon.exception_handlers"

@@ -61,14 +61,14 @@ class Classes(NamedTuple):
     router: Any = None
 
 
-def is_foreign(item: Any, name: str) -> bool:
+def is_foreign(item: object, name: str) -> bool:
     """Tell whether an object is of FastAPI's class of that name and not of ours."""
     return not type(item).__module__.startswith("velithon.") and any(
         cls.__name__ == name and cls.__module__.partition(".")[0] == "fastapi" for cls in type(item).__mro__
     )
 
 
-def adopt_router(router: Any, classes: Classes) -> Any:
+def adopt_router(router: Any, classes: Classes) -> object:
     """Return a router of ours with the routes of FastAPI's.
 
     One of ours as it is.
@@ -127,13 +127,13 @@ def adopt_route(route: BaseRoute, classes: Classes) -> BaseRoute:
     return made
 
 
-def _given(source: Any, names: Iterable[str]) -> dict[str, Any]:
+def _given(source: object, names: Iterable[str]) -> dict[str, Any]:
     """Return those attributes that say something; FastAPI's placeholders are its defaults, and ours are the same."""
     values = {name: getattr(source, name, None) for name in names}
     return {name: value for name, value in values.items() if _usual(value) is not None}
 
 
-def _usual(value: Any) -> Any:
+def _usual(value: object) -> object:
     return None if type(value).__name__ == "DefaultPlaceholder" else value
 
 

@@ -90,7 +90,7 @@ class Described:
         return None if self._outcome is None else self._outcome.declared
 
     @response_model.setter
-    def response_model(self, model: Any) -> None:
+    def response_model(self, model: object) -> None:
         self._response_model = model
         self.options = {**self.options, "response_model": model}
         self._read_again()
@@ -151,7 +151,7 @@ class Described:
         return None if body is None else body.describe(self.unique_id)
 
     @body_field.setter
-    def body_field(self, field: Any) -> None:
+    def body_field(self, field: object) -> None:
         # Packages make it anew once they have added dependencies, which this route has done itself.
         if (field is None) != (self.body_field is None):
             problem = "route.body_field is made of the parameters: add a dependency that has one with Body()"

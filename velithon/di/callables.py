@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any, get_origin
+from typing import get_origin
 
 from velithon.di.resources import is_async_context_manager
 
 
-def is_async_callable(function: Callable[..., Any]) -> bool:
+def is_async_callable(function: Callable[..., object]) -> bool:
     """Whether a call gives an awaitable: an ``async def``, a partial of one, an object whose call is one."""
     while isinstance(function, partial):
         function = function.func
@@ -19,7 +19,7 @@ def is_async_callable(function: Callable[..., Any]) -> bool:
     return not isinstance(function, type) and inspect.iscoroutinefunction(type(function).__call__)
 
 
-def makes_async_context(factory: Callable[..., Any]) -> bool:
+def makes_async_context(factory: Callable[..., object]) -> bool:
     """Whether a factory declares that it makes an asynchronous context manager.
 
     It does when it is such a class, when its return annotation names one, or when it comes from
@@ -30,7 +30,7 @@ def makes_async_context(factory: Callable[..., Any]) -> bool:
     return is_async_context_manager(_returned(factory)) or inspect.isasyncgenfunction(inspect.unwrap(factory))
 
 
-def _returned(factory: Callable[..., Any]) -> object:
+def _returned(factory: Callable[..., object]) -> object:
     try:
         annotation = inspect.get_annotations(factory, eval_str=True).get("return")
     except (NameError, AttributeError, TypeError, SyntaxError):
@@ -38,7 +38,7 @@ def _returned(factory: Callable[..., Any]) -> object:
     return get_origin(annotation) or annotation
 
 
-def describe(function: Callable[..., Any]) -> str:
+def describe(function: Callable[..., object]) -> str:
     """The name of a class or function, for a message."""
     while isinstance(function, partial):
         function = function.func

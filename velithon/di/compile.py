@@ -135,7 +135,7 @@ def generate(name: str, recipe: Recipe) -> Callable[[], Any]:
     return compile_function(f"provider {name}", source, "call", namespace)
 
 
-def _by_position(factory: Callable[..., Any], given: int, kwargs: Mapping[str, Any]) -> int:
+def _by_position(factory: Callable[..., object], given: int, kwargs: Mapping[str, object]) -> int:
     """Count the keywords, from the first, that may as well be passed by position: a class takes two thirds of the time.
 
     Only where nothing stands between the call and the function whose parameters they are, and where both have the same
@@ -171,14 +171,14 @@ def _expression(value: object, namespace: dict[str, Any]) -> str:
 
 
 def compile_singleton(
-    name: str, cell: Cell, make: Callable[[], T], keep: Callable[[Cell, T], Any]
+    name: str, cell: Cell, make: Callable[[], T], keep: Callable[[Cell, T], object]
 ) -> Callable[[], Any]:
     """Make a synchronous singleton: one thread makes, the others wait for it.
 
     A failure is tried again.
     """
 
-    def create() -> Any:
+    def create() -> object:
         with cell.lock:
             if cell.value is MISSING:
                 if cell.owner is not None:
@@ -205,7 +205,7 @@ def compile_async_singleton(
     Whoever waited looks again: when the maker failed or was cancelled, the next in line makes it.
     """
 
-    async def create() -> Any:
+    async def create() -> object:
         task = asyncio.current_task()
         while True:
             with cell.lock:

@@ -48,7 +48,7 @@ class ServiceContainer:
     _assembly: _Assembly
     _started: int
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         for name, value in vars(cls).items():
             if not isinstance(value, Provider):
@@ -61,7 +61,7 @@ class ServiceContainer:
                 value.owner, value.name = cls, name
         _Assembly(cls).providers()
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
         if cls.__init__ is object.__init__ and (args or kwargs):
             raise TypeError(f"{cls.__name__}() takes no arguments.")
         self = super().__new__(cls)
@@ -101,7 +101,7 @@ class ServiceContainer:
             await self._assembly.singletons.close()
 
     @contextmanager
-    def override(self, provider: Provider[T], replacement: Any) -> Iterator[Provider[T]]:
+    def override(self, provider: Provider[T], replacement: object) -> Iterator[Provider[T]]:
         """Replace a provider until the block ends, for tests; may be nested.
 
         All threads and tasks see the replacement. Singletons that depend on the provider are made anew inside the
@@ -165,7 +165,7 @@ class _Assembly:
             self._bound[template] = copy
         return self._bound[template]
 
-    def _argument(self, value: Any, path: tuple[Provider[Any], ...]) -> Any:
+    def _argument(self, value: object, path: tuple[Provider[Any], ...]) -> object:
         return self.bind(value, path) if isinstance(value, Provider) else value
 
     def _declared_for(self, provider: Provider[Any], path: tuple[Provider[Any], ...]) -> Provider[Any]:
@@ -188,7 +188,7 @@ class _Assembly:
         return provider if path and path[-1] is current else current
 
 
-def _replacement(target: Provider[Any], replacement: Any) -> Provider[Any]:
+def _replacement(target: Provider[Any], replacement: object) -> Provider[Any]:
     if isinstance(replacement, Provider):
         return replacement
     if not (inspect.isclass(replacement) or inspect.isroutine(replacement) or isinstance(replacement, partial)):

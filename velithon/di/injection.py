@@ -44,12 +44,12 @@ def inject(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def strip_inject(function: Callable[..., Any]) -> Callable[..., Any]:
+def strip_inject(function: Callable[..., object]) -> Callable[..., Any]:
     """The function that `inject` wraps, or the function itself: what a plan calls after it has resolved everything."""
     return function.__wrapped__ if _is_marked(function) else function  # type: ignore[attr-defined]  # set by `functools.update_wrapper`
 
 
-def _is_marked(function: Callable[..., Any]) -> bool:
+def _is_marked(function: Callable[..., object]) -> bool:
     # The mark names the wrapper: `functools.wraps` copies it to decorators further out, which are none.
     return getattr(function, _MARK, None) is function
 
@@ -57,7 +57,7 @@ def _is_marked(function: Callable[..., Any]) -> bool:
 class _Needs:
     """The name, position and provider of each parameter to resolve."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         self._function = function
         # None while an annotation names something that is defined later: it is read again at the first call.
         self._found = self._read(final=False)
@@ -84,12 +84,12 @@ class _Needs:
     def __str__(self) -> str:
         return describe(self._function)
 
-    def missing(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Provider[Any]]]:
+    def missing(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> list[tuple[str, Provider[Any]]]:
         if self._found is None:
             self._found = self._read(final=True) or []
         return [(name, needed) for name, index, needed in self._found if index >= len(args) and name not in kwargs]
 
-    def fill(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def fill(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> None:
         for name, provider in self.missing(args, kwargs):
             compiled = provider.compiled
             if compiled.is_async:
@@ -99,12 +99,12 @@ class _Needs:
                 )
             kwargs[name] = compiled.call()
 
-    async def fill_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    async def fill_async(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> None:
         for name, provider in self.missing(args, kwargs):
             kwargs[name] = await provider.resolve()
 
 
-def _evaluate(annotation: Any, function: Callable[..., Any]) -> Any:
+def _evaluate(annotation: object, function: Callable[..., object]) -> Any:
     if not isinstance(annotation, str):
         return annotation
     return eval(annotation, getattr(inspect.unwrap(function), "__globals__", {}))

@@ -46,7 +46,7 @@ class Provider(Generic[T]):
         ProviderError: `factory` is of a kind that this provider does not take.
     """
 
-    def __init__(self, factory: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, factory: Callable[..., object], /, *args: object, **kwargs: object) -> None:
         if not callable(factory):
             raise ProviderError(f"{type(self).__name__} takes a class or a function, not {factory!r}")
         self.factory = factory
@@ -156,7 +156,7 @@ class Provider(Generic[T]):
         recipe = Recipe(self.factory, args, kwargs, awaits=is_async_callable(self.factory))
         return self._finish(recipe, generate(str(self), recipe), frozenset[object]().union(*below))
 
-    def _finish(self, recipe: Recipe, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
+    def _finish(self, recipe: Recipe, call: Callable[[], object], overrides: frozenset[object]) -> Compiled[T]:
         return Compiled(recipe.is_async, call, None, overrides, recipe.within)
 
 
@@ -172,7 +172,7 @@ class FactoryProvider(Provider[T]):
         ProviderError: `factory` is asynchronous.
     """
 
-    def __init__(self, factory: Callable[..., T], /, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, factory: Callable[..., T], /, *args: object, **kwargs: object) -> None:
         super().__init__(factory, *args, **kwargs)
         if is_async_callable(factory):
             raise ProviderError(f"{describe(factory)} is asynchronous: use AsyncFactoryProvider for it.")
@@ -190,7 +190,7 @@ class AsyncFactoryProvider(Provider[T]):
         ProviderError: `factory` is not asynchronous.
     """
 
-    def __init__(self, factory: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, factory: Callable[..., Awaitable[T]], /, *args: object, **kwargs: object) -> None:
         super().__init__(factory, *args, **kwargs)
         if not is_async_callable(factory):
             raise ProviderError(f"{describe(factory)} is not an async function: use FactoryProvider for it.")
@@ -245,7 +245,7 @@ class SingletonProvider(Provider[T]):
         twin._cells = {}
         return twin
 
-    def _finish(self, recipe: Recipe, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
+    def _finish(self, recipe: Recipe, call: Callable[[], object], overrides: frozenset[object]) -> Compiled[T]:
         cell = self._cells.setdefault(overrides, Cell())
         if recipe.is_async or self.is_async_resource:
             call = compile_async_singleton(str(self), cell, call, self._singletons.keep_async, awaits=recipe.is_async)
@@ -263,7 +263,7 @@ class ValueProvider(Provider[T]):
     def __str__(self) -> str:
         return f"the value {self._value!r}"
 
-    def _finish(self, recipe: Recipe, call: Callable[[], Any], overrides: frozenset[object]) -> Compiled[T]:
+    def _finish(self, recipe: Recipe, call: Callable[[], object], overrides: frozenset[object]) -> Compiled[T]:
         return Compiled(False, call, Cell(self._value), overrides)
 
 
@@ -358,15 +358,17 @@ def check_arguments(provider: Provider[Any], path: tuple[Provider[Any], ...]) ->
         raise ProviderError(f"{format_path(path)}: {message}") from None
 
 
-def _compiled(value: Any) -> Any:
+def _compiled(value: object) -> object:
     return value.compiled if isinstance(value, Provider) else value
 
 
-def _provider_of(value: Any) -> Any:
+def _provider_of(value: object) -> object:
     return value.provider if isinstance(value, Provide) else value
 
 
-def _provided_defaults(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _provided_defaults(
+    factory: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
     """What the factory's own signature asks for with `Provide`, where no argument is given."""
     try:
         signature = inspect.signature(factory)

@@ -40,7 +40,7 @@ def _find_close(value: object) -> Callable[[], Any] | None:
     return None
 
 
-async def _close(close: Callable[[], Any]) -> None:
+async def _close(close: Callable[[], object]) -> None:
     outcome = close()
     if inspect.isawaitable(outcome):
         await outcome
@@ -53,7 +53,7 @@ class Singletons:
         self._stack = AsyncExitStack()
         self._cells: list[Cell] = []
 
-    def keep(self, cell: Cell, value: Any) -> Any:
+    def keep(self, cell: Cell, value: Any) -> object:
         """Take over an object made by a synchronous provider; returns what its users get."""
         kind = type(value)
         close = _find_close(value)
@@ -69,7 +69,7 @@ class Singletons:
         self._cells.append(cell)
         return value
 
-    async def keep_async(self, cell: Cell, value: Any) -> Any:
+    async def keep_async(self, cell: Cell, value: Any) -> object:
         """Take over an object made by an asynchronous provider; returns what its users get."""
         kind = type(value)
         if is_async_context_manager(kind):

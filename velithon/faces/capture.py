@@ -213,7 +213,7 @@ class CapturedResponse(StreamingResponse):
         self.init_raw(message["status"], list(message.get("headers", [])), run.body())
         self._run = run
 
-    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+    async def __call__(self, scope: Any, receive: object, send: Any = None) -> None:
         """Send over either face; on ASGI the server's messages are shared with the application."""
         if send is not None and self._run.announces_trailers and scope.get("method") != "HEAD":
             send = self._with_trailers(send)

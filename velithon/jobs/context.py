@@ -34,7 +34,7 @@ class JobContext:
         self.request_id = request_id
         self._save = save
 
-    async def progress(self, value: Any) -> None:
+    async def progress(self, value: object) -> None:
         """Tell how far the job is: anything that JSON can carry, for `handle.progress()`."""
         await self._save(value)
 

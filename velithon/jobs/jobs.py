@@ -198,7 +198,7 @@ class Jobs:
         await self._finish(message, record)
 
     async def _run(self, job: Job[..., Any], message: JobMessage, record: JobRecord) -> Any:
-        async def save(progress: Any) -> None:
+        async def save(progress: object) -> None:
             record.progress = progress
             await self._save(record)
 
@@ -344,7 +344,7 @@ def _request_id() -> str | None:
     return get_request_id() if context is None else context.request_id
 
 
-def _load(name: str, result: Any) -> Any:
+def _load(name: str, result: object) -> object:
     """Return what a job returned, as its annotation says, of what JSON carried."""
     job = find_job(name)
     return result if job is None else job.call.load(result)

@@ -47,19 +47,19 @@ def all_jobs() -> list[Job[..., Any]]:
     return [_jobs[name] for name in sorted(_jobs)]
 
 
-def note_started(jobs: Any) -> None:
+def note_started(jobs: object) -> None:
     """Note that the jobs of an application have started in the running loop."""
     _started.setdefault(asyncio.get_running_loop(), []).append(jobs)
 
 
-def note_ended(jobs: Any) -> None:
+def note_ended(jobs: object) -> None:
     """Note that they have ended."""
     found = _started.get(asyncio.get_running_loop(), [])
     if jobs in found:
         found.remove(jobs)
 
 
-def is_first(jobs: Any) -> bool:
+def is_first(jobs: object) -> bool:
     """Tell whether they are those of the outermost application: what is mounted in it starts after it."""
     return _started[asyncio.get_running_loop()][0] is jobs
 

@@ -115,7 +115,7 @@ class JobHandle:
         id: Its id, by which `app.jobs.get(id)` finds it from any process.
     """
 
-    def __init__(self, id: str, records: Records | None, load: Callable[[str, Any], Any]) -> None:
+    def __init__(self, id: str, records: Records | None, load: Callable[[str, Any], object]) -> None:
         self.id = id
         self._records = records
         self._load = load

@@ -139,7 +139,7 @@ class Metrics:
         self.write()
         self._timer = loop.call_later(self.interval, self._look, loop, loop.time() + self.interval)
 
-    def _task_failed(self, task: Any, error: Exception) -> None:
+    def _task_failed(self, task: object, error: Exception) -> None:
         self.series.tasks_failed.inc()
 
     def _job_event(self, event: JobEvent) -> None:

@@ -84,7 +84,7 @@ class BaseHTTPMiddleware(Base):
             await self.app(scope, receive, send)
 
 
-def dispatch_of(layer: Any) -> DispatchFunction | None:
+def dispatch_of(layer: object) -> DispatchFunction | None:
     """Return the dispatch function of a layer that has nothing else to it, whichever base class it comes from."""
     if isinstance(layer, StarletteBaseHTTPMiddleware) and type(layer).__call__ in (
         StarletteBaseHTTPMiddleware.__call__,

@@ -53,7 +53,7 @@ def on_server_error(request: Request, hook: Callable[[Request, Response], None])
     request.scope.setdefault(ERROR_HOOKS, []).append(hook)
 
 
-async def change_response(request: Any, call_next: Any, change: Callable[[Any, Any], None]) -> Any:
+async def change_response(request: Any, call_next: Any, change: Callable[[Any, Any], None]) -> object:
     """Return the response of what is inside after `change(request, response)`, which a 500 made outside gets too."""
     try:
         response = await call_next(request)
@@ -91,7 +91,7 @@ class Errors:
         observers: Functions that are told of unhandled exceptions; see `Velithon.add_error_observer`.
     """
 
-    def __init__(self, handlers: Mapping[Any, Any], debug: bool, observers: Sequence[ErrorObserver] = ()) -> None:
+    def __init__(self, handlers: Mapping[Any, object], debug: bool, observers: Sequence[ErrorObserver] = ()) -> None:
         self.debug = debug
         self.observers = observers
         self.server_handler = None
@@ -114,7 +114,7 @@ class Errors:
         layer._exception_handlers, layer._status_handlers = self.tables
         return layer
 
-    def find(self, exc: Exception) -> Any:
+    def find(self, exc: Exception) -> object:
         """Return the handler that a user, or the application by default, has for an exception.
 
         `None` for none.
@@ -284,5 +284,5 @@ async def _call(handler: Any, request: Request, exc: Exception) -> Any:
     return await run_in_threadpool(handler, request, exc)
 
 
-async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+async def _nothing(scope: object, receive: object, send: object) -> None:
     """Stand in for the application of a layer that only keeps tables."""

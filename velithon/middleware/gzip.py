@@ -129,7 +129,7 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
         finally:
             await close_iterator(chunks)
 
-    async def _compress(self, compressor: Any, data: bytes, mode: int) -> bytes:
+    async def _compress(self, compressor: object, data: bytes, mode: int) -> bytes:
         if len(data) >= self.thread_minimum_size:
             return await run_in_threadpool(_compressed, compressor, data, mode)
         return _compressed(compressor, data, mode)

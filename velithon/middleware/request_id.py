@@ -100,7 +100,7 @@ def _mark_records() -> None:
     if getattr(make, "_velithon_request_id", False):
         return
 
-    def record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    def record(*args: object, **kwargs: object) -> logging.LogRecord:
         made = make(*args, **kwargs)
         request_id = _request_id.get()
         if request_id is not None:

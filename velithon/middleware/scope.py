@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["ServerScope"]
 
 
-def _scope_property(name: str) -> Any:
+def _scope_property(name: str) -> object:
     """Return a property that reads the server's scope, or the dictionary once there is one, which may be changed."""
     over_dictionary = getattr(RSGIScope, name).fget
 

@@ -137,7 +137,7 @@ def build_stack(
     return stack
 
 
-def _extend(stack: Stack, layer: Any, app: HandlingOwner) -> Stack:
+def _extend(stack: Stack, layer: object, app: HandlingOwner) -> Stack:
     dispatch = dispatch_of(layer)
     if dispatch is not None:
         takes_responder = type(layer).__dict__.get("takes_responder", False)
@@ -151,7 +151,7 @@ def _extend(stack: Stack, layer: Any, app: HandlingOwner) -> Stack:
     return Stack(capture(asgi), asgi, rsgi)
 
 
-def _otherwise(layer: Any, inside: ASGIApp) -> ASGIApp:
+def _otherwise(layer: object, inside: ASGIApp) -> ASGIApp:
     """Return what takes a dispatch layer's WebSockets, and hands the lifespan on to what is inside."""
     websocket = getattr(layer, "dispatch_websocket", None)
     if websocket is None or getattr(websocket, "__func__", None) is BaseHTTPMiddleware.dispatch_websocket:
@@ -169,7 +169,7 @@ class LayerAdapter(ASGIAdapter):
     The lifespan, which RSGI has not, is that of what is inside.
     """
 
-    def __init__(self, layer: Any, inside: ASGIApp) -> None:
+    def __init__(self, layer: object, inside: ASGIApp) -> None:
         super().__init__(layer)
         self.inside = inside
 
@@ -205,7 +205,7 @@ def _sees_files(layer: ASGIApp) -> ASGIApp:
     return asgi
 
 
-def _asgi_form(layer: Any) -> bool:
+def _asgi_form(layer: object) -> bool:
     """Tell an ASGI layer from an RSGI layer.
 
     Raises:
@@ -282,5 +282,5 @@ def mount_stack(asgi: ASGIApp, layers: Iterable[Middleware]) -> ASGIApp:
     return asgi
 
 
-async def _no_http(scope: Any, protocol: Any) -> None:
+async def _no_http(scope: object, protocol: object) -> None:
     raise RuntimeError("A WebSocket route was asked for an HTTP response.")

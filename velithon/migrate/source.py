@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
@@ -42,7 +41,7 @@ def migrate_source(source: str) -> tuple[str, list[Note]]:
     return changed, sorted(set(notes))
 
 
-def _dotted(name: str) -> Any:
+def _dotted(name: str) -> object:
     return cst.parse_expression(name)
 
 

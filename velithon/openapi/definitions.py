@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from velithon._runtime.json_values import JSONObject
 from velithon.openapi.constants import REF_TEMPLATE
 from velithon.signature.annotations import is_subclass
 from velithon.signature.fields import Field
@@ -69,7 +70,7 @@ class Definitions:
             from velithon.openapi.structs import resolve_structs
 
             resolve_structs([*self._found.values(), *schemas.values()], schemas)
-        self.schemas: dict[str, dict[str, Any]] = schemas  # type: ignore[assignment]  # pydantic types the schemas by their references
+        self.schemas: dict[str, JSONObject] = schemas  # type: ignore[assignment]  # pydantic types the schemas by their references
         for schema in self.schemas.values():
             if "description" in schema:
                 schema["description"] = schema["description"].split("\f")[0]
@@ -77,7 +78,7 @@ class Definitions:
     def _mode(self, field: Field) -> Mode:
         return field.mode if self._separate or _has_computed_fields(field) else "validation"
 
-    def schema(self, field: Field, alias: str | None = None) -> dict[str, Any]:
+    def schema(self, field: Field, alias: str | None = None) -> JSONObject:
         """Return a field's schema, titled by its name unless it is a reference.
 
         Args:
@@ -95,7 +96,7 @@ def _alias(field: Field) -> str:
     return own or field.alias
 
 
-def _key(field: Field) -> Any:
+def _key(field: Field) -> object:
     """Return what fields with the same schema have in common, or the field itself where that is not known."""
     info = field.info
     if field.has_structs or field.config or info.json_schema_extra or info.discriminator or info.default_factory:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from velithon._runtime.json_values import JSONObject
 from velithon.encoders import jsonable_encoder
 from velithon.openapi.assets import read_source
 from velithon.pages.csp import hash_for_csp
@@ -24,7 +25,7 @@ __all__ = [
     "swagger_ui_default_parameters",
 ]
 
-swagger_ui_default_parameters: dict[str, Any] = {
+swagger_ui_default_parameters: JSONObject = {
     "dom_id": "#swagger-ui",
     "layout": "BaseLayout",
     "deepLinking": True,
@@ -60,8 +61,8 @@ def get_swagger_ui_html(
     swagger_css_url: str | None = None,
     swagger_favicon_url: str | None = None,
     oauth2_redirect_url: str | None = None,
-    init_oauth: dict[str, Any] | None = None,
-    swagger_ui_parameters: dict[str, Any] | None = None,
+    init_oauth: JSONObject | None = None,
+    swagger_ui_parameters: JSONObject | None = None,
 ) -> HTMLResponse:
     """Return the page that `/docs` shows.
 
@@ -115,9 +116,9 @@ def get_swagger_ui_oauth2_redirect_html() -> HTMLResponse:
 def build_console_config(
     openapi_url: str,
     oauth2_redirect_url: str | None,
-    init_oauth: dict[str, Any] | None,
-    swagger_ui_parameters: dict[str, Any] | None,
-) -> dict[str, Any]:
+    init_oauth: JSONObject | None,
+    swagger_ui_parameters: JSONObject | None,
+) -> JSONObject:
     """Return the options of a page that can send requests."""
     config = {**swagger_ui_default_parameters, **(swagger_ui_parameters or {}), "url": openapi_url}
     if oauth2_redirect_url:
@@ -128,7 +129,7 @@ def build_console_config(
 
 
 def render_page(
-    title: str, config: dict[str, Any], *, icon: str | None = None, files: Files | None = None, connect: str = "*"
+    title: str, config: JSONObject, *, icon: str | None = None, files: Files | None = None, connect: str = "*"
 ) -> HTMLResponse:
     """Return our page.
 
@@ -143,7 +144,7 @@ def render_page(
     return HTMLResponse(*_document(title, body, "page.js", "page.css", icon, files, connect))
 
 
-def render_document_page(title: str, document: dict[str, Any]) -> str:
+def render_document_page(title: str, document: JSONObject) -> str:
     """Return the reader's view of a document as one HTML file that needs no server."""
     config = {"reader": True, "offline": True}
     data = json.dumps(document).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -159,7 +160,7 @@ def render_document_page(title: str, document: dict[str, Any]) -> str:
 
 def render_swagger_page(
     title: str,
-    config: dict[str, Any],
+    config: JSONObject,
     *,
     js_url: str,
     css_url: str | None,
@@ -288,7 +289,7 @@ def _html(title: str, head: str, body: str, icon: str | None) -> str:
     )
 
 
-def config_attribute(value: dict[str, Any]) -> str:
+def config_attribute(value: JSONObject) -> str:
     """Return options as the value of an HTML attribute."""
     return escape(json.dumps(jsonable_encoder(value)))
 

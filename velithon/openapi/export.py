@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from velithon._runtime.json_values import JSONObject
+
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 Operation = tuple[str, str, dict[str, Any]]
 
 
-def select_operations(
-    document: dict[str, Any], *, include: Sequence[str] = (), exclude: Sequence[str] = ()
-) -> dict[str, Any]:
+def select_operations(document: JSONObject, *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> JSONObject:
     """Return a copy of a document with the operations whose tags were asked for.
 
     Args:
@@ -25,7 +25,7 @@ def select_operations(
         tags = set(operation.get("tags", ()))
         return (not include or bool(tags & set(include))) and not tags & set(exclude)
 
-    paths: dict[str, Any] = {}
+    paths: JSONObject = {}
     for path, item in document.get("paths", {}).items():
         kept = {key: value for key, value in item.items() if key not in _METHODS or keeps(value)}
         if any(key in _METHODS for key in kept):
@@ -33,13 +33,13 @@ def select_operations(
     return {**document, "paths": paths}
 
 
-def as_markdown(document: dict[str, Any]) -> str:
+def as_markdown(document: JSONObject) -> str:
     """Return a document as Markdown: its operations by tag, then its schemas."""
     return "\n".join(_Markdown(document).lines()).rstrip() + "\n"
 
 
 class _Markdown:
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, document: JSONObject) -> None:
         self.document = document
 
     def lines(self) -> Iterator[str]:
@@ -75,7 +75,7 @@ class _Markdown:
                     groups.setdefault("Webhooks", []).append((method, name, item[method]))
         return {tag: operations for tag, operations in groups.items() if operations}
 
-    def operation(self, method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
+    def operation(self, method: str, path: str, operation: JSONObject) -> Iterator[str]:
         yield from (f"### `{method.upper()} {path}`", "")
         if operation.get("deprecated"):
             yield from ("**Deprecated.**", "")
@@ -100,7 +100,7 @@ class _Markdown:
                 yield f"  - `{media_type}`: {_type(media.get('schema', media.get('itemSchema', {})))}"
         yield ""
 
-    def content(self, content: dict[str, Any]) -> Iterator[str]:
+    def content(self, content: JSONObject) -> Iterator[str]:
         for media_type, media in content.items():
             yield f"- `{media_type}`: {_type(media.get('schema', {}))}"
             example = media.get("example")
@@ -148,13 +148,13 @@ def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]] | Any) -> Iter
     yield ""
 
 
-def _parameter(parameter: dict[str, Any]) -> tuple[str, ...]:
+def _parameter(parameter: JSONObject) -> tuple[str, ...]:
     required = "yes" if parameter.get("required") else ""
     schema = _type(parameter.get("schema", {}))
     return (f"`{parameter['name']}`", parameter["in"], schema, required, _line(parameter.get("description", "")))
 
 
-def _property(name: str, schema: dict[str, Any], required: bool) -> tuple[str, ...]:
+def _property(name: str, schema: JSONObject, required: bool) -> tuple[str, ...]:
     return (f"`{name}`", _type(schema), "yes" if required else "", _line(schema.get("description", "")))
 
 
@@ -163,11 +163,11 @@ def _line(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _type(schema: Any) -> str:
+def _type(schema: object) -> str:
     return _line(_type_of(schema))
 
 
-def _type_of(schema: Any) -> str:
+def _type_of(schema: object) -> str:
     if not isinstance(schema, dict) or not schema:
         return "any"
     if "$ref" in schema:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from velithon._runtime.json_values import JSONObject
 from velithon.encoders import jsonable_encoder
 
 __all__ = ["add_examples", "merge"]
 
 
-def add_examples(target: dict[str, Any], info: Any) -> None:
+def add_examples(target: JSONObject, info: object) -> None:
     """Add a parameter's or a body's examples, the named ones before the single one."""
     from pydantic_core import PydanticUndefined
 

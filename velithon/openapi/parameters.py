@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.convertors import Convertor, FloatConvertor, IntegerConvertor, UUIDConvertor
 
+from velithon._runtime.json_values import JSONObject
 from velithon.encoders import jsonable_encoder
 from velithon.exceptions import RegistrationError
 from velithon.openapi.fragments import add_examples
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from velithon.signature.model import DependencyModel
 
 _TEXT = {"type": "string"}
-_CONVERTED: dict[type[Convertor[Any]], dict[str, Any]] = {
+_CONVERTED: dict[type[Convertor[Any]], JSONObject] = {
     IntegerConvertor: {"type": "integer", "minimum": 0},
     FloatConvertor: {"type": "number", "minimum": 0},
     UUIDConvertor: {"type": "string", "format": "uuid"},
@@ -78,9 +79,9 @@ def _flat(parameter: Field) -> list[Field]:
     return [parameter] if model is None else read_model_fields(model)
 
 
-def collect_security(found: Survey) -> tuple[dict[str, Any], list[dict[str, list[str]]]]:
+def collect_security(found: Survey) -> tuple[JSONObject, list[dict[str, list[str]]]]:
     """Return the security schemes by name, and the requirements of an operation."""
-    schemes: dict[str, Any] = {}
+    schemes: JSONObject = {}
     scopes_of: dict[str, list[str]] = {}
     for scheme, scopes in found.security:
         if not hasattr(scheme, "model"):
@@ -95,10 +96,10 @@ def collect_security(found: Survey) -> tuple[dict[str, Any], list[dict[str, list
     return schemes, [{name: scopes} for name, scopes in scopes_of.items()]
 
 
-def collect_parameters(found: Survey, definitions: Definitions) -> list[dict[str, Any]]:
+def collect_parameters(found: Survey, definitions: Definitions) -> list[JSONObject]:
     """Return the parameter objects; of two with one name and place, the required one stays."""
-    described: dict[tuple[str, str], dict[str, Any]] = {}
-    required: dict[tuple[str, str], dict[str, Any]] = {}
+    described: dict[tuple[str, str], JSONObject] = {}
+    required: dict[tuple[str, str], JSONObject] = {}
     for place, group in found.groups.items():
         for parent in group:
             if not parent.include_in_schema:
@@ -111,7 +112,7 @@ def collect_parameters(found: Survey, definitions: Definitions) -> list[dict[str
     return list({**described, **required}.values())
 
 
-def iterate_template_parameters(found: Survey, convertors: Mapping[str, Convertor[Any]]) -> Iterator[dict[str, Any]]:
+def iterate_template_parameters(found: Survey, convertors: Mapping[str, Convertor[Any]]) -> Iterator[JSONObject]:
     """Yield the parameters of a path that no signature declares: the endpoint reads them from the request.
 
     Args:
@@ -133,7 +134,7 @@ def _title(name: str) -> str:
     return name.replace("_", " ").title()
 
 
-def _described(place: str, parent: Field, definitions: Definitions) -> Iterator[dict[str, Any]]:
+def _described(place: str, parent: Field, definitions: Definitions) -> Iterator[JSONObject]:
     model = find_param_model(parent)
     # `Annotated[Filters | None, Query()] = None`: none of its parameters has to come.
     optional = model is not None and is_optional(parent.annotation) and not parent.required
@@ -142,7 +143,7 @@ def _described(place: str, parent: Field, definitions: Definitions) -> Iterator[
         # The name of a single header is its alias, whatever that looks like.
         converts = place == "header" and model is not None and converts_underscores(parent, parameter)
         alias, name = list_aliases(parameter, convert_underscores=converts)[0]
-        described: dict[str, Any] = {
+        described: JSONObject = {
             "name": name,
             "in": place,
             "required": parameter.required and not optional,

@@ -8,6 +8,7 @@ from functools import cache
 from http.client import responses as phrases
 from typing import TYPE_CHECKING, Any
 
+from velithon._runtime.json_values import JSONObject
 from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.exceptions import RegistrationError
 from velithon.openapi.fragments import merge
@@ -30,11 +31,11 @@ _RANGES = {
 }
 
 
-def add_responses(operation: dict[str, Any], route: DocumentedRoute, definitions: Definitions) -> None:
+def add_responses(operation: JSONObject, route: DocumentedRoute, definitions: Definitions) -> None:
     """Add `responses` to an operation."""
-    responses: dict[str, Any] = {}
+    responses: JSONObject = {}
     operation["responses"] = responses
-    response: dict[str, Any] = {"description": route.response_description}
+    response: JSONObject = {"description": route.response_description}
     responses[_status(route)] = response
     if is_body_allowed_for_status_code(route.status_code):
         content = _content(route, definitions)
@@ -60,7 +61,7 @@ def _default_status(constructor: Any) -> str:
     return str(default if isinstance(default, int) else 200)
 
 
-def _content(route: DocumentedRoute, definitions: Definitions) -> dict[str, Any]:
+def _content(route: DocumentedRoute, definitions: Definitions) -> JSONObject:
     item = route.stream_field
     if route.is_json_stream:
         return {"application/jsonl": {"itemSchema": definitions.schema(item) if item is not None else {}}}
@@ -69,7 +70,7 @@ def _content(route: DocumentedRoute, definitions: Definitions) -> dict[str, Any]
     media_type = route.response_class.media_type
     if not media_type:
         return {}
-    schema: dict[str, Any] = {"type": "string"}
+    schema: JSONObject = {"type": "string"}
     if issubclass(route.response_class, _json_classes()):
         schema = definitions.schema(route.response_field) if route.response_field is not None else {}
     return {media_type: {"schema": schema}}
@@ -81,9 +82,9 @@ def _json_classes() -> tuple[type[Any], ...]:
     return (JSONResponse, StarletteJSONResponse)
 
 
-def _event(data: dict[str, Any] | None) -> dict[str, Any]:
+def _event(data: JSONObject | None) -> JSONObject:
     """Return the schema of one server-sent event (OpenAPI 3.2, section 4.14.4)."""
-    properties: dict[str, Any] = {
+    properties: JSONObject = {
         "data": {"type": "string"},
         "event": {"type": "string"},
         "id": {"type": "string"},
@@ -96,7 +97,7 @@ def _event(data: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _add_declared(
-    responses: dict[str, Any], route: DocumentedRoute, status: Any, given: dict[str, Any], definitions: Definitions
+    responses: JSONObject, route: DocumentedRoute, status: Any, given: JSONObject, definitions: Definitions
 ) -> None:
     key = "default" if str(status).upper() == "DEFAULT" else str(_number(status)).upper()
     if not (key.isdecimal() or key.upper() in _RANGES):
@@ -128,9 +129,9 @@ def _phrase(key: str) -> str:
     return known or "Additional Response"
 
 
-def _raised(route: DocumentedRoute) -> dict[str, dict[str, Any]]:
+def _raised(route: DocumentedRoute) -> dict[str, JSONObject]:
     """Return a response for each status among the exceptions that the route and its dependencies declare."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, JSONObject] = {}
     for exception in dict.fromkeys((*route.raises, *survey(route.model).raises, *_of_layers(route))):
         status, description, detail = _read_exception(exception, route)
         key = str(status)
@@ -157,7 +158,7 @@ def _of_layers(route: DocumentedRoute) -> Iterator[Any]:
             yield from documented(route.path_format, layer.kwargs)
 
 
-def _detail_schema() -> dict[str, Any]:
+def _detail_schema() -> JSONObject:
     return {
         "type": "object",
         "title": "HTTPError",

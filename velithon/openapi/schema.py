@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import AnyUrl, TypeAdapter
 from starlette.routing import BaseRoute
 
+from velithon._runtime.json_values import JSONObject
 from velithon.encoders import jsonable_encoder
 from velithon.openapi.constants import METHODS_WITH_BODY, REF_PREFIX
 from velithon.openapi.definitions import Definitions
@@ -68,14 +69,14 @@ def get_openapi(
     description: str | None = None,
     routes: Sequence[BaseRoute | RouteContext],
     webhooks: Sequence[BaseRoute | RouteContext] | None = None,
-    tags: list[dict[str, Any]] | None = None,
-    servers: list[dict[str, Any]] | None = None,
+    tags: list[JSONObject] | None = None,
+    servers: list[JSONObject] | None = None,
     terms_of_service: str | None = None,
-    contact: dict[str, Any] | None = None,
-    license_info: dict[str, Any] | None = None,
+    contact: JSONObject | None = None,
+    license_info: JSONObject | None = None,
     separate_input_output_schemas: bool = True,
-    external_docs: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+    external_docs: JSONObject | None = None,
+) -> JSONObject:
     """Return the OpenAPI document of routes, as data that JSON can carry.
 
     Args:
@@ -94,7 +95,7 @@ def get_openapi(
         separate_input_output_schemas: Whether a model may have one schema for requests and another for responses.
         external_docs: `url` and `description` of more documentation.
     """
-    document: dict[str, Any] = {"openapi": openapi_version, "info": {"title": title, "version": version}}
+    document: JSONObject = {"openapi": openapi_version, "info": {"title": title, "version": version}}
     info = {
         "summary": summary,
         "description": description,
@@ -121,11 +122,11 @@ class _Writer:
         self.routes = routes
         self.webhooks = webhooks
         self.definitions = Definitions(list(_fields_of([*routes, *webhooks])), separate=separate)
-        self.security_schemes: dict[str, Any] = {}
+        self.security_schemes: JSONObject = {}
         self.operation_ids: set[str] = set()
         self.needs_validation_error = False
 
-    def write(self, document: dict[str, Any]) -> None:
+    def write(self, document: JSONObject) -> None:
         paths = self._paths(self.routes)
         webhooks = self._paths(self.webhooks)
         schemas = dict(self.definitions.schemas)
@@ -144,13 +145,13 @@ class _Writer:
         if components:
             document["components"] = components
 
-    def _paths(self, routes: list[DocumentedRoute]) -> dict[str, Any]:
-        paths: dict[str, Any] = {}
+    def _paths(self, routes: list[DocumentedRoute]) -> JSONObject:
+        paths: JSONObject = {}
         for route in routes:
             paths.setdefault(route.path_format, {}).update(self._path(route))
         return paths
 
-    def _path(self, route: DocumentedRoute) -> dict[str, Any]:
+    def _path(self, route: DocumentedRoute) -> JSONObject:
         found = survey(route.model)
         schemes, security = collect_security(found)
         self.security_schemes.update(schemes)
@@ -178,8 +179,8 @@ class _Writer:
             path[method.lower()] = operation
         return path
 
-    def _metadata(self, route: DocumentedRoute) -> dict[str, Any]:
-        operation: dict[str, Any] = {}
+    def _metadata(self, route: DocumentedRoute) -> JSONObject:
+        operation: JSONObject = {}
         if route.tags:
             operation["tags"] = list(route.tags)
         operation["summary"] = route.summary or route.name.replace("_", " ").title()
@@ -194,7 +195,7 @@ class _Writer:
             operation["deprecated"] = route.deprecated
         return operation
 
-    def _add_validation_error(self, operation: dict[str, Any], route: DocumentedRoute, has_parameters: bool) -> None:
+    def _add_validation_error(self, operation: JSONObject, route: DocumentedRoute, has_parameters: bool) -> None:
         responses = operation["responses"]
         if not (has_parameters or route.body_field) or any(status in responses for status in ("422", "4XX", "default")):
             return
@@ -214,20 +215,20 @@ def _fields_of(routes: Sequence[DocumentedRoute]) -> Iterator[Field]:
         yield from iterate_fields(survey(route.model))
 
 
-def _add_body(operation: dict[str, Any], route: DocumentedRoute, definitions: Definitions) -> None:
+def _add_body(operation: JSONObject, route: DocumentedRoute, definitions: Definitions) -> None:
     field = route.body_field
     if field is None:
         return
     info: Any = field.info
-    content: dict[str, Any] = {"schema": definitions.schema(field)}
+    content: JSONObject = {"schema": definitions.schema(field)}
     add_examples(content, info)
-    body: dict[str, Any] = {"content": {info.media_type: content}}
+    body: JSONObject = {"content": {info.media_type: content}}
     if field.required:
         body["required"] = True
     operation["requestBody"] = body
 
 
-def _with_url(given: dict[str, Any] | None) -> dict[str, Any] | None:
+def _with_url(given: JSONObject | None) -> JSONObject | None:
     """Return the mapping with its URL in the form that pydantic gives URLs, which is the one FastAPI documents have."""
     if not given or given.get("url") is None:
         return given

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from velithon._runtime.json_values import JSONObject
 from velithon.requests.request import Request
 from velithon.responses.base import Response
 from velithon.responses.json import JSONResponse
@@ -27,20 +28,20 @@ if TYPE_CHECKING:
         description: str
         version: str
         terms_of_service: str | None
-        contact: dict[str, Any] | None
-        license_info: dict[str, Any] | None
-        servers: list[dict[str, Any]]
-        openapi_tags: list[dict[str, Any]] | None
-        openapi_external_docs: dict[str, Any] | None
+        contact: JSONObject | None
+        license_info: JSONObject | None
+        servers: list[JSONObject]
+        openapi_tags: list[JSONObject] | None
+        openapi_external_docs: JSONObject | None
         openapi_version: str
-        openapi_schema: dict[str, Any] | None
+        openapi_schema: JSONObject | None
         openapi_url: str | None
         docs_url: str | None
         redoc_url: str | None
         docs_viewer: str
         swagger_ui_oauth2_redirect_url: str | None
-        swagger_ui_init_oauth: dict[str, Any] | None
-        swagger_ui_parameters: dict[str, Any] | None
+        swagger_ui_init_oauth: JSONObject | None
+        swagger_ui_parameters: JSONObject | None
         separate_input_output_schemas: bool
         root_path_in_servers: bool
 
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
         def routes(self) -> list[BaseRoute]:
             """The application's routes."""
 
-        def openapi(self) -> dict[str, Any]:
+        def openapi(self) -> JSONObject:
             """Return the document."""
 
 
@@ -67,7 +68,7 @@ _FLOW_URLS = ("tokenUrl", "refreshUrl")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def build_document(app: DocumentedApp) -> dict[str, Any]:
+def build_document(app: DocumentedApp) -> JSONObject:
     """Return an application's document: the one it was given, or one built of its routes.
 
     It is built again when routes were added since.
@@ -148,7 +149,7 @@ class _Pages:
     def __init__(self, app: DocumentedApp) -> None:
         self.app = app
         # The document last served, and below it root path -> its bytes with their ETag.
-        self.served: dict[str, Any] | None = None
+        self.served: JSONObject | None = None
         self.answers: dict[str, tuple[bytes, str]] = {}
 
     async def openapi(self, request: Request) -> Response:
@@ -222,7 +223,7 @@ def _root_path(request: Request) -> str:
     return path.rstrip("/")
 
 
-def _with_server(schema: dict[str, Any], root_path: str) -> dict[str, Any]:
+def _with_server(schema: JSONObject, root_path: str) -> JSONObject:
     """Return the document with the path that a proxy strips as its first server."""
     servers = schema.get("servers", [])
     if not root_path or any(server.get("url") == root_path for server in servers):
@@ -230,7 +231,7 @@ def _with_server(schema: dict[str, Any], root_path: str) -> dict[str, Any]:
     return {**schema, "servers": [{"url": root_path}, *servers]}
 
 
-def _origins(schema: dict[str, Any]) -> Iterator[str]:
+def _origins(schema: JSONObject) -> Iterator[str]:
     """Yield the origins that "Try it out" and the logins of this document must reach, as CSP sources."""
     from velithon.openapi.docs import list_sources
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from velithon._runtime.json_values import JSONObject
 from velithon.openapi.constants import REF_PREFIX
 from velithon.signature.structs import MARK
 
@@ -15,7 +16,7 @@ __all__ = ["resolve_structs"]
 _MSGSPEC_PREFIX = "#/msgspec/"
 
 
-def resolve_structs(schemas: Iterable[Any], components: dict[Any, Any]) -> None:
+def resolve_structs(schemas: Iterable[object], components: dict[Any, Any]) -> None:
     """Put msgspec's schemas where pydantic left marks, and what they refer to among the components.
 
     Args:
@@ -34,7 +35,7 @@ def resolve_structs(schemas: Iterable[Any], components: dict[Any, Any]) -> None:
         components[names[name]] = _renamed(given, names)
 
 
-def _marked(schema: Any) -> Iterator[dict[str, Any]]:
+def _marked(schema: object) -> Iterator[JSONObject]:
     """Yield every schema with a mark, once."""
     seen: set[int] = set()
     waiting = [schema]
@@ -51,7 +52,7 @@ def _marked(schema: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(part)
 
 
-def _renamed(schema: Any, names: dict[str, str]) -> Any:
+def _renamed(schema: object, names: dict[str, str]) -> Any:
     if isinstance(schema, list):
         return [_renamed(item, names) for item in schema]
     if not isinstance(schema, dict):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from velithon._runtime.json_values import JSONObject
 from velithon.exceptions import RegistrationError
 from velithon.openapi import assets, docs
 
@@ -35,13 +36,13 @@ class Viewer(NamedTuple):
     install: str
     script: str
     style: str | None
-    body: Callable[[str, dict[str, Any]], str]
+    body: Callable[[str, JSONObject], str]
 
 
-def _element(tag: str, url_attribute: str, **defaults: str) -> Callable[[str, dict[str, Any]], str]:
+def _element(tag: str, url_attribute: str, **defaults: str) -> Callable[[str, JSONObject], str]:
     """Return what makes a custom element whose attributes are the settings."""
 
-    def body(url: str, settings: dict[str, Any]) -> str:
+    def body(url: str, settings: JSONObject) -> str:
         attributes = "".join(
             f' {_attribute_name(name)}="{escape(str(value).lower() if isinstance(value, bool) else str(value))}"'
             for name, value in {url_attribute: url, **defaults, **settings}.items()
@@ -59,7 +60,7 @@ def _attribute_name(name: str) -> str:
     return name
 
 
-def _scalar(url: str, settings: dict[str, Any]) -> str:
+def _scalar(url: str, settings: JSONObject) -> str:
     # Nothing that asks its makers' servers: fonts, an assistant, usage figures. The page's policy refuses them anyway.
     local = {"withDefaultFonts": False, "telemetry": False, "agent": {"disabled": True}, "mcp": {"disabled": True}}
     config = docs.config_attribute({**local, **settings})
@@ -89,7 +90,7 @@ VIEWERS = {
 """Name -> the viewer, as `docs_viewer` takes it."""
 
 
-def check_viewer(name: str, settings: dict[str, Any]) -> None:
+def check_viewer(name: str, settings: JSONObject) -> None:
     """Check that a viewer exists, is installed and can be given its settings.
 
     Raises:
@@ -106,7 +107,7 @@ def check_viewer(name: str, settings: dict[str, Any]) -> None:
 
 
 def viewer_html(
-    name: str, title: str, config: dict[str, Any], settings: dict[str, Any], files: Files, connect: str
+    name: str, title: str, config: JSONObject, settings: JSONObject, files: Files, connect: str
 ) -> HTMLResponse:
     """Return the page of a viewer.
 

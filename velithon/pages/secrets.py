@@ -38,7 +38,7 @@ class _Repr(reprlib.Repr):
         self.maxstring = self.maxother = self.maxlong = _LENGTH
         self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = self.maxdeque = _ITEMS
 
-    def repr_instance(self, x: Any, level: int) -> str:
+    def repr_instance(self, x: object, level: int) -> str:
         try:
             text = repr(x)
         except Exception as error:  # noqa: BLE001 - an object's own code, and the page is about another error
@@ -62,7 +62,7 @@ def mask_secrets(text: str) -> str:
     return _BEARER.sub(rf"\1 {MASK}", text)
 
 
-def format_value(name: str, value: Any) -> str:
+def format_value(name: str, value: object) -> str:
     """Return a value as the debug page shows it under a name."""
     if is_secret(name):
         return MASK
@@ -91,7 +91,7 @@ def _text(value: Any, depth: int) -> str:
     return _repr.repr(value)
 
 
-def _pairs(value: Mapping[Any, Any], depth: int) -> str:
+def _pairs(value: Mapping[Any, object], depth: int) -> str:
     try:
         items = [(key, value[key]) for key, _ in zip(value, range(_ITEMS), strict=False)]
     except Exception:  # noqa: BLE001 - a mapping of the application's own
@@ -101,6 +101,6 @@ def _pairs(value: Mapping[Any, Any], depth: int) -> str:
     return f"{{{inner}{more}}}" if type(value) is dict else f"{type(value).__name__}({{{inner}{more}}})"
 
 
-def _field(key: Any, value: Any, depth: int) -> str:
+def _field(key: object, value: object, depth: int) -> str:
     name = key.decode("latin-1") if isinstance(key, bytes) else key
     return MASK if isinstance(name, str) and is_secret(name) else _text(value, depth - 1)

@@ -151,7 +151,7 @@ class RateLimit:
             raise RateLimitError({"Retry-After": str(wait), **(self._fields(decisions) if self.headers else {})})
         return self._fields(decisions) if self.headers else None
 
-    async def _take(self, app: Any, key: str) -> list[Decision] | None:
+    async def _take(self, app: object, key: str) -> list[Decision] | None:
         if self._away_until is not None and time.monotonic() < self._away_until:
             self._stand_in()
             return None

@@ -68,7 +68,7 @@ class RateLimitMiddleware(BaseHTTPMiddleware):
         if fields is None:
             return await call_next(request)
 
-        def add(_: Any, response: Any) -> None:
+        def add(_: object, response: Any) -> None:
             for name, value in fields.items():
                 response.append_header(name, value)
 
@@ -109,7 +109,7 @@ def exempt_pattern(paths: Collection[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(re.escape(path).replace(r"\*", ".*") for path in paths), re.DOTALL)
 
 
-async def _refused(request: Any, exc: HTTPException) -> Any:
+async def _refused(request: Any, exc: HTTPException) -> object:
     """Answer as the application answers an `HTTPException`."""
     errors = getattr(request.app, "_errors", None)
     if errors is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from velithon.exceptions import HTTPException
 
@@ -41,7 +41,7 @@ def _finite(text: str) -> float:
 _decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes) -> object:
     """Return a body as Python data.
 
     Raises:

@@ -34,7 +34,7 @@ class SpooledFile(SpooledTemporaryFile[bytes]):
 
     def write(self, data: Any, /) -> int:
         """Write, on the disk where the file would grow over its limit."""
-        held: Any = self._file
+        held: object = self._file
         if type(data) is bytes and type(held) is BytesIO:
             limit: int = self._max_size  # type: ignore[attr-defined]  # of SpooledTemporaryFile, whose stub lacks it
             position = held.tell()

@@ -121,7 +121,7 @@ class Request(WithCookies, StarletteRequest[Any]):
     def _http_version(self) -> str:
         return cast("str", self.scope.get("http_version", "1.1"))
 
-    def _matched(self, route: Any, path_params: dict[str, Any], root_path: str | None = None) -> None:
+    def _matched(self, route: object, path_params: dict[str, Any], root_path: str | None = None) -> None:
         """Note the route that answers and the values in its path, where Starlette's helpers look for them."""
         scope = self.scope
         scope["route"] = route

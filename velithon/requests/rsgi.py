@@ -116,7 +116,7 @@ class RSGIRequest(Request):
             return self._rsgi.method, self._rsgi.path
         return super()._asked()
 
-    def _matched(self, route: Any, path_params: dict[str, Any], root_path: str | None = None) -> None:
+    def _matched(self, route: object, path_params: dict[str, Any], root_path: str | None = None) -> None:
         if self._scope is None and root_path is None:
             self._route = route
             self._params = path_params

@@ -28,7 +28,7 @@ class AppResponse(Response):
         self.request = request
         self.background = None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+    async def __call__(self, scope: object, receive: object, send: Any = None) -> None:
         """Run the application over the face at hand."""
         sending: Any
         if send is None:

@@ -57,7 +57,7 @@ class Response(starlette.Response):
 
     def __init__(
         self,
-        content: Any = None,
+        content: object = None,
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         media_type: str | None = None,
@@ -162,7 +162,7 @@ class Response(starlette.Response):
             return self._chunks()
 
         @body_iterator.setter
-        def body_iterator(self, chunks: AsyncIterable[Any]) -> None:
+        def body_iterator(self, chunks: AsyncIterable[object]) -> None:
             pairs = self._pairs or []
             headers = self._raw or [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
             background = self.background

@@ -32,7 +32,7 @@ def show_files(scope: MutableMapping[str, Any]) -> None:
         scope["extensions"] = {name: extensions[name] for name in extensions if name not in _BY_NAME}
 
 
-def has_own_layers(route: Any) -> bool:
+def has_own_layers(route: object) -> bool:
     """Tell whether layers that are not ours stand around what is mounted, or in an application of Starlette's there."""
     inner = getattr(route, "app", None)
     if getattr(route, "_base_app", inner) is not inner:
@@ -51,7 +51,7 @@ def keep_overrides(cls: type[Any]) -> None:
         cls.send_rsgi = _send_as_asgi
 
 
-def _send_as_asgi(response: Any, scope: HTTPScope, protocol: HTTPProtocol) -> CustomSending:
+def _send_as_asgi(response: object, scope: HTTPScope, protocol: HTTPProtocol) -> CustomSending:
     return CustomSending(response, scope, protocol)
 
 
@@ -80,7 +80,7 @@ class CustomSending:
         self.scope = scope
         self.protocol = protocol
 
-    def __await__(self) -> Generator[Any, None, None]:
+    def __await__(self) -> Generator[object, None, None]:
         """Send without a request at hand, as a layer does."""
         return self._send_alone().__await__()
 

@@ -76,7 +76,7 @@ class FileResponse(Response, starlette.FileResponse):
         if self.background is not None:
             assign_owner(self.background)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+    async def __call__(self, scope: Any, receive: object, send: Any = None) -> None:
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
         if send is not None:
             self.sends_ranges = FILE_RANGE in (scope.get("extensions") or ())

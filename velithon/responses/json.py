@@ -32,7 +32,7 @@ class JSONResponse(Response):
 
     def __init__(
         self,
-        content: Any,
+        content: object,
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         media_type: str | None = None,
@@ -83,7 +83,7 @@ class JSONResponse(Response):
         new, kind, shared = object.__new__, JSONResponse, JSON_PAIRS
 
         def finish(
-            result: Any, request: Any, response: StarletteResponse | None, background: BackgroundTasks | None
+            result: object, request: object, response: StarletteResponse | None, background: BackgroundTasks | None
         ) -> StarletteResponse:
             if type(result) not in usual:
                 taken = take(result, response, background)
@@ -105,7 +105,7 @@ class JSONResponse(Response):
 
         return finish
 
-    def render(self, content: Any) -> bytes:
+    def render(self, content: object) -> bytes:
         """Encode `content`.
 
         Raises:
@@ -124,7 +124,7 @@ class JSONResponse(Response):
 class ORJSONResponse(JSONResponse):
     """What orjson makes of the content: a number that JSON cannot say becomes `null`."""
 
-    def render(self, content: Any) -> bytes:
+    def render(self, content: object) -> bytes:
         """Encode `content`.
 
         Raises:

@@ -126,7 +126,7 @@ def _lines(text: str | None) -> list[str]:
     return [] if text is None else text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def dump_item(item: Any) -> bytes:
+def dump_item(item: object) -> bytes:
     """Return one item of a stream as JSON.
 
     A number that JSON cannot say becomes null.
@@ -134,7 +134,7 @@ def dump_item(item: Any) -> bytes:
     return json.dumps(_finite(jsonable_encoder(item))).encode()
 
 
-def _finite(data: Any) -> Any:
+def _finite(data: object) -> object:
     if isinstance(data, float):
         return data if math.isfinite(data) else None
     if isinstance(data, dict):
@@ -142,7 +142,7 @@ def _finite(data: Any) -> Any:
     return [_finite(value) for value in data] if isinstance(data, list) else data
 
 
-def encode_event(item: Any, dump: Callable[[Any], bytes] = dump_item) -> bytes:
+def encode_event(item: object, dump: Callable[[Any], bytes] = dump_item) -> bytes:
     """Return what a generator yielded as an event.
 
     Text and bytes are taken to be in the wire format already.
@@ -159,7 +159,7 @@ def encode_event(item: Any, dump: Callable[[Any], bytes] = dump_item) -> bytes:
     return format_sse_event(data_str=data, event=item.event, id=item.id, retry=item.retry, comment=item.comment)
 
 
-def encode_chunk(item: Any) -> bytes:
+def encode_chunk(item: object) -> bytes:
     """Return what was given to an ``EventSourceResponse`` as bytes: text and bytes are in the wire format already."""
     if isinstance(item, str):
         return item.encode()
@@ -188,7 +188,7 @@ class EventSourceResponse(StreamingResponse):
 
     def __init__(
         self,
-        content: AsyncIterable[Any] | Iterable[Any],
+        content: AsyncIterable[object] | Iterable[object],
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         media_type: str | None = None,
@@ -204,7 +204,7 @@ class EventSourceResponse(StreamingResponse):
 
 
 async def with_pings(
-    items: AsyncIterable[Any], encode: Callable[[Any], bytes], interval: float
+    items: AsyncIterable[object], encode: Callable[[Any], bytes], interval: float
 ) -> AsyncGenerator[bytes, None]:
     """Yield each item encoded, and a ping whenever none came for ``interval`` seconds.
 
@@ -253,7 +253,7 @@ class _Relay:
         "task",
     )  # fmt: skip
 
-    def __init__(self, items: AsyncIterable[Any], encode: Callable[[Any], bytes], interval: float) -> None:
+    def __init__(self, items: AsyncIterable[object], encode: Callable[[Any], bytes], interval: float) -> None:
         self._items = items
         self._encode = encode
         self._interval = interval

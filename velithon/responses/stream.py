@@ -66,7 +66,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         self.body_iterator = content
         self.background = None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+    async def __call__(self, scope: Any, receive: object, send: Any = None) -> None:
         """Send as any response; the answer to `HEAD` has no body, so that none is made."""
         if send is None or scope["type"] != "http" or scope.get("method") != "HEAD" or self._streams_itself():
             await super().__call__(scope, receive, send)

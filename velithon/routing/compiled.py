@@ -19,7 +19,7 @@ __all__ = ["read_compiled_path"]
 
 
 def read_compiled_path(
-    path: str, endpoint: Callable[..., Any]
+    path: str, endpoint: Callable[..., object]
 ) -> tuple[re.Pattern[str], str, dict[str, Convertor[Any]]]:
     """Return a path's pattern, its template and the convertors of its parameters by name.
 

@@ -157,7 +157,7 @@ class Frontend(Route):
         options["generate_unique_id_function"] = generate_unique_id
         super().__init__(path.rstrip("/") or "/", endpoint, methods=methods, **options)
 
-    def _read(self, endpoint: Any, methods: Collection[str] | None) -> None:
+    def _read(self, endpoint: object, methods: Collection[str] | None) -> None:
         super()._read(self._serve, ("GET", "HEAD"))
 
     async def _serve(self, request: Request, response: Response) -> Any:

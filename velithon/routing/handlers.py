@@ -49,7 +49,7 @@ class Handlers(list[Callable[[], Any]]):
                 await result
 
 
-def adopt_lifespan(lifespan: Any) -> Any:
+def adopt_lifespan(lifespan: object) -> Any:
     """Return a lifespan written as a generator, async or not, as the context manager that it is meant to be."""
     if inspect.isasyncgenfunction(lifespan):
         return asynccontextmanager(lifespan)
@@ -58,7 +58,7 @@ def adopt_lifespan(lifespan: Any) -> Any:
     manager = contextmanager(lifespan)
 
     @asynccontextmanager
-    async def run(app: Any) -> AsyncIterator[Any]:
+    async def run(app: object) -> AsyncIterator[Any]:
         with manager(app) as state:
             yield state
 

@@ -25,7 +25,7 @@ class WatchedList(list[T]):
         super().__init__(items)
         self._tell = changed
 
-    def _taken(self, argument: Any) -> Any:
+    def _taken(self, argument: object) -> Any:
         """Return what stands for an argument of a change: an item, several, or an index."""
         return argument
 

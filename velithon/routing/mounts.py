@@ -220,7 +220,7 @@ async def start_mounted(mounts: Iterable[BaseRoute], stack: AsyncExitStack) -> d
     return {STATES: states} if any(states.values()) else {}
 
 
-def _place(mount: Any) -> str:
+def _place(mount: object) -> str:
     return str(getattr(mount, "path", None) or getattr(mount, "host", "/"))
 
 

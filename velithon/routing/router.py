@@ -141,7 +141,7 @@ class Router(Verbs, starlette.Router):
     def add_api_route(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., object],
         *,
         methods: Collection[str] | None = None,
         route_class_override: type[Route] | None = None,
@@ -155,7 +155,7 @@ class Router(Verbs, starlette.Router):
     def add_api_websocket_route(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., object],
         name: str | None = None,
         **options: Unpack[WebSocketOptions],
     ) -> None:
@@ -187,7 +187,7 @@ class Router(Verbs, starlette.Router):
         router: Router | starlette.Router,
         *,
         prefix: str = "",
-        default_response_class: Any = None,
+        default_response_class: object = None,
         **options: Unpack[SharedOptions],
     ) -> None:
         """Add the routes of another router, those that it gets later too.
@@ -457,7 +457,7 @@ class Router(Verbs, starlette.Router):
     # -- lifespan -------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def lifecycle(self, app: Any) -> AsyncIterator[Mapping[str, Any] | None]:
+    async def lifecycle(self, app: object) -> AsyncIterator[Mapping[str, Any] | None]:
         """Run the lifespan, those of included routers and those of what is mounted; yield their state together."""
         async with AsyncExitStack() as stack:
             if self.resources is not None:
@@ -475,7 +475,7 @@ class Router(Verbs, starlette.Router):
         """Tell whether this router's lifespan runs, begun by the task that asks."""
         return bool(self._tasks) and asyncio.current_task() in self._tasks
 
-    async def _start(self, app: Any, stack: AsyncExitStack) -> list[Mapping[str, Any]]:
+    async def _start(self, app: object, stack: AsyncExitStack) -> list[Mapping[str, Any]]:
         """Start this router, then those that it includes and mounts, each once; return what they yield."""
         task = asyncio.current_task()
         self._tasks.append(task)

@@ -335,7 +335,7 @@ def _calls(models: dict[str, EndpointModel]) -> dict[str, Callable[..., Any]]:
     return {method: model.call for method, model in models.items()}
 
 
-def _value(option: Any) -> Any:
+def _value(option: object) -> Any:
     return option.value if isinstance(option, DefaultPlaceholder) else option
 
 
@@ -464,7 +464,7 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
 APIWebSocketRoute = WebSocketRoute
 
 
-def _as_ours(argument: Any) -> Any:
+def _as_ours(argument: object) -> Any:
     """Return what is put into a list of routes, with routes of ours for FastAPI's, and mounts for Starlette's."""
     if isinstance(argument, BaseRoute):
         argument = adopt_mount(argument)
@@ -491,5 +491,5 @@ class RouteList(WatchedList[BaseRoute]):
     def __init__(self, routes: Iterable[BaseRoute], changed: Callable[[], None]) -> None:
         super().__init__(map(adopt_mount, routes), changed)
 
-    def _taken(self, argument: Any) -> Any:
+    def _taken(self, argument: object) -> Any:
         return _as_ours(argument)

@@ -44,6 +44,6 @@ def get_route_template(scope: Mapping[str, Any]) -> str | None:
     return None if path is None else prefix + path
 
 
-def _read_path(route: Any) -> str | None:
+def _read_path(route: object) -> str | None:
     path: str | None = getattr(route, "path", None)
     return f"{path.rstrip('/')}/{{path}}" if path is not None and getattr(route, "is_frontend", False) else path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from velithon.compat.guise import Guised
 from velithon.endpoint import annotate_endpoint
@@ -34,7 +34,7 @@ class Verbs(Guised):
     def add_api_route(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., object],
         *,
         methods: Collection[str] | None = None,
         **options: Unpack[RouteOptions],
@@ -109,7 +109,7 @@ class Verbs(Guised):
     def add_route(  # type: ignore[misc]  # two of the options may be given by position, as to Starlette
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., object],
         methods: Collection[str] | None = None,
         name: str | None = None,
         include_in_schema: bool = True,
@@ -177,7 +177,7 @@ class Verbs(Guised):
 
         return decorator
 
-    def add_event_handler(self, event_type: str, func: Callable[[], Any]) -> None:
+    def add_event_handler(self, event_type: str, func: Callable[[], object]) -> None:
         """Add a `"startup"` or `"shutdown"` function."""
         self.on_event(event_type)(func)
 
@@ -189,7 +189,7 @@ class Verbs(Guised):
     def add_api_websocket_route(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., object],
         name: str | None = None,
         **options: Unpack[WebSocketOptions],
     ) -> None:
@@ -198,7 +198,7 @@ class Verbs(Guised):
     def add_websocket_route(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., object],
         name: str | None = None,
         **options: Unpack[WebSocketOptions],
     ) -> None:
@@ -243,7 +243,7 @@ class ApplicationVerbs(Verbs):
     def add_route(  # type: ignore[misc, override]  # as on Starlette, whose router has another name for it
         self,
         path: str,
-        route: Callable[..., Any],
+        route: Callable[..., object],
         methods: Collection[str] | None = None,
         name: str | None = None,
         include_in_schema: bool = True,
@@ -253,7 +253,7 @@ class ApplicationVerbs(Verbs):
         super().add_route(path, route, methods, name, include_in_schema, **options)
 
     def add_websocket_route(
-        self, path: str, route: Callable[..., Any], name: str | None = None, **options: Unpack[WebSocketOptions]
+        self, path: str, route: Callable[..., object], name: str | None = None, **options: Unpack[WebSocketOptions]
     ) -> None:
         """Add a WebSocket route; see `Router.add_websocket_route`."""
         super().add_websocket_route(path, route, name, **options)

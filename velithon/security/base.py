@@ -38,7 +38,7 @@ class SchemeModel:
     def __repr__(self) -> str:
         return f"SchemeModel({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
 
-    def model_dump(self, *, by_alias: bool = True, exclude_none: bool = True, **options: Any) -> dict[str, Any]:
+    def model_dump(self, *, by_alias: bool = True, exclude_none: bool = True, **options: object) -> dict[str, Any]:
         """Return the description as OpenAPI has it, always by its names and without what is not there.
 
         Args:
@@ -49,7 +49,7 @@ class SchemeModel:
         return _dump(self)  # type: ignore[no-any-return]  # pydantic types what it dumps as Any
 
 
-def _dump(value: Any) -> Any:
+def _dump(value: object) -> Any:
     if isinstance(value, SchemeModel):
         return {name: _dump(member) for name, member in value.__dict__.items() if member is not None}
     return dict(value) if isinstance(value, dict) else value
@@ -70,7 +70,7 @@ class SecurityBase:
     scheme_name: str
     auto_error: bool = True
 
-    def __new__(cls, *args: Any, **options: Any) -> Self:
+    def __new__(cls, *args: object, **options: object) -> Self:
         """Name a scheme after its class, whether or not its own `__init__` calls this one's."""
         made = super().__new__(cls)
         if not hasattr(cls, "scheme_name"):

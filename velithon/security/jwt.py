@@ -106,7 +106,7 @@ class Key:
         self.id = id
 
 
-def _thumbprint(jwk: Mapping[str, Any]) -> str:
+def _thumbprint(jwk: Mapping[str, object]) -> str:
     """Return a public key's thumbprint (RFC 7638)."""
     import hashlib
     import json
@@ -161,7 +161,7 @@ class JWT:
         scopes: Iterable[str] = (),
         roles: Iterable[str] = (),
         lifetime: float | None = None,
-        **claims: Any,
+        **claims: object,
     ) -> str:
         """Return a signed token.
 
@@ -198,7 +198,7 @@ class JWT:
         """Return what a token says, as every verifier does for `JWTBearer`; see `verify`."""
         return self.verify(token)
 
-    def _candidates(self, token: str) -> list[tuple[Any, str]]:
+    def _candidates(self, token: str) -> list[tuple[object, str]]:
         id = _header(token).get("kid")
         keys = [key for key in self.keys if key.id == id] if id is not None else list(self.keys)
         return [(key.public, key.algorithm) for key in keys]

@@ -102,7 +102,7 @@ class OAuth2(SecurityBase):
     def __init__(
         self,
         *,
-        flows: Any = None,
+        flows: object = None,
         scheme_name: str | None = None,
         description: str | None = None,
         auto_error: bool = True,
@@ -125,7 +125,7 @@ def _read_flows(flows: Any) -> SchemeModel:
     return SchemeModel(**{**dict.fromkeys(_FLOWS), **read})
 
 
-def _read_flow(name: str, flow: Mapping[str, Any]) -> SchemeModel:
+def _read_flow(name: str, flow: Mapping[str, object]) -> SchemeModel:
     if name not in _FLOWS:
         raise RegistrationError(f"OAuth2 has no flow {name!r}; it has {', '.join(_FLOWS)}")
     missing = [member for member in _FLOWS[name] if not isinstance(flow.get(member), str)]

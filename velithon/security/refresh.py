@@ -72,7 +72,7 @@ class RefreshTokens:
         self.lifetime = lifetime
         self.idle = idle
 
-    async def issue(self, subject: str, data: Mapping[str, Any] | None = None) -> RefreshToken:
+    async def issue(self, subject: str, data: Mapping[str, object] | None = None) -> RefreshToken:
         """Begin a family, at a login.
 
         Args:

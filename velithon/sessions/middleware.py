@@ -164,7 +164,7 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
             return self.idle_timeout
         return min(self.idle_timeout, record.created + self.absolute_timeout - now())
 
-    async def _save(self, sessions: Sessions, response: Response, loaded: ServerSession, current: Any) -> None:
+    async def _save(self, sessions: Sessions, response: Response, loaded: ServerSession, current: object) -> None:
         record = loaded.record
         session = current if isinstance(current, ServerSession) else _replaced(loaded, current)
         if session.accessed or loaded.accessed:
@@ -205,7 +205,7 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
         cookie = f"{self.session_cookie}=null; path={self.path}; {EXPIRED}{self.security_flags}"
         response.append_header("set-cookie", cookie)
 
-    async def _unavailable(self, request: Any, exc: StoreError) -> Any:
+    async def _unavailable(self, request: Any, exc: StoreError) -> object:
         self._log(exc)
         error = SessionUnavailableError()
         errors = getattr(request.app, "_errors", None)

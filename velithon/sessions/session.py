@@ -43,7 +43,7 @@ class ServerSession(Session):
         """What names the session in lists: no secret. `None` before the response of the first request was made."""
         return None if self.record is None else self.record.handle
 
-    def regenerate(self, user: str | None = None, *, details: Mapping[str, Any] | None = None) -> None:
+    def regenerate(self, user: str | None = None, *, details: Mapping[str, object] | None = None) -> None:
         """Give the session a new identifier with this response.
 
         The old one is worth nothing from then on.

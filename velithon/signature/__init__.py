@@ -106,7 +106,7 @@ def compile_websocket(model: EndpointModel, *, overrides: Overrides | None = Non
     return compile_websocket_plan(model, overrides)
 
 
-def explain(plan: Callable[..., Any]) -> str:
+def explain(plan: Callable[..., object]) -> str:
     """Return the generated source of a plan."""
     text: str = plan.__velithon_source__  # type: ignore[attr-defined]  # set by `Writer.function`
     return text

@@ -38,7 +38,7 @@ def is_subclass(annotation: Any, classes: Any) -> bool:
     return isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, classes)
 
 
-def is_union(annotation: Any) -> bool:
+def is_union(annotation: object) -> bool:
     """Tell `Union[...]` and `... | ...` from everything else."""
     origin = get_origin(annotation)
     return origin is Union or origin is UnionType
@@ -51,24 +51,24 @@ def unalias(annotation: Any) -> Any:
     return annotation
 
 
-def strip_metadata(annotation: Any) -> Any:
+def strip_metadata(annotation: object) -> Any:
     """Return what `Annotated` wraps."""
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-def list_members(annotation: Any) -> tuple[Any, ...]:
+def list_members(annotation: object) -> tuple[Any, ...]:
     """Return the choices of a union without None, or the annotation itself."""
     if is_union(annotation):
         return tuple(arg for arg in get_args(annotation) if arg is not type(None))
     return (annotation,)
 
 
-def is_optional(annotation: Any) -> bool:
+def is_optional(annotation: object) -> bool:
     """Tell whether None is one of a union's choices."""
     return is_union(annotation) and type(None) in get_args(annotation)
 
 
-def is_struct(annotation: Any) -> bool:
+def is_struct(annotation: object) -> bool:
     """Tell the classes that msgspec reads: its Structs, and those of attrs that say nothing to pydantic themselves."""
     return (
         isinstance(annotation, type)
@@ -77,7 +77,7 @@ def is_struct(annotation: Any) -> bool:
     )
 
 
-def holds_structs(annotation: Any) -> bool:
+def holds_structs(annotation: object) -> bool:
     """Tell whether an annotation is, or has among its arguments, a class that msgspec reads."""
     arguments = get_args(annotation)
     if not arguments:
@@ -90,7 +90,7 @@ def holds_structs(annotation: Any) -> bool:
     return is_struct(origin) or any(map(holds_structs, arguments))
 
 
-def find_struct(annotation: Any) -> Any:
+def find_struct(annotation: object) -> object:
     """Return the Struct or attrs class that the annotation is, or is optionally."""
     choices = list_members(annotation)
     return choices[0] if len(choices) == 1 and is_struct(choices[0]) else None
@@ -100,7 +100,7 @@ def _sequence_class(annotation: Any) -> bool:
     return is_subclass(annotation, _SEQUENCE_TYPES) and not issubclass(annotation, str | bytes)
 
 
-def is_sequence(annotation: Any) -> bool:
+def is_sequence(annotation: object) -> bool:
     """Tell whether the annotation, or a choice of it, holds many values."""
     annotation = strip_metadata(annotation)
     if is_union(annotation):
@@ -108,7 +108,7 @@ def is_sequence(annotation: Any) -> bool:
     return _sequence_class(annotation) or _sequence_class(get_origin(annotation))
 
 
-def _complex_class(annotation: Any) -> bool:
+def _complex_class(annotation: object) -> bool:
     return (
         is_subclass(annotation, (BaseModel, Mapping, UploadFile))
         or _sequence_class(annotation)
@@ -117,7 +117,7 @@ def _complex_class(annotation: Any) -> bool:
     )
 
 
-def is_scalar(annotation: Any) -> bool:
+def is_scalar(annotation: object) -> bool:
     """Tell whether one string can carry the value, so that a query can hold it."""
     annotation = strip_metadata(annotation)
     if annotation is Ellipsis:
@@ -133,7 +133,7 @@ def is_scalar(annotation: Any) -> bool:
     )
 
 
-def is_scalar_sequence(annotation: Any) -> bool:
+def is_scalar_sequence(annotation: object) -> bool:
     """Tell whether a repeated query key can carry the value."""
     annotation = strip_metadata(annotation)
     if is_union(annotation):
@@ -147,12 +147,12 @@ def is_scalar_sequence(annotation: Any) -> bool:
     return is_sequence(annotation) and all(is_scalar(arg) for arg in get_args(annotation))
 
 
-def holds(annotation: Any, cls: type) -> bool:
+def holds(annotation: object, cls: type) -> bool:
     """Tell whether the annotation is `cls` or a union with it."""
     return any(is_subclass(arg, cls) for arg in list_members(annotation))
 
 
-def holds_many(annotation: Any, cls: type) -> bool:
+def holds_many(annotation: object, cls: type) -> bool:
     """Tell whether the annotation is a sequence of `cls`, or a union with one."""
     if is_union(annotation):
         return any(holds_many(arg, cls) for arg in get_args(annotation))
@@ -161,7 +161,7 @@ def holds_many(annotation: Any, cls: type) -> bool:
     return bool(args) and is_sequence(annotation) and all(holds(arg, cls) for arg in args)
 
 
-def find_model(annotation: Any) -> type[BaseModel] | None:
+def find_model(annotation: object) -> type[BaseModel] | None:
     """Return the pydantic model that the annotation is, or is optionally."""
     choices = list_members(annotation)
     if len(choices) == 1 and is_subclass(choices[0], BaseModel):
@@ -170,7 +170,7 @@ def find_model(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def find_sequence(annotation: Any) -> type:
+def find_sequence(annotation: object) -> type:
     """Return the class that collects the values of a sequence annotation."""
     choice = list_members(annotation)[0]
     origin = get_origin(choice) or choice
@@ -220,7 +220,7 @@ class _Names(dict[str, Any]):
     one whose code holds the endpoint's code.
     """
 
-    def __init__(self, call: Any) -> None:
+    def __init__(self, call: object) -> None:
         function = strip_wrappers(call)
         if inspect.isclass(function):
             function = function.__init__
@@ -235,7 +235,7 @@ class _Names(dict[str, Any]):
             frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
 
 
-def _is_open(annotation: Any) -> bool:
+def _is_open(annotation: object) -> bool:
     """Tell whether an annotation is, or holds, text that names a type."""
     if isinstance(annotation, str | ForwardRef):
         return True
@@ -247,7 +247,7 @@ def _is_open(annotation: Any) -> bool:
     return any(_is_open(item) for arg in args for item in (arg if isinstance(arg, list) else (arg,)))
 
 
-def _unevaluated(text: str, names: dict[str, Any], missing: str) -> Any:
+def _unevaluated(text: str, names: dict[str, Any], missing: str) -> object:
     return ForwardRef(text)
 
 
@@ -255,7 +255,7 @@ def _evaluate(
     annotation: Any,
     names: dict[str, Any],
     otherwise: Callable[[str, dict[str, Any], str], Any] = _unevaluated,
-) -> Any:
+) -> object:
     while isinstance(annotation, str):
         try:
             annotation = eval(annotation, names)  # the same evaluation that `inspect.signature(eval_str=True)` does
@@ -273,11 +273,11 @@ def _evaluate(
 class _Holder:
     """Something annotated, as `typing.get_type_hints` takes it."""
 
-    def __init__(self, annotation: Any) -> None:
+    def __init__(self, annotation: object) -> None:
         self.__annotations__ = {"held": annotation}
 
 
-def strip_partials(call: Any) -> Any:
+def strip_partials(call: object) -> Any:
     """Return the callable inside `functools.partial` objects."""
     while isinstance(call, partial):
         call = call.func

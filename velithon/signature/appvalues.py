@@ -11,12 +11,12 @@ from velithon.signature.exits import build_context_maker
 from velithon.signature.model import DependencyModel
 
 
-def get_key(node: DependencyModel) -> Any:
+def get_key(node: DependencyModel) -> object:
     """Return what tells an application's values apart: the callable."""
     return node.call
 
 
-async def get_app_value(scope: AppValues, node: DependencyModel, app: Any) -> Any:
+async def get_app_value(scope: AppValues, node: DependencyModel, app: Any) -> object:
     """Return the application's value of a dependency, making it and what it needs when nobody did."""
 
     async def make(stack: AsyncExitStack) -> Any:

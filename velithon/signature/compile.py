@@ -175,10 +175,10 @@ class HTTPPlan(PlanWriter):
         return f"await {self.use(run_in_threadpool)}({endpoint}{comma}{arguments})"
 
 
-def build_traced_finish(finish: Callable[..., Any], span_of: Callable[[str], Any]) -> Callable[..., Any]:
+def build_traced_finish(finish: Callable[..., object], span_of: Callable[[str], Any]) -> Callable[..., Any]:
     """Return the function that makes responses of results with a span around it."""
 
-    def traced_finish(*args: Any) -> Any:
+    def traced_finish(*args: object) -> object:
         with span_of("serialization"):
             return finish(*args)
 
@@ -193,7 +193,7 @@ class ScopePlan(HTTPPlan):
 
     asked = "scope"
 
-    def __init__(self, plan: HTTPPlan, finish: Callable[..., Any]) -> None:
+    def __init__(self, plan: HTTPPlan, finish: Callable[..., object]) -> None:
         super().__init__(plan.model, plan.options, plan.strict, plan.form_limits, plan.methods)
         self.finish = finish
 

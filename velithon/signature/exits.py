@@ -39,10 +39,10 @@ def build_context_maker(model: DependencyModel) -> ContextMaker:
     return make
 
 
-def _once(call: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Generator[Any, Any, Any]]:
+def _once(call: Callable[..., Generator[object, Any, Any]]) -> Callable[..., Generator[Any, Any, Any]]:
     """Return a generator function that yields as `call` does, once, and says which dependency yields otherwise."""
 
-    def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+    def run(*args: object, **kwargs: object) -> Generator[Any, Any, Any]:
         generator = call(*args, **kwargs)
         try:
             value = next(generator)
@@ -65,7 +65,7 @@ def _once(call: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Genera
 
 
 async def enter_limited(
-    stack: AsyncExitStack, concurrency: Concurrency, manager: AbstractAsyncContextManager[Any]
+    stack: AsyncExitStack, concurrency: Concurrency, manager: AbstractAsyncContextManager[object]
 ) -> Any:
     """Enter a context manager that only so many may be inside of."""
     await stack.enter_async_context(concurrency.get_semaphore())
@@ -77,7 +77,7 @@ class _Generated(AbstractAsyncContextManager[Any]):
 
     __slots__ = ("_generator", "_leaving")
 
-    def __init__(self, generator: AsyncGenerator[Any, Any]) -> None:
+    def __init__(self, generator: AsyncGenerator[object, Any]) -> None:
         self._generator = generator
 
     async def __aenter__(self) -> Any:
@@ -103,7 +103,7 @@ class Leaving:
 
     __slots__ = ("_generator",)
 
-    def __init__(self, generator: AsyncGenerator[Any, Any]) -> None:
+    def __init__(self, generator: AsyncGenerator[object, Any]) -> None:
         self._generator = generator
 
     async def __aexit__(
@@ -153,7 +153,7 @@ class Exits(AsyncExitStack):
         """Whether there is an exit to run, or a shield to leave, which the inner exits may have used alone."""
         return self._shield is not None or bool(self._exit_callbacks)  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
 
-    def leave(self, generator: AsyncGenerator[Any, Any]) -> None:
+    def leave(self, generator: AsyncGenerator[object, Any]) -> None:
         """Push the exit of an asynchronous generator; see `Leaving`."""
         self._exit_callbacks.append((False, Leaving(generator).__aexit__))  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
 
@@ -229,16 +229,16 @@ class Exits(AsyncExitStack):
                 del raised
 
 
-def build_never_yielded_error(generator: Any) -> VelithonError:
+def build_never_yielded_error(generator: object) -> VelithonError:
     """Return the error of a dependency that ended before its `yield`."""
     return VelithonError(f"{_described(generator)} ended without yielding: yield a value, or raise an exception.")
 
 
-def _yields_again(generator: Any) -> VelithonError:
+def _yields_again(generator: object) -> VelithonError:
     return VelithonError(f"{_described(generator)} yields more than once: what follows its first yield is exit code.")
 
 
-def _described(generator: Any) -> str:
+def _described(generator: object) -> str:
     code = getattr(generator, "ag_code", None) or getattr(generator, "gi_code", None)
     place = "" if code is None else f" ({code.co_filename}:{code.co_firstlineno})"
     return f"The dependency {getattr(generator, '__qualname__', repr(generator))}(){place}"

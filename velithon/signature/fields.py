@@ -99,7 +99,7 @@ class Field:
         return holds_structs(self.info.annotation)
 
     @property
-    def pydantic_annotation(self) -> Any:
+    def pydantic_annotation(self) -> object:
         """The type as pydantic takes it: what msgspec reads is wrapped for it."""
         annotation = self.info.annotation
         if not holds_structs(annotation):
@@ -192,7 +192,7 @@ class Field:
         """The core schema, with documentation."""
         return self.adapter.core_schema
 
-    def validate(self, value: Any, location: Location = ()) -> tuple[Any, Errors]:
+    def validate(self, value: object, location: Location = ()) -> tuple[object, Errors]:
         """Validate a value.
 
         Returns:
@@ -203,7 +203,7 @@ class Field:
         except ValidationError as error:
             return None, locate_errors(error, location)
 
-    def absent(self, location: Location) -> tuple[Any, Errors]:
+    def absent(self, location: Location) -> tuple[object, Errors]:
         """Return what an absent value gives: the default, or the error that it is missing."""
         if self.required:
             return None, [build_missing_error(location)]
@@ -235,14 +235,14 @@ def build_missing_error(location: Location) -> dict[str, Any]:
     return {"type": "missing", "loc": location, "msg": "Field required", "input": None}
 
 
-def _metadata_key(item: Any) -> Any:
+def _metadata_key(item: object) -> object:
     values = getattr(item, "__dict__", None)
     if values is not None and type(item).__module__.startswith("pydantic"):
         return (type(item), tuple(sorted(values.items(), key=lambda pair: pair[0])))
     return item
 
 
-def _key(field: Field) -> Any:
+def _key(field: Field) -> object:
     info = field.info
     if field.has_structs:
         return None
@@ -335,7 +335,7 @@ def _field_config(model: type[BaseModel], info: FieldInfo) -> ConfigDict | None:
     return model.model_config
 
 
-def find_shape_model(annotation: Any) -> type[BaseModel] | None:
+def find_shape_model(annotation: object) -> type[BaseModel] | None:
     """Return the model whose fields are parameters: of pydantic, or one made of a Struct's fields."""
     model = find_model(annotation)
     if model is None and (kind := find_struct(annotation)) is not None:

@@ -41,7 +41,7 @@ def check_size(size: Any) -> int | None:
     return found
 
 
-def _check(name: str, value: Any) -> None:
+def _check(name: str, value: object) -> None:
     # `True` is an `int`, and one byte is not what it was meant for.
     if type(value) is not int or value < 0:
         raise LimitError(f"{name} must be a non-negative integer, not {value!r}")

@@ -107,7 +107,7 @@ def read_outcome(model: EndpointModel, options: ResponseOptions, *, complete: bo
     return outcome
 
 
-def check_declared(model: EndpointModel, responses: Mapping[Any, Mapping[str, Any]]) -> None:
+def check_declared(model: EndpointModel, responses: Mapping[Any, Mapping[str, object]]) -> None:
     """Refuse what `responses=` names as a model and is none.
 
     Raises:
@@ -129,7 +129,7 @@ def _check_structs(model: EndpointModel, options: ResponseOptions, outcome: Outc
         raise RegistrationError(str(error), endpoint=model.call) from error
 
 
-def _read_annotation(model: EndpointModel, is_generator: bool, complete: bool) -> tuple[Any, Any]:
+def _read_annotation(model: EndpointModel, is_generator: bool, complete: bool) -> tuple[object, object]:
     """Return the response model and the stream's item type that the return annotation means."""
     annotation = model.returns
     if isinstance(annotation, str | ForwardRef):
@@ -142,7 +142,7 @@ def _read_annotation(model: EndpointModel, is_generator: bool, complete: bool) -
     return annotation, None
 
 
-def _evaluate(model: EndpointModel, text: str, complete: bool) -> Any:
+def _evaluate(model: EndpointModel, text: str, complete: bool) -> object:
     try:
         return eval(text, getattr(strip_wrappers(model.call), "__globals__", {}))  # as `typing.get_type_hints` does
     except NameError as error:

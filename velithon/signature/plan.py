@@ -92,7 +92,7 @@ class PlanWriter:
         name = getattr(call, "__qualname__", None) or type(call).__qualname__
         return f"{','.join(sorted(self.methods))} {self.model.path} {call.__module__}.{name}".strip()
 
-    def use(self, function: Callable[..., Any]) -> str:
+    def use(self, function: Callable[..., object]) -> str:
         """Return the name of a function of ours in the plan."""
         return self.out.constant(function, function.__name__)
 

@@ -86,7 +86,7 @@ _PARTS: tuple[tuple[type, Injected], ...] = (
 
 
 def read_endpoint(
-    call: Callable[..., Any],
+    call: Callable[..., object],
     *,
     path: str,
     kind: Kind = "http",
@@ -115,7 +115,7 @@ def read_endpoint(
 
 
 def read_dependency(
-    call: Callable[..., Any], like: DependencyModel, *, parent_scopes: tuple[str, ...] = ()
+    call: Callable[..., object], like: DependencyModel, *, parent_scopes: tuple[str, ...] = ()
 ) -> DependencyModel:
     """Read a callable that takes the place of another dependency.
 
@@ -139,7 +139,7 @@ def read_dependency(
     return model
 
 
-def _read_parameterless(depends: Any, parent: DependencyModel, names: set[str]) -> DependencyModel:
+def _read_parameterless(depends: object, parent: DependencyModel, names: set[str]) -> DependencyModel:
     depends = adopt(depends)
     if not isinstance(depends, Depends):
         raise RegistrationError(
@@ -164,7 +164,7 @@ def _read_parameterless(depends: Any, parent: DependencyModel, names: set[str]) 
     return model
 
 
-def _read_into(model: DependencyModel, names: set[str], above: tuple[Any, ...] = ()) -> None:
+def _read_into(model: DependencyModel, names: set[str], above: tuple[object, ...] = ()) -> None:
     """Read the signature of a callable; `above` are the callables that depend on it, the endpoint first."""
     _classify(model)
     # A dependency may say itself which errors it answers with, as a rate limit does.
@@ -182,7 +182,7 @@ def _read_into(model: DependencyModel, names: set[str], above: tuple[Any, ...] =
         _Parameter(model, parameter, names, above).read()
 
 
-def _named(call: Any) -> Any:
+def _named(call: object) -> Any:
     return call if hasattr(call, "__qualname__") and hasattr(call, "__module__") else repr(call)
 
 
@@ -202,7 +202,7 @@ def _positional(call: Any, signature: inspect.Signature) -> int:
     return count
 
 
-def _candidates(call: Any) -> list[Any]:
+def _candidates(call: object) -> list[Any]:
     """Return the functions that may say what calling `call` does: itself unwrapped, and its class's `__call__`."""
     inner, innermost = strip_partials(call), strip_wrappers(call)
     found = [inner, innermost]
@@ -322,7 +322,7 @@ class _Parameter:
             self.check_app(child)
         model.dependencies.append(child)
 
-    def check_cycle(self, call: Any) -> None:
+    def check_cycle(self, call: object) -> None:
         if call in self.chain:
             names = [getattr(link, "__name__", repr(link)) for link in (*self.chain[self.chain.index(call) :], call)]
             raise self.fail(f"It depends on itself: {' -> '.join(names)}; take one of these dependencies out")

@@ -61,7 +61,7 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
     if is_plain and is_written_by_msgspec(field):
         return _struct_encoder(serializer, valid, model)
 
-    def encode(result: Any, request: Any) -> Any:
+    def encode(result: object, request: object) -> Any:
         value = result
         if type(result) is not valid:
             try:
@@ -73,7 +73,7 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
         except (PydanticSerializationError, UnicodeError):
             return again(value)
 
-    def encode_any(result: Any, request: Any) -> Any:
+    def encode_any(result: object, request: object) -> Any:
         try:
             return write(result, by_alias=by_alias) if is_plain else dump(result)
         except (PydanticSerializationError, UnicodeError):
@@ -92,10 +92,10 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
     return encode_any if field.annotation is Any and not field.info.metadata else encode
 
 
-def _struct_encoder(tools: Any, valid: Any, model: EndpointModel) -> Encode:
+def _struct_encoder(tools: Any, valid: object, model: EndpointModel) -> Encode:
     write, check = tools.write, tools.validate_python
 
-    def encode(result: Any, request: Any) -> Any:
+    def encode(result: object, request: object) -> Any:
         if type(result) is not valid:
             try:
                 result = check(result, from_attributes=True)
@@ -132,7 +132,7 @@ def _without_body(finish: Finish, model: EndpointModel, options: ResponseOptions
     warned = False
 
     def finish_without(
-        result: Any, request: Any, response: StarletteResponse | None, background: BackgroundTasks | None
+        result: object, request: object, response: StarletteResponse | None, background: BackgroundTasks | None
     ) -> StarletteResponse:
         nonlocal warned
         if not warned and result is not None and not isinstance(result, StarletteResponse):
@@ -147,7 +147,7 @@ def _without_body(finish: Finish, model: EndpointModel, options: ResponseOptions
     return finish_without
 
 
-def _warn_of_status(result: tuple[Any, ...], model: EndpointModel) -> bool:
+def _warn_of_status(result: tuple[object, ...], model: EndpointModel) -> bool:
     """Warn of `return value, 404`; return whether it was that."""
     if len(result) != 2 or type(result[1]) is not int or isinstance(result[0], int | float):
         return False
@@ -180,7 +180,7 @@ def _json_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptio
     # A JSONResponse that somebody asked for refuses what JSON cannot say; the bytes of a model say null.
     to_data = _data_encoder(outcome, model, options)
 
-    def strict(result: Any, request: Any) -> bytes:
+    def strict(result: object, request: object) -> bytes:
         body: bytes = encode(result, request)
         if b"null" in body and has_non_finite(data := to_data(result, request)):
             return json_bytes(data)
@@ -201,7 +201,7 @@ def _finish_json(encode: Encode | None, status_code: int | None, field: Field | 
     warned = field is not None
 
     def take(
-        result: Any, response: StarletteResponse | None, background: BackgroundTasks | None
+        result: object, response: StarletteResponse | None, background: BackgroundTasks | None
     ) -> StarletteResponse | None:
         if isinstance(result, StarletteResponse):
             return _returned(result, response, background, status)
@@ -228,7 +228,7 @@ def _finish_with(
     is_json = issubclass(response_class, JSONResponse | StarletteJSONResponse)
 
     def finish(
-        result: Any, request: Any, response: StarletteResponse | None, background: BackgroundTasks | None
+        result: object, request: object, response: StarletteResponse | None, background: BackgroundTasks | None
     ) -> StarletteResponse:
         if isinstance(result, StarletteResponse):
             return _returned(result, response, background, status_code or 200)

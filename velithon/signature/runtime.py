@@ -74,7 +74,7 @@ def describe_endpoint(model: EndpointModel, connection: Any) -> EndpointContext:
     return place
 
 
-def _place(call: Callable[..., Any]) -> EndpointContext:
+def _place(call: Callable[..., object]) -> EndpointContext:
     known = _places.get(id(call))
     if known is not None and known[0] is call:
         return known[1]
@@ -93,7 +93,7 @@ def _place(call: Callable[..., Any]) -> EndpointContext:
 
 
 def build_request_error(
-    model: EndpointModel, request: Any, errors: Errors, body: Any = Undefined
+    model: EndpointModel, request: object, errors: Errors, body: object = Undefined
 ) -> RequestValidationError:
     """Return the exception that answers 422."""
     return RequestValidationError(
@@ -101,7 +101,7 @@ def build_request_error(
     )
 
 
-def build_websocket_error(model: EndpointModel, websocket: Any, errors: Errors) -> WebSocketRequestValidationError:
+def build_websocket_error(model: EndpointModel, websocket: object, errors: Errors) -> WebSocketRequestValidationError:
     """Return the exception that closes a WebSocket with 1008."""
     return WebSocketRequestValidationError(errors, endpoint_ctx=describe_endpoint(model, websocket))
 

@@ -46,7 +46,9 @@ def compile_stream(
     else:
         build = _chunks(outcome.response_class)
 
-    def finish(generator: Any, request: Any, response: Response | None, background: BackgroundTasks | None) -> Response:
+    def finish(
+        generator: object, request: object, response: Response | None, background: BackgroundTasks | None
+    ) -> Response:
         made = build(generator, request, build_response_arguments(options.status_code, response, background))
         if response is not None:
             merge_headers(made, response)
@@ -85,7 +87,7 @@ def _events(model: EndpointModel, options: ResponseOptions, outcome: Outcome) ->
 
     dumper = _dumper(model, options, outcome)
 
-    def build(generator: Any, request: Any, arguments: dict[str, Any]) -> Response:
+    def build(generator: object, request: object, arguments: dict[str, Any]) -> Response:
         dump = dumper(request)
         # The response takes items one by one, so that nothing has to be done for others to get their turn.
         items = _iterate(generator, lambda item: encode_event(item, dump), takes_turns=True)
@@ -97,7 +99,7 @@ def _events(model: EndpointModel, options: ResponseOptions, outcome: Outcome) ->
 def _lines(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Build:
     dumper = _dumper(model, options, outcome)
 
-    def build(generator: Any, request: Any, arguments: dict[str, Any]) -> Response:
+    def build(generator: object, request: object, arguments: dict[str, Any]) -> Response:
         dump = dumper(request)
         items = _iterate(generator, lambda item: dump(item) + b"\n")
         return responses.StreamingResponse(items, media_type="application/jsonl", **arguments)
@@ -108,7 +110,7 @@ def _lines(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> 
 def _chunks(response_class: type[Response]) -> Build:
     streams = issubclass(response_class, StreamingResponse)
 
-    def build(generator: Any, request: Any, arguments: dict[str, Any]) -> Response:
+    def build(generator: object, request: object, arguments: dict[str, Any]) -> Response:
         content = generator
         if streams or hasattr(generator, "__aiter__"):
             content = _iterate(generator, None)
@@ -117,7 +119,7 @@ def _chunks(response_class: type[Response]) -> Build:
     return build
 
 
-def _iterate(generator: Any, encode: Dump | None, takes_turns: bool = False) -> AsyncIterator[Any]:
+def _iterate(generator: Any, encode: Dump | None, takes_turns: bool = False) -> AsyncIterator[object]:
     """Iterate over an endpoint's generator, a synchronous one in threads, its items encoded there.
 
     Args:
@@ -130,7 +132,7 @@ def _iterate(generator: Any, encode: Dump | None, takes_turns: bool = False) -> 
     return iterate_in_threadpool(generator if encode is None else _encoded(generator, encode))
 
 
-async def _mapped(items: Any, encode: Dump | None, takes_turns: bool) -> AsyncGenerator[Any, None]:
+async def _mapped(items: Any, encode: Dump | None, takes_turns: bool) -> AsyncGenerator[object, None]:
     try:
         async for item in items:
             yield item if encode is None else encode(item)
@@ -141,7 +143,7 @@ async def _mapped(items: Any, encode: Dump | None, takes_turns: bool) -> AsyncGe
         await close_iterator(items)
 
 
-def _encoded(items: Any, encode: Dump) -> Iterator[Any]:
+def _encoded(items: Any, encode: Dump) -> Iterator[object]:
     try:
         for item in items:
             yield encode(item)

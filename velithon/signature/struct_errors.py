@@ -38,7 +38,7 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
 _NAMED = re.compile(r"Object (missing required|contains unknown) field `(.*)`$", re.DOTALL)
 
 
-def build_details(message: str, location: tuple[str | int, ...], value: Any) -> InitErrorDetails:
+def build_details(message: str, location: tuple[str | int, ...], value: object) -> InitErrorDetails:
     """Return one of msgspec's errors as pydantic takes it.
 
     Args:
@@ -78,7 +78,7 @@ def _classify_message(message: str) -> tuple[str | PydanticCustomError, dict[str
     return PydanticCustomError(kind, message), {}
 
 
-def _inside(value: Any, key: str | int) -> Any:
+def _inside(value: Any, key: str | int) -> object:
     try:
         return value[key]
     except (KeyError, IndexError, TypeError):

@@ -53,10 +53,10 @@ class StructError(TypeError):
 class Bridge:
     """What pydantic takes a part of an annotation for that msgspec reads: a validator, a serializer, a schema."""
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: object) -> None:
         self.kind = kind
 
-    def validate(self, value: Any) -> Any:
+    def validate(self, value: object) -> object:
         """Return a value of the kind.
 
         Raises:
@@ -67,12 +67,12 @@ class Bridge:
         except msgspec.ValidationError as error:
             raise build_struct_error(self.kind, value, error) from error
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
             self.validate, serialization=core_schema.plain_serializer_function_ser_schema(msgspec.to_builtins)
         )
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: object, handler: object) -> dict[str, Any]:
         return {MARK: self}
 
 
@@ -83,11 +83,11 @@ class StructTools:
         kind: The annotation.
     """
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: object) -> None:
         self._validate = Bridge(kind).validate
         self.write = msgspec.json.Encoder().encode
 
-    def validate_python(self, value: Any, from_attributes: bool) -> Any:
+    def validate_python(self, value: object, from_attributes: bool) -> Any:
         """Return a value of the kind.
 
         Raises:
@@ -95,23 +95,23 @@ class StructTools:
         """
         return self._validate(value)
 
-    def to_python(self, value: Any, *, mode: str, by_alias: bool, **chosen: Any) -> Any:
+    def to_python(self, value: object, *, mode: str, by_alias: bool, **chosen: Any) -> Any:
         """Return a value as JSON's types; `chosen` may have `include`, `exclude` and `exclude_none`."""
         data = msgspec.to_builtins(value, str_keys=True)
         return jsonable_encoder(data, **chosen) if chosen else data
 
-    def to_json(self, value: Any, *, by_alias: bool, **chosen: Any) -> bytes:
+    def to_json(self, value: object, *, by_alias: bool, **chosen: object) -> bytes:
         """Return a value as JSON; `chosen` may have `include`, `exclude` and `exclude_none`."""
         return self.write(self.to_python(value, mode="json", by_alias=by_alias, **chosen) if chosen else value)
 
 
-def build_struct_error(kind: Any, value: Any, error: msgspec.ValidationError) -> ValidationError:
+def build_struct_error(kind: object, value: object, error: msgspec.ValidationError) -> ValidationError:
     """Return pydantic's exception with every error of a value, where msgspec tells the first."""
     details = [*_errors(kind, value, ())] or [build_details(str(error), (), value)]
     return ValidationError.from_exception_data(getattr(kind, "__name__", "Struct"), details)
 
 
-def _errors(kind: Any, value: Any, location: tuple[str | int, ...]) -> Iterator[InitErrorDetails]:
+def _errors(kind: object, value: object, location: tuple[str | int, ...]) -> Iterator[InitErrorDetails]:
     found = False
     for inner, item, key in _children(strip_metadata(kind), value):
         for details in _errors(inner, item, (*location, key)):
@@ -130,7 +130,7 @@ def _errors(kind: Any, value: Any, location: tuple[str | int, ...]) -> Iterator[
         yield build_details(str(error), location, value)
 
 
-def _children(kind: Any, value: Any) -> Iterator[tuple[Any, Any, str | int]]:
+def _children(kind: object, value: object) -> Iterator[tuple[object, object, str | int]]:
     """Yield (kind, value, key) of what a value holds, where its kind says what each must be."""
     if is_optional(kind) and len(list_members(kind)) == 1:
         kind = strip_metadata(list_members(kind)[0])
@@ -157,7 +157,7 @@ class StructField(typing.NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def list_struct_fields(kind: Any) -> tuple[StructField, ...]:
+def list_struct_fields(kind: object) -> tuple[StructField, ...]:
     """Return the fields of a Struct or an attrs class."""
     hints = typing.get_type_hints(kind, include_extras=True)
     info: Any = msgspec.inspect.type_info(kind)
@@ -167,7 +167,7 @@ def list_struct_fields(kind: Any) -> tuple[StructField, ...]:
     )
 
 
-def _default(field: Any) -> Any:
+def _default(field: Any) -> object:
     return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
 
 
@@ -195,7 +195,7 @@ def bridge_structs(annotation: Any, *, is_parameter: bool) -> Any:
     return Union[inner] if is_union(annotation) else origin[inner]  # noqa: UP007
 
 
-def is_native(annotation: Any) -> bool:
+def is_native(annotation: object) -> bool:
     """Tell whether msgspec reads all of an annotation that holds Structs or attrs classes.
 
     Raises:
@@ -218,11 +218,11 @@ def is_native(annotation: Any) -> bool:
     return not unknown
 
 
-def _shown(annotation: Any) -> str:
+def _shown(annotation: object) -> str:
     return getattr(annotation, "__qualname__", None) or repr(annotation)
 
 
-def _unknown_to_msgspec(annotation: Any) -> list[type]:
+def _unknown_to_msgspec(annotation: object) -> list[type]:
     """Return the classes in an annotation that msgspec does not know, at any depth; refuse what it would ignore."""
     unknown: list[type] = []
     seen: set[int] = set()
@@ -243,7 +243,7 @@ def _unknown_to_msgspec(annotation: Any) -> list[type]:
     return unknown
 
 
-def _check_declaration(kind: Any) -> None:
+def _check_declaration(kind: object) -> None:
     """Raise for what a class says and msgspec would ignore."""
     for item in list_struct_fields(kind):
         ignored = [type(part).__name__ for part in _metadata(item.type) if type(part).__module__.startswith(_FOREIGN)]
@@ -260,7 +260,7 @@ def _check_declaration(kind: Any) -> None:
             raise StructError(f"{_shown(kind)}.{attribute.name} has {option}, which msgspec ignores: leave it out")
 
 
-def _metadata(annotation: Any) -> Iterator[Any]:
+def _metadata(annotation: object) -> Iterator[Any]:
     if get_origin(annotation) is Annotated:
         yield from get_args(annotation)[1:]
     for part in get_args(annotation):
@@ -270,7 +270,7 @@ def _metadata(annotation: Any) -> Iterator[Any]:
 # Parameters
 
 
-def _shaped(annotation: Any) -> Any:
+def _shaped(annotation: Any) -> object:
     kind = find_struct(annotation)
     if kind is None:
         raise StructError(f"The fields of one Struct or attrs class are parameters, {annotation!r} is something else")
@@ -298,11 +298,11 @@ def build_shape(kind: Any) -> type[BaseModel]:
     return create_model(kind.__name__, __config__=config, __doc__=kind.__doc__, **definitions)
 
 
-def _strip_annotated(annotation: Any) -> Any:
+def _strip_annotated(annotation: object) -> object:
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-def _from_shape(kind: Any, shape: BaseModel) -> Any:
+def _from_shape(kind: object, shape: BaseModel) -> object:
     names = {item.name: item.encode_name for item in list_struct_fields(kind)}
     values = {names[name]: getattr(shape, name) for name in shape.model_fields_set}
     try:
@@ -314,12 +314,12 @@ def _from_shape(kind: Any, shape: BaseModel) -> Any:
 # Bodies and responses
 
 
-def find_bytes_decoder(annotation: Any) -> Callable[[bytes], Any] | None:
+def find_bytes_decoder(annotation: object) -> Callable[[bytes], Any] | None:
     """Return what reads an annotation from JSON bytes; none where part of it is pydantic's."""
     return msgspec.json.Decoder(annotation).decode if is_native(annotation) else None
 
 
-def check_options(given: Mapping[str, Any]) -> None:
+def check_options(given: Mapping[str, object]) -> None:
     """Refuse what a response model of pydantic can leave out and msgspec cannot.
 
     Raises:

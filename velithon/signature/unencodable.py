@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
@@ -22,7 +22,7 @@ __all__ = ["describe_awaitable", "explain"]
 _DEEPEST = 50
 
 
-def explain(endpoint: Any, result: Any, error: Exception) -> ResultEncodingError:
+def explain(endpoint: object, result: object, error: Exception) -> ResultEncodingError:
     """Return the error that names the endpoint, the place in its result, and the type that is found there.
 
     Args:
@@ -38,7 +38,7 @@ def explain(endpoint: Any, result: Any, error: Exception) -> ResultEncodingError
     return ResultEncodingError(f"{name} returned what JSON cannot carry{f', at {place}' if place else ''}: {problem}")
 
 
-def describe_awaitable(value: Any) -> str | None:
+def describe_awaitable(value: object) -> str | None:
     """Return what to say of a coroutine that stands where data should.
 
     `None` for anything else.
@@ -49,7 +49,7 @@ def describe_awaitable(value: Any) -> str | None:
     return f"{name}(), a coroutine that nobody awaited: write `await` before the call."
 
 
-def _find(value: Any, place: str, depth: int) -> tuple[str, str] | None:
+def _find(value: object, place: str, depth: int) -> tuple[str, str] | None:
     """Return the place of the first value without a JSON form, and what it is."""
     if value is None or isinstance(value, str | int):
         return None
@@ -75,7 +75,7 @@ def _find(value: Any, place: str, depth: int) -> tuple[str, str] | None:
     return None
 
 
-def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+def _parts(value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         yield from ((f"[{key!r:.100}]", inner) for key, inner in value.items())
     elif isinstance(value, list | tuple | deque):

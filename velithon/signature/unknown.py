@@ -28,10 +28,10 @@ class _Placeholder:
             raise AttributeError(name)
         return self
 
-    def __getitem__(self, item: Any) -> _Placeholder:
+    def __getitem__(self, item: object) -> _Placeholder:
         return self
 
-    def __or__(self, other: Any) -> _Placeholder:
+    def __or__(self, other: object) -> _Placeholder:
         return self
 
     __ror__ = __or__
@@ -43,7 +43,7 @@ class _Placeholder:
 class _Names(dict[str, Any]):
     """Names as `eval` looks them up; for one that is unknown, a placeholder."""
 
-    def __missing__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> object:
         return getattr(builtins, name) if hasattr(builtins, name) else _Placeholder()
 
 
@@ -67,6 +67,6 @@ def evaluate_partly(text: str, names: dict[str, Any], missing: str) -> Any:
     return Unknown(text, missing)
 
 
-def _makes_the_value(mark: Any) -> bool:
+def _makes_the_value(mark: object) -> bool:
     """Tell `Depends(function)` and `Provide[provider]`; `Depends()` calls the type itself."""
     return callable(getattr(mark, "dependency", None)) or hasattr(mark, "provider")

@@ -25,7 +25,7 @@ _SCALARS = frozenset(
 _CONTAINERS = (list, dict, set, frozenset, tuple)
 
 
-def is_plain(annotation: Any) -> bool:
+def is_plain(annotation: object) -> bool:
     """Tell whether the annotation is made only of types that pydantic surely validates."""
     try:
         if annotation in _SCALARS:
@@ -69,7 +69,7 @@ def find_unusable_constraint(field: Field) -> str | None:
     return None
 
 
-def _all_among(kinds: Iterable[Any], types: Iterable[type]) -> bool:
+def _all_among(kinds: Iterable[object], types: Iterable[type]) -> bool:
     # By identity: metadata inside a type may have no hash.
     return all(any(kind is one for one in types) for kind in kinds)
 

@@ -21,17 +21,17 @@ from velithon.signature.fields import (
 )
 
 
-def validate_optional(field: Field, value: Any, location: Location) -> tuple[Any, Errors]:
+def validate_optional(field: Field, value: object, location: Location) -> tuple[object, Errors]:
     """Validate a value that may be absent (`PydanticUndefined`)."""
     return field.absent(location) if value is Undefined else field.validate(value, location)
 
 
-def _no_file(value: Any) -> bool:
+def _no_file(value: object) -> bool:
     """Browsers send an empty name and no content when no file was chosen."""
     return isinstance(value, UploadFile) and value.filename == "" and value.size == 0
 
 
-def get_values(field: Field, received: Mapping[str, Any], name: str, many: bool | None = None) -> Any:
+def get_values(field: Field, received: Mapping[str, object], name: str, many: bool | None = None) -> object:
     """Return the value or values under a name; `PydanticUndefined` when there is nothing.
 
     Args:
@@ -55,7 +55,7 @@ def get_values(field: Field, received: Mapping[str, Any], name: str, many: bool 
     return value
 
 
-def iterate_extras(received: Mapping[str, Any], known: set[str]) -> Iterator[tuple[str, Any]]:
+def iterate_extras(received: Mapping[str, object], known: set[str]) -> Iterator[tuple[str, object]]:
     """Yield what no field asked for, repeated keys as lists."""
     if isinstance(received, ImmutableMultiDict):
         items = received.multi_items()
@@ -69,7 +69,7 @@ def iterate_extras(received: Mapping[str, Any], known: set[str]) -> Iterator[tup
         yield key, values[0] if len(values) == 1 else values
 
 
-def take_argument(field: Field, received: Mapping[str, Any]) -> tuple[Any, Errors]:
+def take_argument(field: Field, received: Mapping[str, object]) -> tuple[object, Errors]:
     """Take one parameter, or a whole model of them, out of path, query, headers or cookies."""
     model = find_param_model(field)
     if model is not None:
@@ -88,7 +88,7 @@ class _Gathered:
         self.own: set[str] = set()
         self.header_names: dict[str | int, str] = {}
 
-    def take(self, item: Field, received: Mapping[str, Any], convert: bool) -> None:
+    def take(self, item: Field, received: Mapping[str, object], convert: bool) -> None:
         is_headers = isinstance(received, Headers)
         pairs = list_aliases(item, convert_underscores=convert)
         self.own.update(wire.lower() if is_headers else wire for _, wire in pairs)

@@ -55,7 +55,7 @@ class Writer:
         self._taken.add(name)
         return name
 
-    def constant(self, value: Any, hint: str) -> str:
+    def constant(self, value: object, hint: str) -> str:
         """Return the name under which the function sees `value`; literals are written out."""
         if value is None or isinstance(value, bool):
             return repr(value)

@@ -205,7 +205,7 @@ class BaseStore:
         await self.aclose()
 
 
-async def _make_locked(store: Any, key: str, make: Callable[[], Any], expire: float | None) -> bytes:
+async def _make_locked(store: Any, key: str, make: Callable[[], object], expire: float | None) -> bytes:
     async with store.lock(key):
         found: bytes | None = await store.get(key)
         if found is not None:
@@ -227,7 +227,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def check_value(value: Any) -> bytes:
+def check_value(value: object) -> bytes:
     """Return a value as bytes.
 
     Raises:

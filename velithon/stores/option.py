@@ -24,9 +24,9 @@ class StoreOption:
         self._namespace = namespace
         self._app: Any = None
         self._base: Store | None = None
-        self._view: Any = None
+        self._view: object = None
 
-    def of(self, app: Any) -> Any:
+    def of(self, app: object) -> Any:
         """Return the namespace for the requests of an application.
 
         One that has no store gets one in memory.

@@ -68,7 +68,7 @@ class RedisStore(BaseStore):
     """
 
     def __init__(
-        self, url: str, *, prefix: str = "velithon", timeout: float = 1.0, max_connections: int = 64, **options: Any
+        self, url: str, *, prefix: str = "velithon", timeout: float = 1.0, max_connections: int = 64, **options: object
     ) -> None:
         super().__init__(check_name(prefix))
         self.url = url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
@@ -190,7 +190,7 @@ class RedisStore(BaseStore):
         """
         return await self.run(self.client.register_script(source)(keys=keys, args=arguments))
 
-    async def _repeatable(self, operation: Callable[[], Awaitable[Any]]) -> Any:
+    async def _repeatable(self, operation: Callable[[], Awaitable[object]]) -> Any:
         try:
             return await self.run(operation())
         except StoreUnavailableError as exc:
@@ -198,7 +198,7 @@ class RedisStore(BaseStore):
                 raise
         return await self.run(operation())
 
-    async def run(self, operation: Awaitable[Any]) -> Any:
+    async def run(self, operation: Awaitable[object]) -> Any:
         """Await an operation of the client; what it raises becomes a `StoreError`."""
         try:
             return await operation

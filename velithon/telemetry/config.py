@@ -70,7 +70,7 @@ def _asked_by_environment() -> bool:
     return any(os.environ.get(name, "").strip().lower() in ("1", "true") for name in names)
 
 
-def read_config(config: Any) -> Settings:
+def read_config(config: object) -> Settings:
     """Return the settings of what an application was given.
 
     Raises:

@@ -21,7 +21,7 @@ logger = logging.getLogger("velithon.telemetry")
 
 _lock = threading.Lock()
 # What has an exporter of ours already: applications of one process share global providers.
-_configured: list[Any] = []
+_configured: list[object] = []
 
 
 def configure(settings: Settings) -> None:
@@ -72,7 +72,7 @@ def _endpoint(signal: str) -> str | None:
     return endpoint
 
 
-def _export(signal: str, given: Any, endpoint: str) -> None:
+def _export(signal: str, given: object, endpoint: str) -> None:
     """Add an exporter to a provider, once."""
     if signal == "TRACES":
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

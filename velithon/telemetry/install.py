@@ -51,7 +51,7 @@ class Telemetry:
         TypeError: A setting that does not exist.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, object]) -> None:
         self.settings = settings = read_config(config)
         if settings.auto_configure:
             from velithon.telemetry.environment import configure

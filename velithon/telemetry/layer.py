@@ -106,7 +106,7 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
         is_servers = getattr(span, "kind", None) is SpanKind.SERVER and span.is_recording()
         return is_servers and otel_context.get_value(CURRENT) is None
 
-    def _trace_background(self, background: Any) -> None:
+    def _trace_background(self, background: object) -> None:
         tasks = background.tasks if isinstance(background, BackgroundTasks) else [background]
         for task in tasks:
             if hasattr(task, "func"):
@@ -159,7 +159,7 @@ def keep_context(app: ASGIApp) -> ASGIApp:
 def observe_validation(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Return the handler of refused input with a log event before it."""
 
-    async def observed(request: Any, exc: Any) -> Any:
+    async def observed(request: Any, exc: Any) -> object:
         traced: Any = otel_context.get_value(CURRENT)
         if isinstance(traced, Traced):
             is_http = request.scope["type"] == "http"
@@ -172,20 +172,20 @@ def observe_validation(handler: Callable[..., Any]) -> Callable[..., Any]:
     return observed
 
 
-def observe_failure(request: Any, exc: Exception) -> None:
+def observe_failure(request: object, exc: Exception) -> None:
     """Note what nobody handled; an error observer of the application."""
     traced = otel_context.get_value(CURRENT)
     if isinstance(traced, Traced):
         traced.fail(exc)
 
 
-def end_after(handler: Callable[..., Any]) -> Callable[..., Any]:
+def end_after(handler: Callable[..., object]) -> Callable[..., Any]:
     """Return the handler of failures with the end of the span behind it.
 
     It may add to the span.
     """
 
-    async def answered(request: Any, exc: Exception) -> Any:
+    async def answered(request: object, exc: Exception) -> object:
         status = 500
         try:
             response = await (
@@ -207,7 +207,7 @@ def mark_records() -> None:
     if getattr(make, "_velithon_trace", False):
         return
 
-    def record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    def record(*args: object, **kwargs: object) -> logging.LogRecord:
         made = make(*args, **kwargs)
         context = trace.get_current_span().get_span_context()
         if context.is_valid:

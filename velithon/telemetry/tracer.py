@@ -180,8 +180,8 @@ class Tracer:
         self._about = (self.word, version("velithon"))
         # Whether a handler of failures ends the span of a request that failed.
         self.ends_late = False
-        self._tracers: tuple[Any, Any] = (None, None)
-        self._loggers: tuple[Any, Any] = (None, None)
+        self._tracers: tuple[object, object] = (None, None)
+        self._loggers: tuple[object, object] = (None, None)
         given = os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "")
         self.methods = frozenset(name.strip() for name in given.split(",") if name.strip()) or METHODS
         self._duration: Any = None
@@ -209,7 +209,7 @@ class Tracer:
         return self._tracers[1]
 
     @property
-    def logger(self) -> Any:
+    def logger(self) -> object:
         """What emits log events, of the provider that is set now.
 
         `None` where they are off.
@@ -272,7 +272,7 @@ class Tracer:
             span = self._span(tracer, "WS", headers, {**attributes, "url.path": scope["path"], **addresses})
         return Traced(self, span, "WS", attributes, self.logger, scope.get("root_path", ""))
 
-    def _span(self, tracer: Any, name: str, headers: Headers, attributes: dict[str, Any]) -> Any:
+    def _span(self, tracer: Any, name: str, headers: Headers, attributes: dict[str, Any]) -> object:
         parent = propagate.extract(headers, getter=_getter)
         # Baggage and the caller's span are current as well, for whoever sends them on.
         otel_context.attach(parent)
@@ -289,7 +289,7 @@ class Tracer:
             self._active.add(-1, {name: attributes[name] for name in started})
 
     @contextmanager
-    def span_of(self, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    def span_of(self, name: str, function: Callable[..., object]) -> Iterator[None]:
         """Have a span of its own around a part of a request's work."""
         tracer = self.tracer
         if tracer is None or not isinstance(otel_context.get_value(CURRENT), Traced):
@@ -319,7 +319,7 @@ class Tracer:
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
 
             @functools.wraps(function)
-            async def traced_async(*args: Any, **kwargs: Any) -> Any:
+            async def traced_async(*args: Any, **kwargs: Any) -> object:
                 with self.span_of(name, function):
                     return await function(*args, **kwargs)
 
@@ -379,7 +379,7 @@ def _find_type_name(error: BaseException) -> str:
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _find_function_name(function: Callable[..., Any]) -> str:
+def _find_function_name(function: Callable[..., object]) -> str:
     while isinstance(function, functools.partial):
         function = function.func
     named = function if hasattr(function, "__qualname__") else type(function)

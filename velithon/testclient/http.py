@@ -201,7 +201,7 @@ class RSGITransport(_TestClientTransport):
         options: What Starlette's transport takes.
     """
 
-    def __init__(self, app: RSGIApp, **options: Any) -> None:
+    def __init__(self, app: RSGIApp, **options: object) -> None:
         super().__init__(app, **options)  # type: ignore[arg-type] # only this class calls it
         self._rsgi = app
 

@@ -12,7 +12,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 @contextmanager
-def worker(app: Any, loop_factory: LoopFactory | None) -> Generator[BlockingPortal, None, None]:
+def worker(app: object, loop_factory: LoopFactory | None) -> Generator[BlockingPortal, None, None]:
     """Run one loop in a thread for `app.__rsgi_init__`, everything in between, and `app.__rsgi_del__`.
 
     Granian calls both functions with a loop that is not running, in the thread that runs it.
@@ -44,7 +44,7 @@ def worker(app: Any, loop_factory: LoopFactory | None) -> Generator[BlockingPort
             ended.result()
 
 
-def _run(app: Any, loop_factory: LoopFactory | None, started: Future[BlockingPortal]) -> None:
+def _run(app: object, loop_factory: LoopFactory | None, started: Future[BlockingPortal]) -> None:
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         loop = runner.get_loop()
         asyncio.set_event_loop(loop)

@@ -52,7 +52,7 @@ class RSGIWebSocket(WebSocket):
         self._server = server
         self._connection: Connection | None = server.connection
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         """Take the way over ASGI's messages from here on, should this be in the place of one of its steps."""
         if name in _STEPS:
             self._connection = None

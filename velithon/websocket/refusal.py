@@ -6,7 +6,7 @@ the server logs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon.exceptions import VelithonError
 from velithon_adapters import ASGIWebsocket
@@ -84,7 +84,7 @@ async def _refuse(scope: Scope, send: Send) -> bool:
     return True
 
 
-def _describe(endpoint: Any) -> str:
+def _describe(endpoint: object) -> str:
     if endpoint is None:
         return "The application"
     return f"{endpoint.__module__}.{getattr(endpoint, '__qualname__', type(endpoint).__name__)}"

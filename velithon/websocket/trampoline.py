@@ -30,19 +30,19 @@ class Bounced:
 
     __slots__ = ("coroutine",)
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def __init__(self, coroutine: Coroutine[object, Any, None]) -> None:
         self.coroutine = coroutine
 
     def __await__(self) -> Generator[Bounced, None, None]:
         yield self
 
 
-def run_at_bottom(scope: Scope, coroutine: Coroutine[Any, Any, None]) -> Awaitable[None]:
+def run_at_bottom(scope: Scope, coroutine: Coroutine[object, Any, None]) -> Awaitable[None]:
     """Return an awaitable that runs a coroutine at the bottom of the stack, or in place in another task."""
     return Bounced(coroutine) if scope.get(_TASK) is asyncio.current_task() else coroutine
 
 
-def run_trampoline(scope: Scope, layers: Coroutine[Any, Any, None]) -> Awaitable[None]:
+def run_trampoline(scope: Scope, layers: Coroutine[object, Any, None]) -> Awaitable[None]:
     """Return an awaitable that runs a connection's layers and, below them, what `run_at_bottom` yields."""
     task = asyncio.current_task()
     if scope.get(_TASK) is task:
@@ -52,7 +52,7 @@ def run_trampoline(scope: Scope, layers: Coroutine[Any, Any, None]) -> Awaitable
 
 
 @types.coroutine
-def _run(layers: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
+def _run(layers: Coroutine[object, Any, None]) -> Generator[Any, Any, None]:
     value: Any = None
     failure: BaseException | None = None
     while True:

@@ -6,7 +6,6 @@ import logging
 import os
 import pdb
 import sys
-from typing import Any
 
 from velithon_adapters.servers.worker import logger
 
@@ -34,11 +33,11 @@ def use_terminal_for_breakpoints(workers: int) -> None:
         sys.breakpointhook = _refuse if workers > 1 else _debug
 
 
-def _refuse(*args: Any, **kwargs: Any) -> None:
+def _refuse(*args: object, **kwargs: object) -> None:
     raise RuntimeError("breakpoint() needs one worker: run with --workers 1.")
 
 
-def _debug(*args: Any, **kwargs: Any) -> None:
+def _debug(*args: object, **kwargs: object) -> None:
     try:
         # Not buffered in Python: readline does not take part, and what is typed belongs to the debugger alone.
         reading, writing = open("/dev/tty"), open("/dev/tty", "w")

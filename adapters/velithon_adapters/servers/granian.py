@@ -211,7 +211,7 @@ class _Server(MPServer):
         self._sso.set_inheritable(True)
         self._shd: Any = SocketHolder(self._sso.fileno(), self.bind_uds is not None, self.backlog)
 
-    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+    def signal_handler_interrupt(self, *args: object, **kwargs: object) -> None:
         if self.interrupt_signal:
             logger.warning("Second signal, killing the workers")
             for worker in self.wrks:
@@ -266,7 +266,7 @@ class _Server(MPServer):
     def _has_started(self, index: int, timeout: float = 0) -> bool:
         return self.pipes[index][0].poll(timeout)
 
-    def _respawn_workers(self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
+    def _respawn_workers(self, workers: Any, spawn_target: object, target_loader: object, delay: float = 0) -> None:
         for index in workers:
             old = self.wrks[index]
             if old.inner.exitcode == STARTUP_FAILURE:
@@ -343,11 +343,11 @@ class Spares:
         self.barrier = spare[2]
         return spare
 
-    def prepare(self, target: Any, loader: Any) -> None:
+    def prepare(self, target: object, loader: object) -> None:
         """Start the next worker as soon as the one of today answers, or has ended."""
         threading.Thread(target=self._prepare, args=(target, loader, self.round), daemon=True).start()
 
-    def _prepare(self, target: Any, loader: Any, begun: int) -> None:
+    def _prepare(self, target: object, loader: object, begun: int) -> None:
         worker = self.server.wrks[0]
         while not self.server.has_settled(worker):
             if self.round != begun:

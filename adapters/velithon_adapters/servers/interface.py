@@ -14,7 +14,7 @@ __all__ = ["adapt", "find_protocols", "trust_proxies"]
 ASGIApp = Callable[[MutableMapping[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
 
 
-def find_protocols(app: Any) -> frozenset[Literal["rsgi", "asgi"]]:
+def find_protocols(app: object) -> frozenset[Literal["rsgi", "asgi"]]:
     """Return the protocols that `app` speaks; none when it is no application.
 
     An object with `__rsgi__` speaks RSGI. A callable is judged by its parameters: three are ASGI's, and a coroutine
@@ -31,7 +31,7 @@ def find_protocols(app: Any) -> frozenset[Literal["rsgi", "asgi"]]:
     return frozenset(spoken)
 
 
-def _positional(app: Callable[..., Any]) -> tuple[int, float]:
+def _positional(app: Callable[..., object]) -> tuple[int, float]:
     """The least and the most positional arguments that `app` can be called with."""
     try:
         # Not of what it wraps, which may be called otherwise.
@@ -43,7 +43,7 @@ def _positional(app: Callable[..., Any]) -> tuple[int, float]:
     return sum(p.default is p.empty for p in positional), float("inf") if rest else len(positional)
 
 
-def _is_coroutine_function(app: Callable[..., Any]) -> bool:
+def _is_coroutine_function(app: Callable[..., object]) -> bool:
     return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None))  # noqa: B004
 
 
@@ -74,7 +74,7 @@ def adapt(app: Any, interface: Literal["rsgi", "asgi"], *, root_path: str = "") 
     return app
 
 
-def trust_proxies(app: Any, trusted: TrustedProxies, interface: Literal["rsgi", "asgi"]) -> Any:
+def trust_proxies(app: object, trusted: TrustedProxies, interface: Literal["rsgi", "asgi"]) -> Any:
     """Return an application whose requests show what trusted proxies say; itself where none are trusted."""
     if not trusted:
         return app
@@ -83,7 +83,7 @@ def trust_proxies(app: Any, trusted: TrustedProxies, interface: Literal["rsgi", 
 
 def _with_root_path(app: ASGIApp, root_path: str) -> ASGIApp:
     async def with_root_path(
-        scope: MutableMapping[str, Any], receive: Callable[..., Any], send: Callable[..., Any]
+        scope: MutableMapping[str, Any], receive: Callable[..., object], send: Callable[..., object]
     ) -> None:
         if scope["type"] != "lifespan":
             scope["root_path"] = root_path
@@ -98,7 +98,7 @@ def _asgi_to_rsgi(app: Any) -> Any:
     return RSGIAdapter(app)
 
 
-def _rsgi_to_asgi(app: Any) -> Any:
+def _rsgi_to_asgi(app: object) -> Any:
     from velithon_adapters import ASGIAdapter
 
     return ASGIAdapter(app)

@@ -81,13 +81,13 @@ class DocumentBody(Body):
         return arguments
 
 
-def validate_whole(field: Field, body: Any) -> tuple[Any, Errors]:
+def validate_whole(field: Field, body: object) -> tuple[object, Errors]:
     """Validate a field that is the whole body."""
     location = ("body",)
     return field.absent(location) if body is Undefined else field.validate(body, location)
 
 
-def validate_embedded(field: Field, body: Any) -> tuple[Any, Errors]:
+def validate_embedded(field: Field, body: object) -> tuple[object, Errors]:
     """Validate a field that stands under its key in the body."""
     names = [alias for alias, _ in list_aliases(field)]
     location: Location = ("body", names[0])

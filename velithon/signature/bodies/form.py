@@ -115,7 +115,7 @@ async def close_form(form: FormData) -> None:
         await form.close()
 
 
-def iterate_form(fields: Sequence[Field], form: FormData) -> Iterator[tuple[str, Any, Field | None]]:
+def iterate_form(fields: Sequence[Field], form: FormData) -> Iterator[tuple[str, object, Field | None]]:
     """Yield (name, value, field) for each field that the form carries, then the rest with no field."""
     known: set[str] = set()
     for field in fields:
@@ -154,14 +154,14 @@ class _Input:
             elif self.many and not field.is_json and holds_many(field.annotation, bytes):
                 self.as_bytes = self._all
 
-    async def _one(self, value: Any) -> Any:
+    async def _one(self, value: object) -> object:
         return await _bytes_of(value) if isinstance(value, UploadFile) else value
 
-    async def _all(self, value: Any) -> Any:
+    async def _all(self, value: Any) -> object:
         read = [await _bytes_of(item) if isinstance(item, UploadFile) else item for item in value]
         return find_sequence(self.field.annotation)(read)
 
-    def find(self, form: FormData, known: set[str]) -> tuple[str, Any]:
+    def find(self, form: FormData, known: set[str]) -> tuple[str, object]:
         """Return the name and the value that the form has for it, or `PydanticUndefined`.
 
         Note the names looked for.
@@ -279,7 +279,7 @@ class FormReader:
         return values, all_errors
 
 
-def add_form_union_validators(annotation: Any) -> Any:
+def add_form_union_validators(annotation: object) -> Any:
     """Let each model of a union read the form's raw values its own way."""
     choices: list[Any] = []
     for choice in get_args(annotation):
@@ -293,7 +293,7 @@ def add_form_union_validators(annotation: Any) -> Any:
     return Union[tuple(choices)]  # noqa: UP007
 
 
-def _as_form_of(model: type[BaseModel], value: Any) -> Any:
+def _as_form_of(model: type[BaseModel], value: object) -> object:
     if not isinstance(value, dict):
         return value
     pairs = [(key, item) for key, items in value.items() for item in (items if isinstance(items, list) else [items])]

@@ -33,7 +33,7 @@ class JSONBody(DocumentBody):
         """Tell that the endpoint takes JSON: it does where no other format was asked for."""
         return True
 
-    def matches(self, request: Any, strict: bool) -> bool:
+    def matches(self, request: object, strict: bool) -> bool:
         return carries_json(request, strict)
 
     def parse(self, body: bytes) -> Any:
@@ -44,7 +44,7 @@ class JSONBody(DocumentBody):
         check_depth(body, data)
         return data
 
-    def load(self, model: EndpointModel, request: Any, body: bytes) -> Any:
+    def load(self, model: EndpointModel, request: object, body: bytes) -> Any:
         """Return a body as Python data.
 
         Raises:
@@ -65,12 +65,12 @@ class JSONBody(DocumentBody):
         except (ValueError, RecursionError) as error:
             raise build_unreadable_error(error) from error
 
-    def check(self, model: EndpointModel, request: Any, body: bytes) -> None:
+    def check(self, model: EndpointModel, request: object, body: bytes) -> None:
         """Refuse numbers that are no JSON, though pydantic reads them."""
         if _has_odd_numbers(body):
             self.load(model, request, body)
 
-    def shown(self, model: EndpointModel, request: Any, body: Any, strict: bool) -> Any:
+    def shown(self, model: EndpointModel, request: object, body: object, strict: bool) -> object:
         """Return a body that was validated from its bytes as the exception of a failed validation shows it: parsed."""
         if not isinstance(body, bytes):
             return body
@@ -103,7 +103,7 @@ class JSONBody(DocumentBody):
         out, (field,) = plan.out, fields
         name = out.fresh(field.name)
         validate = out.constant(self._from_bytes, f"validate_{field.name}_json")
-        invalid: Any = ValidationError
+        invalid: object = ValidationError
         if field.has_structs:
             from velithon.signature.structs import UNREADABLE as invalid
         constant = out.constant(field, f"{field.name}_field")

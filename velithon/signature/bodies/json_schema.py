@@ -38,14 +38,14 @@ def find_bytes_validator(field: Field) -> Callable[[bytes], Any] | None:
     return validator.validate_json
 
 
-def _children(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _children(schema: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     for name, value in schema.items():
         if name in ("metadata", "serialization", "config", "default", "default_factory", "expected", "cls"):
             continue
         yield from _schemas(value)
 
 
-def _schemas(value: Any) -> Iterator[Mapping[str, Any]]:
+def _schemas(value: object) -> Iterator[Mapping[str, object]]:
     if isinstance(value, Mapping):
         if isinstance(value.get("type"), str):
             yield value
