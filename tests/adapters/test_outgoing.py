@@ -13,7 +13,7 @@ import pytest
 
 from tests.adapters.memory import Protocol, Scope, turn
 from velithon_adapters.http import HTTPSend
-from velithon_adapters.outgoing import SEND_AHEAD, Outgoing
+from velithon_adapters.outgoing import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,8 @@ def connect() -> Iterator[Any]:
             server = stack.enter_context(listener.accept()[0])
             server.setblocking(False)
             client.settimeout(SECONDS)
+            # A socket without a connection, which is looked at first.
+            stack.enter_context(socket.socket())
             return server, client
 
         make()
@@ -89,7 +91,7 @@ async def test_a_stream_waits_for_what_the_server_holds(connect: Any) -> None:
     protocol = Protocol()
     outgoing = Outgoing(scope_of(client), protocol)
     await asyncio.wait_for(outgoing.drain(10), SECONDS)
-    await asyncio.wait_for(outgoing.drain(SEND_AHEAD - 10), SECONDS)
+    await asyncio.wait_for(outgoing.drain(MEBIBYTE - 10), SECONDS)
     draining = asyncio.ensure_future(outgoing.drain(MEBIBYTE))
     assert await is_waiting(draining)
     await asyncio.wait_for(outgoing.drain(limit=0.02), SECONDS)
@@ -145,7 +147,7 @@ async def test_what_is_no_connection_of_its_own_is_left_alone(connect: Any, opti
     await asyncio.wait_for(outgoing.abort(), SECONDS)
     fill(server)
     if "http_version" not in options:
-        await asyncio.wait_for(outgoing.drain(2 * SEND_AHEAD), SECONDS)
+        await asyncio.wait_for(outgoing.drain(2 * MEBIBYTE), SECONDS)
     assert client.recv(1) == b"\0"
     await turn()
 
@@ -158,7 +160,7 @@ async def test_a_descriptor_that_became_anothers_is_not_touched(connect: Any) ->
     await asyncio.wait_for(outgoing.drain(), SECONDS)
     os.dup2(other.fileno(), server.fileno())
     sent = fill(other)
-    await asyncio.wait_for(outgoing.drain(2 * SEND_AHEAD), SECONDS)
+    await asyncio.wait_for(outgoing.drain(2 * MEBIBYTE), SECONDS)
     await asyncio.wait_for(outgoing.abort(), SECONDS)
     await asyncio.to_thread(receive, its_client, sent)
     other.send(b"x")
