@@ -120,7 +120,8 @@ spec: install
 specification: install
 	$(BIN)/python scripts/specification.py
 
-# FastAPI's and Starlette's own released tests against Velithon: ARGS="--suite fastapi --protocol asgi" for some of it.
+# FastAPI's, Starlette's and whole projects' own released tests against Velithon: ARGS="--suite fastapi --protocol asgi" or
+# ARGS="--suite projects optimade" for some of it.
 suites: install
 	$(BIN)/python -m tests.suites $(ARGS)
 
