@@ -202,7 +202,7 @@ PROJECTS = (
     Project(
         "optimade",
         "1.5.0",
-        "An application: a server for databases of materials, with six layers of its own",
+        "An application: a server for databases of materials, with layers of its own",
         ("jsondiff", "pytest-asyncio", "pytest-cov", "build"),
         ("tests/server",),
         extras="server,client,http-client",
