@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel
@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse as StarletteJSONResponse
 from starlette.routing import Route as StarletteRoute
 
 from tests.conftest import ClientFactory
-from velithon import APIRouter, HTTPException, Request, Response, Router, Velithon, WebSocket
+from velithon import APIRouter, Header, HTTPException, Request, Response, Router, Velithon, WebSocket
 from velithon.background import BackgroundTask
 from velithon.exceptions import RegistrationError
 from velithon.middleware import Middleware
@@ -584,6 +584,20 @@ def test_background_tasks_run_after_the_response(client: ClientFactory) -> None:
     with client(app) as http:
         assert http.get("/").json() == {}
     assert ran == [1]
+
+
+def test_the_cookie_header_is_read_by_its_name(client: ClientFactory) -> None:
+    """By `get`, by its key in any case, and by a `Header()` parameter; where there is none, by its default."""
+    app = Velithon()
+
+    @app.get("/")
+    async def endpoint(request: Request, cookie: Annotated[str | None, Header()] = None) -> list[Any]:
+        headers = request.headers
+        return ["cookie" in headers, headers.get("Cookie", "-"), headers["COOKIE"] if cookie else None, cookie]
+
+    browser = client(app)
+    assert browser.get("/", headers={"cookie": "a=1; b=2"}).json() == [True, "a=1; b=2", "a=1; b=2", "a=1; b=2"]
+    assert browser.get("/").json() == [False, "-", None, None]
 
 
 def test_requests_read_the_same_on_both_faces(client: ClientFactory) -> None:

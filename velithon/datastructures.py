@@ -130,7 +130,8 @@ class RSGIHeaders(Headers):
                 return self._scope.authority
             return default
         if key.lower() == "cookie":
-            return super().get(key, default)
+            # HTTP/2 may split it, and the list has it whole. Not `super().get`, which asks `__getitem__` below.
+            return super().__getitem__(key)
         return value
 
     def getlist(self, key: str) -> list[str]:

@@ -54,7 +54,7 @@ window.velithonDocs = window.velithonDocs || {};
   };
 
   docs.slug = function (text) {
-    return String(text).replace(/[^\w-]+/g, "_");
+    return String(text).replace(/[^\p{L}\p{M}\p{N}_-]+/gu, "_");
   };
 
   // Descriptions are Markdown. What descriptions mostly use is drawn: paragraphs, headings, lists, code, tables left as
