@@ -124,12 +124,16 @@ class RSGIHeaders(Headers):
 
     def get(self, key: str, default: Any = None) -> Any:
         value = self._rsgi.get(key)
+        name = key.lower()
+        if name == "host":
+            # The target's own authority stands above the header, in the list and so in `request.url`, too: a client
+            # that sends two could else pass for a host that is allowed, and ask for another.
+            authority = self._scope.authority
+            if authority is not None:
+                return authority
         if value is None:
-            # HTTP/2 names the host in `:authority`; the list has it as `host`.
-            if key.lower() == "host" and self._scope.authority is not None:
-                return self._scope.authority
             return default
-        if key.lower() == "cookie":
+        if name == "cookie":
             # HTTP/2 may split it, and the list has it whole. Not `super().get`, which asks `__getitem__` below.
             return super().__getitem__(key)
         return value

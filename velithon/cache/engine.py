@@ -378,7 +378,7 @@ def _url(request: Any) -> str:
     """Return the URL that was asked for, with the host that the client named."""
     if isinstance(request, RSGIRequest) and request._scope is None:
         scope: Any = request._rsgi
-        host = scope.headers.get("host") or scope.authority
+        host = scope.authority or scope.headers.get("host")
         return f"{scope.scheme}://{host}{scope.path}?{scope.query_string}"
     scope = request.scope
     host = request.headers.get("host")

@@ -67,7 +67,7 @@ def build_hit_plan(cache: ResponseCache, responder: Responder, route: Any) -> Ca
         if (
             kept is not None
             and scope.query_string == query
-            and get("host") == host
+            and (scope.authority or get("host")) == host
             and scope.scheme == scheme
             # What was dropped, or has taken its place, is another object.
             and hits.entries.get(full) is kept
@@ -113,8 +113,8 @@ class Hits:
         get = headers.get
         if get("authorization") is not None or get("cookie") is not None:
             return None
-        host = get("host")
-        full = f"{self._start}{scope.scheme}://{host or scope.authority}{scope.path}?{scope.query_string}"
+        host = scope.authority or get("host")
+        full = f"{self._start}{scope.scheme}://{host}{scope.path}?{scope.query_string}"
         kept = self.entries.get(full)
         if kept is None or type(entry := kept[0]) is not Entry or entry.tags:
             return None
