@@ -88,6 +88,15 @@ async def lines():
             yield f"line {{number}}\\n"
     return StreamingResponse(each(), media_type="text/plain")
 
+hostile = Velithon()
+
+@hostile.get("/a", tags=["用户"], openapi_extra={{"externalDocs": {{"url": "javascript:document.title='owned'"}}}})
+@hostile.get("/b", tags=["订单"])
+async def listed():
+    return []
+
+app.mount("/hostile", hostile)
+
 @app.get("/by-hand", include_in_schema=False)
 async def by_hand():
     return get_swagger_ui_html(openapi_url="/openapi.json", title="By hand")
@@ -207,6 +216,20 @@ def test_search_contents_and_colours(page: Page, ours: Server) -> None:
         page.until("document.querySelector('[id=\"/forms/upload_upload_post\"]').open")
     finally:
         page.call("Emulation.clearDeviceMetricsOverride")
+    assert page.errors == []
+
+
+def test_tags_of_any_alphabet_and_addresses_of_any_kind(page: Page, ours: Server) -> None:
+    """Contents lead to each tag, no address runs code, and one that is not encoded well is no error."""
+    page.open(f"{ours.url}/hostile/docs#/100%")
+    page.until("document.querySelectorAll('nav.contents h2 a').length >= 2")
+    links = "[...document.querySelectorAll('nav.contents h2 a')].slice(0, 2).map((link) => link.getAttribute('href'))"
+    assert page.run(links) == ["#/订单", "#/用户"]
+    page.click("nav.contents h2 a", "用户")
+    page.until("document.querySelector('nav.contents h2 a[aria-current]')?.innerText === '用户'")
+    page.run("document.querySelectorAll('main details').forEach((item) => { item.open = true; })")
+    page.until("document.querySelector('main').textContent.includes('javascript:document')")
+    assert page.run("document.querySelectorAll('[href^=javascript]').length") == 0
     assert page.errors == []
 
 

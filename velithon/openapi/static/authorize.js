@@ -71,7 +71,9 @@
   }
 
   function endpoint(url) {
-    return new URL(url, docs.documentUrl).href;
+    const found = new URL(url, docs.documentUrl);
+    if (!/^https?:$/.test(found.protocol)) throw new Error(`${url} is no address of a server.`);
+    return found.href;
   }
 
   async function requestToken(flow, fields, client) {

@@ -57,6 +57,20 @@ window.velithonDocs = window.velithonDocs || {};
     return String(text).replace(/[^\p{L}\p{M}\p{N}_-]+/gu, "_");
   };
 
+  // A link that the document names: no address of it may run code.
+  docs.link = function (url, text) {
+    return docs.h("a", { href: /^(https?:|mailto:|\/)/i.test(url) ? url : null, rel: "noreferrer" }, text);
+  };
+
+  // Somebody may have typed a lone percent sign.
+  docs.decoded = function (text) {
+    try {
+      return decodeURIComponent(text);
+    } catch (error) {
+      return text;
+    }
+  };
+
   // Descriptions are Markdown. What descriptions mostly use is drawn: paragraphs, headings, lists, code, tables left as
   // text, **strong**, *emphasis*, `code` and links to http(s), mailto and in-page targets. Raw HTML stays visible text.
   const INLINE = /(`[^`]+`)|(\*\*[^*]+\*\*)|(\*[^*\s][^*]*\*)|(\[[^\]]+\]\([^)\s]+\))/;

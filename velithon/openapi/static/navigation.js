@@ -95,7 +95,7 @@
   // What the address names is marked in the contents.
   docs.markCurrent = function () {
     for (const link of document.querySelectorAll(".contents a")) {
-      if (link.getAttribute("href") === decodeURIComponent(location.hash)) link.setAttribute("aria-current", "location");
+      if (link.getAttribute("href") === docs.decoded(location.hash)) link.setAttribute("aria-current", "location");
       else link.removeAttribute("aria-current");
     }
   };

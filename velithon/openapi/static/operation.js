@@ -271,7 +271,7 @@
     const external = operation.externalDocs;
     const content = h("div.details", {},
       operation.description ? docs.markdown(operation.description) : null,
-      external ? h("p", {}, h("a", { href: external.url, rel: "noreferrer" }, external.description || external.url)) : null,
+      external ? h("p", {}, docs.link(external.url, external.description || external.url)) : null,
       form && form.bar, parametersView(entry, state), bodyView(entry, state), form && form.actions, form && form.output);
     if (callable) {
       const samples = docs.samplesView(() => sampleRequest(state));

@@ -44,21 +44,17 @@
     return h("div.servers", {}, h("label", { for: "server" }, "Server"), " ", select, variables);
   }
 
-  function link(url, text) {
-    return h("a", { href: /^(https?:|mailto:|\/)/i.test(url) ? url : null, rel: "noreferrer" }, text);
-  }
-
   function infoView() {
     const info = docs.document.info || {};
     const contact = info.contact || {};
     const license = info.license || {};
     const external = docs.document.externalDocs;
     const facts = [
-      info.termsOfService ? link(info.termsOfService, "Terms of service") : null,
-      contact.url ? link(contact.url, contact.name || contact.url) : null,
-      contact.email ? link(`mailto:${contact.email}`, contact.email) : null,
-      license.name ? (license.url ? link(license.url, license.name) : h("span", {}, license.name)) : null,
-      external ? link(external.url, external.description || external.url) : null,
+      info.termsOfService ? docs.link(info.termsOfService, "Terms of service") : null,
+      contact.url ? docs.link(contact.url, contact.name || contact.url) : null,
+      contact.email ? docs.link(`mailto:${contact.email}`, contact.email) : null,
+      license.name ? (license.url ? docs.link(license.url, license.name) : h("span", {}, license.name)) : null,
+      external ? docs.link(external.url, external.description || external.url) : null,
       docs.config.offline ? null : h("a", { href: docs.documentUrl }, docs.config.url),
     ].filter(Boolean);
     return h("header.info", {}, h("h1", {}, info.title || "API", " ", h("small.version", {}, info.version || ""), " ",
@@ -92,7 +88,7 @@
   function groupView(group) {
     const external = group.tag.externalDocs;
     const content = [group.tag.description ? docs.markdown(group.tag.description) : null,
-      external ? h("p", {}, link(external.url, external.description || external.url)) : null,
+      external ? h("p", {}, docs.link(external.url, external.description || external.url)) : null,
       group.entries.map((entry) => docs.operationView(entry, { anchor: anchorOf(group, entry) }))];
     const id = `/${docs.slug(group.tag.name)}`;
     if (docs.config.reader) return h("section.group", { id, "data-group": "" }, h("h2", {}, group.tag.name), content);
@@ -116,7 +112,7 @@
 
   function follow() {
     docs.markCurrent();
-    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const target = location.hash.length > 1 && document.getElementById(docs.decoded(location.hash).slice(1));
     if (!target) return;
     for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
     const model = target.firstElementChild;
