@@ -10,7 +10,7 @@ import starlette.middleware.base
 from tests.conftest import ClientFactory
 from velithon import BackgroundTask, Velithon
 from velithon.middleware.base import BaseHTTPMiddleware
-from velithon.responses import FileResponse, JSONResponse, Response
+from velithon.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 Dispatch = Callable[[Any, Any], Any]
 
@@ -37,8 +37,24 @@ async def put_back(request: Any, call_next: Any) -> Any:
     return response
 
 
+async def wrap(request: Any, call_next: Any) -> Any:
+    """Put something in its place that reads it only when it is sent."""
+    response = await call_next(request)
+    before = response.body_iterator
+    length = response.headers.get("content-length", "0")
+
+    async def each() -> AsyncIterator[bytes]:
+        async for chunk in before:
+            assert type(chunk) is bytes
+            yield chunk
+
+    response.body_iterator = each()
+    response.headers["x-length"] = length
+    return response
+
+
 @pytest.mark.parametrize("base", [BaseHTTPMiddleware, starlette.middleware.base.BaseHTTPMiddleware])
-@pytest.mark.parametrize("dispatch", [answer_anew, put_back])
+@pytest.mark.parametrize("dispatch", [answer_anew, put_back, wrap])
 def test_bodies_of_every_kind(client: ClientFactory, tmp_path: Path, base: Any, dispatch: Dispatch) -> None:
     """In memory, empty, streamed, a file and an error: they arrive whole, and the background task runs once."""
     done: list[str] = []
@@ -62,6 +78,15 @@ def test_bodies_of_every_kind(client: ClientFactory, tmp_path: Path, base: Any, 
     async def stream() -> AsyncIterator[str]:
         yield "one"
 
+    @app.get("/text")
+    async def text() -> Response:
+        async def each() -> AsyncIterator[str | bytes | memoryview]:
+            yield "é"
+            yield b"b"
+            yield memoryview(b"c")
+
+        return StreamingResponse(each(), media_type="text/plain")
+
     with client(app) as http:
         made = http.get("/json")
         assert (made.status_code, made.json(), made.headers["x-length"]) == (201, {"a": 1}, "7")
@@ -69,7 +94,8 @@ def test_bodies_of_every_kind(client: ClientFactory, tmp_path: Path, base: Any, 
         nothing = http.get("/empty")
         assert (nothing.status_code, nothing.content) == (204, b"")
         assert http.get("/file").text == "of a file"
-        assert http.get("/stream").status_code == 200
+        assert http.get("/stream").text == '"one"\n'
+        assert http.get("/text").text == "ébc"
         missing = http.get("/missing")
         assert (missing.status_code, missing.json()) == (404, {"detail": "Not Found"})
     assert done == ["task"]

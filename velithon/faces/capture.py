@@ -297,4 +297,6 @@ async def as_response(response: Any, request: Request) -> Response:
         response = to_response(response, request)
     if isinstance(response, AppResponse):
         return await Run(response.handled, request).start()
+    if isinstance(response, StreamingResponse) and not isinstance(response, CapturedResponse):
+        response.encode_for_layers()
     return response  # type: ignore[no-any-return]  # a response, as was asked

@@ -172,9 +172,9 @@ class Response(starlette.Response):
             self.background = background
             vars(self).pop("body", None)
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        if self.body:
-            yield bytes(self.body)
+    def _chunks(self) -> AsyncIterator[bytes]:
+        # Whoever reads them may have put others in their place by then.
+        return _one_chunk(bytes(self.body))
 
     def _has_length(self) -> bool:
         return self.status_code >= 200 and self.status_code not in (204, 304)
@@ -364,3 +364,8 @@ class RedirectResponse(Response, starlette.RedirectResponse):
         starlette.RedirectResponse.__init__(self, url, status_code, headers, background)
         if background is not None:
             assign_owner(background)
+
+
+async def _one_chunk(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body

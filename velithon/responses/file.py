@@ -83,10 +83,8 @@ class FileResponse(Response, starlette.FileResponse):
             send = self._complete_refusals(self.track(send))
         await super().__call__(scope, receive, send)
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        async with await anyio.open_file(self.path, "rb") as file:
-            while chunk := await file.read(self.chunk_size):
-                yield chunk
+    def _chunks(self) -> AsyncIterator[bytes]:
+        return _chunks_of_file(self.path, self.chunk_size)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Look at the file and let the server send it.
@@ -179,3 +177,9 @@ class FileResponse(Response, starlette.FileResponse):
         self, send: Send, ranges: list[tuple[int, int]], file_size: int, send_header_only: bool
     ) -> None:
         await super()._handle_multiple_ranges(send, ranges, file_size, send_header_only)
+
+
+async def _chunks_of_file(path: str | os.PathLike[str], size: int) -> AsyncIterator[bytes]:
+    async with await anyio.open_file(path, "rb") as file:
+        while chunk := await file.read(size):
+            yield chunk

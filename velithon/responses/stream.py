@@ -17,7 +17,7 @@ from velithon_adapters import rsgi
 from velithon_adapters.outgoing import SEND_AHEAD, Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 
     from starlette.background import BackgroundTask
     from starlette.types import Send
@@ -65,6 +65,11 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         self.raw_headers = headers
         self.body_iterator = content
         self.background = None
+
+    def encode_for_layers(self) -> None:
+        """Let dispatch layers read bytes, as they do from Starlette's `call_next`, whatever the content yields."""
+        if type(self.body_iterator) is not _EncodedChunks:
+            self.body_iterator = _EncodedChunks(self.body_iterator, self._encoded)
 
     async def __call__(self, scope: Any, receive: object, send: Any = None) -> None:
         """Send as any response; the answer to `HEAD` has no body, so that none is made."""
@@ -185,6 +190,27 @@ class StreamingResponse(Response, starlette.StreamingResponse):
             del send
         opening.open_late()
         opening.close()
+
+
+class _EncodedChunks:
+    """The chunks of a stream as bytes; closing it closes the stream, begun or not."""
+
+    __slots__ = ("_chunks", "_content", "_encode")
+
+    def __init__(self, content: AsyncIterable[Any], encode: Callable[[Any], bytes]) -> None:
+        self._content = content
+        self._chunks = aiter(content)
+        self._encode = encode
+
+    def __aiter__(self) -> _EncodedChunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await anext(self._chunks)
+        return chunk if type(chunk) is bytes else self._encode(chunk)
+
+    async def aclose(self) -> None:
+        await close_iterator(self._content)
 
 
 Response._stream_class = StreamingResponse
