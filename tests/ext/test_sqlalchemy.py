@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import pytest
 import sqlmodel
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelSession
@@ -215,6 +216,32 @@ def test_a_driver_that_blocks_is_refused(url: str) -> None:
 
 def test_a_password_is_not_shown() -> None:
     assert "secret" not in repr(Database("postgresql+asyncpg://u:secret@h/d"))
+
+
+def test_values_of_statements_are_in_no_exception(client: ClientFactory, tmp_path: Path) -> None:
+    """What a server logs of a refused INSERT has its SQL without what it would have kept, and so has the debug page."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'items.db'}"
+    with client(application(Database(url))) as c:
+        assert c.post("/items/a-secret").status_code == 201
+        with pytest.raises(IntegrityError) as raised:
+            c.post("/items/a-secret")
+    app = application(Database(url))
+    app.debug = True
+    with client(app, raise_server_exceptions=False) as c:
+        c.post("/items/a-secret")
+        page = c.post("/items/a-secret", headers={"accept": "text/plain"}).text
+    for found in (str(raised.value), page):
+        assert "INSERT INTO items" in found
+        assert "a-secret" not in found
+
+
+@pytest.mark.asyncio
+async def test_values_of_statements_are_shown_to_who_asks() -> None:
+    database = Database("sqlite+aiosqlite://", hide_parameters=False)
+    with pytest.raises(OperationalError, match="shown"):
+        async with database.begin() as session:
+            await session.execute(text("SELECT * FROM nowhere WHERE x = :x"), {"x": "shown"})
+    await database.aclose()
 
 
 @pytest.mark.asyncio

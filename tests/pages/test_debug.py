@@ -191,6 +191,10 @@ def test_other_names_are_let_pass(name: str) -> None:
         ("/a?page=1&api_key=abc&x=2", f"/a?page=1&api_key={MASK}&x=2"),
         ("Bearer abcdef.ghijk", f"Bearer {MASK}"),
         ("nothing here: http://host/a:b@c", "nothing here: http://host/a:b@c"),
+        ("[parameters: ('a', '$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA')]", f"[parameters: ('a', '{MASK}')]"),
+        ("$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW", MASK),
+        ("pbkdf2_sha256$600000$salt$aGFzaGhhc2g=", MASK),
+        ("$1$ and $2 are money", "$1$ and $2 are money"),
     ],
 )
 def test_secrets_inside_of_text_are_masked(text: str, expected: str) -> None:

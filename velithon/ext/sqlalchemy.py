@@ -44,7 +44,8 @@ class Database(Generic[S]):
         session_options: Further arguments of the sessions. `expire_on_commit` is off by default: an object that an
             endpoint returns is read after the commit.
         engine_options: Further arguments of `create_async_engine`. `pool_pre_ping` is on by default: a connection that
-            the server has closed is replaced, and no request sees it.
+            the server has closed is replaced, and no request sees it. `hide_parameters` is on: the text of an
+            exception, which the log keeps, has no values of statements, such as the hash of a password.
 
     Raises:
         ValueError: The URL names no asynchronous driver, or `sqlite_begin` is none of the two.
@@ -70,7 +71,7 @@ class Database(Generic[S]):
         self.sqlite_begin = sqlite_begin
         self.session_class = session_class
         self.session_options: dict[str, Any] = {"expire_on_commit": False, **(session_options or {})}
-        self.engine_options: dict[str, Any] = {"pool_pre_ping": True, **engine_options}
+        self.engine_options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True, **engine_options}
         if self.url.get_backend_name() == "sqlite" and self.url.database in (None, "", ":memory:"):
             # Each connection to a database in memory would have one of its own.
             self.engine_options.setdefault("poolclass", StaticPool)

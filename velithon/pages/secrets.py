@@ -28,6 +28,8 @@ _ASSIGNED = re.compile(rf"""(?i)(\b[\w-]*(?:{_WORDS})[\w-]*["']?\s*[=:]\s*b?)(["
 _IN_QUERY = re.compile(rf"""(?i)([?&][\w-]*(?:{_WORDS})[\w-]*=)[^&\s"']+""")
 _IN_URL = re.compile(r"(?<=://)([^\s:/@'\"]*):[^\s/'\"]*@")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}")
+# A password's hash, wherever it stands: `$argon2id$v=19$...`, `$2b$12$...`, `pbkdf2_sha256$600000$...`.
+_HASH = re.compile(r"(?:\$(?:argon2\w*|2[abxy]?|scrypt|pbkdf2[\w-]*|[156y])|\bpbkdf2_\w+)\$[\w./+=,$-]{12,}")
 
 
 class _Repr(reprlib.Repr):
@@ -59,6 +61,7 @@ def mask_secrets(text: str) -> str:
     text = _ASSIGNED.sub(rf"\1\2{MASK}\3", text)
     text = _IN_QUERY.sub(rf"\1{MASK}", text)
     text = _IN_URL.sub(rf"\1:{MASK}@", text)
+    text = _HASH.sub(MASK, text)
     return _BEARER.sub(rf"\1 {MASK}", text)
 
 
