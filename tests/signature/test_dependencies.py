@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from tests.conftest import ClientFactory
-from velithon import Depends, Form, Request, Response, Security, Velithon
+from velithon import Depends, Form, Query, Request, Response, Security, Velithon, WebSocket
 from velithon.exceptions import DependencyScopeError, RegistrationError, VelithonError
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.security import SecurityScopes
@@ -328,6 +328,50 @@ def test_an_override_can_add_the_body(client: ClientFactory) -> None:
         assert http.post("/none", data={"name": "given"}).json() == "given"
         assert http.post("/none").status_code == 422
         assert http.post("/form", data={"name": "given", "other": "more"}).json() == ["more", "given"]
+
+
+def test_a_marker_stands_for_its_dependency_in_overrides(client: ClientFactory) -> None:
+    """`Depends(...)` and an alias with one override what they depend on, of HTTP and WebSockets."""
+
+    def current() -> str:
+        return "original"
+
+    Current = Annotated[str, Depends(current)]
+    app = Velithon()
+
+    @app.get("/")
+    def get(value: Current) -> str:
+        return value
+
+    @app.websocket("/")
+    async def follow(websocket: WebSocket, value: Current) -> None:
+        await websocket.accept()
+        await websocket.send_text(value)
+
+    with client(app) as http:
+        for key in (Depends(current, scope="request"), Security(current), Current, current):
+            overrides: dict[Any, Any] = {key: lambda: "another"}
+            app.dependency_overrides = overrides
+            assert http.get("/").json() == "another"
+            with http.websocket_connect("/") as websocket:
+                assert websocket.receive_text() == "another"
+            app.dependency_overrides.clear()
+            assert http.get("/").json() == "original"
+        app.dependency_overrides = {current: Depends(lambda: "marked")}
+        assert http.get("/").json() == "marked"
+
+
+@pytest.mark.parametrize("key", ["current", Depends(), Annotated[str, Query()]])
+def test_overrides_of_what_is_no_dependency_are_refused(client: ClientFactory, key: Any) -> None:
+    app = Velithon()
+
+    @app.get("/")
+    def get(value: Annotated[str, Depends(lambda: "original")]) -> str:
+        return value
+
+    app.dependency_overrides[key] = lambda: "another"
+    with client(app) as http, pytest.raises(TypeError, match="dependency_overrides takes callables"):
+        http.get("/")
 
 
 def test_generators_as_calls_of_objects(client: ClientFactory) -> None:

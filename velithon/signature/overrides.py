@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
+from velithon.params import Depends
 from velithon.signature.bodies.registry import find_body
 from velithon.signature.model import DependencyModel, EndpointModel
 from velithon.signature.read import read_dependency
@@ -21,14 +22,29 @@ def apply_overrides(model: EndpointModel, overrides: Overrides) -> EndpointModel
 
     Args:
         model: The endpoint, left as it is.
-        overrides: Callable -> callable.
+        overrides: Callable -> callable. A `Depends(...)`, or an `Annotated` that has one, means its callable.
+
+    Raises:
+        TypeError: A key or a replacement is no dependency.
     """
+    overrides = {_callable(key): _callable(other) for key, other in overrides.items()}
     dependencies = [_replaced(dependency, overrides, frozenset()) for dependency in model.dependencies]
     made = copy(model)
     made.dependencies = dependencies
     if _body_names(made) - _body_names(model):
         made.body = find_body(made.walk())
     return made
+
+
+def _callable(given: object) -> Callable[..., Any]:
+    found = given
+    if get_origin(given) is Annotated:
+        found = next((marker for marker in get_args(given)[1:] if isinstance(marker, Depends)), None)
+    if isinstance(found, Depends):
+        found = found.dependency
+    if not callable(found):
+        raise TypeError(f"dependency_overrides takes callables, or Depends(...) of one, not {given!r}.")
+    return found
 
 
 def _body_names(model: EndpointModel) -> set[str]:
