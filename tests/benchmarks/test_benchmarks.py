@@ -48,7 +48,7 @@ def test_the_short_form_runs(tmp_path: Path) -> None:
     text = page.read_text()
     assert text.count("<svg") == 3
     # Self-contained: nothing is loaded from anywhere.
-    assert re.findall(r"""(?:src|href)=["'](?!#)|@import|url\(""", text) == []
+    assert re.findall(r"""(?:src|href)=["'](?!#|data:)|@import|url\(""", text) == []
 
 
 def test_every_stage_is_measured(tmp_path: Path) -> None:

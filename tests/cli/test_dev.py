@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.machinery import ModuleSpec
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 from types import ModuleType
@@ -152,7 +153,8 @@ def test_the_next_worker_waits_already(tmp_path: Path, server: str) -> None:
     main.write_text(SPARE.replace("VERSION", "1"))
     with started(tmp_path, "-m", "velithon", "dev", "--server", server, "--port", "0") as run:
         until(partial(serves, run, 1), "the first version answers")
-        for version in (2, 3):
+        # Each of another length: within one second, Python tells versions of a file apart by that alone.
+        for version in (22, 333):
             _, worker = json.loads(answer(run, "/"))
             until(partial(other_than, run.process.pid, worker), "another worker waits")
             waiting = children(run.process.pid) - {worker}
@@ -161,12 +163,12 @@ def test_the_next_worker_waits_already(tmp_path: Path, server: str) -> None:
             assert json.loads(answer(run, "/"))[1] in waiting
         main.write_text("1 +")
         until(lambda: "SyntaxError" in run.text, "the mistake is told")
-        main.write_text(SPARE.replace("VERSION", "4"))
-        until(partial(serves, run, 4), "a version after a mistake answers")
+        main.write_text(SPARE.replace("VERSION", "4444"))
+        until(partial(serves, run, 4444), "a version after a mistake answers")
         last = children(run.process.pid)
     lines = log.read_text().split("\n")
-    for version in (2, 3, 4):
-        assert lines.index(f"stop {version - 1}") < lines.index(f"start {version}")
+    for earlier, later in pairwise((1, 22, 333, 4444)):
+        assert lines.index(f"stop {earlier}") < lines.index(f"start {later}")
     until(lambda: not any(Path(f"/proc/{number}").exists() for number in last), "no process is left")
 
 

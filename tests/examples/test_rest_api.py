@@ -111,6 +111,9 @@ def test_named_origins_may_ask(api: httpx.Client) -> None:
 
 def test_every_request_is_logged(api: httpx.Client, server: Server) -> None:
     """One access line each, with method, path, status and duration."""
+    # What was asked before may be written now.
+    api.get("/before")
+    until(lambda: "/before" in server.log, "all lines of before")
     before = len(server.log)
     book = create(api, "Logged")
     api.get(f"/books/{book}")

@@ -7,6 +7,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import brotli  # type: ignore[import-untyped]  # it carries no types
+
+# Sentry's SDK packs with Brotli where that is installed.
+_UNPACKED: dict[str | None, Callable[[bytes], bytes]] = {None: bytes, "gzip": gzip.decompress, "br": brotli.decompress}
+
 
 @contextmanager
 def posted_to(take: Callable[[str, bytes], bytes]) -> Generator[int, None, None]:
@@ -20,9 +25,7 @@ def posted_to(take: Callable[[str, bytes], bytes]) -> Generator[int, None, None]
         def do_POST(self) -> None:
             length = self.headers.get("content-length")
             body = self.rfile.read(int(length)) if length is not None else b""
-            if self.headers.get("content-encoding") == "gzip":
-                body = gzip.decompress(body)
-            answer = take(self.path, body)
+            answer = take(self.path, _UNPACKED[self.headers.get("content-encoding")](body))
             self.send_response(200)
             self.send_header("content-length", str(len(answer)))
             self.end_headers()

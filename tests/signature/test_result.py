@@ -442,8 +442,8 @@ class NoModel:
     [
         ({"response_model": NoModel}, None, "NoModel"),
         ({}, NoModel, "response_model=None"),
-        ({"status_code": 204}, Item, "status 204"),
-        ({"status_code": 304, "response_model": Item}, None, "status 304"),
+        ({"status_code": 204}, Item, "Status 204"),
+        ({"status_code": 304, "response_model": Item}, None, "Status 304"),
     ],
 )
 def test_misuse_is_told_at_registration(options: dict[str, Any], annotation: Any, message: str) -> None:
