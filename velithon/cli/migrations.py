@@ -16,6 +16,10 @@ __all__ = ["init_migrations"]
 def init_migrations(
     database: Annotated[str, typer.Option(help="The application's Database: module:name.")],
     metadata: Annotated[str, typer.Option(help="SQLAlchemy's metadata: module:name, such as models:Base.metadata.")],
+    models: Annotated[
+        list[str] | None,
+        typer.Option(help="A module that declares tables, where the metadata's does not import it; may be repeated."),
+    ] = None,
     directory: Annotated[Path, typer.Option(help="Where the migrations go.")] = Path("migrations"),
 ) -> None:
     """Set up Alembic for a velithon.ext.sqlalchemy.Database."""
@@ -24,9 +28,10 @@ def init_migrations(
     except ImportError as exc:
         raise fail(str(exc)) from exc
     try:
-        environment = alembic.init_migrations(directory, database, metadata)
+        tables = alembic.init_migrations(directory, database, metadata, models or [])
     except ValueError as exc:
         raise fail(str(exc)) from exc
-    typer.echo(f"Wrote alembic.ini and {environment}. Next:")
+    number = f"{len(tables)} table{'s' if len(tables) > 1 else ''}"
+    typer.echo(f"Wrote alembic.ini and {directory / 'env.py'} for {number}: {', '.join(tables)}. Next:")
     typer.echo("  alembic revision --autogenerate -m 'First tables'")
     typer.echo("  alembic upgrade head")
