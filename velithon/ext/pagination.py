@@ -10,22 +10,31 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from velithon.exceptions import RequestValidationError
 
 try:
-    from sqlalchemy import ColumnElement, Select, and_, or_, tuple_
+    from sqlalchemy import ColumnElement, Float, Numeric, Select, and_, literal, or_, tuple_, type_coerce
+    from sqlalchemy import Enum as EnumType
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.sql.elements import UnaryExpression
     from sqlalchemy.sql.operators import desc_op
+    from sqlalchemy.types import TypeDecorator, TypeEngine
 except ImportError as exc:
     raise ImportError('velithon.ext.pagination needs SQLAlchemy: pip install "velithon[sqlalchemy]"') from exc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import Dialect
 
 __all__ = ["Keyset", "Page", "PageQuery"]
 
@@ -66,7 +75,7 @@ class _Column:
             raise ValueError(f"Keyset sorts by columns of tables, such as Product.price.desc(), not by {given}.")
         if nullable:
             raise ValueError(f"Keyset cannot sort by {self.column}, which may be NULL: no row comes after NULL.")
-        self.adapter: TypeAdapter[Any] = TypeAdapter(self.column.type.python_type)
+        _check_type(self.column)
 
     @property
     def name(self) -> str:
@@ -76,8 +85,89 @@ class _Column:
     def is_unique(self) -> bool:
         return bool(self.column.unique or list(self.column.table.primary_key) == [self.column])
 
-    def after(self, value: Any) -> ColumnElement[bool]:
-        return self.expression < value if self.is_descending else self.expression > value  # type: ignore[no-any-return]  # SQLAlchemy's comparisons are expressions of any type
+
+class _StoredColumn:
+    """One column of an order as a database keeps it.
+
+    A database sorts by what it keeps, so a cursor carries that: a type of the application's own (`TypeDecorator`) is
+    left out in both directions.
+    """
+
+    def __init__(self, column: _Column, dialect: Dialect) -> None:
+        self.name = column.name
+        self.is_descending = column.is_descending
+        kind: TypeEngine[Any] = column.column.type
+        adapted = kind.dialect_impl(dialect)
+        while isinstance(adapted, TypeDecorator):
+            kind = adapted = adapted.impl_instance.dialect_impl(dialect)
+        if isinstance(adapted, Numeric) and not dialect.supports_native_decimal:
+            # SQLite keeps floats, of which the Decimal that SQLAlchemy makes has the first digits.
+            kind = Float()
+        self.kind = kind
+        self.expression: Any = type_coerce(column.expression, kind)
+
+    def bind(self, value: Any) -> Any:
+        """Return a value as a parameter of the statement."""
+        return literal(value, self.kind)
+
+    def dump(self, value: Any) -> Any:
+        """Return a value as JSON has it.
+
+        Raises:
+            TypeError: The database gave none of the column's type, such as NULL by an outer join.
+        """
+        kind: Any = self.kind.python_type
+        if not isinstance(value, (float, int) if kind is float else kind):
+            raise TypeError(
+                f"Keyset cannot make a cursor of {self.name}: it is {value!r} in a row, no {kind.__name__}."
+            )
+        return (
+            value.name
+            if isinstance(value, Enum) and kind is not str
+            else _adapter(kind).dump_python(value, mode="json")
+        )
+
+    def load(self, dumped: Any) -> Any:
+        """Return the value that was dumped.
+
+        Raises:
+            ValueError: It is none of the column's.
+        """
+        kind: Any = self.kind.python_type
+        if issubclass(kind, Enum):
+            if dumped not in kind.__members__:
+                raise ValueError
+            return kind[dumped]
+        value = _adapter(kind).validate_json(json.dumps(dumped))
+        if isinstance(self.kind, EnumType) and value not in self.kind.enums:
+            raise ValueError
+        return value
+
+
+# What goes through JSON and comes back as it was.
+_KINDS = (bool, int, float, str, bytes, Decimal, datetime, date, time, timedelta, UUID)
+
+
+def _check_type(column: Any) -> None:
+    kind = column.type
+    while isinstance(kind, TypeDecorator):
+        kind = kind.impl_instance
+    try:
+        python_type = kind.python_type
+    except NotImplementedError:
+        python_type = None
+    if python_type not in _KINDS and not (isinstance(kind, EnumType) and python_type):
+        kinds = ", ".join(found.__name__ for found in _KINDS)
+        raise ValueError(
+            f"Keyset cannot sort by {column}, whose type is {column.type!r}: a cursor carries enums and {kinds}."
+        )
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    # A column of decimals in SQLite has integers, too.
+    return TypeAdapter(int | float if kind is float else kind, config=config)
 
 
 class Keyset:
@@ -88,7 +178,8 @@ class Keyset:
             are equal: otherwise rows at the end of a page would be lost.
 
     Raises:
-        ValueError: There is no column, one may be NULL, or the last is not unique.
+        ValueError: There is no column, one may be NULL, or of a type that a cursor cannot carry, or the last is not
+            unique.
     """
 
     def __init__(self, *order: Any) -> None:
@@ -116,42 +207,46 @@ class Keyset:
         Raises:
             RequestValidationError: The cursor is none of this order: the answer is 422.
         """
+        dialect = session.get_bind(clause=statement).dialect
+        columns = [_StoredColumn(column, dialect) for column in self._columns]
         if query.cursor is not None:
-            statement = statement.where(self._after(self._read(query.cursor)))
-        values = [column.expression for column in self._columns]
+            statement = statement.where(_after(columns, self._read(columns, query.cursor)))
         # One more than asked for tells whether there is a next page.
-        wanted: Any = statement.add_columns(*values).order_by(*(column.order for column in self._columns))
-        rows = (await session.execute(wanted.limit(query.limit + 1))).all()
+        wanted: Any = statement.add_columns(*(column.expression.label(None) for column in columns))
+        wanted = wanted.order_by(*(column.order for column in self._columns)).limit(query.limit + 1)
+        rows = (await session.execute(wanted)).all()
         shown = rows[: query.limit]
         more = len(rows) > query.limit
-        return Page(items=[convert(row[0]) for row in shown], next=self._write(shown[-1][1:]) if more else None)
+        return Page(
+            items=[convert(row[0]) for row in shown], next=self._write(columns, shown[-1][1:]) if more else None
+        )
 
-    def _after(self, values: list[Any]) -> ColumnElement[bool]:
-        if len({column.is_descending for column in self._columns}) == 1:
-            # One comparison of rows, which an index answers as a whole.
-            row = tuple_(*(column.expression for column in self._columns))
-            other = tuple_(*values)
-            return row < other if self._columns[0].is_descending else row > other
-        choices: list[ColumnElement[bool]] = []
-        equal: list[ColumnElement[bool]] = []
-        for column, value in zip(self._columns, values, strict=True):
-            choices.append(and_(*equal, column.after(value)))
-            equal.append(column.expression == value)
-        return or_(*choices)
-
-    def _write(self, values: Sequence[Any]) -> str:
-        dumped = [column.adapter.dump_python(value, mode="json") for column, value in self._pairs(values)]
+    def _write(self, columns: list[_StoredColumn], values: Sequence[Any]) -> str:
+        dumped = [column.dump(value) for column, value in zip(columns, values, strict=True)]
         return urlsafe_b64encode(json.dumps([self._name, *dumped]).encode()).rstrip(b"=").decode()
 
-    def _read(self, cursor: str) -> list[Any]:
+    def _read(self, columns: list[_StoredColumn], cursor: str) -> list[Any]:
         try:
             name, *values = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-            if name != self._name or len(values) != len(self._columns):
+            if name != self._name or len(values) != len(columns):
                 raise ValueError
-            return [column.adapter.validate_json(json.dumps(value)) for column, value in self._pairs(values)]
+            return [column.load(value) for column, value in zip(columns, values, strict=True)]
         except (ValueError, TypeError, ValidationError):
             error = {"type": "cursor", "loc": ("query", "cursor"), "msg": "The cursor is none of this list's."}
             raise RequestValidationError([{**error, "input": cursor}]) from None
 
-    def _pairs(self, values: Sequence[Any]) -> list[tuple[_Column, Any]]:
-        return list(zip(self._columns, values, strict=True))
+
+def _after(columns: list[_StoredColumn], values: list[Any]) -> ColumnElement[bool]:
+    """Return the condition that a row comes after the one with these values."""
+    bound = [column.bind(value) for column, value in zip(columns, values, strict=True)]
+    if len({column.is_descending for column in columns}) == 1:
+        # One comparison of rows, which an index answers as a whole.
+        row = tuple_(*(column.expression for column in columns))
+        return row < tuple_(*bound) if columns[0].is_descending else row > tuple_(*bound)
+    choices: list[ColumnElement[bool]] = []
+    equal: list[ColumnElement[bool]] = []
+    for column, value in zip(columns, bound, strict=True):
+        later = column.expression < value if column.is_descending else column.expression > value
+        choices.append(and_(*equal, later))
+        equal.append(column.expression == value)
+    return or_(*choices)
