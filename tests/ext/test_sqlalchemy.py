@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.pool import StaticPool
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelSession
 
 from tests.conftest import ClientFactory
@@ -195,6 +196,59 @@ async def test_a_test_that_would_leave_its_transaction_open_says_so() -> None:
     await database.aclose()
 
 
+@pytest.mark.parametrize("path", ["/audit", "/both"])
+def test_a_second_session_of_a_request_is_refused_within_a_test(client: ClientFactory, path: str) -> None:
+    """It would wait for the first one for ever; the message has the cure, and the next request is served."""
+    database: Database = Database("sqlite+aiosqlite:///:memory:")
+    app = Velithon()
+    database.install(app)
+    Session = Annotated[AsyncSession, database.session]
+
+    @app.get("/audit")
+    async def audit(session: Session) -> Any:
+        async with database.begin() as own:
+            return await own.scalar(text("SELECT 1"))
+
+    @app.get("/both")
+    async def both(session: Session, other: Annotated[AsyncSession, database.streaming_session]) -> Any:
+        return await other.scalar(text("SELECT 1"))
+
+    @app.get("/one")
+    async def one(session: Session) -> Any:
+        return await session.scalar(text("SELECT 1"))
+
+    with client(app) as c:
+        assert c.get(path).json() == 1
+    with database.rolled_back(timeout=60), client(app) as c:
+        with pytest.raises(RuntimeError, match="this request or task is open already.*hand on the open one"):
+            c.get(path)
+        assert c.get("/one").json() == 1
+
+
+@pytest.mark.asyncio
+async def test_a_session_within_a_test_waits_for_others_but_not_for_ever() -> None:
+    database: Database = Database("sqlite+aiosqlite:///:memory:")
+
+    async def ask(gate: asyncio.Event) -> Any:
+        async with database.begin() as session:
+            await gate.wait()
+            return await session.scalar(text("SELECT 1"))
+
+    opened = asyncio.Event()
+    opened.set()
+    with database.rolled_back(timeout=0.2):
+        assert await asyncio.gather(*[ask(opened) for _ in range(3)]) == [1, 1, 1]
+        never = asyncio.create_task(ask(asyncio.Event()))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match=r"stayed open for 0\.2 seconds"):
+            await ask(opened)
+        never.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await never
+        assert await ask(opened) == 1
+        await database.aclose()
+
+
 def test_readiness_depends_on_the_database(client: ClientFactory, server: PostgreSQL) -> None:
     with client(application(Database(server.url("asyncpg")))) as c:
         assert c.get("/readyz").status_code == 200
@@ -252,6 +306,57 @@ async def test_a_database_in_memory_is_one() -> None:
     async with database.begin() as session:
         assert (await session.execute(text("SELECT count(*) FROM t"))).scalar() == 0
     await database.aclose()
+
+
+@pytest.mark.parametrize("url", ["sqlite+aiosqlite:///:memory:", "sqlite+aiosqlite://"])
+@pytest.mark.asyncio
+async def test_no_two_transactions_in_memory_share_a_connection(url: str) -> None:
+    """The rollback of one leaves the other's row, and each sees what was committed."""
+    database: Database = Database(url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    async with database.begin() as kept, database.begin() as undone:
+        assert (await undone.scalars(select(Item))).all() == []
+        kept.add(Item(name="a"))
+        await kept.flush()
+        assert (await undone.scalars(select(Item))).all() == []
+        await undone.rollback()
+        await kept.commit()
+
+    async def add(number: int) -> None:
+        async with database.begin() as session:
+            session.add(Item(name=str(number)))
+
+    await asyncio.gather(*map(add, range(10)))
+    async with database.begin() as session:
+        assert len((await session.scalars(select(Item))).all()) == 11
+    await database.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_database_in_memory_outlives_its_connections() -> None:
+    """A connection that breaks takes nothing with it; `aclose()` ends the database."""
+    database: Database = Database("sqlite+aiosqlite:///:memory:")
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+    async with database.engine.connect() as connection:
+        await connection.invalidate()
+    await database.engine.dispose()
+    async with database.begin() as session:
+        assert (await session.scalars(select(Item))).all() == []
+    await database.aclose()
+    with pytest.raises(OperationalError, match="no such table"):
+        async with database.begin() as session:
+            await session.scalars(select(Item))
+    await database.aclose()
+
+
+def test_what_would_share_one_connection_is_refused() -> None:
+    with pytest.raises(ValueError, match="leave poolclass out"):
+        Database("sqlite+aiosqlite://", poolclass=StaticPool)
+    for url in ("file::memory:?uri=true", "file:shop?mode=memory&cache=shared&uri=true"):
+        with pytest.raises(ValueError, match="///:memory:"):
+            Database(f"sqlite+aiosqlite:///{url}")
 
 
 def test_sqlmodel_works_through_it(client: ClientFactory, url: str) -> None:

@@ -8,6 +8,9 @@ read what it made, and a long stream holds no connection.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import uuid
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Literal
@@ -18,7 +21,7 @@ from velithon.params import Depends
 
 try:
     from sqlalchemy import Connection, event, text
-    from sqlalchemy.engine import make_url
+    from sqlalchemy.engine import URL, make_url
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
     from sqlalchemy.pool import StaticPool
 except ImportError as exc:
@@ -37,7 +40,9 @@ class Database(Generic[S]):
     """An engine, made when it is first needed, and its sessions.
 
     Args:
-        url: Such as `postgresql+asyncpg://user@host/name`. An asynchronous driver is asked for.
+        url: Such as `postgresql+asyncpg://user@host/name`. An asynchronous driver is asked for. A database in memory,
+            `sqlite+aiosqlite:///:memory:`, behaves as a file does: each session has a connection of its own. It ends
+            with `aclose()`.
         session_class: The class of the sessions, such as SQLModel's `AsyncSession`.
         sqlite_begin: How transactions of SQLite begin. One that reads and then writes fails at once where another has
             written meanwhile; with `"IMMEDIATE"` each waits for its turn from the start, readers too.
@@ -48,7 +53,8 @@ class Database(Generic[S]):
             exception, which the log keeps, has no values of statements, such as the hash of a password.
 
     Raises:
-        ValueError: The URL names no asynchronous driver, or `sqlite_begin` is none of the two.
+        ValueError: The URL names no asynchronous driver, `sqlite_begin` is none of the two, or all sessions would share
+            one connection.
     """
 
     def __init__(
@@ -72,10 +78,14 @@ class Database(Generic[S]):
         self.session_class = session_class
         self.session_options: dict[str, Any] = {"expire_on_commit": False, **(session_options or {})}
         self.engine_options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True, **engine_options}
-        if self.url.get_backend_name() == "sqlite" and self.url.database in (None, "", ":memory:"):
-            # Each connection to a database in memory would have one of its own.
-            self.engine_options.setdefault("poolclass", StaticPool)
+        self._is_in_memory = self.url.get_backend_name() == "sqlite" and _is_in_memory(self.url)
+        if engine_options.get("poolclass") is StaticPool:
+            raise ValueError(
+                "StaticPool gives all sessions one connection, where one's rollback undoes what another has written:"
+                " leave poolclass out, in memory too."
+            )
         self._engine: AsyncEngine | None = None
+        self._memory: _Memory | None = None
         self._rolled_back: _RolledBack | None = None
 
     def __repr__(self) -> str:
@@ -86,7 +96,11 @@ class Database(Generic[S]):
     def engine(self) -> AsyncEngine:
         """The engine; a new one after `aclose()`."""
         if self._engine is None:
-            self._engine = create_async_engine(self.url, **self.engine_options)
+            url = self.url
+            if self._is_in_memory:
+                self._memory = _Memory()
+                url = self._memory.locate(url)
+            self._engine = create_async_engine(url, **self.engine_options)
             if self.url.get_backend_name() == "sqlite":
                 _begin_transactions(self._engine, self.sqlite_begin)
         return self._engine
@@ -155,25 +169,32 @@ class Database(Generic[S]):
         if self._rolled_back is not None:
             await self._rolled_back.aclose()
         engine, self._engine = self._engine, None
+        memory, self._memory = self._memory, None
         if engine is not None:
             await engine.dispose()
+        if memory is not None:
+            memory.close()
 
     # -- tests ----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def rolled_back(self) -> Iterator[None]:
+    def rolled_back(self, *, timeout: float = 10.0) -> Iterator[None]:
         """Undo in the end what an application does: `with database.rolled_back(), TestClient(app) as client`.
 
         All sessions share one connection and the transaction around it; their commits are savepoints. It is rolled
         back when the application shuts down, in whose event loop the connection lives, so the client has to be used as
-        a context manager. One session is open at a time; others wait.
+        a context manager. One session is open at a time; those of other requests wait. A request that opens a second
+        one meanwhile is refused, for it would wait for itself.
+
+        Args:
+            timeout: Seconds that a session waits for another before it raises `RuntimeError`.
 
         Raises:
             RuntimeError: The application did not shut down, or it was nested.
         """
         if self._rolled_back is not None:
             raise RuntimeError("The sessions of this database are rolled back already.")
-        rolled_back = self._rolled_back = _RolledBack()
+        rolled_back = self._rolled_back = _RolledBack(timeout)
         try:
             yield
         finally:
@@ -197,12 +218,43 @@ def _begin_transactions(engine: AsyncEngine, mode: str) -> None:
         connection.exec_driver_sql(f"BEGIN {mode}")
 
 
+def _is_in_memory(url: URL) -> bool:
+    if url.database in (None, "", ":memory:"):
+        if sqlite3.sqlite_version_info < (3, 36):
+            raise ValueError(f"A database in memory needs SQLite 3.36, not {sqlite3.sqlite_version}: use a file.")
+        return True
+    if url.database.startswith("file:") and (":memory:" in url.database or url.query.get("mode") == "memory"):
+        raise ValueError("Database takes sqlite+aiosqlite:///:memory: for a database in memory, no URI of SQLite's.")
+    return False
+
+
+class _Memory:
+    """A database in memory that several connections share, each with its own transaction; this one keeps it alive."""
+
+    def __init__(self) -> None:
+        self._file = f"file:/velithon-{uuid.uuid4()}"  # the slash shares it between the process's connections
+        keeper = sqlite3.connect(f"{self._file}?vfs=memdb", uri=True, check_same_thread=False)
+        self.close = weakref.finalize(self, keeper.close)
+
+    def locate(self, url: URL) -> URL:
+        """Return a URL with this database in it."""
+        return url.set(database=self._file).update_query_dict({"vfs": "memdb", "uri": "true"})
+
+
+_ONE_AT_A_TIME = (
+    "Within rolled_back() all sessions share one transaction, so that one is open at a time: hand on the open one, or"
+    " test this with a database of its own, such as Database('sqlite+aiosqlite:///:memory:'), without rolled_back()."
+)
+
+
 class _RolledBack:
     """One connection for all sessions of a test, and the transaction that is never committed."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout  # seconds
         self._connection: AsyncConnection | None = None
         self._lock = asyncio.Lock()
+        self._holder: asyncio.Task[Any] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -210,11 +262,25 @@ class _RolledBack:
 
     @asynccontextmanager
     async def connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        async with self._lock:
+        await self._wait()
+        self._holder = asyncio.current_task()
+        try:
             if self._connection is None:
                 self._connection = await engine.connect()
                 await self._connection.begin()
             yield self._connection
+        finally:
+            self._holder = None
+            self._lock.release()
+
+    async def _wait(self) -> None:
+        if self._lock.locked() and self._holder is asyncio.current_task():
+            raise RuntimeError(f"A session of this request or task is open already. {_ONE_AT_A_TIME}")
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._lock.acquire()
+        except TimeoutError:
+            raise RuntimeError(f"Another session stayed open for {self._timeout:g} seconds. {_ONE_AT_A_TIME}") from None
 
     async def aclose(self) -> None:
         connection, self._connection = self._connection, None
