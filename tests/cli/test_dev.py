@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -197,6 +198,20 @@ def test_no_worker_waits_that_has_imported_what_changes(
     assert keeps_spare(config) is expected
     assert not keeps_spare(replace(config, workers=2))
     assert not keeps_spare(replace(config, reload=False))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
+@pytest.mark.parametrize("server", ["granian", "uvicorn"])
+def test_dev_ends_with_its_terminal(tmp_path: Path, server: str) -> None:
+    """A closed terminal sends SIGHUP: nothing is left that holds the port."""
+    (tmp_path / "main.py").write_text("from velithon import Velithon\napp = Velithon()\n")
+    with started(tmp_path, "-m", "velithon", "dev", "--server", server, "--port", "0") as run:
+        until(lambda: listening(run.port), "the server listens")
+        until(lambda: "Ready" in run.text, "the application has started")
+        left = children(run.process.pid)
+        run.process.send_signal(signal.SIGHUP)
+        assert run.wait() == 0
+        until(lambda: not any(Path(f"/proc/{number}").exists() for number in left), "no process is left")
 
 
 def test_dev_takes_options_before_the_application(tmp_path: Path) -> None:

@@ -225,6 +225,13 @@ class _Server(MPServer):
         self.bound.close()
         self.main_loop_interrupt.set()
 
+    def signal_handler_reload(self, *args: object, **kwargs: object) -> None:
+        # Saved files reload the workers of a server in development: its SIGHUP is the end of its terminal.
+        if self.reload_on_changes:
+            self.signal_handler_interrupt()
+        else:
+            super().signal_handler_reload()  # type: ignore[no-untyped-call]  # Granian's has no types
+
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any, socket_loader: Any = None) -> Any:
         reader, writer = multiprocessing.Pipe(duplex=False)
         self.pipes[idx] = reader, writer

@@ -118,7 +118,7 @@ def serve(config: ServerConfig, started: Started = lambda is_ready: None) -> Non
     # Uvicorn ends itself with the signal that it caught, after a graceful shutdown too; that is a success here
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     if (hangup := getattr(signal, "SIGHUP", None)) is not None:  # not on Windows
-        before[hangup] = signal.signal(hangup, _refuse_restart)
+        before[hangup] = signal.signal(hangup, _end_with_terminal if config.reload else _refuse_restart)
     try:
         options = _uvicorn_config(config)
         started(lambda: True)  # its workers listen when the application has started
@@ -136,6 +136,11 @@ def _refuse_restart(signum: int, frame: FrameType | None) -> None:
         "SIGHUP changes nothing: Uvicorn restarts workers one after the other with --workers 2 or more only. "
         "Use that, or --server granian."
     )
+
+
+def _end_with_terminal(signum: int, frame: FrameType | None) -> None:
+    """End a server in development, whose SIGHUP is the end of its terminal."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _run(options: uvicorn.Config, config: ServerConfig, sock: socket.socket) -> None:
