@@ -176,6 +176,15 @@ MISTAKES = {
         ),
     ),
     "a function by its name": ("async def helper() -> None: sleep(1)", "blocking-call: time.sleep() in async helper()"),
+    "a method": (
+        """
+        from velithon.security.passwords import Passwords
+        passwords = Passwords()
+        async def register() -> None:
+            passwords.hash("secret")
+        """,
+        "blocking-call: velithon.security.passwords.Passwords.hash() in async register()",
+    ),
     "a function that is imported within": (
         """
         class Service:

@@ -268,6 +268,13 @@ def test_a_driver_that_blocks_is_refused(url: str) -> None:
         Database(url)
 
 
+@pytest.mark.parametrize("options", [{"pool_sise": 3}, {"session_options": {"autoflsh": True}}])
+def test_an_option_that_nobody_knows_is_refused(options: dict[str, Any]) -> None:
+    """Where it is written, not in the first request."""
+    with pytest.raises(TypeError, match="pool_sise|autoflsh"):
+        Database("sqlite+aiosqlite:///x.db", **options)
+
+
 def test_a_password_is_not_shown() -> None:
     assert "secret" not in repr(Database("postgresql+asyncpg://u:secret@h/d"))
 

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from velithon import params
+from velithon import Velithon, params
 from velithon.exceptions import RegistrationError
 from velithon.params import Body, Depends, Form, Header, Path, Query
 from velithon.signature import check_limits, compile_http, explain, read_endpoint
@@ -63,6 +65,32 @@ def test_declarations_that_contradict() -> None:
     assert "takes a callable" in refused(no_callable)
     assert "functools.wraps" in refused(variadic)
     assert "functools.wraps" in refused(keywords)
+
+
+def test_what_belongs_to_a_database() -> None:
+    """The cure fits: a table's class is no model, a session comes of a dependency, which stands without Depends()."""
+
+    class Base(DeclarativeBase): ...
+
+    class Account(Base):
+        __tablename__ = "accounts"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        password_hash: Mapped[str]
+
+    def without(session: AsyncSession) -> None: ...
+    def doubled(session: Any = Depends(Depends(len))) -> None: ...  # type: ignore[arg-type]
+    def sends(): ...  # type: ignore[no-untyped-def]
+
+    sends.__annotations__["return"] = list[Account]
+    assert "write Annotated[AsyncSession, database.session]" in refused(without)
+    assert "arbitrary_types_allowed" not in refused(without)
+    assert "write Annotated[AsyncSession, database.session]" in refused(doubled)
+    with pytest.raises(RegistrationError) as caught:
+        Velithon().get("/")(sends)
+    message = str(caught.value)
+    assert "Account is the class of a table" in message
+    assert "from_attributes=True" in message
+    assert "response_model=None" not in message
 
 
 def test_constraints_that_do_not_fit_the_type() -> None:

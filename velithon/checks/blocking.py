@@ -6,6 +6,7 @@ import ast
 import sys
 import sysconfig
 from collections.abc import Iterator
+from inspect import getattr_static
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,7 +39,11 @@ _BLOCKING = {
         (
             "bcrypt.checkpw", "bcrypt.hashpw", "hashlib.pbkdf2_hmac", "hashlib.scrypt", "psycopg.connect",
             "psycopg2.connect", "pymysql.connect", "shutil.copytree", "shutil.make_archive", "shutil.rmtree",
-            "smtplib.SMTP", "smtplib.SMTP_SSL", "sqlite3.connect", "ftplib.FTP",
+            "smtplib.SMTP", "smtplib.SMTP_SSL", "sqlite3.connect", "ftplib.FTP", "argon2.PasswordHasher.hash",
+            "argon2.PasswordHasher.verify", "passlib.context.CryptContext.hash", "passlib.context.CryptContext.verify",
+            "pwdlib.PasswordHash.hash", "pwdlib.PasswordHash.verify", "pwdlib.PasswordHash.verify_and_update",
+            "velithon.security.passwords.Passwords.hash", "velithon.security.passwords.Passwords.verify",
+            "velithon.security.passwords.Passwords.verify_and_update",
         ),
         _THREAD,
     ),
@@ -82,8 +87,10 @@ def _list_blocking() -> dict[int, str]:
     """Return the blocking functions of the modules that are imported, by identity."""
     found: dict[int, str] = {}
     for name in _BLOCKING:
-        module, _, attribute = name.rpartition(".")
-        value = getattr(sys.modules.get(module), attribute, None)
+        holder_name, _, attribute = name.rpartition(".")
+        module, _, cls = holder_name.rpartition(".")
+        holder = sys.modules.get(holder_name) or getattr(sys.modules.get(module), cls, None)
+        value = getattr(holder, attribute, None)
         if value is not None:
             found[id(value)] = name
     return found
@@ -130,10 +137,12 @@ def _names(function: ast.AsyncFunctionDef, module: ModuleType) -> dict[str, Any]
 
 
 def _value(node: ast.expr, names: dict[str, Any]) -> Any:
-    """Return what a dotted name leads to: through modules only, as other attributes may run code."""
+    """Return what a dotted name leads to: through modules, and to methods of classes, as nothing else runs no code."""
     if isinstance(node, ast.Name):
         return names.get(node.id)
     if isinstance(node, ast.Attribute):
         holder = _value(node.value, names)
-        return vars(holder).get(node.attr) if isinstance(holder, ModuleType) else None
+        if isinstance(holder, ModuleType):
+            return vars(holder).get(node.attr)
+        return getattr_static(type(holder), node.attr, None)
     return None

@@ -37,7 +37,7 @@ S = TypeVar("S", bound=AsyncSession, default=AsyncSession)
 
 
 class Database(Generic[S]):
-    """An engine, made when it is first needed, and its sessions.
+    """An engine, which connects when it is first needed, and its sessions.
 
     Args:
         url: Such as `postgresql+asyncpg://user@host/name`. An asynchronous driver is asked for. A database in memory,
@@ -87,6 +87,8 @@ class Database(Generic[S]):
         self._engine: AsyncEngine | None = None
         self._memory: _Memory | None = None
         self._rolled_back: _RolledBack | None = None
+        # An option that neither knows is refused here, not in the first request; nothing is connected.
+        self.session_class(self.engine, **self.session_options)
 
     def __repr__(self) -> str:
         """Return the URL without its password."""

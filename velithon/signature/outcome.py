@@ -31,7 +31,7 @@ from velithon.signature.annotations import is_struct, is_subclass, strip_wrapper
 from velithon.signature.fields import Field, locate_errors
 from velithon.signature.runtime import describe_endpoint
 from velithon.signature.unencodable import describe_awaitable
-from velithon.signature.validatable import check_annotation
+from velithon.signature.validatable import check_annotation, find_table_class
 
 if TYPE_CHECKING:
     from starlette.background import BackgroundTasks
@@ -165,11 +165,11 @@ def _field(model: EndpointModel, annotation: Any, what: str) -> Field:
     field = Field("response", FieldInfo(annotation=annotation), mode="serialization")
 
     def fail(problem: str) -> RegistrationError:
-        return RegistrationError(
-            f"Invalid args for response field: {what} {annotation!r}: {problem}. "
-            "Where the return annotation is no model, say response_model=None",
-            endpoint=model.call,
-        )
+        text = f"Invalid args for response field: {what} {annotation!r}: {problem}"
+        if find_table_class(annotation) is None:
+            # Of a table, that would send all columns.
+            text += ". Where the return annotation is no model, say response_model=None"
+        return RegistrationError(text, endpoint=model.call)
 
     check_annotation(field, fail)
     return field

@@ -48,7 +48,7 @@ from velithon.signature.bodies.registry import find_body
 from velithon.signature.fields import Field, Undefined, find_param_model, find_union_models, merge_info
 from velithon.signature.model import DependencyModel, EndpointModel, Injected, Kind
 from velithon.signature.path import list_path_names
-from velithon.signature.validatable import check_annotation
+from velithon.signature.validatable import check_annotation, describe_no_callable
 
 if sys.version_info >= (3, 13):
     _is_coroutine_function = inspect.iscoroutinefunction
@@ -301,7 +301,7 @@ class _Parameter:
         if depends.dependency is None:
             depends = replace(depends, dependency=self.type)
         if not callable(depends.dependency):
-            raise self.fail(f"Depends() takes a callable, not {depends.dependency!r}")
+            raise self.fail(describe_no_callable(depends.dependency))
         self.check_cycle(depends.dependency)
         self.check_scope(depends)
         own = tuple(depends.scopes or ()) if isinstance(depends, Security) else ()

@@ -15,6 +15,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 from pydantic_core import SchemaError
 
 from velithon.exceptions import PydanticV1NotSupportedError
+from velithon.params import Depends
 from velithon.signature.annotations import is_subclass, is_union, list_members
 from velithon.signature.fields import Field
 from velithon.signature.unknown import Unknown
@@ -84,6 +85,57 @@ def _find_pydantic_v1_model(annotation: Any) -> type | None:
     return next(filter(None, map(_find_pydantic_v1_model, get_args(annotation))), None)
 
 
+def _find_class(annotation: Any, is_wanted: Callable[[type], bool]) -> type | None:
+    """Return the first class in an annotation that is wanted."""
+    if isinstance(annotation, type) and is_wanted(annotation):
+        return annotation
+    return next(filter(None, (_find_class(argument, is_wanted) for argument in get_args(annotation))), None)
+
+
+def find_table_class(annotation: Any) -> type | None:
+    """Return a class in an annotation whose objects are rows of SQLAlchemy."""
+    return _find_class(annotation, lambda cls: hasattr(cls, "__mapper__"))
+
+
+def _is_session(cls: type) -> bool:
+    return any(
+        base.__module__.startswith("sqlalchemy.") and base.__name__ in ("AsyncSession", "Session")
+        for base in cls.__mro__
+    )
+
+
+def _advise(annotation: Any, reason: str) -> str:
+    """Return what is wrong with an annotation that pydantic cannot validate, and the cure."""
+    shown = getattr(annotation, "__name__", None) or repr(annotation)
+    table = find_table_class(annotation)
+    if table is not None:
+        return (
+            f"{table.__name__} is the class of a table, and a row may have columns that no client should see: declare "
+            "a pydantic model with the fields that are meant and model_config = ConfigDict(from_attributes=True), and "
+            "write it here"
+        )
+    session = _find_class(annotation, _is_session)
+    if session is not None:
+        return (
+            f"{session.__name__} is a session of a database, which a dependency gives: "
+            f"write Annotated[{session.__name__}, database.session], or Depends(...) with a function of your own"
+        )
+    return (
+        f"pydantic cannot validate {shown} as declared ({reason}): use a type that it knows, "
+        "a pydantic model, or Depends(...) for a value that is made"
+    )
+
+
+def describe_no_callable(given: object) -> str:
+    """Return what is wrong with what `Depends()` was given, and the cure."""
+    if isinstance(given, Depends):
+        return (
+            "Depends() was given a dependency, which stands alone: write Annotated[AsyncSession, database.session], "
+            "not Annotated[AsyncSession, Depends(database.session)]"
+        )
+    return f"Depends() takes a callable, not {given!r}"
+
+
 def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
     """Raise what `fail` makes of the problem if pydantic cannot validate a field's annotation."""
     annotation = field.annotation
@@ -106,11 +158,7 @@ def check_annotation(field: Field, fail: Callable[[str], Exception]) -> None:
     except PydanticUndefinedAnnotation as error:
         raise fail(f"The name {error.name!r} of its annotation is unknown where the endpoint is defined") from error
     except (PydanticSchemaGenerationError, PydanticUserError, SchemaError, TypeError, RuntimeError) as error:
-        shown = getattr(annotation, "__name__", None) or repr(annotation)
         reason = str(error).splitlines()[0]
         if field.has_structs:
             raise fail(reason) from error
-        raise fail(
-            f"pydantic cannot validate {shown} as declared ({reason}): use a type that it knows, "
-            "a pydantic model, or Depends(...) for a value that is made"
-        ) from error
+        raise fail(_advise(annotation, reason)) from error
