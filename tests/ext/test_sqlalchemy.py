@@ -341,6 +341,26 @@ async def test_no_two_transactions_in_memory_share_a_connection(url: str) -> Non
 
 
 @pytest.mark.asyncio
+async def test_in_memory_a_reader_waits_for_the_writer() -> None:
+    """It sees what was committed; where the wait is too long, it fails."""
+    database: Database = Database("sqlite+aiosqlite:///:memory:", connect_args={"timeout": 0.2})
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+
+    async def names() -> list[str]:
+        async with database.begin() as session:
+            return list(await session.scalars(select(Item.name)))
+
+    async with database.begin() as writer:
+        writer.add(Item(name="a"))
+        await writer.flush()
+        with pytest.raises(OperationalError, match="locked"):
+            await names()
+    assert await names() == ["a"]
+    await database.aclose()
+
+
+@pytest.mark.asyncio
 async def test_a_database_in_memory_outlives_its_connections() -> None:
     """A connection that breaks takes nothing with it; `aclose()` ends the database."""
     database: Database = Database("sqlite+aiosqlite:///:memory:")

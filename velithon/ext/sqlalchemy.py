@@ -41,8 +41,8 @@ class Database(Generic[S]):
 
     Args:
         url: Such as `postgresql+asyncpg://user@host/name`. An asynchronous driver is asked for. A database in memory,
-            `sqlite+aiosqlite:///:memory:`, behaves as a file does: each session has a connection of its own. It ends
-            with `aclose()`.
+            `sqlite+aiosqlite:///:memory:`, gives each session a connection of its own; while one writes, the others
+            wait for it, readers too. It ends with `aclose()`.
         session_class: The class of the sessions, such as SQLModel's `AsyncSession`.
         sqlite_begin: How transactions of SQLite begin. One that reads and then writes fails at once where another has
             written meanwhile; with `"IMMEDIATE"` each waits for its turn from the start, readers too.
@@ -245,7 +245,7 @@ class _Memory:
 
 _ONE_AT_A_TIME = (
     "Within rolled_back() all sessions share one transaction, so that one is open at a time: hand on the open one, or"
-    " test this with a database of its own, such as Database('sqlite+aiosqlite:///:memory:'), without rolled_back()."
+    " test this with a database of its own, without rolled_back()."
 )
 
 
