@@ -15,11 +15,11 @@ SHOP = """
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from velithon import (
-    Depends, HTTPEndpoint, Request, Router, UploadFile, Velithon, WebSocket, WebSocketEndpoint,
+    Depends, HTTPEndpoint, Query, Request, Router, UploadFile, Velithon, WebSocket, WebSocketEndpoint,
 )
 from velithon.di import FactoryProvider, Provide, ServiceContainer, SingletonProvider, inject
 from velithon.middleware import Middleware
@@ -27,6 +27,10 @@ from velithon.routing import Route
 
 class Item(BaseModel):
     name: str
+
+class Search(BaseModel):
+    text: str
+    size: int = Field(10, alias="limit")
 
 class Clock:
     pass
@@ -98,6 +102,9 @@ def fill(app: Velithon) -> Velithon:
     @app.get("/prices")
     @inject
     async def prices(prices: Prices = Provide[container.prices]) -> None: ...
+
+    @app.get("/search")
+    async def search(query: Annotated[Search, Query()]) -> None: ...
 
     @app.get("/lines")
     async def lines() -> AsyncIterator[int]:
@@ -172,6 +179,11 @@ def explained(method: str, path: str, target: str = "explained:app") -> str:
     result = CliRunner().invoke(cli, ["explain", method, path, "--app", target])
     assert result.exit_code == 0, result.output
     return "\n".join(" ".join(line.split()) for line in result.output.splitlines())
+
+
+def test_a_model_of_parameters_shows_its_fields() -> None:
+    """There is no parameter of the model's own name."""
+    assert "query <- query as Search: 'text': str, required; 'limit': int, default 10" in explained("get", "/search")
 
 
 def test_parameters_and_the_source_of_the_plan() -> None:

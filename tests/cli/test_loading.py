@@ -83,6 +83,18 @@ def test_a_target_goes_to_another_process_without_its_application(shop: Path) ->
     assert copy._loaded is None
 
 
+def test_a_package_leads_to_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its main.py is named, and is not imported for that."""
+    package = tmp_path / "rooms_of_a_package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "main.py").write_text("raise SystemExit\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LoadError, match=r"write rooms_of_a_package\.main:app") as caught:
+        AppTarget("rooms_of_a_package:app", directory=tmp_path)()
+    assert "no attribute 'app'" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [

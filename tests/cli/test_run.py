@@ -129,6 +129,7 @@ def test_a_value_out_of_range_is_a_usage_error(options: list[str]) -> None:
     result = run("shop:app", *options)
     assert result.exit_code == 2
     assert options[0] in result.stderr
+    assert "Value error" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,11 @@ def test_a_password_is_not_shown() -> None:
     assert "secret" not in repr(Database("postgresql+asyncpg://u:secret@h/d"))
 
 
+def test_the_url_is_shown_as_it_was_written() -> None:
+    """SQLAlchemy escapes the colons."""
+    assert repr(Database("sqlite+aiosqlite:///:memory:")) == "Database('sqlite+aiosqlite:///:memory:')"
+
+
 def test_values_of_statements_are_in_no_exception(client: ClientFactory, tmp_path: Path) -> None:
     """What a server logs of a refused INSERT has its SQL without what it would have kept, and so has the debug page."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'items.db'}"

@@ -158,7 +158,19 @@ def _hint(module: object) -> str:
         and (not isfunction(value) or "scope" in signature(value).parameters)
     )
     applications = ", ".join(sorted(names))
-    return f"; applications there: {applications}" if applications else ""
+    if applications:
+        return f"; applications there: {applications}"
+    return _hint_at_submodule(module)
+
+
+def _hint_at_submodule(module: object) -> str:
+    """Name the module of a package that probably has the application, without importing it."""
+    package = getattr(module, "__name__", "")
+    for directory in getattr(module, "__path__", ()):
+        for name in ("main", "app", "application", "asgi"):
+            if (Path(directory) / f"{name}.py").is_file():
+                return f"; it is a package, and has {name}.py: write {package}.{name}:app"
+    return ""
 
 
 def _module_of(file: Path, target: str) -> tuple[Path, str]:

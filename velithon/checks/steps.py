@@ -66,10 +66,21 @@ def _kind(node: DependencyModel) -> str:
 
 
 def _field(item: Field) -> str:
+    from velithon.signature.fields import find_param_model, read_model_fields
+
     place = _PLACES.get(item.place)
-    where = f"{place} {item.validation_alias or item.alias!r}" if place else "body"
-    default = "required" if item.required else f"default {item.default!r}"
-    return f"{where}: {_type(item.annotation)}, {default}"
+    model = find_param_model(item) if place else None
+    if model is not None:
+        return f"{place} as {_type(model)}: {'; '.join(map(_value, read_model_fields(model)))}"
+    return f"{place} {_value(item)}" if place else f"body: {_type(item.annotation)}, {_default(item)}"
+
+
+def _value(item: Field) -> str:
+    return f"{item.validation_alias or item.alias!r}: {_type(item.annotation)}, {_default(item)}"
+
+
+def _default(item: Field) -> str:
+    return "required" if item.required else f"default {item.default!r}"
 
 
 def _chain(provider: Provider[Any]) -> str:

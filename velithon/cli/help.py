@@ -102,6 +102,14 @@ def _parameters(command: Any, context: Any) -> dict[str, list[Row]]:
 class PanelCommand(TyperCommand):
     """A command whose help is drawn in panels."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments, and leave out of a message what pydantic puts before each."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         formatter.write(_draw(ctx, _parameters(self, ctx)))

@@ -92,7 +92,8 @@ class Database(Generic[S]):
 
     def __repr__(self) -> str:
         """Return the URL without its password."""
-        return f"Database({self.url.render_as_string()!r})"
+        shown = self.url.render_as_string().replace("%3Amemory%3A", ":memory:")
+        return f"Database({shown!r})"
 
     @property
     def engine(self) -> AsyncEngine:
