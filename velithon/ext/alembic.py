@@ -31,12 +31,18 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 {imports}
 
 # The tables that are compared with the database: all that the modules above declare.
 target_metadata = {metadata}
+
+if database.url.get_backend_name() == "sqlite":
+    # A table that is changed is dropped and made anew: rows that refer to it must stay.
+    @event.listens_for(database.engine.sync_engine, "connect")
+    def leave_foreign_keys(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA foreign_keys=OFF")
 
 
 def render_item(kind: str, item: Any, revision: AutogenContext) -> Literal[False]:
