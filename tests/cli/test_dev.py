@@ -224,13 +224,20 @@ def test_dev_takes_options_before_the_application(tmp_path: Path) -> None:
         assert "\x1b" not in run.text
 
 
-def test_dev_says_where_it_looked(tmp_path: Path) -> None:
-    """Without an application the files that it tries are named."""
+@pytest.mark.parametrize(
+    ("package", "cure"), [(None, "name it, such as main:app."), ("rooms", "velithon dev rooms.main:app.")]
+)
+def test_dev_says_where_it_looked(tmp_path: Path, package: str | None, cure: str) -> None:
+    """Without an application the files that it tries are named, and a package's main.py that is there."""
+    if package is not None:
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "main.py").touch()
     command = [sys.executable, "-m", "velithon", "dev", "--port", "0"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30, check=False)
     assert result.returncode == 1
     assert "No application was given, and there is no main.py, app.py, app/main.py, src/main.py" in result.stderr
+    assert cure in result.stderr
 
 
 @pytest.mark.parametrize("server", ["granian", "uvicorn"])

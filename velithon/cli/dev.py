@@ -43,8 +43,12 @@ def dev(
     if not given["target"] and not given["app_option"]:
         found = next((name for name in _CANDIDATES if Path(name).is_file()), None)
         if found is None:
+            # A package's own main.py may be one of several, and of another name than `app`.
+            packages = sorted(path.parent.name for path in Path().glob("*/main.py") if path.parent.name.isidentifier())
+            there = f"{packages[0]}/main.py is there: velithon dev {packages[0]}.main:app" if packages else ""
             raise fail(
-                f"No application was given, and there is no {', '.join(_CANDIDATES)}; name it, such as main:app."
+                f"No application was given, and there is no {', '.join(_CANDIDATES)};"
+                f" {there or 'name it, such as main:app'}."
             )
         arguments.append(found)
     os.environ.setdefault("VELITHON_ENV", "development")
