@@ -275,6 +275,19 @@ def test_an_option_that_nobody_knows_is_refused(options: dict[str, Any]) -> None
         Database("sqlite+aiosqlite:///x.db", **options)
 
 
+def test_the_session_can_be_overridden(client: ClientFactory) -> None:
+    """Of both kinds, for they are one dependency."""
+    database: Database = Database("sqlite+aiosqlite:///:memory:")
+    app = Velithon()
+
+    @app.get("/")
+    async def get(one: Annotated[Any, database.session], two: Annotated[Any, database.streaming_session]) -> list[str]:
+        return [one, two]
+
+    app.dependency_overrides[database.session] = lambda: "fake"
+    assert client(app).get("/").json() == ["fake", "fake"]
+
+
 def test_a_password_is_not_shown() -> None:
     assert "secret" not in repr(Database("postgresql+asyncpg://u:secret@h/d"))
 
