@@ -22,7 +22,21 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from velithon.exceptions import RequestValidationError
 
 try:
-    from sqlalchemy import ColumnElement, Float, Numeric, Select, and_, literal, or_, tuple_, type_coerce
+    from sqlalchemy import (
+        BigInteger,
+        ColumnElement,
+        DateTime,
+        Float,
+        Integer,
+        Numeric,
+        Select,
+        SmallInteger,
+        and_,
+        literal,
+        or_,
+        tuple_,
+        type_coerce,
+    )
     from sqlalchemy import Enum as EnumType
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.sql.elements import UnaryExpression
@@ -96,6 +110,8 @@ class _StoredColumn:
     def __init__(self, column: _Column, dialect: Dialect) -> None:
         self.name = column.name
         self.is_descending = column.is_descending
+        self._is_postgresql = dialect.name == "postgresql"
+        self._has_unsigned = dialect.name in ("mysql", "mariadb")
         kind: TypeEngine[Any] = column.column.type
         adapted = kind.dialect_impl(dialect)
         while isinstance(adapted, TypeDecorator):
@@ -139,9 +155,29 @@ class _StoredColumn:
                 raise ValueError
             return kind[dumped]
         value = _adapter(kind).validate_json(json.dumps(dumped))
-        if isinstance(self.kind, EnumType) and value not in self.kind.enums:
+        if not self._can_have(value):
             raise ValueError
         return value
+
+    def _can_have(self, value: Any) -> bool:
+        """Tell whether the database could have given a value: it would fail of another one."""
+        if isinstance(self.kind, EnumType):
+            return value in self.kind.enums
+        if isinstance(value, int):
+            # The least number has no positive one.
+            return (value if value >= 0 else ~value).bit_length() < self._bits
+        if not self._is_postgresql:
+            return True
+        if isinstance(self.kind, DateTime):
+            return (value.tzinfo is not None) == self.kind.timezone
+        return not isinstance(value, str) or "\0" not in value
+
+    @property
+    def _bits(self) -> int:
+        if self._is_postgresql and isinstance(self.kind, Integer) and not isinstance(self.kind, BigInteger):
+            return 16 if isinstance(self.kind, SmallInteger) else 32
+        # MySQL has unsigned ones.
+        return 65 if self._has_unsigned else 64
 
 
 # What goes through JSON and comes back as it was.
