@@ -8,7 +8,6 @@ import asyncio
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
-
 from velithon import Query, Velithon, WebSocket, WebSocketDisconnect, WebSocketEndpoint
 from velithon.responses import HTMLResponse
 

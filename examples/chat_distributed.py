@@ -11,7 +11,6 @@ import os
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
-
 from velithon import Header, Query, Velithon, WebSocket
 from velithon.channels import Room, channels_from_url
 from velithon.responses import EventSourceResponse, HTMLResponse

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from pydantic import BaseModel, Field
-
 from velithon import Path, Velithon
 
 app = Velithon(title="Quick start", description="A first Velithon application.")

@@ -8,7 +8,6 @@ from itertools import count
 from typing import Annotated
 
 from pydantic import BaseModel, Field
-
 from velithon import HTTPEndpoint, HTTPException, Middleware, Path, Query, Response, Velithon
 from velithon.di import Provide, ServiceContainer, SingletonProvider
 from velithon.middleware.cors import CORSMiddleware

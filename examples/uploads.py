@@ -11,7 +11,6 @@ from pathlib import Path as FilePath
 from typing import Annotated, Literal
 
 from pydantic import BaseModel
-
 from velithon import BackgroundTasks, Form, HTTPException, Path, UploadFile, Velithon
 from velithon.responses import FileResponse, HTMLResponse
 

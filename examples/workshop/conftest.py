@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
-
 from velithon.testclient import ProtocolName, TestClient
+
 from workshop import accounts
 from workshop.database import get_engine
 from workshop.main import app

@@ -1,10 +1,10 @@
 """The board."""
 
 import pytest
-
-from conftest import log_in
 from velithon import WebSocketDisconnect
 from velithon.testclient import TestClient
+
+from conftest import log_in
 
 REPAIR = {"bicycle": "red, 28 inch", "fault": "flat tyre", "customer_email": "ada@example.com"}
 

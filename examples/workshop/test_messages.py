@@ -1,8 +1,8 @@
 """Messages to customers."""
 
 import pytest
-
 from velithon.testclient import TestClient
+
 from workshop import messages
 
 REPAIR = {"bicycle": "red, 28 inch", "fault": "flat tyre", "customer_email": "ada@example.com"}

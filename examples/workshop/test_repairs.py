@@ -1,9 +1,9 @@
 """Repairs and logins."""
 
 import pytest
+from velithon.testclient import TestClient
 
 from conftest import PASSWORD
-from velithon.testclient import TestClient
 
 REPAIR = {"bicycle": "red, 28 inch", "fault": "flat tyre", "customer_email": "ada@example.com"}
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Annotated
 
+from velithon import BackgroundTasks, Depends, Request, Velithon
+
 from shop.models import Order
 from shop.schemas.orders import OrderNews
-from velithon import BackgroundTasks, Depends, Request, Velithon
 
 CHANGED = "order.changed"
 

@@ -3,9 +3,9 @@
 from typing import Annotated, Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from velithon.ext.sqlalchemy import Database
 
 from shop.settings import get_settings
-from velithon.ext.sqlalchemy import Database
 
 # Seconds. SQLite writes one transaction at a time; PostgreSQL gives up on a connection that it cannot have.
 _PATIENCE = 30

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import anyio
 from sqlalchemy import select, update
+from velithon import Velithon
+from velithon.jobs import JobContext, every, job
 
 from shop.announce import tell
 from shop.database import database
@@ -15,8 +17,6 @@ from shop.services.invoices import stream_orders
 from shop.services.mails import mailer
 from shop.services.payments import PaymentProvider, pay_back
 from shop.settings import get_settings
-from velithon import Velithon
-from velithon.jobs import JobContext, every, job
 
 logger = logging.getLogger("shop.jobs")
 

@@ -2,7 +2,6 @@
 
 from urllib.parse import urlsplit
 
-from shop.settings import Settings
 from velithon import Middleware
 from velithon.middleware.csrf import CSRFMiddleware
 from velithon.middleware.logging import LoggingMiddleware
@@ -10,6 +9,8 @@ from velithon.middleware.request_id import RequestIDMiddleware
 from velithon.middleware.security_headers import SecurityHeadersMiddleware
 from velithon.ratelimit import RateLimitMiddleware
 from velithon.sessions import ServerSessionMiddleware
+
+from shop.settings import Settings
 
 PROBES = ("/livez", "/readyz", "/metrics")
 

@@ -1,5 +1,12 @@
 """The application: what it is made of."""
 
+from velithon import HTTPException, Router, Velithon
+from velithon.channels import channels_from_url
+from velithon.events import Event
+from velithon.exceptions import RequestValidationError
+from velithon.health import Health
+from velithon.metrics import Metrics
+
 from shop.announce import CHANGED
 from shop.api import admin, auth, basket, catalogue, live, orders, webhooks
 from shop.database import database
@@ -11,12 +18,6 @@ from shop.services.payments import close_provider
 from shop.settings import Settings, get_settings
 from shop.web.errors import http_error, shop_error, wrong_input
 from shop.web.routes import add_pages
-from velithon import HTTPException, Router, Velithon
-from velithon.channels import channels_from_url
-from velithon.events import Event
-from velithon.exceptions import RequestValidationError
-from velithon.health import Health
-from velithon.metrics import Metrics
 
 MAX_BODY = 8 * 1024 * 1024
 # Messages of an order that whoever comes back can still get.

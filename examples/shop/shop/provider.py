@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
-
-from shop.settings import get_settings
 from velithon import Depends, Form, Header, HTTPException, Request, Router, Velithon
 from velithon.events import Event
 from velithon.responses import HTMLResponse, RedirectResponse
 from velithon.security import HTTPAuthorizationCredentials, HTTPBearer
 from velithon.stores import Store, get_store
 from velithon.templating import Jinja2Templates
+
+from shop.settings import get_settings
 
 templates = Jinja2Templates(directory=Path(__file__).parent / "web" / "templates")
 KEEP_SECONDS = 24 * 60 * 60

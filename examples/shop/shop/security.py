@@ -7,14 +7,15 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
-from shop.models import Role
-from shop.settings import get_settings
 from velithon import Depends
 from velithon.security.bearer import JWTBearer
 from velithon.security.jwt import JWT, Claims
 from velithon.security.passwords import Passwords
 from velithon.security.refresh import RefreshTokens
 from velithon.stores import Store, get_store
+
+from shop.models import Role
+from shop.settings import get_settings
 
 _settings = get_settings()
 

@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
-
 from velithon import Depends, HTTPException, Router
 from velithon.concurrency import run_in_threadpool
 from velithon.security import OAuth2PasswordBearer, OAuth2PasswordRequestForm
+
 from workshop.database import Base, Session, create_tables, get_engine
 from workshop.settings import get_settings
 

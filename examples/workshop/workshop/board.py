@@ -3,9 +3,9 @@
 import asyncio
 
 from sqlalchemy.ext.asyncio import AsyncSession
-
 from velithon import BackgroundTasks, HTTPException, Velithon, WebSocket
 from velithon.channels import Room
+
 from workshop.accounts import read_token
 from workshop.repairs import Repair, listeners
 

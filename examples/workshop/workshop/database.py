@@ -6,8 +6,8 @@ from typing import Annotated
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
-
 from velithon import Depends
+
 from workshop.settings import get_settings
 
 

@@ -8,6 +8,7 @@ from velithon import Depends, Middleware, Velithon
 from velithon.middleware.logging import LoggingMiddleware
 from velithon.middleware.request_id import RequestIDMiddleware
 from velithon.middleware.security_headers import SecurityHeadersMiddleware
+
 from workshop import accounts, repairs
 from workshop.board import add_board
 from workshop.database import create_tables, get_engine

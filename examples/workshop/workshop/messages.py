@@ -5,9 +5,9 @@ import logging
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
-
 from velithon import BackgroundTasks
 from velithon.jobs import every, job
+
 from workshop.database import Base, get_engine
 from workshop.repairs import Repair, State
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
-
 from velithon import BackgroundTasks, HTTPException, Path, Query, Router
+
 from workshop.database import Base, Session
 
 

@@ -3,6 +3,10 @@
 from typing import Annotated
 
 from pydantic import BaseModel, StringConstraints
+from velithon import Form, Query, Request, Router, UploadFile
+from velithon.cache import invalidate
+from velithon.ext.pagination import Page, PageQuery
+from velithon.responses import FileResponse, StreamingResponse
 
 from shop import jobs
 from shop.announce import Announce
@@ -13,10 +17,6 @@ from shop.schemas.catalogue import ImageOut, NewProduct, NewVariant, ProductOut,
 from shop.schemas.orders import Move, OrderOut, OrderSummary
 from shop.security import admins_only, clerks_only
 from shop.services import catalogue, images, invoices, orders
-from velithon import Form, Query, Request, Router, UploadFile
-from velithon.cache import invalidate
-from velithon.ext.pagination import Page, PageQuery
-from velithon.responses import FileResponse, StreamingResponse
 
 router = Router(prefix="/admin", tags=["administration"])
 

@@ -2,6 +2,12 @@
 
 from typing import Annotated
 
+from velithon import BackgroundTasks, Depends, Request, Router
+from velithon.ratelimit import RateLimit
+from velithon.security import OAuth2PasswordRequestForm
+from velithon.security.refresh import RefreshTokenError, RefreshTokens
+from velithon.sessions import revoke_sessions
+
 from shop import jobs
 from shop.database import Session
 from shop.errors import LoginError
@@ -19,11 +25,6 @@ from shop.schemas.accounts import (
 from shop.security import Refresh, UserId, tokens
 from shop.services import accounts
 from shop.settings import get_settings
-from velithon import BackgroundTasks, Depends, Request, Router
-from velithon.ratelimit import RateLimit
-from velithon.security import OAuth2PasswordRequestForm
-from velithon.security.refresh import RefreshTokenError, RefreshTokens
-from velithon.sessions import revoke_sessions
 
 # One count for all: whoever guesses passwords may also guess tokens.
 limit = Depends(RateLimit(get_settings().limit_logins, name="logins"))

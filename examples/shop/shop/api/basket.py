@@ -1,12 +1,12 @@
 """Your basket."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from velithon import Router
 
 from shop.database import Session
 from shop.schemas.orders import BasketChange, BasketOut
 from shop.security import UserId
 from shop.services import basket
-from velithon import Router
 
 router = Router(prefix="/basket", tags=["basket"])
 

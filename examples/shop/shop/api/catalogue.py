@@ -2,6 +2,10 @@
 
 from typing import Annotated
 
+from velithon import Query, Request, Router
+from velithon.cache import cache, invalidate
+from velithon.ext.pagination import Page, PageQuery
+
 from shop.database import Session
 from shop.schemas.catalogue import (
     CategoryOut,
@@ -13,9 +17,6 @@ from shop.schemas.catalogue import (
 )
 from shop.security import UserId
 from shop.services import catalogue, reviews
-from velithon import Query, Request, Router
-from velithon.cache import cache, invalidate
-from velithon.ext.pagination import Page, PageQuery
 
 router = Router(tags=["catalogue"])
 

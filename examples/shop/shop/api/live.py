@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated
 
-from shop.database import database
-from shop.errors import NotFoundError
-from shop.security import UserId, tokens
-from shop.services.orders import get_order
 from velithon import Header, Request, Router, Velithon, WebSocket
 from velithon.responses import EventSourceResponse
 from velithon.security.jwt import TokenError
 from velithon.sse import ServerSentEvent
+
+from shop.database import database
+from shop.errors import NotFoundError
+from shop.security import UserId, tokens
+from shop.services.orders import get_order
 
 router = Router(prefix="/orders", tags=["orders"])
 

@@ -2,6 +2,9 @@
 
 from typing import Annotated
 
+from velithon import Header, Query, Response, Router
+from velithon.ext.pagination import Page, PageQuery
+
 from shop.announce import Announce
 from shop.database import Session
 from shop.models import OrderState
@@ -9,8 +12,6 @@ from shop.schemas.orders import Checkout, IdempotencyKey, OrderOut, OrderSummary
 from shop.security import UserId
 from shop.services import orders, payments
 from shop.services.invoices import make_invoice
-from velithon import Header, Query, Response, Router
-from velithon.ext.pagination import Page, PageQuery
 
 router = Router(prefix="/orders", tags=["orders"])
 

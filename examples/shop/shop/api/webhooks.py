@@ -3,13 +3,13 @@
 from typing import Annotated, Any
 
 from pydantic import ValidationError
+from velithon import Depends, HTTPException, Router
+from velithon.events import VerifiedWebhook
 
 from shop.announce import Announce
 from shop.database import Session
 from shop.services.payments import Notice, take_notice
 from shop.settings import get_settings
-from velithon import Depends, HTTPException, Router
-from velithon.events import VerifiedWebhook
 
 router = Router(prefix="/webhooks", include_in_schema=False)
 verified = VerifiedWebhook(get_settings().payment_webhook_secret.get_secret_value())

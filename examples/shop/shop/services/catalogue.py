@@ -6,11 +6,11 @@ from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
+from velithon.ext.pagination import Keyset, Page
 
 from shop.errors import ConflictError, NotFoundError
 from shop.models import Category, Product, Variant
 from shop.schemas.catalogue import NewProduct, NewVariant, ProductQuery, ProductSummary, Sort, VariantChange
-from velithon.ext.pagination import Keyset, Page
 
 ORDERS = {
     Sort.NEWEST: Keyset(Product.created_at.desc(), Product.id.desc()),

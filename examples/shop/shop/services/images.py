@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import IO
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from velithon.concurrency import run_in_threadpool
+from velithon.ext.images import resize_image
 
 from shop.models import Image, Product
 from shop.schemas.catalogue import WIDTHS
 from shop.settings import get_settings
-from velithon.concurrency import run_in_threadpool
-from velithon.ext.images import resize_image
 
 
 async def add_image(session: AsyncSession, product: Product, file: IO[bytes], alt: str) -> Image:

@@ -7,13 +7,13 @@ from io import StringIO
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from sqlalchemy import select
+from velithon.concurrency import run_in_threadpool
+from velithon.responses import Response
 
 from shop.database import database
 from shop.models import Order
 from shop.money import as_decimal, as_text
 from shop.settings import get_settings
-from velithon.concurrency import run_in_threadpool
-from velithon.responses import Response
 
 _COLUMNS = ("number", "state", "total", "currency", "created_at")
 _BATCH = 500

@@ -3,11 +3,11 @@
 from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from velithon.mail import mailer_from_url
 
 from shop.models import Mail, Order, OrderState, User
 from shop.money import as_text
 from shop.settings import get_settings
-from velithon.mail import mailer_from_url
 
 mailer = mailer_from_url(get_settings().mail_url, sender=get_settings().mail_sender)
 

@@ -6,13 +6,13 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
+from velithon.ext.pagination import Keyset, Page, PageQuery
 
 from shop.errors import ConflictError, NotFoundError
 from shop.models import BasketItem, Order, OrderChange, OrderItem, OrderState, Refund, User, now
 from shop.schemas.orders import Checkout, OrderSummary
 from shop.services import mails, stock
 from shop.services.basket import basket_of, lines_of
-from velithon.ext.pagination import Keyset, Page, PageQuery
 
 TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     OrderState.AWAITING_PAYMENT: frozenset({OrderState.PAID, OrderState.CANCELLED}),

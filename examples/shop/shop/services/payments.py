@@ -10,13 +10,13 @@ import httpx
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from velithon import Depends
 
 from shop.database import database
 from shop.errors import ConflictError, ProviderError
 from shop.models import Order, OrderState, ProviderEvent, Refund, now
 from shop.services.orders import get_order, move, owe_refund
 from shop.settings import get_settings
-from velithon import Depends
 
 TIMEOUT_SECONDS = 10.0
 

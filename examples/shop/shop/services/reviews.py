@@ -4,12 +4,12 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
+from velithon.ext.pagination import Keyset, Page, PageQuery
 
 from shop.errors import ConflictError, RefusedError
 from shop.models import Order, OrderItem, OrderState, Product, Review, Variant
 from shop.schemas.catalogue import NewReview, ReviewOut
 from shop.services.catalogue import get_product
-from velithon.ext.pagination import Keyset, Page, PageQuery
 
 NEWEST = Keyset(Review.created_at.desc(), Review.id.desc())
 _BOUGHT = (OrderState.PAID, OrderState.PACKED, OrderState.SHIPPED, OrderState.DELIVERED)

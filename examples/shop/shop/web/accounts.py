@@ -3,6 +3,10 @@
 from typing import Annotated
 
 from pydantic import BaseModel, Field
+from velithon import BackgroundTasks, Form, Request, Router
+from velithon.responses import HTMLResponse, RedirectResponse
+from velithon.security.oidc import OpenIDError, OpenIDLogin
+from velithon.sessions import revoke_sessions
 
 from shop import jobs
 from shop.api.auth import limit
@@ -14,10 +18,6 @@ from shop.services import accounts
 from shop.settings import get_settings
 from shop.web.render import page
 from shop.web.visitors import Visit, begin_visit, own_path
-from velithon import BackgroundTasks, Form, Request, Router
-from velithon.responses import HTMLResponse, RedirectResponse
-from velithon.security.oidc import OpenIDError, OpenIDLogin
-from velithon.sessions import revoke_sessions
 
 router = Router(include_in_schema=False)
 

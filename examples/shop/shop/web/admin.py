@@ -6,16 +6,16 @@ from urllib.parse import urlsplit
 from sqladmin import Admin, ModelView
 from sqladmin.authentication import AuthenticationBackend
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-
-from shop.database import database
-from shop.models import Category, Order, Product, Review, Role, User, Variant
-from shop.services import accounts
-from shop.services.catalogue import note_lowest_price
 from velithon import Request, Velithon
 from velithon.cache import invalidate
 from velithon.middleware.csrf import SAFE_METHODS
 from velithon.responses import RedirectResponse
 from velithon.sessions import get_session
+
+from shop.database import database
+from shop.models import Category, Order, Product, Review, Role, User, Variant
+from shop.services import accounts
+from shop.services.catalogue import note_lowest_price
 
 
 class AdminSession(AsyncSession):

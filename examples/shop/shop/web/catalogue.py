@@ -4,16 +4,16 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from pydantic import Field, model_validator
+from velithon import Form, Query, Request, Router
+from velithon.cache import invalidate
+from velithon.ext.pagination import PageQuery
+from velithon.responses import HTMLResponse, RedirectResponse
 
 from shop.database import Session
 from shop.schemas.catalogue import NewReview, ProductOut, ProductQuery, Sort
 from shop.services import catalogue, reviews
 from shop.web.render import page
 from shop.web.visitors import PageUser, Visit
-from velithon import Form, Query, Request, Router
-from velithon.cache import invalidate
-from velithon.ext.pagination import PageQuery
-from velithon.responses import HTMLResponse, RedirectResponse
 
 router = Router(include_in_schema=False)
 

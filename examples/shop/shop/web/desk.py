@@ -2,6 +2,10 @@
 
 from typing import Annotated, Literal
 
+from velithon import Form, Query, Request, Router
+from velithon.ext.pagination import PageQuery
+from velithon.responses import HTMLResponse, RedirectResponse
+
 from shop.announce import Announce
 from shop.database import Session
 from shop.models import OrderState
@@ -9,9 +13,6 @@ from shop.services import orders
 from shop.services.orders import TRANSITIONS
 from shop.web.render import page
 from shop.web.visitors import PageUser, get_staff
-from velithon import Form, Query, Request, Router
-from velithon.ext.pagination import PageQuery
-from velithon.responses import HTMLResponse, RedirectResponse
 
 router = Router(prefix="/desk", include_in_schema=False)
 

@@ -1,10 +1,11 @@
 """Errors as pages, where somebody reads them in a browser."""
 
-from shop.errors import ShopError, answer_error
-from shop.web.render import page
 from velithon import HTTPException, Request, Response
 from velithon.exception_handlers import http_exception_handler, request_validation_exception_handler
 from velithon.exceptions import RequestValidationError
+
+from shop.errors import ShopError, answer_error
+from shop.web.render import page
 
 _FOR_PROGRAMS = ("/api/", "/webhooks/", "/provider/")
 

@@ -4,6 +4,9 @@ import secrets
 from typing import Annotated
 
 from pydantic import BaseModel
+from velithon import Form, Header, Query, Request, Router
+from velithon.ext.pagination import PageQuery
+from velithon.responses import EventSourceResponse, HTMLResponse, RedirectResponse, Response
 
 from shop.announce import Announce
 from shop.api.live import follow
@@ -14,9 +17,6 @@ from shop.services import basket, orders, payments
 from shop.services.invoices import make_invoice
 from shop.web.render import page
 from shop.web.visitors import PageUser, Visit, find_basket, get_basket
-from velithon import Form, Header, Query, Request, Router
-from velithon.ext.pagination import PageQuery
-from velithon.responses import EventSourceResponse, HTMLResponse, RedirectResponse, Response
 
 router = Router(include_in_schema=False)
 

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from shop.money import as_text
-from shop.settings import get_settings
 from velithon import Request
 from velithon.middleware.csrf import csrf_token
 from velithon.responses import HTMLResponse
 from velithon.sessions import get_session
 from velithon.templating import Jinja2Templates
+
+from shop.money import as_text
+from shop.settings import get_settings
 
 HERE = Path(__file__).parent
 

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from velithon import Velithon
+from velithon.staticfiles import StaticFiles
+
 from shop.provider import add_provider
 from shop.settings import Settings
 from shop.web import accounts, catalogue, desk, orders
 from shop.web.admin import add_admin
-from velithon import Velithon
-from velithon.staticfiles import StaticFiles
 
 
 def add_pages(app: Velithon, settings: Settings) -> None:

@@ -5,12 +5,12 @@ from urllib.parse import quote
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from velithon import Depends, HTTPException, Request
+from velithon.sessions import ServerSession, get_session
 
 from shop.errors import RefusedError
 from shop.models import Basket, Role, User
 from shop.services import accounts, basket
-from velithon import Depends, HTTPException, Request
-from velithon.sessions import ServerSession, get_session
 
 Visit = Annotated[ServerSession, Depends(get_session)]
 STAFF = (Role.CLERK, Role.ADMIN)
