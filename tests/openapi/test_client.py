@@ -132,12 +132,12 @@ def test_a_missing_generator_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_the_generator_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its warnings are shown, and its failure is the command's."""
     generator = tmp_path / "openapi-python-client"
-    (tmp_path / "shop.py").write_text("from velithon import Velithon\napp = Velithon()\n")
+    (tmp_path / "bare.py").write_text("from velithon import Velithon\napp = Velithon()\n")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.chdir(tmp_path)
     for status, expected in ((0, "WARNING parsing POST /odd"), (3, "openapi-python-client ended with status 3:")):
         generator.write_text(f"#!/bin/sh\necho WARNING parsing POST /odd\nexit {status}\n")
         generator.chmod(0o755)
-        result = CliRunner().invoke(cli, ["client", "shop:app"])
+        result = CliRunner().invoke(cli, ["client", "bare:app"])
         assert result.exit_code == (1 if status else 0)
         assert expected in result.stderr

@@ -12,8 +12,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from starlette.background import BackgroundTask as StarletteBackgroundTask
 
-from velithon.background import set_aside
+from velithon.background import ASIDE, set_aside
 from velithon.exceptions import VelithonError, as_exception
 from velithon.faces.serve import to_response
 from velithon.requests.request import Request
@@ -86,6 +87,8 @@ class Run:
         # ASGI's messages of trailers, which follow the body where the start has announced them.
         self.trailers: list[Message] = []
         self.task: asyncio.Task[None] | None = None
+        # Whether who sends the answer waits for what follows it, too.
+        self.is_awaited = False
         self.incoming = SharedReceive(AppResponse.receive_of(request))
 
     async def send(self, message: Message) -> None:
@@ -133,6 +136,8 @@ class Run:
         if self.incoming.ended is not None:
             # The application has been told, and so may be the layer: servers may tell only once.
             self.request._is_disconnected = True
+        # The request is in hand until the application's own background tasks have run.
+        self.request.scope.setdefault(ASIDE, []).append(StarletteBackgroundTask(self.finish))
         return CapturedResponse(self)
 
     async def body(self) -> AsyncIterator[bytes]:
@@ -175,7 +180,13 @@ class Run:
             Exception: What it raised then, such as the error that its answer was about.
         """
         if self.complete and self.task is not None:
+            self.is_awaited = True
             await asyncio.shield(self.task)
+
+    async def finish(self) -> None:
+        """Wait as `ended` does, for an answer that a layer has read and not sent."""
+        if not self.is_awaited:
+            await self.ended()
 
     def abandon(self) -> None:
         """Stop reading: an application that waits to hand over a chunk nobody will read comes free."""
