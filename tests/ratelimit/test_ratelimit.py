@@ -281,7 +281,7 @@ def test_a_store_that_is_away(
             assert caller.get("/").status_code == status
             records = [record for record in caplog.records if record.name == "velithon.ratelimit"]
             assert [record.levelno for record in records] == [logging.ERROR]
-            assert "Requests cannot be counted" in records[0].message
+            assert "Requests cannot be counted" in records[0].getMessage()
             server.start()
             end = time.monotonic() + 10
             while caller.get("/").status_code != 429:
