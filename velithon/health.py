@@ -39,7 +39,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def check(name: str, *, timeout: float = 5.0, cache: float = 0.0) -> Callable[[F], F]:
-    """Return the decorator that makes a container's method a check of every application that has the container.
+    """Return the decorator that makes a method of a container a health check.
+
+    Every application that has the container runs it.
 
     Args:
         name: The check's name in the answer.

@@ -1,4 +1,6 @@
-"""Log lines of the application and of both servers in one format, as text or as JSON, on the console and in files.
+"""One log format, text or JSON, for the application and both servers.
+
+Lines go to the console and to files.
 
 `configure_logging` returns a `logging.config` dictionary made of strings and numbers only, so that it can be handed
 to worker processes whatever way they are started. Everything goes through the root logger: Granian's `_granian` and
@@ -88,7 +90,10 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def escape_controls(text: str) -> str:
-    r"""Return `text` with what could forge a line or command a terminal written as escapes (`\n`, `\x1b`)."""
+    r"""Return `text` with control characters written as escapes (`\n`, `\x1b`).
+
+    They could forge a log line or command a terminal.
+    """
     return text if text.isprintable() else _CONTROLS.sub(_escape, text)
 
 
@@ -136,12 +141,17 @@ class TextFormatter(logging.Formatter):
         return "\n".join(lines)
 
     def format_access(self, name: str, level: str, created: float, message: str, values: AccessValues) -> str:
-        """Return the line of an access record that nobody made: its parts hold nothing to escape."""
+        """Return an access line without making a log record.
+
+        Nothing in its parts needs to be escaped.
+        """
         return f"{_millisecond(int(created * 1000))} {level:<8} {name}: {message}"
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a line: `timestamp` (RFC 3339, UTC), `level`, `logger`, `message`, and what `extra=` held.
+    """Formats each record as one JSON object on a line.
+
+    Its keys are `timestamp` (RFC 3339, UTC), `level`, `logger`, `message`, and those of `extra=`.
 
     A traceback is under `exception`, a stack under `stack`. An extra that would hide one of these six names gets an
     underscore after its own. Values that JSON does not have are written as their `str`.
@@ -169,7 +179,10 @@ class JSONFormatter(logging.Formatter):
         return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", _dump(fields))
 
     def format_access(self, name: str, level: str, created: float, message: str, values: AccessValues) -> str:
-        """Return the line of an access record that nobody made: its parts hold nothing to escape."""
+        """Return an access line without making a log record.
+
+        Nothing in its parts needs to be escaped.
+        """
         timestamp = _millisecond(int(created * 1000))
         fields = {"timestamp": timestamp, "level": level, "logger": name, "message": message, **access_fields(values)}
         return orjson.dumps(fields).decode()
@@ -214,7 +227,9 @@ class AccessFilter(logging.Filter):
 
 
 class DisconnectFilter(logging.Filter):
-    """Make one INFO line of what a server logs when a WebSocket's client left and the endpoint let that pass.
+    """Turns a server's traceback of a departed WebSocket client into one INFO line.
+
+    Servers log one when the endpoint does not catch the disconnect.
 
     An endpoint that does not catch `WebSocketDisconnect` did nothing wrong, and a client that leaves should not write a
     traceback of sixty lines into the log.
@@ -262,7 +277,10 @@ def _mentions_disconnect(text: str) -> bool:
 
 
 def access_level(status: int) -> int:
-    """Return the level of a request's access line: INFO, WARNING from status 400 on, ERROR from 500 on."""
+    """Return the level of a request's access line.
+
+    It is INFO, WARNING from status 400 on, ERROR from 500 on.
+    """
     return logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
 
 
@@ -332,7 +350,10 @@ class RotatingFile(LineHandler, BaseRotatingHandler):
             self.handleError(record)
 
     def write_lines(self, lines: list[str]) -> None:
-        """Write lines, as many in one go as fit into the file, rotating where the next one does not."""
+        """Write lines, rotating the file when the next one does not fit.
+
+        As many as fit are written in one call.
+        """
         stream = self._lock_file()
         try:
             waiting = b""
@@ -383,7 +404,7 @@ class RotatingFile(LineHandler, BaseRotatingHandler):
 
 
 def log_warnings() -> None:
-    """Let what Python warns of be lines of the log, of the logger `py.warnings`, rather than text on standard error."""
+    """Log Python's warnings by the logger `py.warnings`, not as text on standard error."""
     warnings.showwarning = _log_warning
 
 

@@ -1,4 +1,6 @@
-"""Cached responses, by the rules of RFC 9111: `@cache(expire=60)` on a route, or `CacheMiddleware` for all of them.
+"""Cached responses by the rules of RFC 9111.
+
+`@cache(expire=60)` caches one route, `CacheMiddleware` all of them.
 
 Responses are kept in the application's store: in this process by default, in Redis for all workers.
 """

@@ -87,7 +87,10 @@ class ResponseCache:
         return self.policy.key is None and not self.vary and self.credentials == _CREDENTIALS
 
     async def answer(self, request: Any, respond: Respond) -> Any:
-        """Answer a request from the store, or by `respond(request)`, whose response nothing was sent of yet."""
+        """Answer a request from the store, or else by `respond(request)`.
+
+        Nothing of the response of `respond` may have been sent.
+        """
         if request.method not in ("GET", "HEAD") or any(request._header(name) for name in self.credentials):
             return await respond(request)
         key = self.key(request)
@@ -119,7 +122,10 @@ class ResponseCache:
         return key
 
     async def forget(self, request: Any) -> None:
-        """Drop what is kept for a URL that an unsafe method has changed (RFC 9111, section 4.4)."""
+        """Drop what is kept for a URL after an unsafe method.
+
+        RFC 9111, section 4.4.
+        """
         key = self.key(request)
         if key is not None:
             await self._try(self.store.of(request.app).delete(key))

@@ -1,4 +1,4 @@
-"""A kept response: bytes for a store, and what was read from them for who has them in memory."""
+"""A cached response: its bytes in a store and its parsed form in memory."""
 
 from __future__ import annotations
 

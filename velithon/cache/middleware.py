@@ -19,7 +19,7 @@ __all__ = ["CacheMiddleware"]
 
 
 class CacheMiddleware(BaseHTTPMiddleware):
-    """Keeps responses to `GET` for everything inside, as a shared cache in front of the application would.
+    """Caches responses to `GET` as a shared cache in front of the application would.
 
     By default it keeps those that say for how long, by `Cache-Control` or `Expires`. A successful request with another
     method drops what is kept for its URL.

@@ -119,7 +119,9 @@ def cache(
 
 
 async def invalidate(store: Store, *tags: str) -> None:
-    """Let no response with one of these tags be sent any more, nor one that is being made now.
+    """Drop every cached response that has one of these tags.
+
+    A response that is being made now is not cached either.
 
     Args:
         store: The one that the responses are kept in, such as `request.app.store`.

@@ -52,7 +52,9 @@ def build_cached_responder(route: Any, model: EndpointModel, respond: Responder)
 
 
 def build_hit_plan(cache: ResponseCache, responder: Responder, route: Any) -> Callable[[Any, Any], Awaitable[Response]]:
-    """Return `async plan(scope, path_params) -> Response` over an RSGI scope, for routes that no layer stands around.
+    """Return a plan that answers cache hits straight from an RSGI scope.
+
+    It is `async plan(scope, path_params) -> Response`, for routes without layers.
 
     A fresh response in memory is sent from there: that costs less than making a small JSON response. Anything else is
     left to the responder, which gets a request then.
@@ -144,7 +146,10 @@ class Hits:
 
 
 class Miss(Response):
-    """Stands for the answer of a responder, which runs when the face hands over what a request is made of."""
+    """Stands for the answer of a responder that has not run yet.
+
+    It runs when the face hands over the scope and the protocol, of which a request is made.
+    """
 
     def __init__(self, responder: Responder, route: Any, params: Any) -> None:
         self.responder = responder
@@ -172,7 +177,9 @@ class Miss(Response):
 
 
 def check_headers(model: EndpointModel) -> None:
-    """Check that the key can hold all headers that a decorated endpoint, or what it depends on, takes.
+    """Check that the key holds every header that a decorated endpoint takes.
+
+    Headers of its dependencies count as well.
 
     Raises:
         RegistrationError: A model takes whatever headers there are.

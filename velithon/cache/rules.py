@@ -1,4 +1,7 @@
-"""The rules of RFC 9111 for a shared cache: what may be kept, how long it is fresh, what a condition asks."""
+"""The rules of RFC 9111 for a shared cache.
+
+They say what may be stored, how long it is fresh, and whether a conditional request is answered with 304.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ def parse_directives(header: str | None) -> Mapping[str, str | None]:
 
 
 def compute_lifetime(policy: CachePolicy, status: int, pairs: Pairs) -> Lifetime | None:
-    """Return for how long a response may be kept, or `None` (RFC 9111, sections 3 and 4.2.1)."""
+    """Return for how long a response may be kept, or `None`.
+
+    RFC 9111, sections 3 and 4.2.1.
+    """
     headers = dict(reversed(pairs))
     # Fields of one name are one list.
     control = parse_directives(", ".join(value for name, value in pairs if name == "cache-control"))

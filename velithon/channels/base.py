@@ -70,7 +70,7 @@ class Channels(ABC):
 
     @abstractmethod
     async def replay(self, channel: str, after: str, limit: int) -> list[Message]:
-        """Return at most `limit` messages of a channel whose id is greater than `after`, the oldest first."""
+        """Return at most `limit` messages after an id, the oldest first."""
 
     @abstractmethod
     async def aclose(self) -> None:
@@ -106,7 +106,9 @@ class Channels(ABC):
     def events(
         self, channel: str, *, last_event_id: str | None = None, event: str | None = None, capacity: int = 1000
     ) -> AsyncIterator[ServerSentEvent]:
-        """Return the messages of a channel as server-sent events, whose ids let a browser continue where it was.
+        """Return a channel's messages as server-sent events.
+
+        By their ids a browser continues where it was.
 
         Args:
             channel: A name; without history a pattern too.

@@ -78,7 +78,7 @@ class MemoryChannels(Channels):
             return list(self._kept.get(check_channel_name(channel), ()))[-limit:] if limit > 0 else []
 
     async def replay(self, channel: str, after: str, limit: int) -> list[Message]:
-        """Return at most `limit` messages of a channel whose id is greater than `after`, the oldest first."""
+        """Return at most `limit` messages after an id, the oldest first."""
         start = parse_id(after)
         with self._lock:
             kept = self._kept.get(channel, ())

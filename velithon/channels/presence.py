@@ -1,4 +1,6 @@
-"""Who is in which channel, kept on Redis: a sorted set a channel, whose scores say until when an entry counts.
+"""Who is in which channel, kept on Redis.
+
+Each channel has a sorted set, whose scores are the times at which entries expire.
 
 Each process renews its own entries; those of a process that was killed run out. The clock is the server's.
 """

@@ -48,7 +48,9 @@ _LONGEST_WAIT = 2.0
 
 
 class RedisChannels(Channels):
-    """Channels over Redis or Valkey, without a history: who is not subscribed misses what is published.
+    """Channels over Redis or Valkey, without a history.
+
+    A client that is not subscribed misses what is published.
 
     Args:
         url: Such as `redis://localhost:6379/0`, `rediss://` with TLS, or `unix://` with a socket's path.
@@ -258,7 +260,10 @@ class Link:
                 future.set_result(None)
 
     def dispatch(self, channel: str, pattern: str | None, data: bytes) -> None:
-        """Give subscribers a message, which comes once for the name and once for each pattern that matches it."""
+        """Give subscribers a message.
+
+        Redis sends it once for the name and once for each pattern that matches.
+        """
         message = Message(channel, data)
         if pattern is None:
             for subscription in list(self.hub.exact.get(channel, ())):

@@ -1,4 +1,7 @@
-"""Rooms of WebSockets: who is connected to any process gets what anybody sends to the room."""
+"""Rooms of WebSockets across processes.
+
+Everybody in a room gets what anybody sends to it, whichever process they are connected to.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,9 @@ class Room:
 
     @asynccontextmanager
     async def connected(self, websocket: WebSocket, user_id: str | None = None) -> AsyncIterator[None]:
-        """Accept a WebSocket, if nobody has, and send it the room's messages until the block ends.
+        """Send a WebSocket the room's messages until the block ends.
+
+        It is accepted first if nobody has.
 
         A client that leaves ends the block without an exception.
 
@@ -100,7 +105,9 @@ class Room:
             await self.leave(websocket)
 
     async def connect(self, websocket: WebSocket, user_id: str | None = None) -> None:
-        """Accept a WebSocket, if nobody has, and send it the room's messages until `disconnect`, or until it is gone.
+        """Send a WebSocket the room's messages until `disconnect`, or until it is gone.
+
+        It is accepted first if nobody has.
 
         Raises:
             ChannelsUnavailableError: The channels' server cannot be reached.

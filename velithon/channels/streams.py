@@ -1,4 +1,6 @@
-"""Channels over Redis with a history: each message goes into a stream and, in the same step, to who is subscribed.
+"""Channels over Redis with a history.
+
+Each message goes into a stream and, in the same step, to the subscribers.
 
 The stream is what makes sure that nothing is lost. A listener that lost its connection reads from the streams what came
 meanwhile; so does a subscriber that asks to begin after a message. Ids only grow, so what comes twice is seen.
@@ -90,7 +92,7 @@ class RedisStreamChannels(RedisChannels):
         return [_message(channel, entry) for entry in reversed(found)]
 
     async def replay(self, channel: str, after: str, limit: int) -> list[Message]:
-        """Return at most `limit` messages of a channel whose id is greater than `after`, the oldest first."""
+        """Return at most `limit` messages after an id, the oldest first."""
         link = self.link
         assert isinstance(link, StreamLink)
         with translated():

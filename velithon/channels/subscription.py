@@ -199,7 +199,7 @@ def _check_after(channels: Engine, names: tuple[str, ...], after: str) -> None:
 
 
 class Hub:
-    """The subscriptions of one process, or of one loop of it, by name and by pattern."""
+    """The subscriptions of one process or event loop, by name and by pattern."""
 
     def __init__(self) -> None:
         self.exact: dict[str, dict[Subscription, None]] = {}
@@ -245,7 +245,10 @@ class Hub:
         return list(matched)
 
     def first_match(self, subscription: Subscription, channel: str) -> str | None:
-        """Return the name under which a subscription gets a channel's messages: an exact one, or its first pattern."""
+        """Return the name or pattern by which a subscription gets a channel's messages.
+
+        An exact name comes first, then the first pattern that matches.
+        """
         if channel in subscription.names:
             return channel
         patterns = self.patterns

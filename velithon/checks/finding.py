@@ -38,7 +38,10 @@ class Finding(NamedTuple):
 
 
 def iterate_groups(routes: Sequence[BaseRoute], prefix: str = "") -> Iterator[tuple[str, Sequence[BaseRoute]]]:
-    """Yield the routes that are tried one after the other, with their prefix: the application's, and each mount's."""
+    """Yield each group of routes that are tried in order, with its prefix.
+
+    The application's routes are one group, and so are those of each mount.
+    """
     yield prefix, routes
     for route in routes:
         inner = getattr(route, "routes", None)
@@ -47,7 +50,10 @@ def iterate_groups(routes: Sequence[BaseRoute], prefix: str = "") -> Iterator[tu
 
 
 def list_models(route: object) -> list[EndpointModel]:
-    """Return the models of a route: one for a function, one a method for a class."""
+    """Return the models of a route.
+
+    A function has one, a class one for each method.
+    """
     model = getattr(route, "model", None)
     return [model] if model is not None else list(getattr(route, "models", {}).values())
 

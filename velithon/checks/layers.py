@@ -23,7 +23,7 @@ _SECRET_BYTES = 32
 
 
 def check_layers(application: Checked) -> Iterator[Finding]:
-    """Yield what is wrong with the options of an application, of what it mounts and of their layers."""
+    """Yield mistakes in the options of an application, its mounts and their layers."""
     for prefix, owner in _applications(application):
         of = f" of what is mounted at {prefix}" if prefix else ""
         if getattr(owner, "debug", False) and os.environ.get("VELITHON_ENV") != "development":

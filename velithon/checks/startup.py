@@ -17,7 +17,9 @@ __all__ = ["warn_of_mistakes"]
 
 
 def warn_of_mistakes(application: Checked) -> None:
-    """Warn of what is probably a mistake in an application's routes, at the line that it is written in.
+    """Warn of probable mistakes in an application's routes.
+
+    A warning points at the line where the route is declared.
 
     Under debug, calls that stop the event loop are named as well. Code that was written for FastAPI is not refused by
     whoever turns warnings into errors: there they are logged.

@@ -23,7 +23,10 @@ _PLACES = {"path": "path", "query": "query", "header": "header", "cookie": "cook
 
 
 def describe_steps(model: EndpointModel) -> Iterator[str]:
-    """Yield a line for each callable, the dependencies first, and one for each of its arguments."""
+    """Yield a line for each callable and for each of its arguments.
+
+    Dependencies come first.
+    """
     yield ""
     if model.body is not None:
         yield f"body      read first, as {model.body.label}"

@@ -1,4 +1,7 @@
-"""Names for the tasks of requests, so that asyncio's debug mode tells which endpoint held the event loop."""
+"""Names for the tasks of requests.
+
+With them asyncio's debug mode says which endpoint blocked the event loop.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ __all__ = ["TaskNameMiddleware", "name_tasks"]
 
 
 class TaskNameMiddleware(BaseHTTPMiddleware):
-    """Names the task of a request by its method, its route and its endpoint: `GET /items/{item_id} (shop.item)`."""
+    """Names the task of a request by its method, route and endpoint.
+
+    For example `GET /items/{item_id} (shop.item)`.
+    """
 
     async def dispatch(self, request: Any, call_next: Any) -> Any:
         """Name the task, before anything can block."""

@@ -1,4 +1,7 @@
-"""Decorators that stand above a route's, and so wrap the function after the route has it."""
+"""Finds decorators above a route's decorator, which the route does not call.
+
+They wrap the function after the route has taken it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ __all__ = ["check_wrappers"]
 
 
 def check_wrappers(application: Checked) -> Iterator[Finding]:
-    """Yield the routes whose function was wrapped after they got it: their module has another under its name."""
+    """Yield the routes whose function was wrapped after they took it.
+
+    Their module has another function under the same name.
+    """
     for prefix, routes in iterate_groups(application.routes):
         for route in routes:
             endpoint = getattr(route, "endpoint", None)

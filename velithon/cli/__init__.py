@@ -26,7 +26,10 @@ app = PanelApp(
 
 
 def fail(message: str) -> typer.Exit:
-    """Write a message to the standard error and return the exception that ends the command, to be raised."""
+    """Write a message to standard error and return the exception to raise.
+
+    The exception ends the command.
+    """
     typer.echo(f"velithon: {message}", err=True)
     return typer.Exit(1)
 

@@ -1,4 +1,7 @@
-"""`velithon explain METHOD /path`: which route answers, what runs in what order, where each value comes from."""
+"""`velithon explain METHOD /path`: which route answers a request, and how.
+
+It shows what runs, in which order, and where each value comes from.
+"""
 
 from __future__ import annotations
 

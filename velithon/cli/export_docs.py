@@ -1,4 +1,7 @@
-"""`velithon export-docs`: write the documentation as Markdown, or as one HTML file that needs nothing else."""
+"""`velithon export-docs`: write the documentation as Markdown or as one HTML file.
+
+The HTML file needs no other file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The command line's help: options in panels, as wide as the terminal, with no name cut."""
+"""The command line's help, with options in panels as wide as the terminal.
+
+No name is cut.
+"""
 
 from __future__ import annotations
 

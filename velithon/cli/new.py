@@ -115,7 +115,9 @@ def requirement(extras: str, source: str | None) -> str:
 
 
 def render(text: str, chosen: set[str], values: dict[str, str]) -> str:
-    """Fill a template: `{{name}}` is a value, and lines from `@if option` or `@if not option` to `@end` may go.
+    """Fill a template.
+
+    `{{name}}` is replaced by a value; lines from `@if option` or `@if not option` to `@end` are kept or dropped.
 
     Args:
         text: The template.

@@ -44,7 +44,9 @@ def openapi(
 
 
 def load(target: str | None, option: str | None, *, factory: bool) -> Any:
-    """Return the Velithon application that an argument or an option names, or end the command with the reason why not.
+    """Return the Velithon application that an argument or an option names.
+
+    Where there is none, the command ends with the reason.
 
     Args:
         target: The argument.

@@ -1,4 +1,7 @@
-"""The line that says that the server is ready: written when the first worker listens, not when it is asked to."""
+"""The line that says that the server is ready.
+
+It is written when the first worker listens, not when the worker is started.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`velithon worker` and `velithon scheduler`: do the jobs of an application, and ask for those that are due."""
+"""`velithon worker` and `velithon scheduler`: run jobs, and enqueue scheduled ones."""
 
 from __future__ import annotations
 

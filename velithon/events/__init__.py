@@ -1,4 +1,4 @@
-"""Events: what happens in an application, for handlers in this process or in all of them, and for webhooks.
+"""Events for handlers in this process, in all processes, and for webhooks.
 
 An application has them as `app.events`.
 """

@@ -1,4 +1,4 @@
-"""The events of an application: who hears of them in this process, in all processes, and at other addresses."""
+"""The events of an application, their handlers and their webhooks."""
 
 from __future__ import annotations
 
@@ -106,7 +106,9 @@ class Events:
         return register if handler is None else register(handler)
 
     def webhook(self, event_type: str, url: str, *, secret: str | None = None) -> None:
-        """Send events of a type, or of a pattern, to an address, as a job: with retries, from any worker.
+        """Send events of a type, or of a pattern, to a URL.
+
+        A job does so, with retries, in any worker.
 
         Args:
             event_type: A type or a pattern.
@@ -150,7 +152,9 @@ class Events:
     # -- what happens ---------------------------------------------------------------------------------------------
 
     async def emit(self, event_type: str, data: Any = None) -> Event:
-        """Tell everybody of an event: return when the handlers of this process have ended and the rest is on its way.
+        """Send an event to all handlers and webhooks.
+
+        Returns when the handlers of this process have ended and the other messages were sent.
 
         A handler that fails is logged, and the others are called all the same.
 

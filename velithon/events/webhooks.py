@@ -65,7 +65,7 @@ def sign_webhook(body: bytes, secret: str, *, id: str, timestamp: int | None = N
 def verify_webhook(
     body: bytes, headers: Mapping[str, str], secret: str, *, tolerance: float = TOLERANCE_SECONDS
 ) -> None:
-    """Make sure that a webhook was sent by somebody who knows the secret, and not long ago.
+    """Verify a webhook's signature and its age.
 
     Who receives webhooks keeps the ids of the last `tolerance` seconds where a repeated one would do harm.
 

@@ -90,7 +90,9 @@ else:
 
 
 def init_migrations(directory: Path, database: str, metadata: str, models: Sequence[str] = ()) -> list[str]:
-    """Set Alembic up in the current directory: `alembic.ini`, and a directory for migrations with its `env.py`.
+    """Set Alembic up in the current directory.
+
+    Writes `alembic.ini` and a directory for migrations with its `env.py`.
 
     Args:
         directory: Where the migrations go; it must not exist, or be empty.

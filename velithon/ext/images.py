@@ -36,7 +36,9 @@ async def resize_image(
     quality: int = 80,
     max_pixels: int = MAX_PIXELS,
 ) -> dict[int, bytes]:
-    """Return a picture in several widths, drawn anew: what else was in its file, such as the place, is gone.
+    """Return a picture in several widths, without its metadata.
+
+    It is drawn anew: what else was in its file, such as the place, is gone.
 
     It works in a thread. A picture is turned as its camera says, keeps its proportions and is never enlarged.
 

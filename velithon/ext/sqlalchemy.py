@@ -112,7 +112,10 @@ class Database(Generic[S]):
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[S]:
-        """Return `async with` around a session outside a request: committed at the end, rolled back on an exception."""
+        """Return `async with` around a session outside a request.
+
+        It is committed at the end and rolled back on an exception.
+        """
         if self._rolled_back is None:
             async with self.session_class(self.engine, **self.session_options) as session, session.begin():
                 yield session
@@ -137,7 +140,9 @@ class Database(Generic[S]):
 
     @property
     def streaming_session(self) -> Any:
-        """A request's session that stays open until its response was sent, for a stream that reads rows while it goes.
+        """A request's session that stays open until its response was sent.
+
+        It is for a stream that reads rows while it is sent.
 
         What it changed is committed after that: the client does not learn of a commit that fails.
         """

@@ -1,4 +1,4 @@
-"""The contract of backends: what carries jobs from who asks for them to who does them."""
+"""The contract of backends, which carry jobs from applications to workers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Backend(Protocol):
     store: Store | None
 
     async def start(self, execute: Execute, *, is_worker: bool) -> None:
-        """Get ready to send, in the process of an application, and where `is_worker` to do jobs as well."""
+        """Prepare to send jobs and, where `is_worker`, to run them."""
         ...
 
     async def send(self, message: JobMessage) -> None:

@@ -1,4 +1,6 @@
-"""Reads a job's function once: what is an argument of the job, and what is resolved where the job is done.
+"""Reads a job's function once: its arguments and its dependencies.
+
+Arguments travel with the job's message; dependencies are resolved by the worker.
 
 Dependencies, `Provide` and the application are resolved by the plan that endpoints have, with everything that stands
 for: exits, overrides, the scopes of a function, a request (here: the job) and the application.

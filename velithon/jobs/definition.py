@@ -1,4 +1,7 @@
-"""`@job`: a function that can be called, and that can be asked for and done elsewhere, later, again."""
+"""`@job`: makes a function a job, which a worker can run later.
+
+The function can still be called as before.
+"""
 
 from __future__ import annotations
 

@@ -99,7 +99,10 @@ class Jobs:
         return await self._enqueue(job, os.urandom(16).hex(), job.call.bind(args, kwargs))
 
     async def enqueue_at(self, job: Job[..., Any], moment: float) -> JobHandle | None:
-        """Ask for a scheduled job that is due at a Unix time, unless another scheduler of the same store has."""
+        """Enqueue a scheduled job that is due at a Unix time.
+
+        Of several schedulers that share a store, one does.
+        """
         name = f"{job.name}@{moment:.3f}"
         if not await self.records.is_first(name, expire=self.keep):
             return None
@@ -171,7 +174,7 @@ class Jobs:
     # -- doing ----------------------------------------------------------------------------------------------------
 
     async def execute(self, message: JobMessage) -> None:
-        """Do a job: run it, and ask for it again where it failed and is to be retried."""
+        """Run a job, and enqueue it again if it failed and has retries left."""
         job = find_job(message.job)
         if job is None:
             await self._unknown(message)
@@ -285,7 +288,7 @@ class Jobs:
     # -- lifetime -------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Get ready to ask for jobs and, where they are done in this process, to do them."""
+        """Prepare to enqueue jobs and, where this process runs them, to run them."""
         self._is_started += 1
         if self._is_started > 1:
             return
@@ -326,7 +329,7 @@ class Jobs:
         await self.backend.work(self.execute, concurrency=concurrency, stop=stop)
 
     async def schedule(self, stop: asyncio.Event) -> None:
-        """Ask for the jobs that have a schedule whenever they are due: what `velithon scheduler` runs."""
+        """Enqueue scheduled jobs whenever they are due, as `velithon scheduler` does."""
         await Scheduler(self).run(stop)
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,7 @@
-"""Jobs in the process of the application: the default, which needs nothing and ends with the process."""
+"""Jobs in the application's own process, the default backend.
+
+It needs no service, and its jobs end with the process.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What travels between who asks for a job and who does it, and what can go wrong.
+"""The message that carries a job to its worker, and the errors of jobs.
 
 Exceptions:
 

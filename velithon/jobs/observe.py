@@ -71,7 +71,10 @@ def inject_trace(headers: dict[str, str]) -> None:
 
 @contextmanager
 def span(job: str, id: str, headers: dict[str, str]) -> Iterator[None]:
-    """Run a job as a span of the trace that asked for it, where OpenTelemetry is in use or the trace is known."""
+    """Run a job as a span of the trace that enqueued it.
+
+    That is done where OpenTelemetry is in use or the trace is known.
+    """
     if "opentelemetry" not in sys.modules:
         yield
         return

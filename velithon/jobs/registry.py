@@ -60,7 +60,10 @@ def note_ended(jobs: object) -> None:
 
 
 def is_first(jobs: object) -> bool:
-    """Tell whether they are those of the outermost application: what is mounted in it starts after it."""
+    """Tell whether these jobs belong to the outermost application.
+
+    What is mounted in an application starts after it.
+    """
     return _started[asyncio.get_running_loop()][0] is jobs
 
 

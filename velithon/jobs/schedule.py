@@ -51,7 +51,9 @@ class _Cron(Schedule):
 
 
 def every(*, seconds: float = 0, minutes: float = 0, hours: float = 0, days: float = 0) -> Schedule:
-    """Return the schedule of a job that is due again and again: at multiples of the interval since 1970 (UTC).
+    """Return a schedule with a fixed interval.
+
+    A job is due at multiples of the interval since 1970 (UTC).
 
     Raises:
         ValueError: The interval is shorter than 0.1 seconds.

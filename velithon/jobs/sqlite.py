@@ -1,4 +1,6 @@
-"""Jobs in a file of SQLite: kept over a crash, and done by the processes of the application itself.
+"""Jobs in an SQLite file: they survive a crash and need no separate worker.
+
+The processes of the application run them.
 
 A row is a job that was accepted. Whoever does it claims the row, renews the claim for as long as the job runs, and
 deletes the row when it has ended. So what a process that was killed had begun is begun again, here or elsewhere.
@@ -58,7 +60,9 @@ _POLL_SECONDS = 0.5
 
 
 class SQLiteBackend:
-    """Keeps jobs in a file, and does them in the event loop of each process that shares it.
+    """Keeps jobs in a file and runs them in each process that shares it.
+
+    They run in the event loop of the process.
 
     What was accepted is done at least once, also when the process is killed: it is written to the disk before `enqueue`
     returns. The processes must be on one machine; a file on a network share is damaged.

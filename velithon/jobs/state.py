@@ -1,4 +1,4 @@
-"""What is known of a job: its state in a store, and the handle by which somebody asks."""
+"""A job's state in the store, and the handle by which callers read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs over taskiq: on Redis, RabbitMQ or NATS, or over any broker that an application has made.
+"""Jobs over taskiq: Redis, RabbitMQ, NATS or a broker of your own.
 
 taskiq carries and receives; that a message is acknowledged only when its job has ended, and that a job may be due
 later, is seen to here and in `velithon.jobs.brokers`.

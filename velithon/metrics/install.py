@@ -1,4 +1,4 @@
-"""Metrics of an application: the layer, the endpoint, and what is looked at now and then."""
+"""Metrics of an application: the layer, the endpoint and the polled gauges."""
 
 from __future__ import annotations
 

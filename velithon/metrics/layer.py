@@ -35,7 +35,9 @@ _CLIENT_GONE = 499
 
 
 class MetricsMiddleware(BaseHTTPMiddleware):
-    """Counts requests, times and sizes by method and route template, and WebSockets and their messages by route.
+    """Measures requests by method and route template, and WebSockets by route.
+
+    Of requests it counts durations and sizes, of WebSockets connections and messages.
 
     `Metrics.install` adds it. Add it yourself, last, where it is to stand elsewhere among the layers.
 

@@ -97,7 +97,9 @@ class Cell:
 
 
 class Series:
-    """The metrics of a registry: one set a registry and namespace, shared by the applications of a process.
+    """The metrics of one registry and namespace.
+
+    The applications of a process share them.
 
     Args:
         registry: Where they are registered.

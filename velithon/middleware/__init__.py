@@ -15,7 +15,7 @@ P = ParamSpec("P")
 
 
 class Middleware(StarletteMiddleware):
-    """A layer that is to be made: its class and what the class is given after the next layer.
+    """A middleware class with the arguments that it is made with.
 
     Args:
         cls: Makes the layer: `cls(app, *args, **kwargs)`. What it makes is called with `(scope, receive, send)` or with

@@ -1,4 +1,7 @@
-"""FastAPI's layer with an exit stack for each request, for packages that put their own into an application."""
+"""FastAPI's middleware that keeps an exit stack for each request.
+
+It is here for packages that add it to an application.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ __all__ = ["BaseHTTPMiddleware", "Request", "Response"]
 
 
 class BaseHTTPMiddleware(Base):
-    """A layer that sees the request before and the response after the rest of the application.
+    """A layer that sees the request before, and the response after, the application runs.
 
     Args:
         app: The next layer.
@@ -85,7 +85,10 @@ class BaseHTTPMiddleware(Base):
 
 
 def dispatch_of(layer: object) -> DispatchFunction | None:
-    """Return the dispatch function of a layer that has nothing else to it, whichever base class it comes from."""
+    """Return a layer's dispatch function if the layer consists of nothing else.
+
+    Its base class may be Starlette's or ours. `None` if the layer has an ASGI form of its own.
+    """
     if isinstance(layer, StarletteBaseHTTPMiddleware) and type(layer).__call__ in (
         StarletteBaseHTTPMiddleware.__call__,
         BaseHTTPMiddleware.__call__,

@@ -19,7 +19,9 @@ __all__ = ["MAX_BODY_SIZE_SCOPE_KEY", "BodyLimitMiddleware", "RequestBodyLimitMi
 
 
 class BodyLimitMiddleware(BaseHTTPMiddleware):
-    """Answers 413 to a body that is too large: at once when its length is announced, else as it grows over the limit.
+    """Answers 413 to a request body that is too large.
+
+    A `Content-Length` over the limit is refused at once, a body without one as soon as it grows over the limit.
 
     Args:
         app: The next layer.

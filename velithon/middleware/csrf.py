@@ -1,4 +1,4 @@
-"""Protection against forged requests from other sites (CSRF), for applications whose users log in by a cookie.
+"""Protection against cross-site request forgery (CSRF) for applications that log users in by cookie.
 
 A browser sends cookies along with a request that another site's page makes. Three things tell such a request, and all
 that are there are asked: `Sec-Fetch-Site` and `Origin`, which pages cannot set, and a token that is in a cookie and,

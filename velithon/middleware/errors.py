@@ -1,4 +1,4 @@
-"""What becomes of an exception: the handlers of users inside, the 500 layer outside, on both faces alike."""
+"""Exception handling on both faces: users' handlers inside, the 500 layer outside."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ def on_server_error(request: Request, hook: Callable[[Request, Response], None])
 
 
 async def change_response(request: Any, call_next: Any, change: Callable[[Any, Any], None]) -> object:
-    """Return the response of what is inside after `change(request, response)`, which a 500 made outside gets too."""
+    """Return the next layer's response after `change(request, response)`.
+
+    A 500 response, which is made outside of the layer, is changed too.
+    """
     try:
         response = await call_next(request)
     except Exception:
@@ -68,7 +71,10 @@ async def change_response(request: Any, call_next: Any, change: Callable[[Any, A
 
 
 class ExceptionLayer(ExceptionMiddleware):
-    """Starlette's layer, which hands a WebSocket's `send` on as it is: what it watches for are HTTP's messages."""
+    """Starlette's exception layer, which leaves a WebSocket's `send` as it is.
+
+    What Starlette's layer watches for are the messages of HTTP.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
@@ -144,7 +150,7 @@ class Errors:
         return response if isinstance(response, Response) else to_response(response, request)
 
     async def answer(self, request: Request, exc: Exception, response: Response | None) -> None:
-        """Send what the outermost layer has to say about an exception, then raise it on to the server.
+        """Send the outermost layer's answer to an exception, then raise it to the server.
 
         Args:
             request: What was asked.
@@ -178,7 +184,10 @@ class Errors:
                 logger.exception("The error observer %r failed.", observer)
 
     def observed(self, app: ASGIApp) -> ASGIApp:
-        """Return an ASGI application whose exceptions are told to the observers on their way to the server."""
+        """Return an ASGI application that reports its exceptions to the observers.
+
+        The exceptions go on to the server.
+        """
 
         async def observing(scope: Scope, receive: Receive, send: Send) -> None:
             try:
@@ -195,7 +204,10 @@ class Errors:
         return observing
 
     async def server_error(self, request: Request, exc: Exception) -> Response:
-        """Make the 500 response: the debug page in debug mode, else the user's handler's, else the default one."""
+        """Make the 500 response.
+
+        It is the debug page in debug mode, else that of the user's handler, else the default one.
+        """
         response: Any
         if self.debug:
             from velithon.pages.debug import build_debug_response
@@ -213,13 +225,18 @@ class Errors:
 
 
 class InnerErrors:
-    """What the users' handlers have to say inside a layer, which sees what is sent: an answer, and never the 500."""
+    """Users' exception handlers inside a layer, without the 500 response.
+
+    The layer sees the answer that a handler gives. The 500 response is made outside of all layers.
+    """
 
     def __init__(self, errors: Errors) -> None:
         self.errors = errors
 
     async def answer(self, request: Request, exc: Exception, response: Response | None) -> None:
-        """Send a handler's answer to what was raised while a response was sent: a file may be missing.
+        """Send a handler's answer to what was raised while a response was sent.
+
+        A missing file, for example, is noticed only then.
 
         Args:
             request: What was asked.
@@ -241,7 +258,9 @@ class InnerErrors:
 
 
 class SurroundingErrors:
-    """What the handlers around a router have to say, which get the request that the endpoint had, its body read.
+    """The exception handlers around a router that another application includes.
+
+    They get the endpoint's own request, of which the body may have been read.
 
     They are those of the nearest `ExceptionMiddleware`, Starlette's or ours, which leaves them in the scope.
     """

@@ -147,5 +147,8 @@ def _length(response: Response) -> int | None:
 
 
 def accepts_gzip(header: str | None) -> bool:
-    """Tell whether an `Accept-Encoding` names gzip, and not to refuse it with `q=0` (RFC 9110 12.5.3)."""
+    """Tell whether an `Accept-Encoding` header accepts gzip.
+
+    A `q=0` refuses it (RFC 9110, section 12.5.3).
+    """
     return accepts(header, ("gzip", "x-gzip"))

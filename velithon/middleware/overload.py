@@ -94,7 +94,10 @@ class ConcurrencyLimitMiddleware(BaseHTTPMiddleware):
             await close_iterator(chunks)
 
     async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a WebSocket in, or refuse its handshake: 403, or 1013 where the server can send that."""
+        """Accept a WebSocket, or refuse its handshake.
+
+        The client sees a 403, or the close code 1013 where the server can send that.
+        """
         if self.max_websockets is None or scope["path"] in self.exclude_paths:
             await self.app(scope, receive, send)
             return
@@ -118,7 +121,9 @@ class ConcurrencyLimitMiddleware(BaseHTTPMiddleware):
 
 
 class TimeoutMiddleware(BaseHTTPMiddleware):
-    """Limits the time of a request (504), of reading its body (408) and of a WebSocket's silence (1001).
+    """Limits how long a request, its body and a silent WebSocket may take.
+
+    A request that takes too long is answered with 504, a body with 408; a silent WebSocket is closed with 1001.
 
     What takes too long is cancelled: the endpoint, with its dependencies' exits. A thread cannot be; its outcome is
     dropped. Background tasks and streams have no limit here, as their response is on its way.

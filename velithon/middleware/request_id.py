@@ -1,4 +1,4 @@
-"""An identifier for each request: in the response, in the request's state and in every line that is logged for it."""
+"""An identifier for each request, in its state, its response and its log lines."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def new_request_id() -> str:
 
 
 class RequestIDMiddleware(BaseHTTPMiddleware):
-    """Gives each request an identifier: the incoming header's value where it is sane, a new one otherwise.
+    """Gives each request an identifier.
+
+    The incoming header's value is taken if it is a short token; otherwise a new one is made.
 
     It is in `request.state.request_id`, in `get_request_id()`, in the response's header, and as `request_id` in every
     log record that is made while the request is answered. WebSockets have one too, except for the header.
@@ -85,7 +87,10 @@ class RequestIDMiddleware(BaseHTTPMiddleware):
 
 @contextmanager
 def request_id_of_records(request_id: str | None) -> Iterator[None]:
-    """Let what is logged in the block carry the identifier of a request that may be over."""
+    """Mark what is logged in the block with a request's identifier.
+
+    The request may be over, as with background tasks and jobs.
+    """
     _mark_records()
     token = _request_id.set(request_id)
     try:

@@ -59,7 +59,9 @@ class Stack:
 
 
 class Next:
-    """The next layer as a layer sees it: an ASGI application with three arguments, an RSGI application with two.
+    """The next layer, callable over both protocols.
+
+    With three arguments it is an ASGI application, with two an RSGI application.
 
     Its `__call__` is an `async def`: layers look, to tell ASGI 3 from ASGI 2 (asgiref, OpenTelemetry, Sentry).
     """
@@ -100,7 +102,10 @@ async def _run_unwrapped(asgi: ASGIApp, scope: Any, protocol: RSGIProtocol, rece
 
 
 async def run_websocket(asgi: ASGIApp, scope: Any, protocol: Any) -> None:
-    """Run a WebSocket that came through an RSGI layer, in the ASGI form that all WebSockets have inside."""
+    """Run a WebSocket that came through an RSGI layer over ASGI.
+
+    ASGI is the form that all WebSockets have inside.
+    """
     asgi_dictionary = scope.asgi if isinstance(scope, RSGIScope) else asgi_scope(scope)
     if type(protocol) is RSGIWebsocketProtocol and not protocol.closed:
         # Nobody took its place: from here on what is under it answers, with all that ASGI carries.
@@ -181,7 +186,7 @@ class LayerAdapter(ASGIAdapter):
 
 
 def get_forms(layer: Any, app: HandlingOwner, inside: ASGIApp) -> tuple[ASGIApp, RSGIApp]:
-    """Return a layer's ASGI and RSGI forms, with an adapter for the one that it lacks.
+    """Return a layer's ASGI and RSGI forms, adapting the one that is missing.
 
     Raises:
         RegistrationError: It is neither an ASGI nor an RSGI layer.

@@ -1,4 +1,4 @@
-"""The frames of an exception, told apart: the application's own, those of packages, and what Velithon generated."""
+"""The frames of an exception: of the application, of packages, of generated code."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ class Frame:
 
 
 def iterate_links(exc: BaseException) -> Iterator[tuple[BaseException, str]]:
-    """Yield an exception and what it came from, each with what it is to the one before, as tracebacks say it."""
+    """Yield an exception and its causes, each with its relation to the previous one.
+
+    The relation is worded as in tracebacks.
+    """
     seen: set[int] = set()
     found: BaseException | None = exc
     relation = ""

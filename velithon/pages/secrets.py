@@ -1,4 +1,7 @@
-"""Values as text for the debug page: short, whatever their `repr` does, and without what is secret."""
+"""Values as short text for the debug page, without secrets.
+
+A `repr` that raises does no harm.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rate limits: how many requests a client, a user or a key may make in a time.
+"""Rate limits: how many requests each client or user may make.
 
 `Depends(RateLimit("5/minute"))` limits a route, `app.add_middleware(RateLimitMiddleware, limit="100/minute")` all of
 them. What was used is counted in the application's store: in this process by default, in Redis for all workers.

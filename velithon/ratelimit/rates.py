@@ -70,7 +70,10 @@ class Rate:
         return self.seconds * (2 if self.strategy == "sliding-window" else 1)
 
     def take(self, state: State | None, now: float, cost: int) -> tuple[State | None, Decision]:
-        """Return what is used after a request, or `None` where that has not changed, and whether it may pass."""
+        """Return the state after a request, and whether the request may pass.
+
+        The state is `None` where it has not changed.
+        """
         if self.strategy == "token-bucket":
             return self._bucket(state, now, cost)
         if self.strategy == "sliding-window":

@@ -1,4 +1,4 @@
-"""What all security schemes have in common: a description for documents, a name, and the answer to strangers."""
+"""The base class of security schemes, and the models that describe them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ __all__ = ["SchemeModel", "SecurityBase"]
 
 
 class SchemeModel:
-    """OpenAPI's description of a scheme: read as attributes (``model.name``) or, for a document, as a dictionary.
+    """OpenAPI's description of a scheme.
+
+    It is read by attributes (``model.name``) or, for a document, as a dictionary.
 
     A plain object instead of a pydantic model: an application that declares no scheme should not pay for one.
 
@@ -39,7 +41,9 @@ class SchemeModel:
         return f"SchemeModel({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
 
     def model_dump(self, *, by_alias: bool = True, exclude_none: bool = True, **options: object) -> dict[str, Any]:
-        """Return the description as OpenAPI has it, always by its names and without what is not there.
+        """Return the description as OpenAPI has it.
+
+        Keys are always OpenAPI's names, and what is `None` is left out.
 
         Args:
             by_alias: Taken because code written for pydantic models passes it.
@@ -56,7 +60,9 @@ def _dump(value: object) -> Any:
 
 
 class SecurityBase:
-    """A security scheme: a dependency that reads credentials from a request and is described in documents.
+    """A security scheme: a dependency that reads credentials from a request.
+
+    The OpenAPI document describes it.
 
     A subclass says what it is by calling `__init__`, by setting the attributes, or by attributes of the class.
 

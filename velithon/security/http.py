@@ -30,7 +30,7 @@ class HTTPBasicCredentials(BaseModel):
 
 
 class HTTPAuthorizationCredentials(BaseModel):
-    """What the other schemes give: the scheme as the client wrote it, and everything after it."""
+    """The `Authorization` header: its scheme as the client wrote it, and the rest."""
 
     scheme: str
     credentials: str

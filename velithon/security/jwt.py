@@ -204,7 +204,10 @@ class JWT:
         return [(key.public, key.algorithm) for key in keys]
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the public keys as a JSON Web Key Set (RFC 7517), for others to verify with; secrets are left out."""
+        """Return the public keys as a JSON Web Key Set (RFC 7517).
+
+        Others verify tokens with them. Secrets are left out.
+        """
         return {"keys": [key.jwk for key in self.keys if key.jwk is not None]}
 
 

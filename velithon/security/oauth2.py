@@ -1,4 +1,4 @@
-"""OAuth 2.0 (RFC 6749): the flows for documents, the bearer token, the form of the password flow, the scopes."""
+"""OAuth 2.0 (RFC 6749): flows, bearer tokens, the password form and scopes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ _FLOWS = {
 
 
 class OAuth2PasswordRequestForm:
-    """The form that a client of the password flow sends (RFC 6749, section 4.3.2): ``form: Annotated[..., Depends()]``.
+    """The form that a client of the password flow sends.
+
+    RFC 6749, section 4.3.2. A dependency: ``form: Annotated[OAuth2PasswordRequestForm, Depends()]``.
 
     Args:
         grant_type: ``password``, or nothing.
@@ -224,7 +226,9 @@ class OAuth2AuthorizationCodeBearer(_Bearer):
 
 
 class SecurityScopes:
-    """The scopes that an endpoint and the dependencies above this one ask for, given by annotation.
+    """The scopes that the endpoint and the dependencies above this one require.
+
+    A parameter annotated with this class gets them.
 
     Args:
         scopes: Them, from the outermost to the innermost; ``scope_str`` is the same with spaces between them.

@@ -63,7 +63,7 @@ class Passwords:
         return self.verify_and_update(password, hashed)[0]
 
     def verify_and_update(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
-        """Verify a password, and hash it anew where its hash is not what `hash` would make today.
+        """Verify a password, and hash it anew if its hash is outdated.
 
         Args:
             password: What somebody typed.

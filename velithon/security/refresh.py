@@ -21,7 +21,10 @@ __all__ = ["RefreshToken", "RefreshTokenError", "RefreshTokenReusedError", "Refr
 
 
 class RefreshTokenError(Exception):
-    """A refresh token is none, has expired, or was revoked: the user has to log in."""
+    """A refresh token is unknown, expired or revoked.
+
+    The user has to log in.
+    """
 
 
 class RefreshTokenReusedError(RefreshTokenError):

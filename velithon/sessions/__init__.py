@@ -1,4 +1,6 @@
-"""Sessions that are kept on the server: the cookie holds an identifier, the store what is behind it.
+"""Sessions that are kept on the server.
+
+The cookie holds an identifier, the store the session's data.
 
 `request.session` is the dictionary that it is with signed cookies, with a new identifier at login
 (`request.session.regenerate(user="alice")`), and the sessions of a user can be listed and revoked.

@@ -1,4 +1,7 @@
-"""What the store keeps: the sessions by the digest of their identifiers, and the list of each user's."""
+"""Session records in the store, and the list of each user's sessions.
+
+A session is kept by the digest of its identifier.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,10 @@ def new_identifier() -> str:
 
 
 def handle_of(identifier: str) -> str:
-    """Return what the store knows a session by: who reads the store cannot take a session over."""
+    """Return the key of a session in the store.
+
+    It is a digest: who reads the store cannot take a session over.
+    """
     return hashlib.sha256(identifier.encode()).hexdigest()
 
 
@@ -166,7 +172,9 @@ async def revoke_session(store: Store, user: str, handle: str) -> bool:
 
 
 async def revoke_sessions(store: Store, user: str, *, keep: str | None = None) -> int:
-    """End the sessions of a user at once, such as after a change of the password; return how many there were.
+    """End all sessions of a user at once, and return how many there were.
+
+    Call it after a change of the password, for example.
 
     Args:
         store: Where they are kept.

@@ -40,7 +40,10 @@ class ServerSession(Session):
 
     @property
     def handle(self) -> str | None:
-        """What names the session in lists: no secret. `None` before the response of the first request was made."""
+        """The name of the session in lists, which is no secret.
+
+        `None` before the response of the first request was made.
+        """
         return None if self.record is None else self.record.handle
 
     def regenerate(self, user: str | None = None, *, details: Mapping[str, object] | None = None) -> None:

@@ -93,7 +93,9 @@ class Store(Protocol):
     async def get_or_set(
         self, key: str, make: Callable[[], Awaitable[bytes] | bytes], *, expire: float | None = None
     ) -> bytes:
-        """Return a value, making it where there is none: once, however many ask at the same time.
+        """Return a value, making it if there is none.
+
+        It is made once, however many ask at the same time.
 
         Who asks while the value is made gets what is made. Where `make` raises, those who waited in this process get
         the exception too; another process tries again.
@@ -101,7 +103,10 @@ class Store(Protocol):
         ...
 
     def lock(self, key: str) -> AbstractAsyncContextManager[None]:
-        """Return `async with` that one task at a time may be in, of all who use the store."""
+        """Return an `async with` block that one task at a time may enter.
+
+        That holds for all processes that share the store.
+        """
         ...
 
     async def clear(self) -> None:
@@ -109,7 +114,10 @@ class Store(Protocol):
         ...
 
     def namespace(self, name: str) -> Store:
-        """Return a view in which every key is its own: letters, digits, `_`, `.` and `-` may be in the name."""
+        """Return a view of the store with keys of its own.
+
+        Letters, digits, `_`, `.` and `-` may be in the name.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -161,7 +169,10 @@ class BaseStore:
     async def get_or_set(
         self, key: str, make: Callable[[], Awaitable[bytes] | bytes], *, expire: float | None = None
     ) -> bytes:
-        """Return a value, making it where there is none: once, however many ask at the same time."""
+        """Return a value, making it if there is none.
+
+        It is made once, however many ask at the same time.
+        """
         store: Any = self
         value: bytes | None = await store.get(key)
         if value is not None:

@@ -1,4 +1,6 @@
-"""A store in a directory, for values that outlive a restart and that the processes of one machine share.
+"""A store in a directory, shared by the processes of one machine.
+
+Its values outlive a restart.
 
 A value is a file whose name is a digest of the key. It is written beside and moved into its place, so readers see the
 old value or the new one, whatever is killed. Who writes or removes holds a `flock`, which ends with its process.

@@ -12,7 +12,7 @@ __all__ = ["StoreOption"]
 
 
 class StoreOption:
-    """Finds the store of a layer, and has the application close the one that the layer was given.
+    """Finds a layer's store, which the application closes at shutdown.
 
     Args:
         given: A store or its URL; `None` for the application's.

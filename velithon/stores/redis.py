@@ -1,4 +1,6 @@
-"""A store in Redis or Valkey, for many processes on many machines: redis-py behind the contract.
+"""A store in Redis or Valkey, for many processes on many machines.
+
+redis-py speaks to it.
 
 Where a connection breaks in the middle, what may be done twice is asked once more, on a new connection. What may not,
 such as an increment, fails, and whether it was done is not known.

@@ -91,7 +91,7 @@ class Telemetry:
         return keep_context(app) if self.active else app
 
     def traced_model(self, model: EndpointModel) -> EndpointModel:
-        """Return the model of an endpoint whose calls have a span of their own, where that is asked for."""
+        """Return an endpoint's model, with a span around its call where configured."""
         call = strip_inject(model.call)
         # Pages of the document and frontends are ours: nobody looks for what they spend.
         if not self.active or getattr(call, "__module__", "").startswith("velithon."):
@@ -103,7 +103,10 @@ class Telemetry:
         return model
 
     async def flush(self) -> None:
-        """Send what the SDK still holds, before the process ends: servers do not always wait for `atexit`."""
+        """Export what the SDK still holds before the process ends.
+
+        Servers do not always wait for `atexit`.
+        """
         settings = self.settings
         providers = (
             settings.tracer_provider or trace.get_tracer_provider(),
@@ -117,6 +120,9 @@ class Telemetry:
 
 
 def global_telemetry() -> Telemetry | None:
-    """Return the telemetry of an application that was given none: where a global provider is set by now."""
+    """Return the telemetry of an application that was given none.
+
+    It exists where a global provider is set by now.
+    """
     telemetry = Telemetry({})
     return telemetry if telemetry.tracer.enabled() else None

@@ -135,7 +135,10 @@ class Traced:
             span.end()
 
     def fail(self, error: BaseException) -> None:
-        """Note what was raised and not handled, before its answer or after it, and emit a log event: once for each."""
+        """Record an unhandled exception on the span and emit a log event.
+
+        An exception is recorded once, whether it was raised before its answer or after it.
+        """
         if any(error is known for known in self.failures):
             return
         self.failures.append(error)

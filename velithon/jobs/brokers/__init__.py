@@ -1,1 +1,4 @@
-"""taskiq's brokers, with what jobs need besides: nothing lost with a worker, jobs that are due later, priorities."""
+"""taskiq's brokers, extended by redelivery, delayed jobs and priorities.
+
+Redelivery means that a job is not lost when its worker dies.
+"""

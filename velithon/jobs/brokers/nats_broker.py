@@ -1,4 +1,4 @@
-"""taskiq's pull broker on NATS JetStream, with claims that are renewed and jobs that are due later.
+"""taskiq's pull broker on NATS JetStream, with renewed claims and delayed jobs.
 
 A job stays in the stream until it has ended. A worker that has it tells the server again and again that it is at work;
 where that ends, the server delivers the job to another. One that is not due yet is given back with the time to wait.

@@ -1,4 +1,4 @@
-"""taskiq's stream broker on Redis, with claims that are renewed, jobs that are due later, and three priorities.
+"""taskiq's stream broker on Redis, with renewed claims, delayed jobs and three priorities.
 
 A job is an entry of a stream, in the consumer group of the workers, until it has ended; then it is acknowledged and
 deleted. A worker renews its claim on the entries that it has. An entry that nobody renews belongs to a worker that was
