@@ -15,7 +15,7 @@ import secrets
 import time
 from collections import OrderedDict
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from velithon.background import ASIDE, BackgroundTask, with_set_aside
@@ -32,13 +32,21 @@ from velithon.stores.memory import MemoryStore
 from velithon.stores.option import StoreOption
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    from starlette.types import Message
 
     from velithon.responses.headers import Pairs
+    from velithon.stores.base import Store
 
-    Respond = Callable[[Any], Awaitable[Any]]
+    # Key -> the entry that is being computed.
+    Flights = dict[str, asyncio.Future[Entry | None]]
+    # A route's responder may return what becomes a response later.
+    Respond = Callable[[Request], Awaitable[Any]]
 
 __all__ = ["ResponseCache"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger("velithon.cache")
 
@@ -75,7 +83,9 @@ class ResponseCache:
         self.vary = sorted({name.lower() for name in (*policy.vary, *vary)})
         self.credentials = () if policy.credentials else tuple(dict.fromkeys((*_CREDENTIALS, *credentials)))
         self.store = StoreOption(policy.store, NAMESPACE)
-        self._flights: WeakKeyDictionary[Any, dict[str, asyncio.Future[Entry | None]]] = WeakKeyDictionary()
+        self._flights: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Future[Entry | None]]] = (
+            WeakKeyDictionary()
+        )
         self._passes: OrderedDict[str, float] = OrderedDict()
         self._refreshing: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -86,7 +96,7 @@ class ResponseCache:
         """Whether the URL is the whole key, and credentials are the usual ones."""
         return self.policy.key is None and not self.vary and self.credentials == _CREDENTIALS
 
-    async def answer(self, request: Any, respond: Respond) -> Any:
+    async def answer(self, request: Request, respond: Respond) -> Any:
         """Answer a request from the store, or else by `respond(request)`.
 
         Nothing of the response of `respond` may have been sent.
@@ -106,7 +116,7 @@ class ResponseCache:
             return await respond(request)
         return await self._compute(request, key, respond)
 
-    def key(self, request: Any) -> str | None:
+    def key(self, request: Request) -> str | None:
         """Return the key of a request, or `None` for one that passes the cache."""
         if self.policy.key is None:
             key = self.place + _url(request)
@@ -121,7 +131,7 @@ class ResponseCache:
             return hashlib.blake2b(key.encode(), digest_size=32).hexdigest()
         return key
 
-    async def forget(self, request: Any) -> None:
+    async def forget(self, request: Request) -> None:
         """Drop what is kept for a URL after an unsafe method.
 
         RFC 9111, section 4.4.
@@ -132,7 +142,7 @@ class ResponseCache:
 
     # -- looking up -----------------------------------------------------------------------------------------------
 
-    async def _find(self, request: Any, key: str) -> Entry | None:
+    async def _find(self, request: Request, key: str) -> Entry | None:
         """Return what may be sent, fresh or stale."""
         store = self.store.of(request.app)
         entry = _read(await self._try(store.get(key)))
@@ -146,10 +156,10 @@ class ResponseCache:
                 return None
         return entry
 
-    def _answer(self, entry: Entry, request: Any, now: float) -> Response:
+    def _answer(self, entry: Entry, request: Request, now: float) -> Response:
         return entry.answer(now, request._header("if-none-match"), request._header("if-modified-since"))
 
-    async def _try(self, operation: Awaitable[object]) -> Any:
+    async def _try(self, operation: Awaitable[T]) -> T | None:
         """Await an operation of the store; `None` while it is away, which is logged once."""
         if self._away_until is not None and time.monotonic() < self._away_until:
             if inspect.iscoroutine(operation):
@@ -169,7 +179,7 @@ class ResponseCache:
 
     # -- computing ------------------------------------------------------------------------------------------------
 
-    async def _compute(self, request: object, key: str, respond: Respond) -> object:
+    async def _compute(self, request: Request, key: str, respond: Respond) -> object:
         """Answer by the responder, once for all who ask."""
         until = self._passes.get(key)
         if until is not None and time.monotonic() < until:
@@ -196,7 +206,7 @@ class ResponseCache:
                 flight.set_result(entry)
             del flights[key]
 
-    async def _run_locked(self, request: Any, key: str, respond: Respond) -> tuple[object, Entry | None]:
+    async def _run_locked(self, request: Request, key: str, respond: Respond) -> tuple[object, Entry | None]:
         """Compute, unless another process does: then wait for what it keeps."""
         store = self.store.of(request.app)
         if isinstance(store, MemoryStore) or self._away_until is not None:
@@ -212,7 +222,7 @@ class ResponseCache:
                 return self._answer(entry, request, time.time()), entry
             return await self._run(request, key, respond)
 
-    async def _run(self, request: Any, key: str, respond: Respond) -> tuple[Any, Entry | None]:
+    async def _run(self, request: Request, key: str, respond: Respond) -> tuple[Any, Entry | None]:
         """Run the responder; return its answer, and what was kept of it."""
         store = self.store.of(request.app)
         tokens = await self._tokens(store, request)
@@ -234,7 +244,7 @@ class ResponseCache:
             response = build_not_modified(response)
         return response, entry
 
-    async def _tokens(self, store: Any, request: Any) -> dict[str, str] | None:
+    async def _tokens(self, store: Store, request: Request) -> dict[str, str] | None:
         """Return the tokens of the tags as they are before the response is made; `None` while the store is away."""
         keys = [TAG + tag for tag in self.policy.tags_of(request)] if self.policy.tags else []
         if not keys:
@@ -251,7 +261,7 @@ class ResponseCache:
             tokens[key] = token.decode()
         return tokens
 
-    async def _in_memory(self, response: Any) -> bool:
+    async def _in_memory(self, response: Response) -> bool:
         """Tell whether a response can be kept; of a stream that says how short it is, the body is taken."""
         limit = self.policy.max_body_size
         if isinstance(response, FileResponse):
@@ -270,7 +280,7 @@ class ResponseCache:
         body = response.__dict__.get("body")
         return body is not None and len(body) <= limit
 
-    def _complete(self, response: Any, pairs: Pairs, lifetime: Lifetime) -> None:
+    def _complete(self, response: Response, pairs: Pairs, lifetime: Lifetime) -> None:
         """Say to clients and proxies what the cache knows."""
         names = {name for name, _ in pairs}
         if not names & {"cache-control", "expires"}:
@@ -285,7 +295,7 @@ class ResponseCache:
         for name in (*self.vary, *self.credentials):
             response.add_vary(name.title())
 
-    def _entry(self, request: Any, response: Any, lifetime: Lifetime, tokens: dict[str, str]) -> Entry:
+    def _entry(self, request: Request, response: Response, lifetime: Lifetime, tokens: dict[str, str]) -> Entry:
         pairs = [(name.lower(), value) for name, value in response.rsgi_headers()]
         named = {name.strip().lower() for key, value in pairs if key == "vary" for name in value.split(",")}
         varies = sorted(named - set(self.vary) - set(self.credentials) - {""})
@@ -304,7 +314,7 @@ class ResponseCache:
             bytes(response.body),
         )
 
-    async def _keep(self, store: Any, request: object, key: str, entry: Entry) -> None:
+    async def _keep(self, store: Store, request: Request, key: str, entry: Entry) -> None:
         expire = entry.stale_until - entry.born
         if entry.varies:
             names = _read(await self._try(store.get(key)))
@@ -322,7 +332,7 @@ class ResponseCache:
 
     # -- revalidation ---------------------------------------------------------------------------------------------
 
-    def _refresh_later(self, request: Any, key: str, respond: Respond) -> None:
+    def _refresh_later(self, request: Request, key: str, respond: Respond) -> None:
         """Make a new response after this one, once; a shutdown waits for it as for any background task."""
         if key in self._refreshing:
             return
@@ -351,7 +361,7 @@ class ResponseCache:
                 await request._exit_stack.aclose()
 
 
-async def _again(chunks: list[bytes]) -> Any:
+async def _again(chunks: list[bytes]) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk
 
@@ -375,23 +385,23 @@ def _names(entry: Entry) -> Entry:
     return Entry.make(head, b"")
 
 
-def _variant(names: Entry, request: Any) -> str:
+def _variant(names: Entry, request: Request) -> str:
     values = "\n".join(f"{name}: {request.headers.get(name)}" for name in names.varies)
     return f"{names.identity} {hashlib.blake2b(values.encode(), digest_size=16).hexdigest()}"
 
 
-def _url(request: Any) -> str:
+def _url(request: Request) -> str:
     """Return the URL that was asked for, with the host that the client named."""
     if isinstance(request, RSGIRequest) and request._scope is None:
-        scope: Any = request._rsgi
-        host = scope.authority or scope.headers.get("host")
-        return f"{scope.scheme}://{host}{scope.path}?{scope.query_string}"
+        rsgi = request._rsgi
+        host = rsgi.authority or rsgi.headers.get("host")
+        return f"{rsgi.scheme}://{host}{rsgi.path}?{rsgi.query_string}"
     scope = request.scope
     host = request.headers.get("host")
     return f"{scope.get('scheme', 'http')}://{host}{scope['path']}?{scope['query_string'].decode('latin-1')}"
 
 
-def _copy(request: Any) -> Request:
+def _copy(request: Request) -> Request:
     """Return a request like this one that nobody waits for, with no condition in it."""
     scope = dict(request.scope)
     for name in ("velithon.exits", "velithon.error_hooks", ASIDE):
@@ -400,10 +410,10 @@ def _copy(request: Any) -> Request:
     scope["state"] = dict(scope.get("state") or {})
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in _CONDITIONS]
 
-    async def receive() -> dict[str, Any]:
+    async def receive() -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    async def send(message: Any) -> None:
+    async def send(message: object) -> None:
         """Nobody reads it."""
 
     return Request(scope, receive, send)

@@ -10,6 +10,9 @@ from velithon.cache.rules import matches_condition
 from velithon.responses.base import Response
 
 if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+    from velithon._runtime.json_values import JSONObject
     from velithon.responses.headers import Pairs
 
 __all__ = ["Entry"]
@@ -45,7 +48,7 @@ class Entry(bytes):
     last_modified: str | None
 
     @classmethod
-    def make(cls, head: dict[str, Any], body: bytes) -> Self:
+    def make(cls, head: JSONObject, body: bytes) -> Self:
         """Return the entry of a head, which JSON can carry, and a body."""
         written = orjson.dumps(head)
         self = cls(len(written).to_bytes(4, "big") + written + body)
@@ -75,7 +78,7 @@ class Entry(bytes):
         headers = dict(self.pairs)
         self.etag, self.last_modified = headers.get("etag"), headers.get("last-modified")
 
-    def is_for(self, request: Any) -> bool:
+    def is_for(self, request: HTTPConnection) -> bool:
         """Tell whether a request has the values that the response was made for."""
         return all(request.headers.get(name) == value for name, value in self.varies.items())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon.cache.engine import ResponseCache
 from velithon.cache.policy import CachePolicy
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from velithon.middleware.base import CallNext
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
     from velithon.stores import Store
 
 __all__ = ["CacheMiddleware"]
@@ -45,9 +48,9 @@ class CacheMiddleware(BaseHTTPMiddleware):
         app: ASGIApp,
         *,
         expire: float | None = None,
-        key: Callable[[Any], str | None] | None = None,
+        key: Callable[[Request], str | None] | None = None,
         vary: Collection[str] = (),
-        tags: Collection[str] | Callable[[Any], Iterable[str]] = (),
+        tags: Collection[str] | Callable[[Request], Iterable[str]] = (),
         stale_while_revalidate: float = 0,
         max_age: int | None = None,
         credentials: bool = False,
@@ -68,10 +71,11 @@ class CacheMiddleware(BaseHTTPMiddleware):
         )
         self._cache = ResponseCache(self.policy, "all ")
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Answer from the store, or by what is inside."""
         if request.method in ("GET", "HEAD", "OPTIONS", "TRACE"):
-            return await self._cache.answer(request, call_next)
+            response: Response = await self._cache.answer(request, call_next)
+            return response
         response = await call_next(request)
         if response.status_code < 400:
             await self._cache.forget(request)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from velithon.requests.request import Request
     from velithon.stores import Store
 
 __all__ = ["POLICY", "CachePolicy", "cache", "invalidate"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 
 # The attribute of a decorated endpoint.
 POLICY = "__velithon_cache__"
@@ -41,9 +42,9 @@ class CachePolicy:
     """
 
     expire: float | None = None
-    key: Callable[[Any], str | None] | None = None
+    key: Callable[[Request], str | None] | None = None
     vary: Collection[str] = ()
-    tags: Collection[str] | Callable[[Any], Iterable[str]] = ()
+    tags: Collection[str] | Callable[[Request], Iterable[str]] = ()
     stale_while_revalidate: float = 0
     max_age: int | None = None
     credentials: bool = False
@@ -60,7 +61,7 @@ class CachePolicy:
         if "*" in self.vary:
             raise ValueError('vary=["*"] would keep nothing: name the headers.')
 
-    def tags_of(self, request: Any) -> list[str]:
+    def tags_of(self, request: Request) -> list[str]:
         """Return the tags of a request's response."""
         if callable(self.tags):
             return list(self.tags(request))
@@ -71,9 +72,9 @@ class CachePolicy:
 def cache(
     *,
     expire: float,
-    key: Callable[[Any], str | None] | None = None,
+    key: Callable[[Request], str | None] | None = None,
     vary: Collection[str] = (),
-    tags: Collection[str] | Callable[[Any], Iterable[str]] = (),
+    tags: Collection[str] | Callable[[Request], Iterable[str]] = (),
     stale_while_revalidate: float = 0,
     max_age: int | None = None,
     credentials: bool = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from velithon.cache.engine import ResponseCache
 from velithon.cache.entry import Entry
@@ -20,17 +20,34 @@ from velithon.stores.memory import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from velithon.faces.serve import Responder
+    from velithon._runtime.owner import Owner
+    from velithon.faces.serve import HandlingOwner, Responder
+    from velithon.requests.request import Request
     from velithon.signature import EndpointModel
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
-__all__ = ["build_cached_responder", "check_headers"]
+    PathParams = dict[str, Any]
+    HitPlan = Callable[[HTTPScope, PathParams], Awaitable[Response]]
+    # Query, host, scheme, key, what the store keeps, until when, the response.
+    Recent = tuple[str, str, str, str, object, float, Response]
+
+    class CachedRoute(Protocol):
+        """What the cache needs of a route."""
+
+        @property
+        def path_format(self) -> str: ...
+
+        @property
+        def _provider(self) -> HandlingOwner | None: ...
+
+
+__all__ = ["build_cached_responder", "read_key_headers"]
 
 # How many responses of a route are at hand, and how large they may be, in bytes.
 _RECENT, _SMALL = 128, 64 * 1024
 
 
-def build_cached_responder(route: Any, model: EndpointModel, respond: Responder) -> Responder:
+def build_cached_responder(route: CachedRoute, model: EndpointModel, respond: Responder) -> Responder:
     """Return the responder of a decorated endpoint, which answers from the cache where it can.
 
     Args:
@@ -38,10 +55,12 @@ def build_cached_responder(route: Any, model: EndpointModel, respond: Responder)
         model: The endpoint's signature: the headers in it belong to the key, those of its security schemes to nobody.
         respond: Answers without the cache.
     """
-    cache = ResponseCache(getattr(model.call, POLICY), f"{route.path_format} ", _declared(model), set(_secret(model)))
+    cache = ResponseCache(
+        getattr(model.call, POLICY), f"{route.path_format} ", read_key_headers(model), set(_secret(model))
+    )
     answer, call = cache.answer, build_call_next(respond)
 
-    def responder(request: object) -> Any:
+    def responder(request: Request) -> Awaitable[Any]:
         return answer(request, call)
 
     if cache.is_plain and route._provider is not None:
@@ -51,7 +70,7 @@ def build_cached_responder(route: Any, model: EndpointModel, respond: Responder)
     return responder
 
 
-def build_hit_plan(cache: ResponseCache, responder: Responder, route: Any) -> Callable[[Any, Any], Awaitable[Response]]:
+def build_hit_plan(cache: ResponseCache, responder: Responder, route: CachedRoute) -> HitPlan:
     """Return a plan that answers cache hits straight from an RSGI scope.
 
     It is `async plan(scope, path_params) -> Response`, for routes without layers.
@@ -60,10 +79,10 @@ def build_hit_plan(cache: ResponseCache, responder: Responder, route: Any) -> Ca
     left to the responder, which gets a request then.
     """
     hits = Hits(cache, route._provider)
-    owner, now_is, recent, find = route._provider, time.time, hits.recent, hits.find
-    nothing = (None,) * 7
+    owner, now_is, recent, find = hits.owner, time.time, hits.recent, hits.find
+    nothing: Any = (None,) * 7
 
-    async def plan(scope: Any, params: object) -> Response:
+    async def plan(scope: HTTPScope, params: PathParams) -> Response:
         get = scope.headers.get
         query, host, scheme, full, kept, until, shown = recent.get(scope.path, nothing)
         if (
@@ -79,7 +98,7 @@ def build_hit_plan(cache: ResponseCache, responder: Responder, route: Any) -> Ca
             and get("if-none-match") is None
             and owner._store is hits.base
         ):
-            return shown  # type: ignore[no-any-return] # in the table as it is
+            return shown  # type: ignore[no-any-return]  # in the table as it is
         return find(scope) or Miss(responder, route, params)
 
     return plan
@@ -102,12 +121,12 @@ class Hits:
     def __init__(self, cache: ResponseCache, owner: Any) -> None:
         self.cache = cache
         self.owner = owner
-        self.base: Any = self
+        self.base: object = self
         self.entries: Any = {}
-        self.recent: dict[str, tuple[Any, ...]] = {}
+        self.recent: dict[str, Recent] = {}
         self._start = ""
 
-    def find(self, scope: Any) -> Response | None:
+    def find(self, scope: HTTPScope) -> Response | None:
         """Return a fresh response, or 304; `None` where a request is needed to tell."""
         if self.owner._store is not self.base:
             self._look_at_store()
@@ -151,7 +170,7 @@ class Miss(Response):
     It runs when the face hands over the scope and the protocol, of which a request is made.
     """
 
-    def __init__(self, responder: Responder, route: Any, params: Any) -> None:
+    def __init__(self, responder: Responder, route: CachedRoute, params: PathParams) -> None:
         self.responder = responder
         self.route = route
         self.params = params
@@ -159,16 +178,16 @@ class Miss(Response):
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None]:
         """Answer as a route with no plan over the scope does."""
-        owner = self.route._provider
+        owner: Any = self.route._provider
         errors = owner._errors
 
-        async def respond(request: Any) -> Any:
+        async def respond(request: Request) -> object:
             try:
                 return await self.responder(request)
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
                 return await errors.respond(request, exc)
 
-        def make(scope: Any, protocol: Any, owner: Any) -> RSGIRequest:
+        def make(scope: HTTPScope, protocol: HTTPProtocol, owner: Owner) -> RSGIRequest:
             request = RSGIRequest(scope, protocol, owner)
             request._route, request._params = self.route, self.params
             return request
@@ -176,14 +195,15 @@ class Miss(Response):
         return build_rsgi_app(respond, owner, errors, make)(scope, protocol)
 
 
-def check_headers(model: EndpointModel) -> None:
-    """Check that the key holds every header that a decorated endpoint takes.
+def read_key_headers(model: EndpointModel) -> list[str]:
+    """Return the names of the headers that a decorated endpoint takes.
 
-    Headers of its dependencies count as well.
+    They belong to the key. Headers of its dependencies count as well.
 
     Raises:
         RegistrationError: A model takes whatever headers there are.
     """
+    names: list[str] = []
     for node in model.walk():
         for field in node.header_params:
             headers = find_param_model(field)
@@ -194,13 +214,8 @@ def check_headers(model: EndpointModel) -> None:
                     endpoint=node.call,
                     parameter=field.name,
                 )
-
-
-def _declared(model: EndpointModel) -> Iterator[str]:
-    """Yield the names of the headers that the endpoint, or what it depends on, declares."""
-    for node in model.walk():
-        for field in node.header_params:
-            yield from iterate_header_names(field)
+            names += iterate_header_names(field)
+    return names
 
 
 def _secret(model: EndpointModel) -> Iterator[str]:

@@ -9,7 +9,7 @@ for: exits, overrides, the scopes of a function, a request (here: the job) and t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
 import orjson
@@ -18,6 +18,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 from pydantic_core import PydanticSerializationError
 from starlette.applications import Starlette
 
+from velithon._runtime.json_values import JSONObject
 from velithon.concurrency import run_in_threadpool
 from velithon.di import inject
 from velithon.di.injection import strip_inject
@@ -34,6 +35,8 @@ from velithon.signature.unknown import Unknown
 
 __all__ = ["JobCall"]
 
+Arguments = dict[str, object]
+
 _EMPTY = inspect.Parameter.empty
 
 
@@ -42,11 +45,14 @@ class Invocation:
 
     __slots__ = ("app", "arguments", "call", "is_done")
 
-    def __init__(self, app: Any, call: JobCall, arguments: dict[str, Any]) -> None:
+    def __init__(self, app: object, call: JobCall, arguments: Arguments) -> None:
         self.app = app
         self.call = call
         self.arguments = arguments
         self.is_done = False
+
+
+Plan = Callable[[Invocation], Awaitable[object]]
 
 
 class JobCall:
@@ -59,13 +65,13 @@ class JobCall:
         RegistrationError: A parameter can be nothing that a job has.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         self.function = function
-        self.direct = inject(function)
+        self.direct: Callable[..., Any] = inject(function)
         self._inner = strip_inject(function)
         self.is_coroutine = inspect.iscoroutinefunction(self._inner)
-        self._plans: dict[tuple[Any, ...], Callable[[Invocation], Any]] = {}
-        self.arguments: dict[str, TypeAdapter[Any]] = {}
+        self._plans: dict[tuple[object, ...], Plan] = {}
+        self.arguments: dict[str, TypeAdapter[object]] = {}
         self._context: str | None = None
         declared = read_signature(function)
         resolved = []
@@ -84,13 +90,13 @@ class JobCall:
             parameters=[found for found in declared.parameters.values() if found.name in self.arguments],
             return_annotation=_EMPTY,
         )
-        self.returns: TypeAdapter[Any] = self._return_adapter(declared.return_annotation)
+        self.returns: TypeAdapter[object] = self._return_adapter(declared.return_annotation)
         self._model = self._read(resolved)
 
     def _error(self, parameter: str, problem: str) -> RegistrationError:
         return RegistrationError(problem, endpoint=self.function, parameter=parameter)
 
-    def _adapter(self, parameter: inspect.Parameter) -> TypeAdapter[Any]:
+    def _adapter(self, parameter: inspect.Parameter) -> TypeAdapter[object]:
         annotation = Any if parameter.annotation is _EMPTY else parameter.annotation
         if isinstance(annotation, Unknown):
             raise self._error(
@@ -106,14 +112,14 @@ class JobCall:
                 "done, with Depends or Provide",
             ) from error
 
-    def _return_adapter(self, annotation: Any) -> TypeAdapter[Any]:
+    def _return_adapter(self, annotation: Any) -> TypeAdapter[object]:
         try:
             return TypeAdapter(Any if annotation in (_EMPTY, inspect.Signature.empty) else annotation)
         except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
             return TypeAdapter(Any)
 
     def _read(self, resolved: list[inspect.Parameter]) -> EndpointModel:
-        def collect(**_: Any) -> None: ...
+        def collect(**_: object) -> None: ...
 
         for name in ("__module__", "__qualname__", "__name__"):
             setattr(collect, name, getattr(self.function, name))
@@ -130,7 +136,7 @@ class JobCall:
                 )
         return model
 
-    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def bind(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> JSONObject:
         """Return the arguments of a call as JSON carries them.
 
         Raises:
@@ -153,7 +159,7 @@ class JobCall:
                 raise TypeError(f"The job {name} cannot take {value!r} as {parameter!r}: {error}") from error
         return bound
 
-    async def run(self, app: Any, arguments: dict[str, Any], context: JobContext) -> Any:
+    async def run(self, app: object, arguments: JSONObject, context: JobContext) -> object:
         """Call the function with arguments as JSON carries them.
 
         Return its value as JSON carries it.
@@ -174,11 +180,11 @@ class JobCall:
             raise RuntimeError("A dependency with yield caught the job's exception: it must raise it again.")
         return self.returns.dump_python(value, mode="json", warnings=False)
 
-    def load(self, result: Any) -> Any:
+    def load(self, result: object) -> object:
         """Return the value that JSON carried, as the function's annotation says."""
         return self.returns.validate_json(orjson.dumps(result))
 
-    def _plan(self, app: Any) -> Callable[[Invocation], Any]:
+    def _plan(self, app: object) -> Plan:
         overrides = getattr(app, "dependency_overrides", None) or {}
         key = tuple(overrides.items())
         plan = self._plans.get(key)
@@ -187,7 +193,7 @@ class JobCall:
             plan = self._plans[key] = _JobPlan(model).build()
         return plan
 
-    async def call(self, values: dict[str, Any]) -> Any:
+    async def call(self, values: Arguments) -> object:
         """Call the function itself."""
         if self.is_coroutine:
             return await self._inner(**values)
@@ -205,7 +211,7 @@ class _JobPlan(WebSocketPlan):
         out.line(f"return await {self.use(_call)}(request, {arguments})")
 
 
-async def _call(invocation: Invocation, **resolved: Any) -> Any:
+async def _call(invocation: Invocation, **resolved: object) -> object:
     value = await invocation.call.call({**invocation.arguments, **resolved})
     invocation.is_done = True
     return value

@@ -11,6 +11,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
+from velithon._runtime.json_values import JSONObject
 from velithon.concurrency import run_in_threadpool
 from velithon.jobs.message import JobMessage, JobsError, JobsUnavailableError
 
@@ -159,7 +160,7 @@ async def _awaited(execute: Execute, message: JobMessage) -> None:
 
 def _celery(url: str, queue: str, visibility_timeout: float) -> Celery:
     celery = Celery("velithon", broker=url)
-    transport: dict[str, Any] = {"visibility_timeout": visibility_timeout, "confirm_publish": True}
+    transport: JSONObject = {"visibility_timeout": visibility_timeout, "confirm_publish": True}
     if url.startswith(("redis", "sentinel")):
         transport |= {
             "priority_steps": list(range(10)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any
 
 __all__ = ["JobContext", "current", "current_job"]
 
@@ -26,7 +25,7 @@ class JobContext:
         job: str,
         attempt: int,
         request_id: str | None,
-        save: Callable[[Any], Awaitable[None]],
+        save: Callable[[object], Awaitable[None]],
     ) -> None:
         self.id = id
         self.job = job

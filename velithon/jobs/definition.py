@@ -10,20 +10,21 @@ import inspect
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from velithon.jobs.call import JobCall
 from velithon.jobs.message import DEFAULT_PRIORITY
 from velithon.jobs.registry import get_running, register
 
 if TYPE_CHECKING:
+    from velithon._runtime.json_values import JSONObject
     from velithon.jobs.schedule import Schedule
     from velithon.jobs.state import JobHandle
 
 __all__ = ["Job", "JobOptions", "job"]
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 _LONGEST_BACKOFF = 3600.0
 
@@ -75,7 +76,7 @@ class Options:
             raise ValueError(f"backoff is a number of seconds or a function, not {self.backoff!r}.")
 
 
-class Job(Generic[P, R]):
+class Job(Generic[P, R_co]):
     """A function that can be called, as before, and asked for with `enqueue`.
 
     `@job` makes it.
@@ -85,7 +86,9 @@ class Job(Generic[P, R]):
         schedule: When it is due by itself.
     """
 
-    def __init__(self, function: Callable[P, R], name: str | None, schedule: Schedule | None, options: Options) -> None:
+    def __init__(
+        self, function: Callable[P, R_co], name: str | None, schedule: Schedule | None, options: Options
+    ) -> None:
         if not inspect.isfunction(function):
             raise TypeError(f"@job takes a function, not {function!r}.")
         functools.update_wrapper(self, function)
@@ -102,11 +105,11 @@ class Job(Generic[P, R]):
                 raise TypeError(f"The job {self.name} has a schedule, so it must need no arguments: {error}") from error
         register(self)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function here and now; parameters with `Provide` are resolved unless they are given."""
         return self.call.direct(*args, **kwargs)  # type: ignore[no-any-return]  # the call keeps no type of what its function returns
 
-    def options(self, **options: Unpack[JobOptions]) -> Job[P, R]:
+    def options(self, **options: Unpack[JobOptions]) -> Job[P, R_co]:
         """Return the same job with other options, for one `enqueue`; see `JobOptions`.
 
         Raises:
@@ -115,12 +118,12 @@ class Job(Generic[P, R]):
         """
         if callable(options.get("backoff")):
             raise TypeError("A function cannot travel with one job: give it to the decorator, @job(backoff=...).")
-        twin: Job[P, R] = object.__new__(type(self))
+        twin: Job[P, R_co] = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin.settings = _replaced(self.settings, options)
         return twin
 
-    async def enqueue(self, *args: Any, **kwargs: Any) -> JobHandle:
+    async def enqueue(self, *args: object, **kwargs: object) -> JobHandle:
         """Ask for the job; return when it was accepted.
 
         Args:
@@ -133,8 +136,7 @@ class Job(Generic[P, R]):
             JobsFullError: The backend takes no more.
             JobsError: No application with jobs has started here.
         """
-        handle: JobHandle = await get_running().enqueue(self, *args, **kwargs)
-        return handle
+        return await get_running().enqueue(self, *args, **kwargs)
 
     def wait(self, attempt: int, backoff: float | None) -> float:
         """Return the seconds between a failed attempt and the next one.
@@ -151,7 +153,7 @@ class Job(Generic[P, R]):
         longest = min(_LONGEST_BACKOFF, backoff * 2.0 ** min(attempt - 1, 40))
         return longest * random.uniform(0.5, 1.0)
 
-    def unique_key(self, arguments: dict[str, Any]) -> str | None:
+    def unique_key(self, arguments: JSONObject) -> str | None:
         """Return what no other such job may have, or `None`."""
         unique = self.settings.unique
         if unique is False:
@@ -170,21 +172,21 @@ class Job(Generic[P, R]):
 
 
 @overload
-def job(function: Callable[P, R], /) -> Job[P, R]: ...
+def job(function: Callable[P, R_co], /) -> Job[P, R_co]: ...
 @overload
 def job(
     *, name: str | None = None, schedule: Schedule | None = None, **options: Unpack[JobOptions]
-) -> Callable[[Callable[P, R]], Job[P, R]]: ...
+) -> Callable[[Callable[P, R_co]], Job[P, R_co]]: ...
 
 
 def job(
-    function: Callable[..., Any] | None = None,
+    function: Callable[P, R_co] | None = None,
     /,
     *,
     name: str | None = None,
     schedule: Schedule | None = None,
     **options: Unpack[JobOptions],
-) -> Any:
+) -> Job[P, R_co] | Callable[[Callable[P, R_co]], Job[P, R_co]]:
     """Make a function a job: `@job` or `@job(retries=3)`.
 
     Its parameters are arguments, which travel as JSON and are validated by their annotations; or they are resolved
@@ -202,13 +204,13 @@ def job(
     """
     settings = _replaced(Options(), options)
 
-    def decorate(function: Callable[..., Any]) -> Job[..., Any]:
+    def decorate(function: Callable[P, R_co]) -> Job[P, R_co]:
         return Job(function, name, schedule, settings)
 
     return decorate if function is None else decorate(function)
 
 
-def _replaced(settings: Options, options: Any) -> Options:
+def _replaced(settings: Options, options: JobOptions) -> Options:
     unknown = options.keys() - JobOptions.__annotations__.keys()
     if unknown:
         known = ", ".join(JobOptions.__annotations__)

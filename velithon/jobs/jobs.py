@@ -23,6 +23,7 @@ from velithon.stores import MemoryStore, Store, StoreError, store_from_url
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from velithon._runtime.json_values import JSONObject
     from velithon.jobs.backend import Backend
     from velithon.jobs.definition import Job
 
@@ -94,11 +95,11 @@ class Jobs:
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
-    async def enqueue(self, job: Job[..., Any], *args: Any, **kwargs: Any) -> JobHandle:
+    async def enqueue(self, job: Job[..., object], *args: object, **kwargs: object) -> JobHandle:
         """Ask for a job; `job.enqueue` is the same for the application that runs here."""
         return await self._enqueue(job, os.urandom(16).hex(), job.call.bind(args, kwargs))
 
-    async def enqueue_at(self, job: Job[..., Any], moment: float) -> JobHandle | None:
+    async def enqueue_at(self, job: Job[..., object], moment: float) -> JobHandle | None:
         """Enqueue a scheduled job that is due at a Unix time.
 
         Of several schedulers that share a store, one does.
@@ -112,7 +113,7 @@ class Jobs:
             await self.records.forget(name)
             raise
 
-    async def _enqueue(self, job: Job[..., Any], id: str, arguments: dict[str, Any]) -> JobHandle:
+    async def _enqueue(self, job: Job[..., object], id: str, arguments: JSONObject) -> JobHandle:
         self._check(job)
         settings = job.settings
         now = time.time()
@@ -147,7 +148,7 @@ class Jobs:
         observe.notify(observe.JobEvent("enqueued", job.name, id, 1))
         return self.get(id)
 
-    def _check(self, job: Job[..., Any]) -> None:
+    def _check(self, job: Job[..., object]) -> None:
         if not self._is_started:
             raise JobsError(f"The job {job.name} comes before the application has started: `async with app.jobs`.")
         if job.settings.priority != 5 and not self.backend.has_priorities:
@@ -200,7 +201,7 @@ class Jobs:
         observe.notify(observe.JobEvent("succeeded", job.name, message.id, message.attempt, seconds))
         await self._finish(message, record)
 
-    async def _run(self, job: Job[..., Any], message: JobMessage, record: JobRecord) -> Any:
+    async def _run(self, job: Job[..., object], message: JobMessage, record: JobRecord) -> object:
         async def save(progress: object) -> None:
             record.progress = progress
             await self._save(record)
@@ -215,7 +216,7 @@ class Jobs:
             current.reset(token)
 
     async def _failed(
-        self, job: Job[..., Any], message: JobMessage, record: JobRecord, error: Exception, seconds: float
+        self, job: Job[..., object], message: JobMessage, record: JobRecord, error: Exception, seconds: float
     ) -> None:
         record.error = repr(error)
         last = message.retries + 1

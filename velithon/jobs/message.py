@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import orjson
+
+if TYPE_CHECKING:
+    from velithon._runtime.json_values import JSONObject
 
 __all__ = [
     "DEFAULT_PRIORITY",
@@ -69,7 +72,7 @@ class JobMessage:
 
     id: str
     job: str
-    arguments: dict[str, Any]
+    arguments: JSONObject
     attempt: int = 1
     priority: int = DEFAULT_PRIORITY
     enqueued_at: float = field(default_factory=time.time)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 __all__ = ["JobEvent", "add_observer", "inject_trace", "notify", "remove_observer", "span"]
 
@@ -80,7 +80,7 @@ def span(job: str, id: str, headers: dict[str, str]) -> Iterator[None]:
         return
     from opentelemetry import propagate, trace
 
-    attributes: dict[str, Any] = {"messaging.operation.type": "process", "messaging.message.id": id}
+    attributes: dict[str, str] = {"messaging.operation.type": "process", "messaging.message.id": id}
     tracer = trace.get_tracer("velithon.jobs")
     parent = propagate.extract(headers)
     with tracer.start_as_current_span(

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from velithon.jobs.message import JobsError
 
 if TYPE_CHECKING:
     from velithon.jobs.definition import Job
+    from velithon.jobs.jobs import Jobs
 
 __all__ = ["all_jobs", "find_job", "get_running", "is_first", "note_ended", "note_started", "register"]
 
-_jobs: dict[str, Job[..., Any]] = {}
+_jobs: dict[str, Job[..., object]] = {}
 # The `Jobs` that have started in each loop, in their order.
-_started: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Any]] = WeakKeyDictionary()
+_started: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Jobs]] = WeakKeyDictionary()
 
 
-def register(job: Job[..., Any]) -> None:
+def register(job: Job[..., object]) -> None:
     """Make a job known by its name.
 
     Raises:
@@ -32,34 +33,34 @@ def register(job: Job[..., Any]) -> None:
     _jobs[job.name] = job
 
 
-def _place(job: Job[..., Any]) -> str:
+def _place(job: Job[..., object]) -> str:
     code = getattr(job.function, "__code__", None)
     return repr(job.function) if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
-def find_job(name: str) -> Job[..., Any] | None:
+def find_job(name: str) -> Job[..., object] | None:
     """Return the job of a name."""
     return _jobs.get(name)
 
 
-def all_jobs() -> list[Job[..., Any]]:
+def all_jobs() -> list[Job[..., object]]:
     """Return all jobs, by name."""
     return [_jobs[name] for name in sorted(_jobs)]
 
 
-def note_started(jobs: object) -> None:
+def note_started(jobs: Jobs) -> None:
     """Note that the jobs of an application have started in the running loop."""
     _started.setdefault(asyncio.get_running_loop(), []).append(jobs)
 
 
-def note_ended(jobs: object) -> None:
+def note_ended(jobs: Jobs) -> None:
     """Note that they have ended."""
     found = _started.get(asyncio.get_running_loop(), [])
     if jobs in found:
         found.remove(jobs)
 
 
-def is_first(jobs: object) -> bool:
+def is_first(jobs: Jobs) -> bool:
     """Tell whether these jobs belong to the outermost application.
 
     What is mounted in an application starts after it.
@@ -67,7 +68,7 @@ def is_first(jobs: object) -> bool:
     return _started[asyncio.get_running_loop()][0] is jobs
 
 
-def get_running() -> Any:
+def get_running() -> Jobs:
     """Return the `Jobs` of the application that runs in this loop.
 
     Where several applications run in one loop, one of them may have been given a backend: it is that one's.

@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from velithon.jobs.message import JobsError
 from velithon.jobs.registry import all_jobs
@@ -29,7 +29,7 @@ _RETRY_SECONDS = 1.0
 class Asks(Protocol):
     """What a scheduler needs of `Jobs`."""
 
-    async def enqueue_at(self, job: Job[..., Any], moment: float) -> object:
+    async def enqueue_at(self, job: Job[..., object], moment: float) -> object:
         """Ask for a job that is due at a Unix time, once."""
 
 
@@ -47,7 +47,7 @@ class Scheduler:
         """Ask for jobs until `stop` is set."""
         now = datetime.now(UTC)
         scheduled = [job for job in all_jobs() if job.schedule is not None]
-        due: list[tuple[datetime, str, Job[..., Any]]] = []
+        due: list[tuple[datetime, str, Job[..., object]]] = []
         for job in scheduled:
             assert job.schedule is not None
             heapq.heappush(due, (job.schedule.after(now), job.name, job))

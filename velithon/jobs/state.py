@@ -48,9 +48,9 @@ class JobRecord:
     enqueued_at: float = 0.0
     started_at: float | None = None
     finished_at: float | None = None
-    result: Any = None
+    result: object = None
     error: str | None = None
-    progress: Any = None
+    progress: object = None
 
     @property
     def is_finished(self) -> bool:
@@ -115,7 +115,7 @@ class JobHandle:
         id: Its id, by which `app.jobs.get(id)` finds it from any process.
     """
 
-    def __init__(self, id: str, records: Records | None, load: Callable[[str, Any], object]) -> None:
+    def __init__(self, id: str, records: Records | None, load: Callable[[str, object], object]) -> None:
         self.id = id
         self._records = records
         self._load = load

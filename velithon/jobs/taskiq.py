@@ -10,7 +10,7 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from velithon.jobs.message import JobMessage, JobsError, JobsUnavailableError
 
@@ -84,7 +84,7 @@ class TaskiqBackend:
 
     async def send(self, message: JobMessage) -> None:
         """Hand a job to the broker."""
-        labels: dict[str, Any] = {"priority": str(message.priority)}
+        labels: dict[str, object] = {"priority": str(message.priority)}
         if message.delay > 0:
             labels["delay"] = str(message.delay)
         task = TaskiqMessage(

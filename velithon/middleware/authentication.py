@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.authentication import (
     AuthCredentials,
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import HTTPConnection
-    from starlette.responses import Response
+    from starlette.responses import Response as StarletteResponse
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from velithon.middleware.base import CallNext
+    from velithon.requests.request import Request
 
 __all__ = [
     "AuthCredentials",
@@ -50,12 +53,12 @@ class AuthenticationMiddleware(BaseHTTPMiddleware, StarletteAuthenticationMiddle
         self,
         app: ASGIApp,
         backend: AuthenticationBackend,
-        on_error: Callable[[HTTPConnection, AuthenticationError], Response] | None = None,
+        on_error: Callable[[HTTPConnection, AuthenticationError], StarletteResponse] | None = None,
     ) -> None:
         StarletteAuthenticationMiddleware.__init__(self, app, backend, on_error)
         BaseHTTPMiddleware.__init__(self, app)
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> StarletteResponse:
         """Put credentials and user into the request."""
         try:
             found = await self.backend.authenticate(request)

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
         """Says of Starlette's class only what `dispatch` methods may differ in: theirs take our requests."""
 
         app: ASGIApp
-        dispatch_func: Any
+        dispatch_func: DispatchFunction
 
+    CallNext = Callable[[Request], Awaitable[Response]]
+    # Users' methods may take Starlette's requests and return Starlette's responses.
     RequestResponseEndpoint = Callable[[Any], Awaitable[Any]]
     DispatchFunction = Callable[[Request, RequestResponseEndpoint], Awaitable[Any]]
 else:
@@ -51,7 +53,7 @@ class BaseHTTPMiddleware(Base):
 
     def __init__(self, app: ASGIApp, dispatch: DispatchFunction | None = None) -> None:
         self.app = app
-        self.dispatch_func: Any = self.dispatch if dispatch is None else dispatch
+        self.dispatch_func: DispatchFunction = self.dispatch if dispatch is None else dispatch
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Any:
         """Answer the request, with or without `await call_next(request)`.
@@ -74,7 +76,7 @@ class BaseHTTPMiddleware(Base):
         elif scope["type"] == "http":
             dispatch, call_next = self.dispatch_func, build_call_next(capture(self.app))
 
-            def respond(request: Request) -> Any:
+            def respond(request: Request) -> Awaitable[object]:
                 return dispatch(request, call_next)
 
             await build_asgi_app(respond)(scope, receive, send)
@@ -93,6 +95,5 @@ def dispatch_of(layer: object) -> DispatchFunction | None:
         StarletteBaseHTTPMiddleware.__call__,
         BaseHTTPMiddleware.__call__,
     ):
-        dispatch: Any = layer.dispatch_func
-        return dispatch  # type: ignore[no-any-return]  # a method of a subclass, or of none
+        return layer.dispatch_func
     return None

@@ -15,6 +15,10 @@ from velithon.responses.base import PlainTextResponse
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from velithon.middleware.base import CallNext
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
+
 __all__ = ["MAX_BODY_SIZE_SCOPE_KEY", "BodyLimitMiddleware", "RequestBodyLimitMiddleware"]
 
 
@@ -38,7 +42,7 @@ class BodyLimitMiddleware(BaseHTTPMiddleware):
         self.max_body_size = max_body_size
         self._elsewhere = StarletteBodyLimitMiddleware(app, max_body_size)
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Let a request through whose body is announced to fit; watch one that says nothing."""
         headers = request.headers
         announced = headers.get("content-length")
@@ -49,7 +53,7 @@ class BodyLimitMiddleware(BaseHTTPMiddleware):
             return PlainTextResponse("Content Too Large", status_code=413)
         return await call_next(request)
 
-    def _watch(self, request: Any) -> None:
+    def _watch(self, request: Request) -> None:
         receive: Any = LimitedReceive(request.receive, self.max_body_size)
         if isinstance(request, RSGIRequest):
             request._asgi_receive = receive

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import ALL_METHODS, SAFELISTED_HEADERS
 from starlette.middleware.cors import CORSMiddleware as StarletteCORSMiddleware
@@ -16,8 +16,10 @@ from velithon.middleware.errors import on_server_error
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from starlette.responses import Response as StarletteResponse
     from starlette.types import ASGIApp
 
+    from velithon.middleware.base import CallNext
     from velithon.requests.request import Request
     from velithon.responses.base import Response
 
@@ -86,7 +88,7 @@ class CORSMiddleware(BaseHTTPMiddleware, StarletteCORSMiddleware):
 
     takes_responder = True
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> StarletteResponse:
         """Answer a preflight request, or add the headers to the answer of what is inside."""
         origin = request._header("origin")
         if origin is not None and request.method == "OPTIONS":

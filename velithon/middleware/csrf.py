@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from velithon.middleware.base import BaseHTTPMiddleware
@@ -23,10 +23,13 @@ from velithon.signature.runtime import hand_over_exits
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from starlette.datastructures import State
     from starlette.requests import Request as StarletteRequest
     from starlette.types import ASGIApp
 
+    from velithon.middleware.base import CallNext
     from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["CSRFMiddleware", "csrf_token"]
 
@@ -39,7 +42,7 @@ _FOREIGN = "The request comes from another site."
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
-def csrf_token(request: StarletteRequest[Any]) -> str:
+def csrf_token(request: StarletteRequest[State]) -> str:
     """Return the token for a form's hidden field, or for a script.
 
     The cookie is set by this response if it is new.
@@ -123,7 +126,7 @@ class CSRFMiddleware(BaseHTTPMiddleware):
         attributes = f"; Path=/; SameSite={same_site}" + ("; Secure" if https_only else "")
         self.attributes = attributes + ("" if max_age is None else f"; Max-Age={max_age}")
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Check the request, and set the cookie where a page asked for a token."""
         owner = "" if self.bind is None else self.bind(request)
         given = request.cookies.get(self.cookie_name, "")

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from velithon.middleware.base import CallNext
+
     ErrorObserver = Callable[[Any, Exception], Awaitable[None] | None]
+    # Starlette's type; a handler takes the exceptions of its own class.
+    ExceptionHandler = Callable[[Any, Any], Any]
 
 __all__ = [
     "ERROR_HOOKS",
@@ -53,7 +57,9 @@ def on_server_error(request: Request, hook: Callable[[Request, Response], None])
     request.scope.setdefault(ERROR_HOOKS, []).append(hook)
 
 
-async def change_response(request: Any, call_next: Any, change: Callable[[Any, Any], None]) -> object:
+async def change_response(
+    request: Request, call_next: CallNext, change: Callable[[Request, Response], None]
+) -> Response:
     """Return the next layer's response after `change(request, response)`.
 
     A 500 response, which is made outside of the layer, is changed too.
@@ -97,11 +103,16 @@ class Errors:
         observers: Functions that are told of unhandled exceptions; see `Velithon.add_error_observer`.
     """
 
-    def __init__(self, handlers: Mapping[Any, object], debug: bool, observers: Sequence[ErrorObserver] = ()) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[int | type[Exception], ExceptionHandler],
+        debug: bool,
+        observers: Sequence[ErrorObserver] = (),
+    ) -> None:
         self.debug = debug
         self.observers = observers
-        self.server_handler = None
-        inner: dict[Any, Any] = {}
+        self.server_handler: ExceptionHandler | None = None
+        inner: dict[int | type[Exception], ExceptionHandler] = {}
         for key, handler in add_namesakes(handlers).items():
             if key in (500, Exception):
                 self.server_handler = handler
@@ -111,7 +122,10 @@ class Errors:
         # Instruments that patch it do so when a `Middleware` of it is made, as Starlette makes one.
         made: Any = Middleware(ExceptionMiddleware, handlers=inner, debug=debug)
         self.layer = made.cls(_nothing, *made.args, **made.kwargs)
-        self.tables = (self.layer._exception_handlers, self.layer._status_handlers)
+        self.tables: tuple[dict[type[Exception], ExceptionHandler], dict[int, ExceptionHandler]] = (
+            self.layer._exception_handlers,
+            self.layer._status_handlers,
+        )
         self.inside = InnerErrors(self)
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
@@ -120,7 +134,7 @@ class Errors:
         layer._exception_handlers, layer._status_handlers = self.tables
         return layer
 
-    def find(self, exc: Exception) -> object:
+    def find(self, exc: Exception) -> ExceptionHandler | None:
         """Return the handler that a user, or the application by default, has for an exception.
 
         `None` for none.
@@ -208,7 +222,7 @@ class Errors:
 
         It is the debug page in debug mode, else that of the user's handler, else the default one.
         """
-        response: Any
+        response: object
         if self.debug:
             from velithon.pages.debug import build_debug_response
 
@@ -221,7 +235,7 @@ class Errors:
             response = to_response(response, request)
         for hook in request.scope.get(ERROR_HOOKS, ()):
             hook(request, response)
-        return response  # type: ignore[no-any-return]  # a handler of the application made it
+        return response
 
 
 class InnerErrors:
@@ -297,7 +311,7 @@ async def send(request: Request, response: Response) -> None:
 _is_async = lru_cache(maxsize=1024)(is_async_callable)
 
 
-async def _call(handler: Any, request: Request, exc: Exception) -> Any:
+async def _call(handler: ExceptionHandler, request: Request, exc: Exception) -> object:
     if _is_async(handler):
         return await handler(request, exc)
     return await run_in_threadpool(handler, request, exc)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipResponder, IdentityResponder
@@ -18,11 +18,20 @@ from velithon.responses.file import FileResponse
 from velithon.responses.stream import StreamingResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterable, AsyncIterator
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from velithon.middleware.base import CallNext
     from velithon.requests.request import Request
+
+    class Compressor(Protocol):
+        """What `zlib.compressobj` returns, which has no public type."""
+
+        def compress(self, data: bytes, /) -> bytes: ...
+
+        def flush(self, mode: int = ..., /) -> bytes: ...
+
 
 __all__ = ["DEFAULT_EXCLUDED_CONTENT_TYPES", "GZipMiddleware"]
 
@@ -75,7 +84,7 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
             exclude_content_types=self.exclude_content_types,
         )
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Compress the response of what is inside."""
         response = await call_next(request)
         if self._is_left_alone(response):
@@ -120,7 +129,9 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
 
         return AppResponse(app, request)
 
-    async def _stream(self, chunks: Any, compressor: Any, charset: str) -> AsyncIterator[bytes]:
+    async def _stream(
+        self, chunks: AsyncIterable[str | bytes | memoryview], compressor: Compressor, charset: str
+    ) -> AsyncIterator[bytes]:
         try:
             async for chunk in chunks:
                 data = chunk.encode(charset) if isinstance(chunk, str) else bytes(chunk)
@@ -129,14 +140,14 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
         finally:
             await close_iterator(chunks)
 
-    async def _compress(self, compressor: object, data: bytes, mode: int) -> bytes:
+    async def _compress(self, compressor: Compressor, data: bytes, mode: int) -> bytes:
         if len(data) >= self.thread_minimum_size:
             return await run_in_threadpool(_compressed, compressor, data, mode)
         return _compressed(compressor, data, mode)
 
 
-def _compressed(compressor: Any, data: bytes, mode: int) -> bytes:
-    return compressor.compress(data) + compressor.flush(mode)  # type: ignore[no-any-return]  # `zlib` has no public type for compressors
+def _compressed(compressor: Compressor, data: bytes, mode: int) -> bytes:
+    return compressor.compress(data) + compressor.flush(mode)
 
 
 def _length(response: Response) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware as StarletteHTTPSRedirectMiddleware
 
@@ -11,6 +11,10 @@ from velithon.responses.base import PlainTextResponse, RedirectResponse
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
+
+    from velithon.middleware.base import CallNext
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["HTTPSRedirectMiddleware"]
 
@@ -21,7 +25,7 @@ class HTTPSRedirectMiddleware(BaseHTTPMiddleware, StarletteHTTPSRedirectMiddlewa
     Behind a proxy that ends TLS, put `ProxyHeadersMiddleware` around it.
     """
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Let what came over TLS through."""
         if request._scheme != "http":
             return await call_next(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from time import perf_counter, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from velithon._runtime.access import log_websockets, mark_access_logged
@@ -18,13 +18,17 @@ from velithon.middleware.request_id import get_request_id
 from velithon.responses.stream import StreamingResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterable, AsyncIterator, Collection
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from velithon.middleware.base import CallNext
     from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["LoggingMiddleware"]
+
+C = TypeVar("C")
 
 _PATH_SAFE = "/:@!$&'()*+,;=~"
 # A path that quoting would not change: most are, and finding that out takes a tenth of the time.
@@ -55,7 +59,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
 
     takes_responder = True
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Take the time and log."""
         path = request._path
         if path in self.exclude_paths or path in quiet_paths:
@@ -80,7 +84,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
         start = perf_counter()
         status = 500
 
-        async def watched(message: Any) -> None:
+        async def watched(message: Message) -> None:
             nonlocal status
             kind = message["type"]
             if kind == "websocket.accept":
@@ -99,8 +103,8 @@ class LoggingMiddleware(BaseHTTPMiddleware):
             self._write(host, "WEBSOCKET", scope["path"], scope.get("http_version", "1.1"), status, start)
 
     async def _stream(
-        self, chunks: Any, request: Request, path: str, response: StreamingResponse, start: float
-    ) -> AsyncIterator[Any]:
+        self, chunks: AsyncIterable[C], request: Request, path: str, response: StreamingResponse, start: float
+    ) -> AsyncIterator[C]:
         status = response.status_code
         try:
             async for chunk in chunks:
@@ -113,7 +117,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
             self._log(request, path, status, start)
             await close_iterator(chunks)
 
-    def _log(self, request: Any, path: str, status: int, start: float) -> None:
+    def _log(self, request: Request, path: str, status: int, start: float) -> None:
         self._write(request._client_host(), request.method, path, request._http_version, status, start)
 
     def _write(self, client: str, method: str, path: str, version: str, status: int, start: float) -> None:
@@ -140,7 +144,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
         for handler in handlers:
             handler.put_line(handler.formatter.format_access(self._shown_name, name, now, message, values))
 
-    def _log_record(self, level: int, known: dict[str, Any]) -> None:
+    def _log_record(self, level: int, known: dict[str, object]) -> None:
         line = f"{_LINE} %(request_id)s" if "request_id" in known else _LINE
         # As `logger.log` would, without looking for its caller, which is always this class.
         record = self.logger.makeRecord(self.logger.name, level, __file__, _LINE_NUMBER, line, (known,), None, "_write")

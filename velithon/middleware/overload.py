@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from velithon.concurrency import close_iterator
 from velithon.exceptions import HTTPException
@@ -14,13 +14,17 @@ from velithon.responses.base import PlainTextResponse
 from velithon.responses.stream import StreamingResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterable, AsyncIterator, Collection
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from velithon.middleware.base import CallNext
     from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["ConcurrencyLimitMiddleware", "TimeoutMiddleware"]
+
+C = TypeVar("C")
 
 logger = logging.getLogger("velithon.middleware.overload")
 
@@ -66,7 +70,7 @@ class ConcurrencyLimitMiddleware(BaseHTTPMiddleware):
         self.websockets = 0
         self._refusing = False
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Answer, or refuse."""
         if request._path in self.exclude_paths:
             return await call_next(request)
@@ -85,7 +89,7 @@ class ConcurrencyLimitMiddleware(BaseHTTPMiddleware):
             self.requests -= 1
             self._say(False)
 
-    async def _stream(self, chunks: Any) -> AsyncIterator[Any]:
+    async def _stream(self, chunks: AsyncIterable[C]) -> AsyncIterator[C]:
         try:
             async for chunk in chunks:
                 yield chunk
@@ -160,7 +164,7 @@ class TimeoutMiddleware(BaseHTTPMiddleware):
         self.websocket = websocket
         self.exclude_paths = frozenset(exclude_paths)
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Answer within the limits."""
         if request._path in self.exclude_paths:
             return await call_next(request)
@@ -178,7 +182,7 @@ class TimeoutMiddleware(BaseHTTPMiddleware):
         logger.warning("%s %s took over %s s and was cancelled", request.method, _shown(request), self.request)
         return PlainTextResponse("Gateway Timeout", status_code=504)
 
-    def _watch(self, request: Any) -> None:
+    def _watch(self, request: Request) -> None:
         receive: Any = _PatientReceive(request.receive, self.body)
         if isinstance(request, RSGIRequest):
             request._is_unread = False
@@ -216,7 +220,7 @@ class TimeoutMiddleware(BaseHTTPMiddleware):
 class _PatientReceive:
     """A receive callable that raises when a part of the body does not arrive in time."""
 
-    def __init__(self, inner: Any, seconds: float | None) -> None:
+    def __init__(self, inner: Receive, seconds: float | None) -> None:
         self.inner = inner
         self.seconds = seconds
         self.more = True
@@ -230,7 +234,7 @@ class _PatientReceive:
         limit = asyncio.timeout(self.seconds if self.more else None)
         try:
             async with limit:
-                message: Message = await self.inner()
+                message = await self.inner()
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -238,7 +242,7 @@ class _PatientReceive:
         self.more = message["type"] == "http.request" and message.get("more_body", False)
         return message
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
 
 

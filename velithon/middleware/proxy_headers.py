@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests.rsgi import RSGIRequest
@@ -17,6 +17,10 @@ from velithon_adapters.scope import RSGIHeaders
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from velithon.middleware.base import CallNext
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["ProxyHeadersMiddleware"]
 
@@ -40,7 +44,7 @@ class ProxyHeadersMiddleware(BaseHTTPMiddleware):
         super().__init__(app)
         self.trusted_hosts = TrustedProxies(trusted_hosts)
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Put the values into the request."""
         if isinstance(request, RSGIRequest) and request._scope is None:
             inner = request._rsgi

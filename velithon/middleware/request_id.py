@@ -7,7 +7,7 @@ import os
 import re
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from velithon.middleware.base import CallNext
     from velithon.requests.request import Request
     from velithon.responses.base import Response
 
@@ -62,7 +63,7 @@ class RequestIDMiddleware(BaseHTTPMiddleware):
         self.generate = generate
         _mark_records()
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Set the identifier and answer with it."""
         request_id = self._choose(request.headers.get(self.header))
         request.state.request_id = request_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.errors import change_response
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from velithon.middleware.base import CallNext
     from velithon.requests.request import Request
     from velithon.responses.base import Response
 
@@ -71,7 +72,7 @@ class SecurityHeadersMiddleware(BaseHTTPMiddleware):
             self.secure = [*self.plain, ("strict-transport-security", value)]
 
     # Not `async def`: the coroutine is the one that runs what is inside.
-    def dispatch(self, request: Any, call_next: Any) -> Coroutine[Any, Any, Any]:
+    def dispatch(self, request: Request, call_next: CallNext) -> Coroutine[object, object, Response]:
         """Add the headers."""
         return change_response(request, call_next, self._add)
 

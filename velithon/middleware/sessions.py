@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import Secret
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from velithon.middleware.base import CallNext
+    from velithon.requests.request import Request
     from velithon.responses.base import Response
 
 __all__ = ["Session", "SessionMiddleware"]
@@ -74,7 +76,7 @@ class SessionMiddleware(BaseHTTPMiddleware, StarletteSessionMiddleware):
         # itsdangerous signs with the last one.
         self.signer = itsdangerous.TimestampSigner(list(reversed(keys)))
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Load the session, and send it back if it was changed."""
         session = self._load(request.cookies.get(self.session_cookie))
         loaded = session is not None
@@ -97,7 +99,7 @@ class SessionMiddleware(BaseHTTPMiddleware, StarletteSessionMiddleware):
             return None
         return Session(json.loads(b64decode(data)))
 
-    def _save(self, response: Response, session: Any, loaded: bool) -> None:
+    def _save(self, response: Response, session: dict[str, Any], loaded: bool) -> None:
         if not isinstance(session, Session):
             replacement = Session(session)
             replacement.mark_modified()

@@ -20,7 +20,7 @@ from velithon_adapters.sending import TrackedSend
 from velithon_adapters.websocket import RSGIWebsocketProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -73,7 +73,7 @@ class Next:
         self._asgi = asgi
         self._rsgi = rsgi
 
-    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Send | None = None) -> None:
         if send is None:
             await self.__rsgi__(scope, receive)
         else:
@@ -148,7 +148,7 @@ def _extend(stack: Stack, layer: object, app: HandlingOwner) -> Stack:
         takes_responder = type(layer).__dict__.get("takes_responder", False)
         call_next = stack.call_next or (stack.respond if takes_responder else build_call_next(stack.respond))
 
-        def respond(request: Request) -> Awaitable[Any]:
+        def respond(request: Request) -> Awaitable[object]:
             return dispatch(request, call_next)
 
         return Stack(respond, build_asgi_app(respond, _otherwise(layer, stack.asgi), app._errors.inside))
@@ -210,7 +210,7 @@ def _sees_files(layer: ASGIApp) -> ASGIApp:
     return asgi
 
 
-def _asgi_form(layer: object) -> bool:
+def _asgi_form(layer: Callable[..., object]) -> bool:
     """Tell an ASGI layer from an RSGI layer.
 
     Raises:
@@ -227,7 +227,7 @@ def _asgi_form(layer: object) -> bool:
     )
 
 
-def _positional(layer: Any) -> int | None:
+def _positional(layer: Callable[..., object]) -> int | None:
     """Return how many positional arguments a layer requires, or `None` when it takes any number."""
     try:
         # Not of what it wraps: `functools.wraps(app)` around a layer says nothing of how the layer is called.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon.middleware.base import BaseHTTPMiddleware
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+    from velithon.middleware.base import CallNext
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["TimingMiddleware"]
 
@@ -25,7 +29,7 @@ class TimingMiddleware(BaseHTTPMiddleware):
         super().__init__(app)
         self.name = name
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Take the time."""
         start = perf_counter()
         response = await call_next(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.middleware.trustedhost import ENFORCE_DOMAIN_WILDCARD
 from starlette.middleware.trustedhost import TrustedHostMiddleware as StarletteTrustedHostMiddleware
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from velithon.middleware.base import CallNext
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["TrustedHostMiddleware"]
 
@@ -38,7 +42,7 @@ class TrustedHostMiddleware(BaseHTTPMiddleware, StarletteTrustedHostMiddleware):
         StarletteTrustedHostMiddleware.__init__(self, app, allowed_hosts, www_redirect)
         BaseHTTPMiddleware.__init__(self, app)
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Let a request for an allowed host through."""
         if self.allow_any:
             return await call_next(request)

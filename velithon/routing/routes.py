@@ -172,9 +172,10 @@ class Route(Guised, Replaceable, starlette.Route):
             call, path=self.path, kind="http", dependencies=self.dependencies, name=self.name
         )
         if hasattr(model.call, "__velithon_cache__"):
-            from velithon.cache.route import check_headers
+            from velithon.cache.route import read_key_headers
 
-            check_headers(model)
+            # Raises where the key cannot hold them all.
+            read_key_headers(model)
         # A wrong response model is told here, not by the first request.
         signature.read_outcome(model, self.response_options)
         signature.check_declared(model, self.responses)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from velithon.stores.base import Store
 from velithon.stores.memory import MemoryStore
 from velithon.stores.url import store_from_url
@@ -22,11 +20,11 @@ class StoreOption:
     def __init__(self, given: Store | str | None, namespace: str) -> None:
         self._given = store_from_url(given) if isinstance(given, str) else given
         self._namespace = namespace
-        self._app: Any = None
+        self._app: object = None
         self._base: Store | None = None
-        self._view: object = None
+        self._view: Store
 
-    def of(self, app: object) -> Any:
+    def of(self, app: object) -> Store:
         """Return the namespace for the requests of an application.
 
         One that has no store gets one in memory.

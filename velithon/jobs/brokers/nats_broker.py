@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -78,7 +77,7 @@ class NatsBroker(PullBasedJetStreamBroker):
             for task in self._renewing:
                 task.cancel()
 
-    def _claimed(self, message: Msg) -> Any:
+    def _claimed(self, message: Msg) -> Callable[[], Awaitable[None]]:
         """Renew the claim on a message from here on; return what acknowledges it."""
         task = asyncio.get_running_loop().create_task(self._renew(message))
         self._renewing.add(task)

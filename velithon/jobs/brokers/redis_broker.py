@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -167,7 +167,7 @@ class RedisBroker(RedisStreamBroker):
                 except (RedisError, OSError) as error:
                     logger.warning("The worker cannot renew its claim on %d jobs: %r", len(ids), error)
 
-    def _acknowledge(self, stream: str, id: bytes) -> Any:
+    def _acknowledge(self, stream: str, id: bytes) -> Callable[[], Awaitable[None]]:
         async def acknowledge() -> None:
             async with self._redis.pipeline(transaction=True) as pipeline:
                 pipeline.xack(stream, self.consumer_group_name, id)
