@@ -57,7 +57,7 @@ class Jobs:
         keep: float = 86_400.0,
         schedules: bool | None = None,
     ) -> None:
-        self.is_default = backend is None
+        self.is_default: bool = backend is None
         if isinstance(backend, str):
             from velithon.jobs.url import backend_from_url
 

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from velithon.jobs.message import JobsError
 
 if TYPE_CHECKING:
     from velithon.jobs.definition import Job
-    from velithon.jobs.jobs import Jobs
+    from velithon.jobs.state import JobHandle
+
+    class RunningJobs(Protocol):
+        """What is needed of the `Jobs` of an application."""
+
+        @property
+        def is_default(self) -> bool: ...
+
+        async def enqueue(self, job: Job[..., object], *args: object, **kwargs: object) -> JobHandle: ...
+
 
 __all__ = ["all_jobs", "find_job", "get_running", "is_first", "note_ended", "note_started", "register"]
 
 _jobs: dict[str, Job[..., object]] = {}
 # The `Jobs` that have started in each loop, in their order.
-_started: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Jobs]] = WeakKeyDictionary()
+_started: WeakKeyDictionary[asyncio.AbstractEventLoop, list[RunningJobs]] = WeakKeyDictionary()
 
 
 def register(job: Job[..., object]) -> None:
@@ -48,19 +57,19 @@ def all_jobs() -> list[Job[..., object]]:
     return [_jobs[name] for name in sorted(_jobs)]
 
 
-def note_started(jobs: Jobs) -> None:
+def note_started(jobs: RunningJobs) -> None:
     """Note that the jobs of an application have started in the running loop."""
     _started.setdefault(asyncio.get_running_loop(), []).append(jobs)
 
 
-def note_ended(jobs: Jobs) -> None:
+def note_ended(jobs: RunningJobs) -> None:
     """Note that they have ended."""
     found = _started.get(asyncio.get_running_loop(), [])
     if jobs in found:
         found.remove(jobs)
 
 
-def is_first(jobs: Jobs) -> bool:
+def is_first(jobs: RunningJobs) -> bool:
     """Tell whether these jobs belong to the outermost application.
 
     What is mounted in an application starts after it.
@@ -68,7 +77,7 @@ def is_first(jobs: Jobs) -> bool:
     return _started[asyncio.get_running_loop()][0] is jobs
 
 
-def get_running() -> Jobs:
+def get_running() -> RunningJobs:
     """Return the `Jobs` of the application that runs in this loop.
 
     Where several applications run in one loop, one of them may have been given a backend: it is that one's.
