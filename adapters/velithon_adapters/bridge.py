@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from velithon_adapters.body import is_http2
 from velithon_adapters.http import HTTPReceive, HTTPSend, unwrap
@@ -17,12 +17,15 @@ from velithon_adapters.stopping import stopping
 from velithon_adapters.websocket import ASGIWebsocket, ClientDisconnected, RSGIWebsocketProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+    from collections.abc import Awaitable, Callable, Coroutine
+    from contextvars import Context
 
-    from velithon_adapters.asgi import Message, Receive, Send
-    from velithon_adapters.rsgi import HTTPProtocol, Scope, WebsocketProtocol
+    from velithon_adapters.asgi import ASGIScope, Message, Receive, Send
+    from velithon_adapters.rsgi import HTTPProtocol, RSGIApp, RSGICallable, Scope, WebsocketProtocol
 
 __all__ = ["ASGIAdapter", "RSGIAdapter"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger("velithon_adapters")
 
@@ -90,7 +93,7 @@ class RSGIAdapter:
         except LifespanError as exc:
             logger.error("%s", exc, exc_info=exc.__cause__)
 
-    def __rsgi__(self, scope: Scope, protocol: Any) -> Coroutine[object, Any, None]:
+    def __rsgi__(self, scope: Scope, protocol: Any) -> Coroutine[object, object, None]:
         """Answer one request or run one WebSocket.
 
         Raises:
@@ -117,10 +120,10 @@ class RSGIAdapter:
     async def _websocket(self, scope: Scope, protocol: WebsocketProtocol) -> None:
         websocket = ASGIWebsocket(protocol)
         task = asyncio.current_task()
-        give_up: Any = None if task is None else task.cancel
+        assert task is not None, "A server runs a coroutine in a task."
         self._running.add(websocket)
         stopping.at_once.add(websocket.close)
-        stopping.streams.add(give_up)
+        stopping.streams.add(task.cancel)
         try:
             with suppress(ClientDisconnected):
                 async with websocket:
@@ -130,7 +133,7 @@ class RSGIAdapter:
                 raise
         finally:
             stopping.at_once.discard(websocket.close)
-            stopping.streams.discard(give_up)
+            stopping.streams.discard(task.cancel)
             self._ended(websocket)
 
     def _ended(self, connection: HTTPReceive | ASGIWebsocket) -> None:
@@ -138,7 +141,7 @@ class RSGIAdapter:
         if self._idle is not None and not self._running:
             self._idle.set()
 
-    def _scope(self, scope: Scope) -> dict[str, Any]:
+    def _scope(self, scope: Scope) -> ASGIScope:
         return asgi_scope(scope, state=self.lifespan.state.copy(), root_path=self.root_path)
 
     async def _drain(self) -> None:
@@ -168,11 +171,12 @@ class ASGIAdapter:
         app: An RSGI application: an ``async def app(scope, protocol)``, or an object with ``__rsgi__``.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: RSGIApp | RSGICallable) -> None:
         self.app = app
-        self._call: Callable[[Any, Any], Awaitable[None]] = getattr(app, "__rsgi__", app)
+        bare: Any = app
+        self._call: RSGICallable = getattr(app, "__rsgi__", bare)
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """Answer one request, or run one WebSocket or the lifespan.
 
         Raises:
@@ -189,7 +193,7 @@ class ASGIAdapter:
         else:
             raise RuntimeError(f"Unknown ASGI scope type {kind!r}.")
 
-    async def _http(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _http(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         original = unwrap(receive, send)
         if original is not None:
             await self._call(RSGIScope(scope), original)
@@ -227,25 +231,27 @@ class StoppedLoop:
         """Return ``False``: `run_until_complete` may be called."""
         return False
 
-    def run_until_complete(self, future: Awaitable[object]) -> object:
+    def run_until_complete(self, future: Awaitable[T]) -> T:
         """Run a coroutine on the loop, or wait for a future of it.
 
         Return its result or raise its exception.
         """
-        return asyncio.run_coroutine_threadsafe(_wait(future), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(_await(future), self._loop).result()
 
-    def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> object:
+    def create_task(self, coro: Coroutine[object, Any, T], **options: Any) -> asyncio.Task[T]:
         """Create a task on the loop."""
 
-        async def create() -> asyncio.Task[object]:
+        async def create() -> asyncio.Task[T]:
             return self._loop.create_task(coro, **options)
 
         return self.run_until_complete(create())
 
-    def call_soon(self, callback: Callable[..., Any], *args: Any, **options: Any) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Callable[..., object], *args: object, context: Context | None = None
+    ) -> asyncio.Handle:
         """Schedule a call on the loop."""
-        return self._loop.call_soon_threadsafe(callback, *args, **options)
+        return self._loop.call_soon_threadsafe(callback, *args, context=context)
 
 
-async def _wait(future: Awaitable[object]) -> Any:
+async def _await(future: Awaitable[T]) -> T:
     return await future

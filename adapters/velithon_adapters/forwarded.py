@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from velithon_adapters.scope import RSGIHeaders, asgi_headers, is_below, parse_address, peer_of, put_below
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable
 
-    Scope = MutableMapping[str, Any]
+    from velithon_adapters.asgi import ASGIApp, ASGIScope, Receive, Send
+    from velithon_adapters.rsgi import Headers, RSGICallable, Scope
+
     GetAll = Callable[[str], list[str]]
 
 __all__ = ["Forwarded", "ForwardedScope", "TrustedProxies", "apply_forwarded", "forwarded_asgi", "forwarded_rsgi"]
@@ -192,7 +194,7 @@ def _elements(value: str) -> list[dict[str, str]]:
     return [element for element in elements if element]
 
 
-def apply_forwarded(scope: Scope, forwarded: Forwarded) -> None:
+def apply_forwarded(scope: ASGIScope, forwarded: Forwarded) -> None:
     """Put what proxies said into an ASGI scope, `"http"` or `"websocket"`."""
     client, scheme, host, prefix = forwarded
     if client is not None:
@@ -206,37 +208,37 @@ def apply_forwarded(scope: Scope, forwarded: Forwarded) -> None:
         put_below(scope, prefix)
 
 
-def forwarded_asgi(app: Any, trusted: TrustedProxies) -> Any:
+def forwarded_asgi(app: ASGIApp, trusted: TrustedProxies) -> ASGIApp:
     """Return an ASGI application whose requests show what trusted proxies say."""
     names = tuple(name.encode() for name in trusted.header_names)
 
-    def asgi(scope: Scope, receive: Any, send: Any) -> Awaitable[None]:
+    def asgi(scope: ASGIScope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "lifespan" and is_trusted_asgi(scope, trusted):
             headers = scope["headers"]
             if any(name in names for name, _ in headers):
                 apply_forwarded(scope, trusted.read(RSGIHeaders(headers).get_all))
-        return app(scope, receive, send)  # type: ignore[no-any-return]  # the application is any callable
+        return app(scope, receive, send)
 
     return asgi
 
 
-def is_trusted_asgi(scope: Scope, trusted: TrustedProxies) -> bool:
+def is_trusted_asgi(scope: ASGIScope, trusted: TrustedProxies) -> bool:
     """Tell whether a request of an ASGI server came from a trusted proxy."""
     client, server = scope.get("client"), scope.get("server")
     return trusted.trusts(client[0] if client else None, server[0] if server else None)
 
 
-def is_trusted_rsgi(scope: Any, trusted: TrustedProxies) -> bool:
+def is_trusted_rsgi(scope: Scope, trusted: TrustedProxies) -> bool:
     """Tell whether a request of an RSGI server came from a trusted proxy."""
     address = parse_address(scope.client)
     return trusted.trusts(None, scope.server) if address is None else trusted.trusts(address[0])
 
 
-def forwarded_rsgi(app: Any, trusted: TrustedProxies) -> Any:
+def forwarded_rsgi(app: RSGICallable, trusted: TrustedProxies) -> RSGICallable:
     """Return an RSGI application whose requests show what trusted proxies say."""
     names = trusted.header_names
 
-    def rsgi(scope: Any, protocol: Any) -> Awaitable[None]:
+    def rsgi(scope: Scope, protocol: object) -> Awaitable[None]:
         # Who it is that asks takes longer to find out than that there is nothing to believe.
         headers = scope.headers
         for name in names:
@@ -244,7 +246,7 @@ def forwarded_rsgi(app: Any, trusted: TrustedProxies) -> Any:
                 if is_trusted_rsgi(scope, trusted):
                     scope = ForwardedScope(scope, trusted.read(headers.get_all))
                 break
-        return app(scope, protocol)  # type: ignore[no-any-return]  # the application is any callable
+        return app(scope, protocol)
 
     return rsgi
 
@@ -266,14 +268,14 @@ class ForwardedScope:
 
     __slots__ = ("_host", "_inner", "authority", "client", "path", "root_path", "scheme")
 
-    def __init__(self, inner: Any, forwarded: Forwarded) -> None:
+    def __init__(self, inner: Scope, forwarded: Forwarded) -> None:
         self._inner = inner
         self._host = forwarded.host
         self.client = inner.client if forwarded.client is None else _join_values(*forwarded.client)
         self.scheme = forwarded.scheme or inner.scheme
         self.authority = forwarded.host or inner.authority
         self.root_path = forwarded.prefix or ""
-        path: str = inner.path
+        path = inner.path
         self.path = path[len(self.root_path) :] if self.root_path and is_below(path, self.root_path) else path
 
     @property
@@ -282,7 +284,7 @@ class ForwardedScope:
         return peer_of(self._inner)
 
     @property
-    def headers(self) -> Any:
+    def headers(self) -> Headers:
         """The headers, with the host that the client asked for."""
         if self._host is None:
             return self._inner.headers

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from velithon_adapters import rsgi
 from velithon_adapters.body import BodyChunks
@@ -381,7 +381,7 @@ class HTTPSend(Sending):
         if not more_body:
             self._done()
 
-    def _file(self, path: Any, part: tuple[int, int] | None = None) -> None:
+    def _file(self, path: str | os.PathLike[str], part: tuple[int, int] | None = None) -> None:
         self._release()
         self.sent = True
         if self._method == "HEAD" or not has_body(self._status):
@@ -408,7 +408,7 @@ def unwrap(protocol: RSGIProtocol, /) -> tuple[Receive, Send] | None: ...
 def unwrap(receive: Receive, send: Send, /) -> HTTPProtocol | None: ...
 
 
-def unwrap(first: object, second: object = None, /) -> Any:
+def unwrap(first: object, second: object = None, /) -> tuple[Receive, Send] | HTTPProtocol | None:
     """Return what a wrapper stands on, so that a layer that passed it on unchanged costs nothing.
 
     ``unwrap(protocol)`` returns the ``(receive, send)`` under an `RSGIProtocol`; ``unwrap(receive, send)`` returns the

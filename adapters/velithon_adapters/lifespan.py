@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from velithon_adapters.asgi import Message
+    from velithon_adapters.asgi import Message, State
 
 __all__ = ["Lifespan", "LifespanError", "LifespanMode"]
 
@@ -50,7 +50,7 @@ class Lifespan:
             raise ValueError(f"Lifespan must be 'auto', 'on' or 'off', not {mode!r}.")
         self.app = app
         self.mode = mode
-        self.state: dict[str, Any] = {}
+        self.state: State = {}
         self._task: asyncio.Task[None] | None = None
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._started = asyncio.Event()

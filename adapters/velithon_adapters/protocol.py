@@ -10,17 +10,17 @@ import asyncio
 import logging
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon_adapters import rsgi
 from velithon_adapters.readahead import ReadAhead
 from velithon_adapters.sending import Sending
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from types import TracebackType
 
-    from velithon_adapters.asgi import Message, Receive, Send
+    from velithon_adapters.asgi import ASGIScope, Message, Receive, Send
     from velithon_adapters.rsgi import ResponseHeaders
 
 __all__ = ["RSGIProtocol", "RSGIStreamTransport", "check_status", "has_body"]
@@ -90,7 +90,7 @@ class RSGIProtocol(Sending):
         "started",
     )
 
-    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    def __init__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         self.started = False
         self._scope = scope
         self._receive = receive

@@ -18,8 +18,8 @@ Everything below was read off a running Granian, not only off the specification.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
 if TYPE_CHECKING:
     from granian.rsgi import ProtocolClosed, ProtocolError, WebsocketMessageType  # type: ignore[attr-defined]  # Granian imports them there without exporting them
@@ -43,6 +43,8 @@ __all__ = [
     "WebsocketScope",
     "WebsocketTransport",
 ]
+
+T = TypeVar("T")
 
 ResponseHeaders: TypeAlias = Sequence[tuple[str, str]]
 """Response headers: ``(name, value)`` pairs in order, duplicates allowed, names in any case."""
@@ -83,7 +85,13 @@ class Headers(Protocol):
         """Return ``(name, value)`` pairs, one for each value, those of one name beside one another."""
         ...
 
-    def get(self, key: str, default: Any = None) -> Any:
+    @overload
+    def get(self, key: str) -> str | None: ...
+
+    @overload
+    def get(self, key: str, default: T) -> str | T: ...
+
+    def get(self, key: str, default: object = None) -> object:
         """Return the first value of a header, or ``default``."""
         ...
 
@@ -314,7 +322,7 @@ class WebsocketProtocol(Protocol):
         """Accept the handshake: at most once. Neither a subprotocol nor headers can be given."""
         ...
 
-    def close(self, status: int | None = None, /) -> Any:
+    def close(self, status: int | None = None, /) -> object:
         """Refuse the handshake with an HTTP status (403 when ``None``), or close the accepted connection.
 
         The close frame carries neither code nor reason, whatever ``status`` is.
@@ -322,19 +330,16 @@ class WebsocketProtocol(Protocol):
         ...
 
 
-class RSGICallable(Protocol):
-    """An RSGI application in its bare form."""
-
-    def __call__(self, scope: object, protocol: object, /) -> Awaitable[None]:
-        """Answer one request or run one WebSocket."""
-        ...
+RSGICallable: TypeAlias = Callable[[Any, Any], Awaitable[None]]
+"""An RSGI application in its bare form: called with a scope and a protocol, both for HTTP or both for a WebSocket."""
 
 
 class RSGIApp(Protocol):
     """An RSGI application as an object."""
 
-    def __rsgi__(self, scope: object, protocol: object, /) -> Awaitable[None]:
-        """Answer one request or run one WebSocket."""
+    @property
+    def __rsgi__(self) -> RSGICallable:
+        """Answers one request or runs one WebSocket."""
         ...
 
 
@@ -350,7 +355,7 @@ class RSGILifecycle(Protocol):
         ...
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Return Granian's own classes, so that an application's `except` clauses hold on every server.
 
     Granian is imported when one is first asked for: it brings its whole server along.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, overload
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Iterator
 
+    from velithon_adapters.asgi import ASGIScope, State
     from velithon_adapters.rsgi import Headers, Scope
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "peer_of",
     "put_below",
 ]
+
+T = TypeVar("T")
 
 # RFC 3986 3.3: what may stand in a path unquoted, besides what `quote` never touches.
 _PATH_SAFE = "/:@!$&'()*+,;="
@@ -57,7 +60,7 @@ def parse_address(address: str) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
-def peer_of(scope: Any) -> str:
+def peer_of(scope: Scope) -> str:
     """Return who is at the other end of an RSGI server's connection, whatever proxies say.
 
     Empty over ASGI.
@@ -104,7 +107,7 @@ def body_length(scope: Scope) -> int | None:
     return 0 if scope.http_version.startswith("1") else None
 
 
-def asgi_scope(scope: Scope, *, state: dict[str, Any] | None = None, root_path: str = "") -> dict[str, Any]:
+def asgi_scope(scope: Scope, *, state: State | None = None, root_path: str = "") -> ASGIScope:
     """Return the ASGI scope of an RSGI scope, ``"http"`` or ``"websocket"`` by its ``proto``.
 
     RSGI has only the decoded path: ``raw_path`` is quoted again from it.
@@ -120,7 +123,7 @@ def asgi_scope(scope: Scope, *, state: dict[str, Any] | None = None, root_path: 
     if root_path and not is_below(path, root_path):
         path = root_path + path
     server = scope.server
-    asgi: dict[str, Any] = {
+    asgi: ASGIScope = {
         "type": "http",
         # Servers that claim 2.4 raise from `send` once the client is gone. As Uvicorn does, ours falls silent instead
         # and `receive` tells, so that Starlette also stops a stream that waits without sending anything.
@@ -155,7 +158,7 @@ def asgi_scope(scope: Scope, *, state: dict[str, Any] | None = None, root_path: 
     return asgi
 
 
-def put_below(scope: MutableMapping[str, Any], root_path: str) -> None:
+def put_below(scope: ASGIScope, root_path: str) -> None:
     """Say in an ASGI scope what a proxy took off the front of the path, and put it back where it is not there.
 
     Args:
@@ -204,7 +207,7 @@ class RSGIHeaders:
         Raises:
             KeyError: No such header came.
         """
-        value: str | None = self.get(key)
+        value = self.get(key)
         if value is None:
             raise KeyError(key)
         return value
@@ -225,7 +228,13 @@ class RSGIHeaders:
         """Return ``(name, value)`` pairs, one for each value."""
         return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._raw]
 
-    def get(self, key: str, default: Any = None) -> Any:
+    @overload
+    def get(self, key: str) -> str | None: ...
+
+    @overload
+    def get(self, key: str, default: T) -> str | T: ...
+
+    def get(self, key: str, default: object = None) -> object:
         """Return the first value of a header, or ``default``."""
         wanted = key.lower().encode("latin-1")
         for name, value in self._raw:
@@ -242,12 +251,12 @@ class RSGIHeaders:
         return [value.decode("latin-1") for name, value in self._raw if name == wanted]
 
 
-def _address(address: Any) -> str:
+def _join_address(address: tuple[str, int | None] | None) -> str:
     if address is None:
         return ""
     host, port = address
     if port is None:
-        return str(host)
+        return host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -269,7 +278,7 @@ class RSGIScope:
     # The server's own sending waits for its client.
     peer = ""
 
-    def __init__(self, asgi: MutableMapping[str, Any]) -> None:
+    def __init__(self, asgi: ASGIScope) -> None:
         self.asgi = asgi
 
     def __repr__(self) -> str:
@@ -293,12 +302,12 @@ class RSGIScope:
 
         Empty when the server does not tell.
         """
-        return _address(self.asgi.get("server"))
+        return _join_address(self.asgi.get("server"))
 
     @property
     def client(self) -> str:
         """``"ip:port"`` (IPv6 in brackets); empty when the server does not tell."""
-        return _address(self.asgi.get("client"))
+        return _join_address(self.asgi.get("client"))
 
     @property
     def scheme(self) -> str:
@@ -332,8 +341,7 @@ class RSGIScope:
         """The ``host`` header of an HTTP/2 request, where ASGI servers put ``:authority``; else ``None``."""
         if not self.http_version.startswith("2"):
             return None
-        authority: str | None = self.headers.get("host")
-        return authority
+        return self.headers.get("host")
 
     @property
     def headers(self) -> Headers:

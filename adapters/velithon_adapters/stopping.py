@@ -32,8 +32,8 @@ class Stopping:
         self.active = False
         self.halfway = False
         self.deadline: float | None = None
-        self.at_once: set[Callable[[], None]] = set()
-        self.streams: set[Callable[[], None]] = set()
+        self.at_once: set[Callable[[], object]] = set()
+        self.streams: set[Callable[[], object]] = set()
 
     def begin(self, timeout: float, reserve: float) -> None:
         """Begin to stop, in the loop's thread.
@@ -47,18 +47,18 @@ class Stopping:
         self.active = True
         self.deadline = time.monotonic() + timeout
         asyncio.get_running_loop().call_later((timeout - reserve) / 2, self._break_off)
-        _call(self.at_once)
+        _call_all(self.at_once)
 
     def _break_off(self) -> None:
         self.halfway = True
-        _call(self.streams)
+        _call_all(self.streams)
 
     def time_left(self) -> float | None:
         """Return how many seconds the process has; ``None`` when it does not stop."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
 
-def _call(callbacks: set[Callable[[], None]]) -> None:
+def _call_all(callbacks: set[Callable[[], object]]) -> None:
     for callback in tuple(callbacks):
         callback()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon_adapters import rsgi
 from velithon_adapters.connection import ABNORMAL_CLOSURE, NO_STATUS, ClientDisconnected, Connection
@@ -16,10 +16,9 @@ from velithon_adapters.scope import HANDSHAKE_STATUS
 from velithon_adapters.sending import Sending
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
     from types import TracebackType
 
-    from velithon_adapters.asgi import Message, Receive, Send
+    from velithon_adapters.asgi import ASGIScope, Message, Receive, Send
     from velithon_adapters.rsgi import WebsocketProtocol
 
 __all__ = ["ASGIWebsocket", "ClientDisconnected", "RSGIWebsocketProtocol", "RSGIWebsocketTransport"]
@@ -232,7 +231,7 @@ class RSGIWebsocketProtocol(Sending):
 
     __slots__ = ("_connected", "_pending", "_receive", "_scope", "_send", "_tasks", "_transport", "closed")
 
-    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    def __init__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         self.closed = False
         self._scope = scope
         self._receive = receive

@@ -131,15 +131,19 @@ def test_proxies_that_nobody_named_say_client_and_scheme_alone() -> None:
 
 def seen(protocol: str, trusted: str, client: str, server: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
     """Return the ASGI scope of a request that an application gets behind trusted proxies."""
-    found: list[dict[str, Any]] = []
+    found: list[Any] = []
     pairs = [("host", "inner"), *headers.items()]
     scope = Scope(client=client, server=server, path=path, headers=Headers(pairs))
+
+    def keep(scope: object, *_: object) -> Any:
+        found.append(scope)
+
     if protocol == "rsgi":
-        forwarded_rsgi(lambda scope, _: found.append(asgi_scope(scope)), TrustedProxies(trusted))(scope, None)
-    else:
-        asgi = forwarded_asgi(lambda scope, *_: found.append(scope), TrustedProxies(trusted))
-        asgi(asgi_scope(scope), None, None)
-    return found[0]
+        forwarded_rsgi(keep, TrustedProxies(trusted))(scope, None)
+        return dict(asgi_scope(found[0]))
+    asgi: Any = forwarded_asgi(keep, TrustedProxies(trusted))
+    asgi(asgi_scope(scope), None, None)
+    return dict(found[0])
 
 
 SOCKET = "/run/app.sock"

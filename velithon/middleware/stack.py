@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from velithon.faces.serve import HandlingOwner, Responder, RSGIApp
     from velithon.requests.request import Request
+    from velithon_adapters.rsgi import RSGICallable
 
 __all__ = ["Stack", "build_route_stack", "build_stack", "build_websocket_stack", "mount_stack"]
 
@@ -174,7 +175,7 @@ class LayerAdapter(ASGIAdapter):
     The lifespan, which RSGI has not, is that of what is inside.
     """
 
-    def __init__(self, layer: object, inside: ASGIApp) -> None:
+    def __init__(self, layer: RSGICallable, inside: ASGIApp) -> None:
         super().__init__(layer)
         self.inside = inside
 

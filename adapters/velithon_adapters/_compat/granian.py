@@ -5,20 +5,24 @@ from __future__ import annotations
 import signal
 import traceback
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from granian import _granian, _signals
 from granian._granian import BUILD_GIL, WorkerSignal
 from granian._loops import loops
 from granian.server import mp
-from granian.server.mp import MPServer
+from granian.server.mp import MPServer, WorkerProcess
+
+if TYPE_CHECKING:
+    from velithon_adapters.rsgi import RSGICallable
 
 __all__ = [
     "BUILD_GIL",
     "PRIVATE",
     "REQUEST_TASK",
     "SocketHolder",
+    "WorkerProcess",
     "handle_signals_in_python",
     "log_whole_exceptions",
     "loops",
@@ -49,11 +53,22 @@ PRIVATE = {
 
 # Its type stubs know another signature.
 SocketHolder: Any = _granian.SocketHolder
-spawn_asgi_worker: Callable[..., Any] = MPServer._spawn_asgi_lifespan_worker
-spawn_rsgi_worker: Callable[..., Any] = MPServer._spawn_rsgi_worker
+spawn_asgi_worker: Callable[..., None] = MPServer._spawn_asgi_lifespan_worker
+spawn_rsgi_worker: Callable[..., None] = MPServer._spawn_rsgi_worker
 
 
-def start_silently(worker: Any) -> None:
+class _Watcher(Protocol):
+    """What Granian gives for each request, and hears of its end by."""
+
+    scope: object
+    proto: object
+
+    def done(self) -> None: ...
+
+    def err(self, exc: BaseException) -> None: ...
+
+
+def start_silently(worker: WorkerProcess) -> None:
     """Start a worker that nobody has to know of yet."""
     worker.inner.start()
     worker._watch()
@@ -81,9 +96,9 @@ def handle_signals_in_python() -> None:
 def log_whole_exceptions() -> None:
     """Let Granian log what Python prints of an exception: also its causes, its notes and what a group holds."""
 
-    def wrap(inner: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    def wrap(inner: RSGICallable) -> Callable[[_Watcher], Awaitable[None]]:
         # The same as Granian's, and as dear, but for `make_printable`.
-        async def future_watcher(watcher: Any) -> None:
+        async def future_watcher(watcher: _Watcher) -> None:
             try:
                 await inner(watcher.scope, watcher.proto)
             except BaseException as exc:  # noqa: BLE001 - the server logs and answers it

@@ -6,7 +6,7 @@ The servers are imported when they are used: a Uvicorn process never loads Grani
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
 
 from velithon_adapters.servers.config import OptionError, ServerConfig, ServerError
 
@@ -38,5 +38,4 @@ class Runner(Protocol):
 
 def get_runner(server: ServerName) -> Runner:
     """Return the module that runs `server`."""
-    module: Any = import_module(_MODULES[server])
-    return cast("Runner", module)
+    return cast("Runner", import_module(_MODULES[server]))

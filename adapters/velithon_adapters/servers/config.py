@@ -93,7 +93,7 @@ class ServerConfig:
         http2_max_send_buffer_size: The largest write buffer of a stream.
     """
 
-    load: Callable[[], Any]
+    load: Callable[[], object]
     name: str = "the application"
     host: str = "127.0.0.1"
     port: int = 8000

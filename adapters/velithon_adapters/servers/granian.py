@@ -16,12 +16,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskImpl
 from granian.errors import FatalError
@@ -29,7 +29,7 @@ from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from velithon_adapters._compat.granian import BUILD_GIL, SocketHolder, loops, start_silently
+from velithon_adapters._compat.granian import BUILD_GIL, SocketHolder, WorkerProcess, loops, start_silently
 from velithon_adapters.servers.address import bind
 from velithon_adapters.servers.config import (
     STARTUP_FAILURE,
@@ -44,6 +44,11 @@ from velithon_adapters.servers.spare import Barrier, Gate, gates, keeps_spare
 from velithon_adapters.servers.worker import logger
 
 __all__ = ["check", "protocol", "serve"]
+
+T = TypeVar("T")
+Target: TypeAlias = Callable[..., None]
+Pipe: TypeAlias = tuple[Connection, Connection]
+"""The two ends of the pipe by which a worker says that its application has started."""
 
 # The request line's parts, as the application's logging reads them from the record; the text itself is for others.
 _ACCESS_FORMAT = '%(addr)s "%(method)s %(path)s %(protocol)s" %(status)d %(dt_ms).3fms'
@@ -102,7 +107,7 @@ def serve(config: ServerConfig, started: Started = lambda is_ready: None) -> Non
     multiprocessing.set_start_method("spawn", force=True)
     interface: Literal["rsgi", "asgi"] = config.interface or "rsgi"
     with _readable_key(config) as key:
-        server = _Server(sock, config, **_options(config, interface), ssl_key=key)
+        server = _Server(sock, config, **_build_options(config, interface), ssl_key=key)
         started(server.has_any_started)
         try:
             server.serve(
@@ -137,7 +142,7 @@ def _readable_key(config: ServerConfig) -> Iterator[Path | None]:
         yield file
 
 
-def _options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> dict[str, Any]:
+def _build_options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> dict[str, Any]:
     from watchfiles import PythonFilter
 
     options: dict[str, Any] = {
@@ -146,7 +151,7 @@ def _options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> dict[s
         "uds": config.uds,
         "interface": Interfaces(interface),
         "workers": config.workers,
-        "http1_settings": HTTP1Settings(**_renamed(config.given("http1_"), buffer_size="max_buffer_size")),
+        "http1_settings": HTTP1Settings(**_rename_keys(config.given("http1_"), buffer_size="max_buffer_size")),
         "http2_settings": HTTP2Settings(**config.given("http2_")),
         "log_level": LogLevels(config.log_level),
         "log_dictconfig": config.log_config,
@@ -162,7 +167,7 @@ def _options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> dict[s
         # a mistake in a file ends the worker, and the next change starts it again
         "reload_ignore_worker_failure": config.reload,
     }
-    enums: dict[str, Callable[[Any], Any]] = {
+    enums: dict[str, Callable[[str], object]] = {
         "http": HTTPModes,
         "loop": Loops,
         "runtime_mode": RuntimeModes,
@@ -177,7 +182,7 @@ def _options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> dict[s
     return options
 
 
-def _renamed(options: dict[str, Any], **names: str) -> dict[str, Any]:
+def _rename_keys(options: dict[str, T], **names: str) -> dict[str, T]:
     return {names.get(name, name): value for name, value in options.items()}
 
 
@@ -203,7 +208,7 @@ class _Server(MPServer):
         if self.spares is not None:
             self.on_reload(self.spares.open)
         # for each worker the two ends of the pipe by which it says that its application has started
-        self.pipes: dict[int, tuple[Connection, Connection]] = {}
+        self.pipes: dict[int, Pipe] = {}
 
     def _init_shared_socket(self) -> None:
         self._sso = self.bound
@@ -232,12 +237,14 @@ class _Server(MPServer):
         else:
             super().signal_handler_reload()  # type: ignore[no-untyped-call]  # Granian's has no types
 
-    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any, socket_loader: Any = None) -> Any:
+    def _spawn_worker(
+        self, idx: int, target: Target, callback_loader: Loader, socket_loader: object = None
+    ) -> WorkerProcess:
         reader, writer = multiprocessing.Pipe(duplex=False)
         self.pipes[idx] = reader, writer
         return super()._spawn_worker(idx, target, replace(callback_loader, ready=writer))
 
-    def spawn_spare(self, target: Any, loader: Any, gate: Gate) -> tuple[Any, tuple[Connection, Connection]]:
+    def spawn_spare(self, target: Target, loader: Loader, gate: Gate) -> tuple[WorkerProcess, Pipe]:
         """Return the next worker, which has been started, and its pipe."""
         reader, writer = multiprocessing.Pipe(duplex=False)
         worker = super()._spawn_worker(0, target, replace(loader, ready=writer, gate=gate))
@@ -245,7 +252,7 @@ class _Server(MPServer):
         start_silently(worker)
         return worker, (reader, writer)
 
-    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+    def _spawn_workers(self, spawn_target: Target, target_loader: Loader) -> None:
         taken = self.spares.take() if self.spares is not None else None
         if taken is None:
             super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # Granian's has no types
@@ -266,14 +273,16 @@ class _Server(MPServer):
         """Tell whether the application of a worker has started; the socket listens before that."""
         return any(self._has_started(index) for index in list(self.pipes))
 
-    def has_settled(self, worker: Any) -> bool:
+    def has_settled(self, worker: WorkerProcess) -> bool:
         """Wait a moment, and tell whether a server's only worker answers, or has ended."""
         return self._has_started(0, 0.1) or not worker.is_alive()
 
     def _has_started(self, index: int, timeout: float = 0) -> bool:
         return self.pipes[index][0].poll(timeout)
 
-    def _respawn_workers(self, workers: Any, spawn_target: object, target_loader: object, delay: float = 0) -> None:
+    def _respawn_workers(
+        self, workers: Iterable[int], spawn_target: Target, target_loader: Loader, delay: float = 0
+    ) -> None:
         for index in workers:
             old = self.wrks[index]
             if old.inner.exitcode == STARTUP_FAILURE:
@@ -284,7 +293,7 @@ class _Server(MPServer):
             if not self._replace(index, old, spawn_target, target_loader):
                 return
 
-    def _replace(self, index: int, old: Any, spawn_target: Any, target_loader: Any) -> bool:
+    def _replace(self, index: int, old: WorkerProcess, spawn_target: Target, target_loader: Loader) -> bool:
         """Put a new worker in the place of one that died, or of one that goes on until the new one answers."""
         died = not old.is_alive()
         if died and not self._has_started(index):
@@ -315,7 +324,7 @@ class _Server(MPServer):
             old.join()
         return True
 
-    def _wait_until_ready(self, index: int, worker: Any) -> bool:
+    def _wait_until_ready(self, index: int, worker: WorkerProcess) -> bool:
         """Wait until a worker's application has started; return false when it will not, or a signal comes first."""
         while worker.is_alive() and not self.interrupt_signal:
             if self._has_started(index, 0.1):
@@ -329,7 +338,7 @@ class Spares:
     def __init__(self, server: _Server) -> None:
         self.server = server
         self.lock = threading.Lock()
-        self.spare: tuple[Any, tuple[Connection, Connection], Barrier] | None = None
+        self.spare: tuple[WorkerProcess, Pipe, Barrier] | None = None
         self.barrier: Barrier | None = None  # of the worker of today: its end of the pipe stays open
         self.round = 0
         """Counts the reloads: what was begun before one is too late."""
@@ -341,7 +350,7 @@ class Spares:
             if self.spare is not None:
                 self.spare[2].open()
 
-    def take(self) -> tuple[Any, tuple[Connection, Connection], Barrier] | None:
+    def take(self) -> tuple[WorkerProcess, Pipe, Barrier] | None:
         """Return the worker that was opened, if there is one."""
         with self.lock:
             spare, self.spare = self.spare, None
@@ -350,11 +359,11 @@ class Spares:
         self.barrier = spare[2]
         return spare
 
-    def prepare(self, target: object, loader: object) -> None:
+    def prepare(self, target: Target, loader: Loader) -> None:
         """Start the next worker as soon as the one of today answers, or has ended."""
         threading.Thread(target=self._prepare, args=(target, loader, self.round), daemon=True).start()
 
-    def _prepare(self, target: object, loader: object, begun: int) -> None:
+    def _prepare(self, target: Target, loader: Loader, begun: int) -> None:
         worker = self.server.wrks[0]
         while not self.server.has_settled(worker):
             if self.round != begun:

@@ -13,11 +13,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from velithon_adapters._compat.granian import (
     REQUEST_TASK,
@@ -35,6 +35,9 @@ from velithon_adapters.servers.sockets import Stoppable
 from velithon_adapters.servers.spare import Gate
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, outlive_hangups, stop_with_parent
 from velithon_adapters.stopping import stopping
+
+if TYPE_CHECKING:
+    from velithon_adapters.asgi import ASGIApp, ASGIScope, Message, Receive, Send
 
 __all__ = ["Loader", "asgi_worker", "rsgi_worker"]
 
@@ -102,7 +105,7 @@ class _Hosted:
 
 
 class _HostedRSGI(_Hosted):
-    def __init__(self, app: Any, config: ServerConfig) -> None:
+    def __init__(self, app: object, config: ServerConfig) -> None:
         super().__init__(app, config)
         # the application's own method: nothing of ours is called for a request
         self.__rsgi__ = trust_proxies(getattr(app, "__rsgi__", app), config.trusted_proxies(), "rsgi")
@@ -134,31 +137,31 @@ class _HostedRSGI(_Hosted):
 class _HostedASGI(_Hosted):
     """Passes everything through; of the lifespan it learns whether it failed, and can end it without Granian."""
 
-    lifespan: asyncio.Task[Any] | None = None
+    lifespan: asyncio.Task[object] | None = None
     said = False
 
-    def __init__(self, app: Any, config: ServerConfig) -> None:
+    def __init__(self, app: ASGIApp, config: ServerConfig) -> None:
         super().__init__(Stoppable(trust_proxies(app, config.trusted_proxies(), "asgi")), config)
 
-    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+    def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> Awaitable[None]:
         return self.live(scope, receive, send) if scope["type"] == "lifespan" else self.app(scope, receive, send)
 
-    async def live(self, scope: Any, receive: Any, send: Any) -> None:
+    async def live(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         self.watch_signals(asyncio.get_running_loop())
         await limit_threads(self.config.blocking_threads)
         self.lifespan = asyncio.current_task()
         self.stopped = asyncio.Event()
 
-        async def receive_or_stop() -> Any:
-            waits = [asyncio.ensure_future(receive()), asyncio.ensure_future(self.stopped.wait())]
-            done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        async def receive_or_stop() -> Message:
+            received, stopped = asyncio.ensure_future(receive()), asyncio.ensure_future(self.stopped.wait())
+            done, pending = await asyncio.wait((received, stopped), return_when=asyncio.FIRST_COMPLETED)
             for wait in pending:
                 wait.cancel()
             if self.drain is not None:
                 await self.drain.finish()
-            return waits[0].result() if waits[0] in done else {"type": "lifespan.shutdown"}
+            return received.result() if received in done else {"type": "lifespan.shutdown"}
 
-        async def watch(message: Any) -> None:
+        async def watch(message: Message) -> None:
             if message["type"] == "lifespan.startup.failed":
                 self.failed, self.said = True, bool(message.get("message"))
             await send(message)
@@ -278,23 +281,23 @@ class Drain:
         """Return whether a request is in flight."""
         return not self.counts or bool(self.requests())
 
-    def requests(self) -> list[asyncio.Task[Any]]:
+    def requests(self) -> list[asyncio.Task[object]]:
         """Return the tasks of the requests in flight."""
         tasks = asyncio.all_tasks(self.loop)
         return [task for task in tasks if getattr(task.get_coro(), "__name__", "") == REQUEST_TASK]
 
 
-def rsgi_worker(*args: Any) -> None:
+def rsgi_worker(*args: object) -> None:
     """Run a worker with Granian's arguments for the interface RSGI."""
     _work(spawn_rsgi_worker, args)
 
 
-def asgi_worker(*args: Any) -> None:
+def asgi_worker(*args: object) -> None:
     """Run a worker with Granian's arguments for the interface ASGI."""
     _work(spawn_asgi_worker, args)
 
 
-def _work(target: Callable[..., None], args: tuple[Any, ...]) -> None:
+def _work(target: Callable[..., None], args: tuple[object, ...]) -> None:
     """Run Granian's worker, and finish in its place when the drain stopped its loop."""
     handle_signals_in_python()
     log_whole_exceptions()

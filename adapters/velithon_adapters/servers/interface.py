@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 from velithon_adapters.forwarded import TrustedProxies, forwarded_asgi, forwarded_rsgi
 from velithon_adapters.servers.config import ServerError
 
 __all__ = ["adapt", "find_protocols", "trust_proxies"]
 
-ASGIApp = Callable[[MutableMapping[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
+if TYPE_CHECKING:
+    from velithon_adapters.asgi import ASGIApp, ASGIScope, Receive, Send
+    from velithon_adapters.rsgi import RSGIApp, RSGICallable
 
 
 def find_protocols(app: object) -> frozenset[Literal["rsgi", "asgi"]]:
@@ -74,7 +76,7 @@ def adapt(app: Any, interface: Literal["rsgi", "asgi"], *, root_path: str = "") 
     return app
 
 
-def trust_proxies(app: object, trusted: TrustedProxies, interface: Literal["rsgi", "asgi"]) -> Any:
+def trust_proxies(app: Any, trusted: TrustedProxies, interface: Literal["rsgi", "asgi"]) -> Any:
     """Return an application whose requests show what trusted proxies say; itself where none are trusted."""
     if not trusted:
         return app
@@ -82,9 +84,7 @@ def trust_proxies(app: object, trusted: TrustedProxies, interface: Literal["rsgi
 
 
 def _with_root_path(app: ASGIApp, root_path: str) -> ASGIApp:
-    async def with_root_path(
-        scope: MutableMapping[str, Any], receive: Callable[..., object], send: Callable[..., object]
-    ) -> None:
+    async def with_root_path(scope: ASGIScope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
             scope["root_path"] = root_path
         await app(scope, receive, send)
@@ -92,13 +92,13 @@ def _with_root_path(app: ASGIApp, root_path: str) -> ASGIApp:
     return with_root_path
 
 
-def _asgi_to_rsgi(app: Any) -> Any:
+def _asgi_to_rsgi(app: ASGIApp) -> RSGIApp:
     from velithon_adapters import RSGIAdapter
 
     return RSGIAdapter(app)
 
 
-def _rsgi_to_asgi(app: object) -> Any:
+def _rsgi_to_asgi(app: RSGIApp | RSGICallable) -> ASGIApp:
     from velithon_adapters import ASGIAdapter
 
     return ASGIAdapter(app)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING
 
 from velithon_adapters.connection import ClientDisconnected
 from velithon_adapters.stopping import stopping
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from velithon_adapters.asgi import ASGIApp, ASGIScope, Message, Receive, Send
 
 __all__ = ["GOING_AWAY", "Stoppable"]
 
@@ -21,21 +26,21 @@ class Stoppable:
         app: The application.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+    def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer a request, or run a WebSocket or the lifespan."""
         if scope["type"] != "websocket":
             return self.app(scope, receive, send)
         return self._websocket(scope, receive, send)
 
-    async def _websocket(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _websocket(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         accepted = closed = False
         closing: asyncio.Task[None] | None = None
         task = asyncio.current_task()
 
-        async def watched(message: Any) -> None:
+        async def watched(message: Message) -> None:
             nonlocal accepted, closed
             if closing is not None:
                 raise ClientDisconnected("The server stops.")

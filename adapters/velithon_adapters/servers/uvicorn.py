@@ -15,13 +15,14 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -44,6 +45,9 @@ from velithon_adapters.servers.sockets import Stoppable
 from velithon_adapters.servers.spare import Barrier, Gate, gates, keeps_spare
 from velithon_adapters.servers.worker import exit_now, limit_threads, logger, outlive_hangups, stop_with_parent
 from velithon_adapters.stopping import stopping
+
+if TYPE_CHECKING:
+    from velithon_adapters.asgi import ASGIApp, ASGIScope, Receive, Send
 
 __all__ = ["check", "protocol", "serve"]
 
@@ -175,7 +179,7 @@ def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
         uds=str(config.uds) if config.uds else None,
         workers=config.workers,
         loop=config.loop or "auto",
-        ws=_websockets(),
+        ws=_find_websockets(),
         # Workers configure logging before they load the application; in this process it is loaded, and may have
         # changed what was configured.
         log_config=config.log_config if _has_workers(config) else None,
@@ -192,7 +196,7 @@ def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
     )
 
 
-def _websockets() -> Any:
+def _find_websockets() -> type[asyncio.Protocol] | Literal["auto"]:
     try:
         from velithon_adapters.servers.uvicorn_websockets import WebSocketsProtocol
     except ImportError:  # `websockets` is not installed; Uvicorn looks for another package
@@ -213,7 +217,7 @@ class _Loader:
     gate: Gate | None = None
     """What a worker waits at that is there before it is needed."""
 
-    def __call__(self) -> Any:
+    def __call__(self) -> ASGIApp:
         stop_with_parent()
         if os.environ.get("PYTHONASYNCIODEBUG"):
             # Uvicorn has turned it off where Python's own runner would have left it on.
@@ -239,11 +243,11 @@ class _Loader:
 class _WithThreads:
     """Sets the number of threads when the lifespan begins, then stands aside."""
 
-    def __init__(self, app: Any, threads: int) -> None:
+    def __init__(self, app: ASGIApp, threads: int) -> None:
         self.app = app
         self.threads = threads
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await limit_threads(self.threads)
         await self.app(scope, receive, send)
@@ -278,7 +282,7 @@ class _Server(uvicorn.Server):
         # Their requests are on the way.
         await asyncio.sleep(min(LINGER, self.timeout / 4))
 
-    def _make_protocol(self) -> Any:
+    def _make_protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg] # of asyncio's class, which it says it is
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
@@ -355,7 +359,7 @@ class _Supervisor(Multiprocess):
         self.failed = self.should_exit.is_set() and not self.signalled
 
 
-def _any_failed_to_start(processes: list[Any]) -> bool:
+def _any_failed_to_start(processes: Sequence[BaseProcess]) -> bool:
     return any(process.exitcode == STARTUP_FAILURE for process in processes)
 
 
@@ -363,14 +367,14 @@ class _Reload(WatchFilesReload):
     """Uvicorn's reloader, bounded in time, with a second signal that kills, and with the next worker in waiting."""
 
     def __init__(
-        self, options: uvicorn.Config, target: Any, sockets: list[socket.socket], settings: ServerConfig
+        self, options: uvicorn.Config, target: Callable[..., None], sockets: list[socket.socket], settings: ServerConfig
     ) -> None:
         super().__init__(options, target, sockets)
         self.settings = settings
         self.timeout = settings.workers_kill_timeout
         self.keeps_spare = keeps_spare(settings)
         self.lock = threading.Lock()
-        self.spare: tuple[Any, Barrier] | None = None
+        self.spare: tuple[SpawnProcess, Barrier] | None = None
 
     def signal_handler(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit.is_set():
@@ -391,7 +395,8 @@ class _Reload(WatchFilesReload):
     def _waiting(self) -> Iterator[Barrier]:
         """Let the worker that is started within wait."""
         gate, barrier = gates()
-        loader: Any = self.config.app
+        loader = self.config.app
+        assert isinstance(loader, _Loader)
         loader.gate = gate
         yield barrier
         gate.connection.close()
@@ -444,7 +449,7 @@ class _Reload(WatchFilesReload):
         _join([self.process], self.timeout)
 
 
-def _join(processes: list[Any], timeout: float) -> None:
+def _join(processes: Sequence[BaseProcess], timeout: float) -> None:
     end = time.monotonic() + timeout - 0.2
     for process in processes:
         process.join(max(0.0, end - time.monotonic()))

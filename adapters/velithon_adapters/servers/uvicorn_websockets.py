@@ -19,7 +19,7 @@ class WebSocketsProtocol(WebSocketsSansIOProtocol):
         """Run the application."""
         app: Any = self.app
 
-        async def answered(scope: Any, receive: Any, send: Any) -> None:
+        async def answered(scope: object, receive: object, send: object) -> None:
             await app(scope, receive, send)
             self.handshake_complete = self.handshake_complete or self.close_sent
 
