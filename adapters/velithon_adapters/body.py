@@ -1,4 +1,4 @@
-"""Reading a request's body over RSGI, so that a part of a body is never taken for the whole.
+"""Reads a request's body over RSGI, and recognises one that was cut short.
 
 Granian (2.8) ends the iteration over a body that was cut short, or whose chunks are malformed, as it ends a complete
 one: nothing is raised. What differs is the number of empty chunks at the end. A complete body ends with one. A broken
@@ -81,7 +81,9 @@ class BodyChunks:
 
 
 async def read_http2(protocol: HTTPProtocol, length: int | None) -> bytes:
-    """Return the whole body of a request that came over HTTP/2, where the server's own call ends with a reset, too.
+    """Return the whole body of a request that came over HTTP/2.
+
+    The server's own call also returns when the stream is reset, with what has arrived by then.
 
     Args:
         protocol: The server's protocol object.

@@ -1,4 +1,4 @@
-"""The two adapters: an RSGI application of any ASGI one, and an ASGI application of any RSGI one."""
+"""The two adapters: ASGI applications on RSGI servers, RSGI applications on ASGI servers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ logger = logging.getLogger("velithon_adapters")
 
 
 class RSGIAdapter:
-    """An RSGI application over an ASGI one: runs Starlette, FastAPI or Django on Granian in RSGI mode.
+    """Runs an ASGI application on an RSGI server.
+
+    So Starlette, FastAPI and Django run on Granian in RSGI mode:
 
     ```python
     app = RSGIAdapter(asgi_app)  # granian --interface rsgi module:app
@@ -99,9 +101,9 @@ class RSGIAdapter:
         Raises:
             BaseException: What the application raised, for Granian to log, after a 500 where nothing had been sent.
         """
-        return self._http(scope, protocol) if scope.proto == "http" else self._websocket(scope, protocol)
+        return self._run_http(scope, protocol) if scope.proto == "http" else self._run_websocket(scope, protocol)
 
-    async def _http(self, scope: Scope, protocol: HTTPProtocol | RSGIProtocol) -> None:
+    async def _run_http(self, scope: Scope, protocol: HTTPProtocol | RSGIProtocol) -> None:
         if isinstance(protocol, RSGIProtocol) and isinstance(scope, RSGIScope):
             original = unwrap(protocol)
             if original is not None:
@@ -112,12 +114,12 @@ class RSGIAdapter:
         self._running.add(receive)
         try:
             async with send:
-                await self.app(self._scope(scope), receive, send)
+                await self.app(self._build_scope(scope), receive, send)
         finally:
             receive.close()
-            self._ended(receive)
+            self._forget(receive)
 
-    async def _websocket(self, scope: Scope, protocol: WebsocketProtocol) -> None:
+    async def _run_websocket(self, scope: Scope, protocol: WebsocketProtocol) -> None:
         websocket = ASGIWebsocket(protocol)
         task = asyncio.current_task()
         assert task is not None, "A server runs a coroutine in a task."
@@ -127,21 +129,21 @@ class RSGIAdapter:
         try:
             with suppress(ClientDisconnected):
                 async with websocket:
-                    await self.app(self._scope(scope), websocket.receive, websocket.send)
+                    await self.app(self._build_scope(scope), websocket.receive, websocket.send)
         except asyncio.CancelledError:
             if not stopping.active:
                 raise
         finally:
             stopping.at_once.discard(websocket.close)
             stopping.streams.discard(task.cancel)
-            self._ended(websocket)
+            self._forget(websocket)
 
-    def _ended(self, connection: HTTPReceive | ASGIWebsocket) -> None:
+    def _forget(self, connection: HTTPReceive | ASGIWebsocket) -> None:
         self._running.discard(connection)
         if self._idle is not None and not self._running:
             self._idle.set()
 
-    def _scope(self, scope: Scope) -> ASGIScope:
+    def _build_scope(self, scope: Scope) -> ASGIScope:
         return asgi_scope(scope, state=self.lifespan.state.copy(), root_path=self.root_path)
 
     async def _drain(self) -> None:
@@ -162,7 +164,7 @@ class RSGIAdapter:
 
 
 class ASGIAdapter:
-    """An ASGI application over an RSGI one: runs it on Uvicorn, or inside any ASGI application.
+    """Runs an RSGI application on an ASGI server, or inside an ASGI application.
 
     ``__rsgi_init__`` and ``__rsgi_del__`` run on the ASGI lifespan, each in a thread: they expect a loop that does not
     run, and from a thread ``run_until_complete`` of a running one can be waited for.
@@ -184,16 +186,16 @@ class ASGIAdapter:
         """
         kind = scope["type"]
         if kind == "http":
-            await self._http(scope, receive, send)
+            await self._run_http(scope, receive, send)
         elif kind == "websocket":
             async with RSGIWebsocketProtocol(scope, receive, send) as protocol:
                 await self._call(RSGIScope(scope), protocol)
         elif kind == "lifespan":
-            await self._lifespan(receive, send)
+            await self._run_lifespan(receive, send)
         else:
             raise RuntimeError(f"Unknown ASGI scope type {kind!r}.")
 
-    async def _http(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+    async def _run_http(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         original = unwrap(receive, send)
         if original is not None:
             await self._call(RSGIScope(scope), original)
@@ -201,7 +203,7 @@ class ASGIAdapter:
         async with RSGIProtocol(scope, receive, send) as protocol:
             await self._call(RSGIScope(scope), protocol)
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         for phase, hook in (("startup", "__rsgi_init__"), ("shutdown", "__rsgi_del__")):
             await receive()
             answer: Message = {"type": f"lifespan.{phase}.complete"}
@@ -218,7 +220,7 @@ class ASGIAdapter:
 
 
 class StoppedLoop:
-    """A running loop, as a thread beside it sees it: one on which things can be run until they complete."""
+    """A running event loop for a thread beside it, which may call `run_until_complete`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

@@ -31,7 +31,9 @@ class ClientDisconnected(OSError):
 
 
 class Connection:
-    """A WebSocket's data: `await connection` gives what the client sent next, or ``None`` after the end.
+    """The data of an accepted WebSocket.
+
+    `await connection` returns what the client sent next, or ``None`` after the end.
 
     Before the handshake is done an await waits for it. Only one task can wait at a time.
 
@@ -81,7 +83,7 @@ class Connection:
                 if failure is None and (message := ahead.result()).kind:
                     self._ask()
                     return message.data  # type: ignore[no-any-return]  # text or bytes, by the kind that was asked for
-                self._ended(failure)
+                self._end(failure)
                 return None
             self._asyncio_future_blocking = True
             # Whatever wakes the task makes room for the next one first.
@@ -144,17 +146,20 @@ class Connection:
         if ahead is not None and not self._watched:
             self._watched = True
             self._watching = context
-            ahead.add_done_callback(self._came, context=context)
+            ahead.add_done_callback(self._wake_on_message, context=context)
 
     def cancel(self, msg: object = None) -> bool:
-        """Wake the task, which then cancels itself: what it waits for goes on, and another task may wait for it."""
+        """Wake the task, which then cancels itself.
+
+        What it waits for goes on, and another task may wait for it.
+        """
         self._wake_soon()
         return False
 
     def result(self) -> None:
         """Return nothing: the task looks at the connection itself."""
 
-    def _came(self, _: object) -> None:
+    def _wake_on_message(self, _: object) -> None:
         if self._context is not self._watching:
             self._wake_soon()
         elif (wakeup := self._wakeup) is not None:
@@ -174,7 +179,7 @@ class Connection:
         # Granian returns a future of its own; `asyncio.ensure_future` takes longer to find that out.
         self._ahead = asked if hasattr(asked, "_asyncio_future_blocking") else asyncio.ensure_future(asked)
 
-    def _ended(self, failure: BaseException | None) -> None:
+    def _end(self, failure: BaseException | None) -> None:
         if failure is not None and not isinstance(failure, rsgi.ProtocolClosed):
             raise failure
         self.over(NO_STATUS if failure is None else ABNORMAL_CLOSURE)

@@ -75,12 +75,12 @@ class TrustedProxies:
         self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         self._literals: set[str] = set()
         for name in names:
-            self._add(name)
+            self._add_proxy(name)
         self.header_names = _PLAIN if only_plain else (*_PLAIN, *_NAMED, "forwarded")
         # Addresses come from outside, so no more than these are remembered.
-        self._is_trusted = lru_cache(maxsize=4096)(self._look)
+        self._is_trusted = lru_cache(maxsize=4096)(self._look_up)
 
-    def _add(self, name: str) -> None:
+    def _add_proxy(self, name: str) -> None:
         try:
             self._networks.append(ipaddress.ip_network(name))
         except ValueError as exc:
@@ -96,7 +96,7 @@ class TrustedProxies:
         """Tell whether a proxy with this address, or behind this UNIX socket, is trusted."""
         return self.always_trust or (bool(host) and self._is_trusted(host))
 
-    def _look(self, host: str) -> bool:
+    def _look_up(self, host: str) -> bool:
         if host in self._literals:
             return True
         try:
@@ -123,30 +123,30 @@ class TrustedProxies:
         Args:
             get_all: Returns every value of a header, in order.
         """
-        found = {name: _items(get_all(f"x-forwarded-{name}")) for name in ("for", "proto")}
+        found = {name: _split_items(get_all(f"x-forwarded-{name}")) for name in ("for", "proto")}
         if not self.only_plain:
-            found.update((name, _items(get_all(f"x-forwarded-{name}"))) for name in ("host", "prefix"))
+            found.update((name, _split_items(get_all(f"x-forwarded-{name}"))) for name in ("host", "prefix"))
             if not any(found.values()):
                 return self._read_standard(", ".join(get_all("forwarded")))
         hops = found["for"]
-        place = self._place([_node(hop)[0] for hop in hops])
+        place = self._find_place([_split_node(hop)[0] for hop in hops])
 
         def at(name: str) -> str | None:
             values: list[str | None] = [*found.get(name, ())] or [None]
             # Proxies that append to all lists keep them of one length; one that sets a value speaks for the whole way.
             return values[place] if len(values) == len(hops) and hops else values[-1]
 
-        return _checked(hops[place] if hops else None, at("proto"), at("host"), at("prefix"))
+        return _check_values(hops[place] if hops else None, at("proto"), at("host"), at("prefix"))
 
     def _read_standard(self, value: str) -> Forwarded:
         """Read `Forwarded`; one that is malformed says nothing."""
-        elements = _elements(value)
+        elements = _parse_elements(value)
         if not elements:
             return Forwarded()
-        element = elements[self._place([_node(element.get("for", ""))[0] for element in elements])]
-        return _checked(element.get("for"), element.get("proto"), element.get("host"), None)
+        element = elements[self._find_place([_split_node(element.get("for", ""))[0] for element in elements])]
+        return _check_values(element.get("for"), element.get("proto"), element.get("host"), None)
 
-    def _place(self, hosts: list[str]) -> int:
+    def _find_place(self, hosts: list[str]) -> int:
         """Return the place of the last hop that is not trusted; the first one where all are."""
         if not self.always_trust:
             for place in range(len(hosts) - 1, 0, -1):
@@ -155,11 +155,11 @@ class TrustedProxies:
         return 0
 
 
-def _items(values: list[str]) -> list[str]:
+def _split_items(values: list[str]) -> list[str]:
     return [item for item in _SEPARATOR.split(", ".join(values).strip()) if item]
 
 
-def _node(node: str) -> tuple[str, int]:
+def _split_node(node: str) -> tuple[str, int]:
     """Split `1.2.3.4`, `1.2.3.4:80`, `[::1]`, `[::1]:80` and `::1`; anything else is returned as it is, with port 0."""
     if node.count(":") > 1 and not node.startswith("["):
         return node, 0
@@ -168,17 +168,17 @@ def _node(node: str) -> tuple[str, int]:
     return parse_address(node) or (node, 0)
 
 
-def _checked(node: str | None, scheme: str | None, host: str | None, prefix: str | None) -> Forwarded:
+def _check_values(node: str | None, scheme: str | None, host: str | None, prefix: str | None) -> Forwarded:
     """Return what is well-formed of the values."""
     return Forwarded(
-        _node(node) if node else None,
+        _split_node(node) if node else None,
         _SCHEMES.get(scheme.lower()) if scheme else None,
         host if host and _HOST.fullmatch(host) else None,
         prefix.rstrip("/") if prefix and _PREFIX.fullmatch(prefix) else None,
     )
 
 
-def _elements(value: str) -> list[dict[str, str]]:
+def _parse_elements(value: str) -> list[dict[str, str]]:
     """Return the elements of a `Forwarded` header, names in lower case; none when it is malformed."""
     elements: list[dict[str, str]] = [{}]
     position = 0
@@ -271,7 +271,7 @@ class ForwardedScope:
     def __init__(self, inner: Scope, forwarded: Forwarded) -> None:
         self._inner = inner
         self._host = forwarded.host
-        self.client = inner.client if forwarded.client is None else _join_values(*forwarded.client)
+        self.client = inner.client if forwarded.client is None else _join_address(*forwarded.client)
         self.scheme = forwarded.scheme or inner.scheme
         self.authority = forwarded.host or inner.authority
         self.root_path = forwarded.prefix or ""
@@ -295,5 +295,5 @@ class ForwardedScope:
         return getattr(self._inner, name)
 
 
-def _join_values(host: str, port: int) -> str:
+def _join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -41,17 +41,17 @@ SERVER_ERROR = (500, [("content-type", "text/plain; charset=utf-8")], b"Internal
 
 
 @lru_cache(maxsize=512)
-def _header_name(name: bytes) -> str:
+def _convert_header_name(name: bytes) -> str:
     if not is_token(name):
         raise RuntimeError(f"Invalid HTTP header name: {name!r}.")
     return name.decode("ascii").lower()
 
 
 def rsgi_headers(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    """Return ASGI's response headers as RSGI takes them: order and duplicates kept, names in lower case.
+    """Convert ASGI's response headers to RSGI's.
 
-    RSGI servers write values as UTF-8. A value that is UTF-8 arrives byte for byte; one that is not is read as Latin-1,
-    and its characters above ASCII arrive as UTF-8.
+    Order and duplicates stay; names are in lower case. RSGI servers write values as UTF-8. A value that is UTF-8
+    arrives byte for byte; one that is not is read as Latin-1, and its characters above ASCII arrive as UTF-8.
 
     Args:
         raw: Names and values.
@@ -67,7 +67,7 @@ def rsgi_headers(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
             text = value.decode()
         except UnicodeDecodeError:
             text = value.decode("latin-1")
-        headers.append((_header_name(name), text))
+        headers.append((_convert_header_name(name), text))
     return headers
 
 
@@ -105,7 +105,7 @@ class HTTPReceive:
         if not self.over:
             if not self._ended:
                 return await self._read()
-            await self._disconnected()
+            await self._wait_for_disconnect()
         return {"type": "http.disconnect"}
 
     def skip_body(self) -> None:
@@ -137,17 +137,17 @@ class HTTPReceive:
         self._ended = chunks.left is not None and chunks.left <= 0
         return {"type": "http.request", "body": chunk, "more_body": not self._ended}
 
-    async def _disconnected(self) -> None:
+    async def _wait_for_disconnect(self) -> None:
         event = self._event
         if event is None:
             event = self._event = asyncio.Event()
         if self._gone is None:
             self._gone = asyncio.ensure_future(self.protocol.client_disconnect())
-            self._gone.add_done_callback(self._left_by_client)
+            self._gone.add_done_callback(self._note_disconnect)
         # Who gives up waiting may ask again: the server goes on watching until `close`, for it tells some turns late.
         await event.wait()
 
-    def _left_by_client(self, gone: asyncio.Future[None]) -> None:
+    def _note_disconnect(self, gone: asyncio.Future[None]) -> None:
         if gone is self._gone and self._event is not None:
             self.over = True
             self._event.set()
@@ -226,7 +226,10 @@ class HTTPSend(Sending):
 
     @property
     def started(self) -> bool:  # type: ignore[override] # read only: it follows from the first message
-        """Whether the application has begun a response, of which the server may have been given nothing yet."""
+        """Whether the application has begun a response.
+
+        The server may have been given nothing of it yet.
+        """
         return self._status != 0
 
     @property
@@ -248,11 +251,11 @@ class HTTPSend(Sending):
                 raise RuntimeError(f"Expected ASGI message 'http.response.start', but got '{kind}'.")
             self._start(message)
         elif kind == "http.response.body":
-            await self._body(message.get("body", b""), message.get("more_body", False))
+            await self._send_body(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.pathsend" and not self.sent:
-            self._file(message["path"])
+            self._send_file(message["path"])
         elif kind == FILE_RANGE and not self.sent:
-            self._file(message["path"], (message["start"], message["end"]))
+            self._send_file(message["path"], (message["start"], message["end"]))
         else:
             raise RuntimeError(f"Expected ASGI message 'http.response.body', but got '{kind}'.")
 
@@ -307,9 +310,9 @@ class HTTPSend(Sending):
         self._headers = headers
         # Who knows the length has the body at hand.
         if self._left is None and has_body(status) and self._method != "HEAD":
-            self._timer = asyncio.get_running_loop().call_later(_START_DELAY, self._open)
+            self._timer = asyncio.get_running_loop().call_later(_START_DELAY, self._open_stream)
 
-    def _open(self) -> None:
+    def _open_stream(self) -> None:
         self._timer = None
         if not self.sent:
             self._begin_stream()
@@ -322,12 +325,12 @@ class HTTPSend(Sending):
             # Somebody answered past this object, and the first answer stands.
             self._client_gone = True
 
-    async def _body(self, body: bytes, more_body: bool) -> None:
+    async def _send_body(self, body: bytes, more_body: bool) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._method == "HEAD" or not has_body(self._status):
-            self._without_body(body, more_body)
+            self._send_without_body(body, more_body)
             return
         left = self._left
         if left is not None:
@@ -338,15 +341,15 @@ class HTTPSend(Sending):
                 raise RuntimeError("Response content shorter than Content-Length.")
         if not self.sent:
             if not more_body:
-                self._whole(body)
+                self._send_whole(body)
                 return
             self._begin_stream()
         if body and not self.disconnected:
-            await self._chunk(body)
+            await self._send_chunk(body)
         if not more_body:
-            self._done()
+            self._complete()
 
-    async def _chunk(self, body: bytes) -> None:
+    async def _send_chunk(self, body: bytes) -> None:
         stream = self._stream
         if stream is None:
             return
@@ -363,15 +366,15 @@ class HTTPSend(Sending):
             ahead, self._ahead = self._ahead, 0
             await self._outgoing.drain(ahead)
 
-    def _whole(self, body: bytes) -> None:
+    def _send_whole(self, body: bytes) -> None:
         self.sent = True
         if body:
             self.protocol.response_bytes(self._status, self._headers, body if type(body) is bytes else bytes(body))
         else:
             self.protocol.response_empty(self._status, self._headers)
-        self._done()
+        self._complete()
 
-    def _without_body(self, body: bytes, more_body: bool) -> None:
+    def _send_without_body(self, body: bytes, more_body: bool) -> None:
         if not self.sent:
             self.sent = True
             if body and not more_body and self._left is None and has_body(self._status):
@@ -379,9 +382,9 @@ class HTTPSend(Sending):
                 self._headers.append(("content-length", str(len(body))))
             self.protocol.response_empty(self._status, self._headers)
         if not more_body:
-            self._done()
+            self._complete()
 
-    def _file(self, path: str | os.PathLike[str], part: tuple[int, int] | None = None) -> None:
+    def _send_file(self, path: str | os.PathLike[str], part: tuple[int, int] | None = None) -> None:
         self._release()
         self.sent = True
         if self._method == "HEAD" or not has_body(self._status):
@@ -390,9 +393,9 @@ class HTTPSend(Sending):
             self.protocol.response_file(self._status, self._headers, os.fspath(path))
         else:
             self.protocol.response_file_range(self._status, self._headers, os.fspath(path), *part)
-        self._done()
+        self._complete()
 
-    def _done(self) -> None:
+    def _complete(self) -> None:
         self.complete = True
         # The server ends the stream when the last reference is gone, whatever the application does afterwards.
         self._stream = None
@@ -409,7 +412,9 @@ def unwrap(receive: Receive, send: Send, /) -> HTTPProtocol | None: ...
 
 
 def unwrap(first: object, second: object = None, /) -> tuple[Receive, Send] | HTTPProtocol | None:
-    """Return what a wrapper stands on, so that a layer that passed it on unchanged costs nothing.
+    """Return what a wrapper wraps.
+
+    So a layer that passed the wrapper on unchanged costs nothing.
 
     ``unwrap(protocol)`` returns the ``(receive, send)`` under an `RSGIProtocol`; ``unwrap(receive, send)`` returns the
     RSGI protocol under `HTTPReceive` and `HTTPSend`. From then on the caller alone reads and responds.

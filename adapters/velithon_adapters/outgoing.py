@@ -87,10 +87,10 @@ class Outgoing:
 
     def _is_behind(self) -> bool:
         """Tell whether there is anything left to send; not where nothing is known."""
-        if not self._find():
+        if not self._find_connection():
             return False
         try:
-            unsent, taken = _read(self._descriptor)
+            unsent, taken = _read_counters(self._descriptor)
         except OSError:
             return False
         if unsent:
@@ -109,7 +109,7 @@ class Outgoing:
             return
         await asyncio.sleep(_HAND_OVER)
         await self.drain(limit=_LAST_BYTES)
-        if not self._find():
+        if not self._find_connection():
             return
         try:
             # A copy of the descriptor: the server may close its own at any time, and the number be another's.
@@ -117,27 +117,27 @@ class Outgoing:
         except OSError:
             return
         with copy:
-            if _inode(copy.fileno()) == self._inode:
+            if _read_inode(copy.fileno()) == self._inode:
                 try:
                     copy.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     return
 
-    def _find(self) -> bool:
+    def _find_connection(self) -> bool:
         """Find the connection's descriptor, or see that it is the same still."""
-        if self._descriptor >= 0 and _inode(self._descriptor) == self._inode:
+        if self._descriptor >= 0 and _read_inode(self._descriptor) == self._inode:
             return True
         self._descriptor = -1
         address = parse_address(self._client)
         if address is None or self._inode == 0 or sys.platform != "linux":
             return False
-        self._descriptor = _look_up(address, self._port)
+        self._descriptor = _find_descriptor(address, self._port)
         # Where there is none now there will be none later.
-        self._inode = _inode(self._descriptor) if self._descriptor >= 0 else 0
+        self._inode = _read_inode(self._descriptor) if self._descriptor >= 0 else 0
         return self._inode > 0
 
 
-def _read(descriptor: int) -> tuple[int, int]:
+def _read_counters(descriptor: int) -> tuple[int, int]:
     """Return how many bytes the kernel has not sent yet, and how many it ever took from the server.
 
     Raises:
@@ -157,14 +157,14 @@ def _read(descriptor: int) -> tuple[int, int]:
     return unsent, queued + int.from_bytes(info[_BYTES_ACKED:_TCP_INFO_SIZE], sys.byteorder)
 
 
-def _inode(descriptor: int) -> int:
+def _read_inode(descriptor: int) -> int:
     try:
         return os.fstat(descriptor).st_ino
     except OSError:
         return -1
 
 
-def _look_up(client: tuple[str, int], port: int) -> int:
+def _find_descriptor(client: tuple[str, int], port: int) -> int:
     """Return the descriptor of this process whose socket leads from a port of ours to a client; -1 for none."""
     try:
         names = os.listdir(_DESCRIPTORS)

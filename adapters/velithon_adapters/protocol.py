@@ -54,7 +54,7 @@ class BodyReadAhead(ReadAhead):
         super().__init__(receive)
         self.is_body_complete = False
 
-    def _arrived(self, message: Message) -> bool:
+    def _inspect_message(self, message: Message) -> bool:
         if message["type"] == "http.request" and not message.get("more_body", False):
             self.is_body_complete = True
         return True
@@ -118,7 +118,7 @@ class RSGIProtocol(Sending):
             ProtocolClosed: The client broke it off.
         """
         self._take_body()
-        return b"".join([chunk async for chunk in self._chunks()])
+        return b"".join([chunk async for chunk in self._read_chunks()])
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterate over the body in chunks as they arrive.
@@ -128,7 +128,7 @@ class RSGIProtocol(Sending):
             ProtocolClosed: The client broke it off. Granian would end the iteration.
         """
         self._take_body()
-        return self._chunks()
+        return self._read_chunks()
 
     def client_disconnect(self) -> asyncio.Future[None]:
         """Return a future that resolves when the client is gone.
@@ -148,15 +148,15 @@ class RSGIProtocol(Sending):
         return waiter
 
     async def _wait_for_disconnect(self) -> None:
-        await self._reading().wait_until_ended()
+        await self._get_read_ahead().wait_until_ended()
 
     def _take_body(self) -> None:
         if self._body_taken:
             raise rsgi.ProtocolError("The body was already read.")
         self._body_taken = True
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        reading = self._reading()
+    async def _read_chunks(self) -> AsyncIterator[bytes]:
+        reading = self._get_read_ahead()
         more_body = True
         while more_body:
             message = await reading.receive()
@@ -166,7 +166,7 @@ class RSGIProtocol(Sending):
             if body := message.get("body", b""):
                 yield body
 
-    def _reading(self) -> BodyReadAhead:
+    def _get_read_ahead(self) -> BodyReadAhead:
         ahead = self._ahead
         if ahead is None:
             ahead = self._ahead = BodyReadAhead(self._receive)
@@ -180,22 +180,23 @@ class RSGIProtocol(Sending):
 
     def response_empty(self, status: int, headers: ResponseHeaders) -> None:
         """Respond without a body."""
-        self._give(self._send_whole, status, headers, b"")
+        self._schedule_response(self._send_whole, status, headers, b"")
 
     def response_str(self, status: int, headers: ResponseHeaders, body: str) -> None:
         """Respond with text, sent as UTF-8; ``content-length`` is added."""
-        self._give(self._send_whole, status, headers, body.encode())
+        self._schedule_response(self._send_whole, status, headers, body.encode())
 
     def response_bytes(self, status: int, headers: ResponseHeaders, body: bytes) -> None:
         """Respond with bytes; ``content-length`` is added."""
-        self._give(self._send_whole, status, headers, bytes(body))
+        self._schedule_response(self._send_whole, status, headers, bytes(body))
 
     def response_file(self, status: int, headers: ResponseHeaders, file: str) -> None:
-        """Respond with a whole file: the server reads it where it can (``http.response.pathsend``), else a thread does.
+        """Respond with a whole file.
 
-        A file that cannot be opened is answered with 404.
+        The server reads it where it can (``http.response.pathsend``), else a thread does. A file that cannot be opened
+        is answered with 404.
         """
-        self._give(self._send_file, status, headers, file, 0, None)
+        self._schedule_response(self._send_file, status, headers, file, 0, None)
 
     def response_file_range(self, status: int, headers: ResponseHeaders, file: str, start: int, end: int) -> None:
         """Respond with the bytes ``start`` (inclusive) to ``end`` (exclusive) of a file.
@@ -205,7 +206,7 @@ class RSGIProtocol(Sending):
         """
         if not 0 <= start < end:
             raise ValueError("Invalid range")
-        self._give(self._send_file, status, headers, file, start, end)
+        self._schedule_response(self._send_file, status, headers, file, start, end)
 
     def response_stream(self, status: int, headers: ResponseHeaders) -> RSGIStreamTransport:
         """Begin a response whose body follows in chunks; it ends when the application returns.
@@ -215,9 +216,9 @@ class RSGIProtocol(Sending):
         """
         if self.started:
             raise rsgi.ProtocolError("A response was already given.")
-        self._give(self._send_start, status, headers)
+        self._schedule_response(self._send_start, status, headers)
         self._stream = RSGIStreamTransport(self)
-        self._reading().watch()
+        self._get_read_ahead().watch()
         return self._stream
 
     async def __aexit__(
@@ -267,7 +268,7 @@ class RSGIProtocol(Sending):
         if self._ahead is not None:
             self._ahead.close({"type": "http.disconnect"})
 
-    def _give(
+    def _schedule_response(
         self, deliver: Callable[..., Awaitable[None]], status: int, headers: ResponseHeaders, *more: object
     ) -> None:
         if self.started:
@@ -277,14 +278,14 @@ class RSGIProtocol(Sending):
         self.started = True
         self._pending = partial(deliver, status, raw, *more)
         # Most applications return right after responding, and then `finish` sends without a task.
-        self._handle = asyncio.get_running_loop().call_soon(self._pump)
+        self._handle = asyncio.get_running_loop().call_soon(self._start_sending)
 
-    def _pump(self) -> None:
+    def _start_sending(self) -> None:
         self._handle = None
         if self._pending is not None:
-            self._task = asyncio.get_running_loop().create_task(self._pumping())
+            self._task = asyncio.get_running_loop().create_task(self._send_in_task())
 
-    async def _pumping(self) -> None:
+    async def _send_in_task(self) -> None:
         async with self._delivery:
             await self._run_pending()
 

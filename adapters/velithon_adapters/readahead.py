@@ -1,4 +1,6 @@
-"""Reading ahead of an application: one outstanding receive, which is never cancelled while the connection lives.
+"""Reads messages ahead of an application.
+
+There is one outstanding receive, which is never cancelled while the connection lives.
 
 Servers tell of a client that left through ``receive`` alone, and only to who asks. So somebody has to ask while the
 application does something else, and what comes then belongs to whoever reads next. What servers do makes this delicate:
@@ -74,7 +76,7 @@ class ReadAhead:
             self._ask()
             self.collect()
             if not self._held and self.ended is None:
-                await self._change()
+                await self._wait_for_change()
         item = self._held.popleft()
         if isinstance(item, BaseException):
             try:
@@ -99,7 +101,7 @@ class ReadAhead:
         """
         self.watch()
         while self.ended is None:
-            await self._change()
+            await self._wait_for_change()
         return self.ended
 
     def collect(self) -> None:
@@ -122,7 +124,10 @@ class ReadAhead:
         return len(held) < self._messages and self._unread < self._size
 
     def close(self, last: Message) -> None:
-        """Cancel the server's receive: the connection is over, and waiting readers get `last` unless it had ended."""
+        """Cancel the server's receive, because the connection is over.
+
+        Readers that wait get `last`, unless the connection had ended before.
+        """
         self.collect()
         if self.ended is None:
             self.ended = last
@@ -141,10 +146,10 @@ class ReadAhead:
             asked.cancel()
             self.collect()
             while asked is self._asked:
-                await self._change()
+                await self._wait_for_change()
         self._wake()
 
-    def _arrived(self, message: Message) -> bool:
+    def _inspect_message(self, message: Message) -> bool:
         """Look at a message as it arrives; return whether a reader gets it."""
         return True
 
@@ -172,14 +177,14 @@ class ReadAhead:
         self._wake()
 
     def _take(self, message: Message) -> None:
-        is_kept = self._arrived(message)
+        is_kept = self._inspect_message(message)
         if message["type"].endswith(".disconnect"):
             self.ended = message
         elif is_kept:
             self._held.append(message)
             self._unread += len(message.get("body") or b"")
 
-    async def _change(self) -> None:
+    async def _wait_for_change(self) -> None:
         """Wait until a message arrives or the connection ends."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)

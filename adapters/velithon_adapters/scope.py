@@ -1,4 +1,4 @@
-"""Scopes: the ASGI dictionary of an RSGI scope, and an RSGI view of an ASGI dictionary."""
+"""Converts RSGI scopes to ASGI dictionaries, and shows ASGI dictionaries as RSGI scopes."""
 
 from __future__ import annotations
 
@@ -94,9 +94,10 @@ def asgi_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
 
 
 def body_length(scope: Scope) -> int | None:
-    """Return how many bytes of body a request declares, or ``None`` when only the end of the body will tell.
+    """Return how many bytes of body a request declares.
 
-    An HTTP/1 request that has neither ``content-length`` nor ``transfer-encoding`` has no body (RFC 9112 6.3).
+    ``None`` when only the end of the body will tell. An HTTP/1 request that has neither ``content-length`` nor
+    ``transfer-encoding`` has no body (RFC 9112 6.3).
     """
     headers = scope.headers
     if "transfer-encoding" in headers:
@@ -159,7 +160,9 @@ def asgi_scope(scope: Scope, *, state: State | None = None, root_path: str = "")
 
 
 def put_below(scope: ASGIScope, root_path: str) -> None:
-    """Say in an ASGI scope what a proxy took off the front of the path, and put it back where it is not there.
+    """Set an ASGI scope's ``root_path``, and put it in front of the path.
+
+    A path that has it already stays.
 
     Args:
         scope: The scope, ``"http"`` or ``"websocket"``, which is changed.

@@ -1,4 +1,4 @@
-"""The sending side of a response or a WebSocket: whether it has begun, and how it ends.
+"""Tracks whether a response or a WebSocket has begun, and ends it.
 
 What is raised while an application answers has to be answered by somebody, once, and only while nothing was sent. So
 whoever runs an application does it inside of the sending side, ``async with sending: await app(...)``, and leaving that
@@ -67,7 +67,9 @@ class TrackedSend(Sending):
 
 
 class TrackedProtocol(Sending):
-    """An RSGI HTTP protocol that knows whether a response was begun, and tells of a broken body.
+    """An RSGI HTTP protocol that knows whether the response has begun.
+
+    Its body is read by `BodyChunks`, so that one that was cut short raises.
 
     Args:
         inner: The protocol below.

@@ -36,7 +36,7 @@ _KIND_STRING = 2
 _told_of_close_codes = False
 
 
-def _tell_of_close_code(code: int) -> None:
+def _warn_of_close_code(code: int) -> None:
     global _told_of_close_codes
     if not _told_of_close_codes:
         _told_of_close_codes = True
@@ -124,7 +124,7 @@ class ASGIWebsocket(Sending):
         elif kind == "websocket.close":
             code = message.get("code", NORMAL_CLOSURE)
             if code not in (NORMAL_CLOSURE, NO_STATUS) or message.get("reason"):
-                _tell_of_close_code(code)
+                _warn_of_close_code(code)
             self._close(code)
         else:
             raise RuntimeError(f"Expected ASGI message 'websocket.send' or 'websocket.close', but got '{kind}'.")
@@ -353,13 +353,13 @@ class RSGIWebsocketTransport:
             ProtocolClosed: The client is gone.
             ProtocolError: The application closed the connection.
         """
-        await self._message({"type": "websocket.send", "bytes": bytes(data)})
+        await self._send_message({"type": "websocket.send", "bytes": bytes(data)})
 
     async def send_str(self, data: str) -> None:
         """Send a text message; raises as `send_bytes` does."""
-        await self._message({"type": "websocket.send", "text": data})
+        await self._send_message({"type": "websocket.send", "text": data})
 
-    async def _message(self, message: Message) -> None:
+    async def _send_message(self, message: Message) -> None:
         protocol = self._protocol
         if protocol.closed:
             raise rsgi.ProtocolError("The connection was closed by the application.")

@@ -252,7 +252,7 @@ async def test_message_of_a_cancelled_timer_is_harmless() -> None:
     send = HTTPSend(protocol)
     await send(start())
     await send(part(b"x"))
-    send._open()
+    send._open_stream()
     assert protocol.calls == [("bytes", 200, [], b"x")]
 
 

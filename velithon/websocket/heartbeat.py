@@ -111,7 +111,7 @@ class HeartbeatConnection(ReadAhead):
                 beats.cancel()
             await asyncio.wait((beats,))
 
-    def _arrived(self, message: Message) -> bool:
+    def _inspect_message(self, message: Message) -> bool:
         self._heard = asyncio.get_running_loop().time()
         self._answered.set()
         answer, data = self.heartbeat.answer, message.get("text")

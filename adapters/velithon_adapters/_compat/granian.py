@@ -75,7 +75,9 @@ def start_silently(worker: WorkerProcess) -> None:
 
 
 def handle_signals_in_python() -> None:
-    """Let Granian's workers set plain signal handlers, which an application may stand in front of and delay.
+    """Replace the loop's signal handlers in Granian's workers by plain ones.
+
+    An application may put a handler of its own in front of those, and delay them.
 
     The loop's own handlers, which Granian sets otherwise, run whatever others are set.
     """
@@ -94,7 +96,10 @@ def handle_signals_in_python() -> None:
 
 
 def log_whole_exceptions() -> None:
-    """Let Granian log what Python prints of an exception: also its causes, its notes and what a group holds."""
+    """Let Granian log an exception as Python prints it.
+
+    That is with its causes, its notes and the exceptions of a group.
+    """
 
     def wrap(inner: RSGICallable) -> Callable[[_Watcher], Awaitable[None]]:
         # The same as Granian's, and as dear, but for `make_printable`.
@@ -112,18 +117,21 @@ def log_whole_exceptions() -> None:
 
 
 def make_printable(exc: BaseException) -> BaseException:
-    """Return an exception whose message has all that belongs to it, where a message and a traceback are not all."""
+    """Return an exception whose message holds its causes, its notes and its group.
+
+    An exception that has none of them is returned as it is.
+    """
     cause = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
     parts = list(getattr(exc, "__notes__", ()))
     if isinstance(exc, BaseExceptionGroup):
-        parts += [f"It holds:\n{_formatted(inner)}" for inner in exc.exceptions]
+        parts += [f"It holds:\n{_format_exception(inner)}" for inner in exc.exceptions]
     if cause is not None:
-        parts.append(f"It was raised from, or while handling:\n{_formatted(cause)}")
+        parts.append(f"It was raised from, or while handling:\n{_format_exception(cause)}")
     if not parts:
         return exc
     shown: BaseException = type(type(exc).__name__, (Exception,), {})("\n".join([str(exc), *parts]))
     return shown.with_traceback(exc.__traceback__)
 
 
-def _formatted(exc: BaseException) -> str:
+def _format_exception(exc: BaseException) -> str:
     return "".join(traceback.format_exception(exc)).rstrip()

@@ -1,4 +1,6 @@
-"""The address that a server listens on, claimed before the server starts so that a busy one is a plain error.
+"""Binds the server's address before the server starts.
+
+So an address that is in use is one line instead of a traceback.
 
 Granian's workers each bind the port with SO_REUSEPORT: a second server on the same port would start without a word and
 take half of the connections. So the port is bound once without that option, which fails when anybody listens there.
@@ -18,7 +20,9 @@ __all__ = ["bind", "url"]
 
 
 def bind(config: ServerConfig) -> socket.socket:
-    """Return a socket bound to the configured address, and write the numeric host and port back to `config`.
+    """Return a socket that is bound to the configured address.
+
+    The numeric host and port are written back to `config`.
 
     Raises:
         ServerError: The address is in use, does not exist, or may not be used.
@@ -42,7 +46,7 @@ def _bind_tcp(config: ServerConfig) -> socket.socket:
         sock.bind(address)
     except (OSError, OverflowError) as exc:
         sock.close()
-        raise ServerError(f"Cannot listen on {_join(config.host, config.port)}: {_reason(exc)}") from exc
+        raise ServerError(f"Cannot listen on {_join_address(config.host, config.port)}: {_explain(exc)}") from exc
     config.host, config.port = sock.getsockname()[:2]
     return sock
 
@@ -56,7 +60,7 @@ def _bind_uds(path: Path) -> socket.socket:
         sock.bind(str(path))
     except OSError as exc:
         sock.close()
-        raise ServerError(f"Cannot listen on unix:{path}: {_reason(exc)}") from exc
+        raise ServerError(f"Cannot listen on unix:{path}: {_explain(exc)}") from exc
     return sock
 
 
@@ -74,11 +78,11 @@ def _remove_stale(path: Path) -> None:
             path.unlink(missing_ok=True)
             return
         except OSError as exc:
-            raise ServerError(f"Cannot listen on unix:{path}: {_reason(exc)}") from exc
+            raise ServerError(f"Cannot listen on unix:{path}: {_explain(exc)}") from exc
     raise ServerError(f"Cannot listen on unix:{path}: another server uses it.")
 
 
-def _reason(exc: Exception) -> str:
+def _explain(exc: Exception) -> str:
     number = getattr(exc, "errno", None)
     if number == errno.EADDRINUSE:
         return "the port is in use; choose another with --port"
@@ -89,7 +93,7 @@ def _reason(exc: Exception) -> str:
     return getattr(exc, "strerror", None) or str(exc)
 
 
-def _join(host: str, port: int) -> str:
+def _join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -97,4 +101,4 @@ def url(config: ServerConfig) -> str:
     """Return the address as a URL, `http://127.0.0.1:8000`, or as `unix:/path`."""
     if config.uds is not None:
         return f"unix:{config.uds}"
-    return f"http{'s' if config.ssl_certificate else ''}://{_join(config.host, config.port)}"
+    return f"http{'s' if config.ssl_certificate else ''}://{_join_address(config.host, config.port)}"

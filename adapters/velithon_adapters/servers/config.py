@@ -141,7 +141,7 @@ class ServerConfig:
 
     @property
     def root_path(self) -> str:
-        """The prefix as ASGI has it: with a slash before it and none after it, or empty."""
+        """`url_path_prefix` as ASGI has it: `"/prefix"`, or empty."""
         prefix = (self.url_path_prefix or "").strip("/")
         return f"/{prefix}" if prefix else ""
 
@@ -167,7 +167,10 @@ class ServerConfig:
             raise ServerError(f"--forwarded-allow-ips: {exc}") from exc
 
     def check_certificate(self) -> None:
-        """Raise `ServerError` unless certificate and key are both absent, or fit each other and the password."""
+        """Check that certificate, key and password fit one another.
+
+        All of them may be absent.
+        """
         certificate, key = self.ssl_certificate, self.ssl_keyfile
         if certificate is None and key is None:
             if self.ssl_keyfile_password is not None:
@@ -183,10 +186,10 @@ class ServerConfig:
             # an empty password instead of None: OpenSSL would ask on the terminal for the password of an encrypted key
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, self.ssl_keyfile_password or "")
         except (ssl.SSLError, ValueError, OSError) as exc:
-            raise ServerError(f"Cannot use {certificate} with {key}: {_reason(exc)}") from exc
+            raise ServerError(f"Cannot use {certificate} with {key}: {_explain(exc)}") from exc
 
 
-def _reason(exc: Exception) -> str:
+def _explain(exc: Exception) -> str:
     reason = getattr(exc, "reason", None)
     if reason == "KEY_VALUES_MISMATCH":
         return "the key is not the certificate's"

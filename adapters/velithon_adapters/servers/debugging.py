@@ -1,4 +1,4 @@
-"""What a developer sees of a worker: the reason why it did not start, and its debugger."""
+"""Logs why a worker did not start, and lets `breakpoint()` work in one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ __all__ = ["log_failure", "use_terminal_for_breakpoints"]
 
 
 def log_failure(exc: BaseException) -> None:
-    """Log why a worker ends, once: the first line of the message, and the traceback that may follow it as one."""
+    """Log why a worker ends, once.
+
+    The message's first line is the record's text; what follows is its traceback.
+    """
     message, _, trace = str(exc).partition("\n")
     record = logger.makeRecord(logger.name, logging.ERROR, __file__, 0, message.removesuffix(":"), (), None)
     record.exc_text = trace or None

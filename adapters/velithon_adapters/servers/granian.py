@@ -106,7 +106,7 @@ def serve(config: ServerConfig, started: Started = lambda is_ready: None) -> Non
     # parent and workers alike: Granian asks multiprocessing for the default method
     multiprocessing.set_start_method("spawn", force=True)
     interface: Literal["rsgi", "asgi"] = config.interface or "rsgi"
-    with _readable_key(config) as key:
+    with _decrypt_key(config) as key:
         server = _Server(sock, config, **_build_options(config, interface), ssl_key=key)
         started(server.has_any_started)
         try:
@@ -120,7 +120,7 @@ def serve(config: ServerConfig, started: Started = lambda is_ready: None) -> Non
 
 
 @contextmanager
-def _readable_key(config: ServerConfig) -> Iterator[Path | None]:
+def _decrypt_key(config: ServerConfig) -> Iterator[Path | None]:
     """A key file without a password, for as long as workers may be started.
 
     Granian 2.8 fails on the encrypted keys that OpenSSL writes (PBES2 with AES), and reads the file in every worker.

@@ -1,4 +1,4 @@
-"""A worker process of Granian: loading the application, and an end that loses nothing and is bounded in time.
+"""A worker process of Granian: loads the application, and drains it before the end.
 
 From the signal on Granian takes no connection, waits for those that it has, without a bound, and then ends the loop:
 background work that outlives its connection would be lost, and a connection that never ends would keep the worker until
@@ -240,7 +240,7 @@ class Drain:
         """Stop the loop when nothing is in flight any more, unless Granian has done so meanwhile."""
         assert self.stop_time is not None
         # Polled: nobody tells when a task of Granian's begins or ends.
-        while self._in_time() and (time.monotonic() < self.stop_time + self.linger or self.busy()):  # noqa: ASYNC110
+        while self._has_time() and (time.monotonic() < self.stop_time + self.linger or self.busy()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         if not self._finishing:
             self.over = True
@@ -254,7 +254,7 @@ class Drain:
         if self._finishing or self.stop_time is None:
             return
         self._finishing = True
-        while self._in_time() and self.requests():  # noqa: ASYNC110 as above
+        while self._has_time() and self.requests():  # noqa: ASYNC110 as above
             await asyncio.sleep(0.02)
         if requests := self.requests():
             logger.warning("Cancelling %d requests that are still in flight", len(requests))
@@ -262,7 +262,7 @@ class Drain:
                 request.cancel()
             await asyncio.wait(requests, timeout=min(0.5, self.timeout / 10))
 
-    def _in_time(self) -> bool:
+    def _has_time(self) -> bool:
         return self.stop_time is not None and time.monotonic() < self.stop_time + self.timeout - self._reserve
 
     def _watch_clock(self) -> None:
@@ -289,15 +289,15 @@ class Drain:
 
 def rsgi_worker(*args: object) -> None:
     """Run a worker with Granian's arguments for the interface RSGI."""
-    _work(spawn_rsgi_worker, args)
+    _run_worker(spawn_rsgi_worker, args)
 
 
 def asgi_worker(*args: object) -> None:
     """Run a worker with Granian's arguments for the interface ASGI."""
-    _work(spawn_asgi_worker, args)
+    _run_worker(spawn_asgi_worker, args)
 
 
-def _work(target: Callable[..., None], args: tuple[object, ...]) -> None:
+def _run_worker(target: Callable[..., None], args: tuple[object, ...]) -> None:
     """Run Granian's worker, and finish in its place when the drain stopped its loop."""
     handle_signals_in_python()
     log_whole_exceptions()
@@ -316,12 +316,12 @@ def _work(target: Callable[..., None], args: tuple[object, ...]) -> None:
         elif hosted.drain is None or not hosted.drain.over:
             raise
         else:
-            _finish(hosted, hosted.drain)
+            _shut_down_and_exit(hosted, hosted.drain)
     if (hosted := _Hosted.current) is not None and hosted.drain is not None:
         hosted.drain.done = True
 
 
-def _finish(hosted: _Hosted, drain: Drain) -> None:
+def _shut_down_and_exit(hosted: _Hosted, drain: Drain) -> None:
     try:
         hosted.shut_down(drain.loop)
     except Exception:  # noqa: BLE001 - whatever it is, it is logged and ends the process

@@ -1,4 +1,4 @@
-"""Which protocols an application speaks, and how it is fitted to the one that the server speaks."""
+"""Finds the protocols that an application speaks, and adapts it to the server's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find_protocols(app: object) -> frozenset[Literal["rsgi", "asgi"]]:
     spoken: set[Literal["rsgi", "asgi"]] = {"rsgi"} if callable(getattr(app, "__rsgi__", None)) else set()
     if inspect.isclass(app) or not callable(app):
         return frozenset(spoken) if not inspect.isclass(app) else frozenset()
-    least, most = _positional(app)
+    least, most = _count_positional(app)
     if least <= 3 <= most:
         spoken.add("asgi")
     elif least <= 2 <= most and _is_coroutine_function(app):
@@ -33,7 +33,7 @@ def find_protocols(app: object) -> frozenset[Literal["rsgi", "asgi"]]:
     return frozenset(spoken)
 
 
-def _positional(app: Callable[..., object]) -> tuple[int, float]:
+def _count_positional(app: Callable[..., object]) -> tuple[int, float]:
     """The least and the most positional arguments that `app` can be called with."""
     try:
         # Not of what it wraps, which may be called otherwise.
@@ -50,7 +50,9 @@ def _is_coroutine_function(app: Callable[..., object]) -> bool:
 
 
 def adapt(app: Any, interface: Literal["rsgi", "asgi"], *, root_path: str = "") -> Any:
-    """Return `app` in a form that a server can call with `interface`: itself where it speaks it, else in an adapter.
+    """Return `app` in a form that a server can call with `interface`.
+
+    An application that speaks it is returned as it is, another one in an adapter.
 
     Args:
         app: The application.
@@ -66,9 +68,9 @@ def adapt(app: Any, interface: Literal["rsgi", "asgi"], *, root_path: str = "") 
     if not spoken:
         raise ServerError(f"{app!r} is no application: it is neither ASGI nor RSGI.")
     if interface == "asgi":
-        return app if "asgi" in spoken else _rsgi_to_asgi(app)
+        return app if "asgi" in spoken else _adapt_to_asgi(app)
     if "rsgi" not in spoken:
-        return _asgi_to_rsgi(_with_root_path(app, root_path) if root_path else app)
+        return _adapt_to_rsgi(_add_root_path(app, root_path) if root_path else app)
     if root_path:
         if not hasattr(app, "root_path"):
             raise ServerError("--url-path-prefix: an RSGI application without a root_path attribute cannot be told it.")
@@ -83,7 +85,7 @@ def trust_proxies(app: Any, trusted: TrustedProxies, interface: Literal["rsgi", 
     return forwarded_rsgi(app, trusted) if interface == "rsgi" else forwarded_asgi(app, trusted)
 
 
-def _with_root_path(app: ASGIApp, root_path: str) -> ASGIApp:
+def _add_root_path(app: ASGIApp, root_path: str) -> ASGIApp:
     async def with_root_path(scope: ASGIScope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
             scope["root_path"] = root_path
@@ -92,13 +94,13 @@ def _with_root_path(app: ASGIApp, root_path: str) -> ASGIApp:
     return with_root_path
 
 
-def _asgi_to_rsgi(app: ASGIApp) -> RSGIApp:
+def _adapt_to_rsgi(app: ASGIApp) -> RSGIApp:
     from velithon_adapters import RSGIAdapter
 
     return RSGIAdapter(app)
 
 
-def _rsgi_to_asgi(app: RSGIApp | RSGICallable) -> ASGIApp:
+def _adapt_to_asgi(app: RSGIApp | RSGICallable) -> ASGIApp:
     from velithon_adapters import ASGIAdapter
 
     return ASGIAdapter(app)

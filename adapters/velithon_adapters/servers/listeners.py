@@ -25,7 +25,7 @@ def close_listeners(address: int | str) -> None:
         names = os.listdir(_DESCRIPTORS)
     except OSError:
         return
-    found = [int(name) for name in names if _listens(int(name), address)]
+    found = [int(name) for name in names if _is_listening(int(name), address)]
     if not found:
         return
     with socket.socket() as nobody:
@@ -36,7 +36,7 @@ def close_listeners(address: int | str) -> None:
             os.dup2(nobody.fileno(), descriptor, inheritable=False)
 
 
-def _listens(descriptor: int, address: int | str) -> bool:
+def _is_listening(descriptor: int, address: int | str) -> bool:
     try:
         opened = socket.socket(fileno=descriptor)
     except OSError:

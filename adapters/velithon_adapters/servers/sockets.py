@@ -33,9 +33,9 @@ class Stoppable:
         """Answer a request, or run a WebSocket or the lifespan."""
         if scope["type"] != "websocket":
             return self.app(scope, receive, send)
-        return self._websocket(scope, receive, send)
+        return self._run_websocket(scope, receive, send)
 
-    async def _websocket(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+    async def _run_websocket(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         accepted = closed = False
         closing: asyncio.Task[None] | None = None
         task = asyncio.current_task()

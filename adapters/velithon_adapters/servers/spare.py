@@ -72,7 +72,10 @@ class Barrier:
         self._send(_START)
 
     def has_loaded(self, timeout: float) -> bool:
-        """Wait for at most `timeout` seconds, and tell whether the worker has imported the application, or ended."""
+        """Tell whether the worker has imported the application, or ended.
+
+        Waits for that for at most `timeout` seconds.
+        """
         return self.connection.poll(timeout)
 
     def _send(self, word: bytes) -> None:
@@ -89,7 +92,10 @@ def gates() -> tuple[Gate, Barrier]:
 
 
 def keeps_spare(config: ServerConfig) -> bool:
-    """Tell whether a server keeps the next worker ready: where it reloads, and nothing that changes is imported yet."""
+    """Tell whether a server keeps the next worker ready.
+
+    It does where it reloads, and where nothing that may change is imported yet.
+    """
     return config.reload and config.workers == 1 and _is_main_ours() and not _are_we_watched()
 
 

@@ -124,7 +124,7 @@ def serve(config: ServerConfig, started: Started = lambda is_ready: None) -> Non
     if (hangup := getattr(signal, "SIGHUP", None)) is not None:  # not on Windows
         before[hangup] = signal.signal(hangup, _end_with_terminal if config.reload else _refuse_restart)
     try:
-        options = _uvicorn_config(config)
+        options = _build_config(config)
         started(lambda: True)  # its workers listen when the application has started
         _run(options, config, sock)
     finally:
@@ -169,7 +169,7 @@ def _has_workers(config: ServerConfig) -> bool:
     return config.reload or config.workers > 1 or replaced
 
 
-def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
+def _build_config(config: ServerConfig) -> uvicorn.Config:
     return uvicorn.Config(
         _Loader(config),
         factory=True,
@@ -192,7 +192,7 @@ def _uvicorn_config(config: ServerConfig) -> uvicorn.Config:
         ssl_keyfile=config.ssl_keyfile,
         ssl_keyfile_password=config.ssl_keyfile_password,
         # the rest of the time is for the application's shutdown
-        timeout_graceful_shutdown=max(1, config.workers_kill_timeout - _reserve(config.workers_kill_timeout)),
+        timeout_graceful_shutdown=max(1, config.workers_kill_timeout - _compute_reserve(config.workers_kill_timeout)),
     )
 
 
@@ -204,7 +204,7 @@ def _find_websockets() -> type[asyncio.Protocol] | Literal["auto"]:
     return WebSocketsProtocol
 
 
-def _reserve(timeout: int) -> int:
+def _compute_reserve(timeout: int) -> int:
     """Return how many seconds of a worker's end are kept for the application's shutdown."""
     return min(2, timeout // 3)
 
@@ -262,12 +262,12 @@ class _Server(uvicorn.Server):
         self.over = False
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        stopping.begin(self.timeout, _reserve(self.timeout))
-        await self._take_last(sockets or [])
+        stopping.begin(self.timeout, _compute_reserve(self.timeout))
+        await self._take_last_connections(sockets or [])
         await super().shutdown(sockets)
         self.over = True
 
-    async def _take_last(self, sockets: list[socket.socket]) -> None:
+    async def _take_last_connections(self, sockets: list[socket.socket]) -> None:
         """Take the connections that wait while listening ends: the kernel would reset them with what was sent."""
         waiting = [sock.dup() for sock in sockets]
         for server in self.servers:
@@ -289,13 +289,13 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
-            threading.Thread(target=self._end, name="end", daemon=True).start()
+            threading.Thread(target=self._end_in_time, name="end", daemon=True).start()
         elif multiprocessing.parent_process() is None:  # else Ctrl+C and the parent's SIGTERM are two signals for one
             logger.warning("Second signal, exiting at once")
             exit_now(1)
         super().handle_exit(sig, frame)
 
-    def _end(self) -> None:
+    def _end_in_time(self) -> None:
         last = time.monotonic() + self.timeout - 0.2
         while time.monotonic() < last and not self.over:
             time.sleep(0.05)
@@ -385,14 +385,14 @@ class _Reload(WatchFilesReload):
         if not self.keeps_spare:
             super().startup()
             return
-        with self._waiting() as barrier:
+        with self._hold_worker() as barrier:
             super().startup()
         barrier.open()
         barrier.start()
         self._prepare_after(barrier)
 
     @contextmanager
-    def _waiting(self) -> Iterator[Barrier]:
+    def _hold_worker(self) -> Iterator[Barrier]:
         """Let the worker that is started within wait."""
         gate, barrier = gates()
         loader = self.config.app
@@ -409,7 +409,7 @@ class _Reload(WatchFilesReload):
             while not barrier.has_loaded(0.1):
                 if self.should_exit.is_set() or self.process is not process:
                     return
-            with self.lock, self._waiting() as next_barrier:
+            with self.lock, self._hold_worker() as next_barrier:
                 if self.should_exit.is_set() or self.process is not process:
                     return
                 spare = get_subprocess(self.config, self.target, self.sockets)
@@ -422,7 +422,7 @@ class _Reload(WatchFilesReload):
         with self.lock:
             spare, self.spare = self.spare, None
             if spare is None or not spare[0].is_alive():
-                with self._waiting() if self.keeps_spare else nullcontext() as barrier:
+                with self._hold_worker() if self.keeps_spare else nullcontext() as barrier:
                     self._end_worker()
                     super().restart()
                 if barrier is not None:

@@ -1,4 +1,4 @@
-"""Uvicorn's WebSockets, without an error in the log for each handshake that is refused with a response."""
+"""Uvicorn's WebSockets, without a logged error for each refused handshake."""
 
 from __future__ import annotations
 

@@ -16,7 +16,10 @@ logger = logging.getLogger("velithon_adapters.servers")
 
 
 async def limit_threads(number: int | None) -> None:
-    """Let synchronous endpoints use `number` threads in the running loop (Starlette runs them in AnyIO's pool)."""
+    """Let synchronous endpoints use `number` threads in the running loop.
+
+    Starlette runs them in AnyIO's pool.
+    """
     if number is not None:
         import anyio.to_thread
 
@@ -40,7 +43,10 @@ def stop_with_parent() -> None:
 
 
 def outlive_hangups() -> None:
-    """Leave SIGHUP to the process that supervises this worker: a worker that died of it would lose what it has."""
+    """Ignore SIGHUP, which the supervising process handles.
+
+    A worker that died of it would lose its requests.
+    """
     if (number := getattr(signal, "SIGHUP", None)) is not None:  # not on Windows
         signal.signal(number, signal.SIG_IGN)
 
