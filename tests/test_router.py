@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from tests.conftest import ClientFactory
-from velithon import HTTPException, Request, Velithon, WebSocket
+from velithon import BackgroundTask, HTTPException, Request, Velithon, WebSocket
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.routing import Host, Mount, Route, Router
 from velithon.testclient import TestClient
@@ -77,6 +77,17 @@ def test_a_router_alone_answers_in_plain_text() -> None:
     app = Velithon()
     app.mount("/sub", router)
     assert TestClient(app).get("/sub/none").json() == {"detail": "Not Found"}
+
+
+def test_background_tasks_of_a_router_alone_run() -> None:
+    """No application counts them; they run after the response all the same."""
+    done: list[str] = []
+
+    async def later() -> PlainTextResponse:
+        return PlainTextResponse("soon", background=BackgroundTask(done.append, "done"))
+
+    assert TestClient(Router([Route("/", later)])).get("/").text == "soon"
+    assert done == ["done"]
 
 
 def brew() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,6 +160,50 @@ async def test_a_body_limit_around_an_application_that_never_answers() -> None:
     scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
     await asyncio.wait_for(BodyLimitMiddleware(leaves, 5)(scope, receive, send), 10)
     assert seen == ["http.disconnect"]
+
+
+@pytest.mark.anyio
+async def test_trailers_end_an_answer() -> None:
+    """The client has all of it while the application still does what follows."""
+    complete = asyncio.Event()
+
+    async def lasting(scope: Scope, receive: Receive, send: Send) -> None:
+        await trailing(False)(scope, receive, send)
+        await complete.wait()
+
+    app = Velithon(middleware=[LAYERS["function"]()])
+    app.mount("/in", lasting)
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.trailers" and not message.get("more_trailers", False):
+            complete.set()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": "http", "method": "GET", "path": "/in/", "headers": [], "query_string": b""}
+    await asyncio.wait_for(app(scope, receive, send), 10)
+    assert [message["type"] for message in sent[-2:]] == ["http.response.trailers"] * 2
+
+
+def test_what_follows_a_file_behind_a_layer_is_waited_for(client: ClientFactory, tmp_path: Path) -> None:
+    """An application that hands over a file by its name, and then fails, has failed; the client has the file."""
+    path = tmp_path / "file.txt"
+    path.write_bytes(TEXT)
+
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.pathsend", "path": str(path)})
+        await asyncio.sleep(0.01)
+        raise LookupError("after the file")
+
+    app = Velithon(middleware=[LAYERS["function"]()])
+    app.mount("/in", failing)
+    assert client(app, raise_server_exceptions=False).get("/in/").content == TEXT
+    with pytest.raises(LookupError, match="after the file"):
+        client(app).get("/in/")
 
 
 def test_a_body_limit_around_an_application_that_never_reads(client: ClientFactory) -> None:

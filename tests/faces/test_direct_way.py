@@ -1,7 +1,7 @@
 """Endpoints that take nothing, or little, are answered without a request on RSGI: nobody sees a difference."""
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -12,10 +12,10 @@ from starlette.responses import Response as StarletteResponse
 from tests.adapters.memory import Headers, Protocol, Scope
 from tests.conftest import ClientFactory
 from tests.servers import SERVERS, ServerName, serve
-from velithon import APIRouter, Velithon
+from velithon import APIRouter, Depends, Velithon
 from velithon.exceptions import HTTPException, ResponseValidationError
 from velithon.requests import ClientDisconnect, Request
-from velithon.responses import JSONResponse
+from velithon.responses import FileResponse, JSONResponse
 from velithon.routing import APIRoute
 from velithon_adapters.rsgi import ProtocolClosed
 
@@ -74,6 +74,26 @@ def test_the_handlers_of_users_see_the_request(client: ClientFactory) -> None:
     assert response.json() == ["/little/a", {"x": "a"}, "/little/{x}"]
     response = client(app, raise_server_exceptions=False).get("/nothing")
     assert response.json() == ["/nothing", {}, "/nothing"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["json", "file"])
+async def test_what_fails_behind_a_response_is_not_answered(kind: str) -> None:
+    """The client has its answer, and a server would ignore or refuse another one."""
+    app = Velithon()
+
+    async def failing() -> AsyncIterator[None]:
+        yield
+        raise LookupError("behind the response")
+
+    @app.get("/", dependencies=[Depends(failing)])
+    async def response() -> StarletteResponse:
+        return FileResponse(__file__) if kind == "file" else JSONResponse({})
+
+    protocol = Protocol().end()
+    with pytest.raises(LookupError, match="behind the response"):
+        await app.__rsgi__(Scope(), protocol)
+    assert [call[1] for call in protocol.calls] == [200]
 
 
 def test_what_a_layer_returns_instead_of_a_response_is_answered_500(client: ClientFactory) -> None:
