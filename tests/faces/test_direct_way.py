@@ -90,9 +90,10 @@ async def test_what_fails_behind_a_response_is_not_answered(kind: str) -> None:
     async def response() -> StarletteResponse:
         return FileResponse(__file__) if kind == "file" else JSONResponse({})
 
+    scope: Any = Scope()
     protocol = Protocol().end()
     with pytest.raises(LookupError, match="behind the response"):
-        await app.__rsgi__(Scope(), protocol)
+        await app.__rsgi__(scope, protocol)
     assert [call[1] for call in protocol.calls] == [200]
 
 

@@ -61,7 +61,8 @@ async def stream_over(connection: socket.socket, chunks: Any, end: Callable[[Any
     """Serve a stream as if it came by this connection; return what the application raised."""
     here, there = (f"{host}:{port}" for host, port in (connection.getsockname(), connection.getpeername()))
     protocol = Protocol().end()
-    task = asyncio.ensure_future(serving(chunks).__rsgi__(Scope(client=here, server=there), protocol))
+    scope: Any = Scope(client=here, server=there)
+    task = asyncio.ensure_future(serving(chunks).__rsgi__(scope, protocol))
     await asyncio.wait_for(until_sent(protocol), SECONDS)
     end(task, protocol)
     done, _ = await asyncio.wait((task,), timeout=SECONDS)
@@ -115,7 +116,7 @@ async def test_a_generator_that_cancels_itself_is_no_end_over_asgi(version: str)
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
     scope["asgi"] = {"version": "3.0", "spec_version": version}
     with pytest.raises((VelithonError, ExceptionGroup)) as caught:
         await asyncio.wait_for(serving(cancelling)(scope, receive, send), SECONDS)
