@@ -13,8 +13,9 @@ import signal
 import threading
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
+from velithon._runtime.json_values import JSONObject
 from velithon.logging import quiet_paths
 from velithon.requests.request import Request
 from velithon.responses.json import JSONResponse
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from starlette.types import Message
+
     from velithon.application import Velithon
 
-    F = TypeVar("F", bound=Callable[..., Any])
+    F = TypeVar("F", bound=Callable[..., object])
 
 __all__ = ["Health", "check"]
 
@@ -65,21 +68,21 @@ class _Check:
     timeout: float
     cache: float
     until: float = 0.0
-    outcome: dict[str, Any] = field(default_factory=dict)
-    running: asyncio.Task[dict[str, Any]] | None = None
+    outcome: JSONObject = field(default_factory=dict)
+    running: asyncio.Task[JSONObject] | None = None
 
-    def result(self, request: Request) -> asyncio.Future[dict[str, Any]]:
+    def result(self, request: Request) -> asyncio.Future[JSONObject]:
         """Return what it found within `cache` seconds, what a run that goes on will find, or that of a new run."""
         loop = asyncio.get_running_loop()
         if self.until > loop.time():
-            found: asyncio.Future[dict[str, Any]] = loop.create_future()
+            found: asyncio.Future[JSONObject] = loop.create_future()
             found.set_result(self.outcome)
             return found
         if self.running is None or self.running.done() or self.running.get_loop() is not loop:
             self.running = loop.create_task(self._run(request))
         return asyncio.shield(self.running)
 
-    async def _run(self, request: Request) -> dict[str, Any]:
+    async def _run(self, request: Request) -> JSONObject:
         start = perf_counter()
         status: Status = "ok"
         reason: object = None
@@ -148,7 +151,7 @@ class Health:
         self._checks: dict[str, _Check] = {}
         self._of_containers: dict[int, list[_Check]] = {}
         self._app: Velithon | None = None
-        self._before: dict[int, Any] = {}
+        self._before: dict[int, object] = {}
 
     def install(self, app: Velithon) -> None:
         """Add the endpoints, and notice signals from the application's start on.
@@ -167,7 +170,9 @@ class Health:
         app.router.on_startup.append(self._start)
         app.router.on_shutdown.append(self._stop)
 
-    def add_check(self, name: str, function: Callable[..., Any], *, timeout: float = 5.0, cache: float = 0.0) -> None:
+    def add_check(
+        self, name: str, function: Callable[..., object], *, timeout: float = 5.0, cache: float = 0.0
+    ) -> None:
         """Add a check, before the start or at any time after it.
 
         One of the same name is replaced.
@@ -201,7 +206,7 @@ class Health:
 
         return decorator
 
-    def _made(self, name: str, function: Callable[..., Any], timeout: float, cache: float) -> _Check:
+    def _made(self, name: str, function: Callable[..., object], timeout: float, cache: float) -> _Check:
         if timeout <= 0 or cache < 0:
             raise ValueError(f"timeout must be above 0 and cache at least 0, not {timeout!r} and {cache!r}.")
         return _Check(name, Route(self.ready_path, function), timeout, cache)
@@ -268,10 +273,10 @@ class Health:
         self.stopping = True
 
 
-async def _nothing() -> Any:
+async def _nothing() -> Message:
     """Bring no body: a check has none."""
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-def _answer(status: int, content: dict[str, Any]) -> JSONResponse:
+def _answer(status: int, content: JSONObject) -> JSONResponse:
     return JSONResponse(content, status_code=status, headers={"cache-control": "no-store"})

@@ -23,12 +23,13 @@ import warnings
 from datetime import UTC, datetime
 from functools import lru_cache
 from logging.handlers import BaseRotatingHandler
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
 
 import orjson
 
 from velithon._runtime.access import is_access_logged
+from velithon._runtime.json_values import JSONObject
 from velithon._runtime.lines import LineHandler, access_fields
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class JSONFormatter(logging.Formatter):
         """Return the record as one line of JSON."""
         name = record.name.lstrip("_")
         message, block = _parted(name, record.getMessage().rstrip("\n"))
-        fields: dict[str, Any] = {
+        fields: JSONObject = {
             "timestamp": _millisecond(int(record.created * 1000)),
             "level": record.levelname,
             "logger": name,
@@ -188,7 +189,7 @@ class JSONFormatter(logging.Formatter):
         return orjson.dumps(fields).decode()
 
 
-def _dump(fields: dict[str, Any]) -> str:
+def _dump(fields: JSONObject) -> str:
     try:
         return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except (
@@ -284,7 +285,7 @@ def access_level(status: int) -> int:
     return logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
 
 
-def _granian_fields(args: dict[str, Any]) -> dict[str, Any]:
+def _granian_fields(args: JSONObject) -> JSONObject:
     # Granian hands the decoded path, which may hold anything, and the query as it came
     path = quote(args["path"], safe=_PATH_SAFE.replace("%?", ""))
     query = f"?{quote(args['query_string'], safe=_PATH_SAFE)}" if args["query_string"] else ""
@@ -298,7 +299,7 @@ def _granian_fields(args: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _uvicorn_fields(client: object, method: object, path: object, version: object, status: object) -> dict[str, Any]:
+def _uvicorn_fields(client: object, method: object, path: object, version: object, status: object) -> JSONObject:
     return {
         "client": re.sub(r":\d+$", "", str(client)),
         "method": method,
@@ -427,7 +428,7 @@ def configure_logging(
     max_bytes: int = DEFAULT_MAX_BYTES,
     backup_count: int = DEFAULT_BACKUP_COUNT,
     apply: bool = True,
-) -> dict[str, Any]:
+) -> JSONObject:
     """Configure logging for this process and return the configuration for others.
 
     Args:
@@ -453,7 +454,7 @@ def configure_logging(
         raise ValueError(f"max_bytes and backup_count must not be negative: {max_bytes}, {backup_count}")
     line = "velithon.logging.JSONFormatter" if log_format == "json" else "velithon.logging.TextFormatter"
     screen = "velithon._runtime.pretty.PrettyFormatter" if log_format == "pretty" else line
-    handlers: dict[str, Any] = {
+    handlers: JSONObject = {
         "console": {
             "class": "velithon.logging.Console",
             "stream": "ext://sys.stdout",
@@ -470,9 +471,9 @@ def configure_logging(
             "formatter": "line",
             "filters": ["departure"],
         }
-    through: dict[str, Any] = {"handlers": [], "propagate": True}
+    through: JSONObject = {"handlers": [], "propagate": True}
     access = through | {"level": "INFO", "filters": ["access"]}
-    config: dict[str, Any] = {
+    config: JSONObject = {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": line}, "screen": {"()": screen}},

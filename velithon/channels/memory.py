@@ -7,16 +7,20 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVarTuple, Unpack
 
 from velithon.channels.base import Channels
 from velithon.channels.message import ChannelsError, Message, check_channel_name, encode, parse_id
 from velithon.channels.subscription import Hub
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from velithon.channels.subscription import Subscription
 
 __all__ = ["MemoryChannels"]
+
+Ts = TypeVarTuple("Ts")
 
 _MAX_CHANNELS = 10_000
 
@@ -121,7 +125,7 @@ class MemoryChannels(Channels):
             _call_in(subscription.loop, subscription.end)
 
 
-def _call_in(loop: asyncio.AbstractEventLoop | None, call: Any, *args: Any) -> None:
+def _call_in(loop: asyncio.AbstractEventLoop | None, call: Callable[[Unpack[Ts]], object], *args: *Ts) -> None:
     """Make a call in the loop of another thread, unless it has ended."""
     try:
         if loop is not None:

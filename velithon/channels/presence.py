@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
@@ -87,7 +87,7 @@ class Presence:
             await asyncio.sleep(self._milliseconds / 3000)
             try:
                 for channel, entries in list(self._entries.items()):
-                    arguments: list[Any] = [self._milliseconds, *entries.values()]
+                    arguments: list[int | bytes | str] = [self._milliseconds, *entries.values()]
                     await self._renew(keys=[self._prefix + channel], args=arguments)
                 is_away = False
             except (RedisError, OSError) as error:

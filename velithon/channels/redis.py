@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 from weakref import WeakKeyDictionary
 
 from velithon.channels.base import Channels
@@ -38,6 +38,15 @@ except ImportError as error:  # pragma: no cover - the extra is installed where 
 
 if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
+
+    class PubSubMessage(TypedDict):
+        """A message as redis-py gives it."""
+
+        type: str
+        channel: bytes
+        pattern: bytes | None
+        data: bytes
+
 
 __all__ = ["Link", "RedisChannels"]
 
@@ -245,7 +254,7 @@ class Link:
                 self._pubsub = None
                 await pubsub.aclose()  # type: ignore[no-untyped-call] # redis-py's own
 
-    async def _take(self, message: dict[str, Any]) -> None:
+    async def _take(self, message: PubSubMessage) -> None:
         kind, channel = message["type"], message["channel"].decode()
         if kind in ("message", "pmessage"):
             pattern = None if message["pattern"] is None else message["pattern"].decode()
@@ -288,7 +297,7 @@ class Link:
         await self.client.aclose()
 
 
-async def _messages(pubsub: PubSub) -> AsyncIterator[dict[str, Any]]:
+async def _messages(pubsub: PubSub) -> AsyncIterator[PubSubMessage]:
     """Yield what comes; an idle connection is asked whether it lives.
 
     Raises:

@@ -76,7 +76,12 @@ class RedisStreamChannels(RedisChannels):
         name = check_channel_name(channel)
         link = self.link
         assert isinstance(link, StreamLink)
-        arguments: list[Any] = [self.size, encode(data), round(self.history_seconds * 1000), self.prefix + name]
+        arguments: list[int | bytes | str] = [
+            self.size,
+            encode(data),
+            round(self.history_seconds * 1000),
+            self.prefix + name,
+        ]
         with translated():
             found: bytes = await link.send(keys=[link.key(name)], args=arguments)
         return found.decode()

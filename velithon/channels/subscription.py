@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from anyio import CancelScope
 
@@ -20,6 +20,7 @@ from velithon.channels.message import (
 )
 
 if TYPE_CHECKING:
+    import re
     from types import TracebackType
 
 
@@ -203,7 +204,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.exact: dict[str, dict[Subscription, None]] = {}
-        self.patterns: dict[str, tuple[Any, dict[Subscription, None]]] = {}
+        self.patterns: dict[str, tuple[re.Pattern[str], dict[Subscription, None]]] = {}
 
     def add(self, subscription: Subscription) -> None:
         """Add a subscription under each of its names."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from inspect import getattr_static
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from velithon.checks.finding import Finding
 
@@ -121,7 +120,7 @@ def _own_calls(function: ast.AsyncFunctionDef) -> Iterator[ast.Call]:
         waiting.extend(ast.iter_child_nodes(node))
 
 
-def _names(function: ast.AsyncFunctionDef, module: ModuleType) -> dict[str, Any]:
+def _names(function: ast.AsyncFunctionDef, module: ModuleType) -> dict[str, object]:
     """Return what names mean in a function: builtins, the module's, and what the function itself imports."""
     names = {**vars(sys.modules["builtins"]), **vars(module)}
     for node in ast.walk(function):
@@ -136,7 +135,7 @@ def _names(function: ast.AsyncFunctionDef, module: ModuleType) -> dict[str, Any]
     return names
 
 
-def _value(node: ast.expr, names: dict[str, Any]) -> Any:
+def _value(node: ast.expr, names: dict[str, object]) -> object:
     """Return what a dotted name leads to: through modules, and to methods of classes, as nothing else runs no code."""
     if isinstance(node, ast.Name):
         return names.get(node.id)

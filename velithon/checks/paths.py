@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["check_paths"]
 
 # A value for each convertor that the patterns of narrower ones do not match, so that whoever matches it takes all.
-_SAMPLES: dict[Any, str] = {
+_SAMPLES: dict[object, str] = {
     StringConvertor: "~0~",
     PathConvertor: "~0~/~1~",
     IntegerConvertor: "7",

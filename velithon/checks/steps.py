@@ -30,11 +30,11 @@ def describe_steps(model: EndpointModel) -> Iterator[str]:
     yield ""
     if model.body is not None:
         yield f"body      read first, as {model.body.label}"
-    done: dict[tuple[Any, ...], int] = {}
+    done: dict[tuple[object, ...], int] = {}
     yield from _node(model, done)
 
 
-def _node(node: DependencyModel, done: dict[tuple[Any, ...], int]) -> Iterator[str]:
+def _node(node: DependencyModel, done: dict[tuple[object, ...], int]) -> Iterator[str]:
     """Yield what runs before a callable, then the callable with the places of its arguments."""
     from velithon.signature import EndpointModel
 
@@ -86,7 +86,7 @@ def _default(item: Field) -> str:
     return "required" if item.required else f"default {item.default!r}"
 
 
-def _chain(provider: Provider[Any]) -> str:
+def _chain(provider: Provider[object]) -> str:
     inner = ", ".join(_chain(dependency) for dependency in provider.dependencies())
     return f"{provider} ({inner})" if inner else str(provider)
 

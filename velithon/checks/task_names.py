@@ -14,6 +14,10 @@ from velithon.middleware.base import BaseHTTPMiddleware
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from velithon.middleware.base import CallNext
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
+
 __all__ = ["TaskNameMiddleware", "name_tasks"]
 
 
@@ -23,7 +27,7 @@ class TaskNameMiddleware(BaseHTTPMiddleware):
     For example `GET /items/{item_id} (shop.item)`.
     """
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Name the task, before anything can block."""
         method, path = request._asked()
         _name_task(f"{method} {_describe(request.app, method, path)}")

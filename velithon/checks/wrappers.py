@@ -8,10 +8,13 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from velithon._runtime.source import place_of
 from velithon.checks.finding import Checked, Finding, describe_route, iterate_groups
+
+if TYPE_CHECKING:
+    from types import CellType
 
 __all__ = ["check_wrappers"]
 
@@ -51,7 +54,7 @@ def _wraps(found: object, endpoint: object) -> bool:
     return False
 
 
-def _content(cell: Any) -> Any:
+def _content(cell: CellType) -> object:
     try:
         return cell.cell_contents
     except ValueError:  # it is empty

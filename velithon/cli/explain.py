@@ -19,6 +19,7 @@ from velithon.cli.openapi import AppOption, FactoryOption, Target, load
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.routing import BaseRoute
+    from starlette.types import Scope
 
     from velithon.application import Velithon
     from velithon.routing.frontend import Frontend
@@ -57,7 +58,7 @@ class Asked:
     mounts: list[str] = field(default_factory=list)
     inner: list[Velithon] = field(default_factory=list)
 
-    def scope(self, kind: str, application: Velithon) -> dict[str, Any]:
+    def scope(self, kind: str, application: Velithon) -> Scope:
         """Return an ASGI scope for routes that decide for themselves."""
         return {
             "type": kind,
@@ -85,7 +86,7 @@ class Asked:
             yield from _route_layers(route, application)
             yield from _plan(route, self.method)
 
-    def found(self, router: Router, scope: dict[str, Any]) -> tuple[list[str], str]:
+    def found(self, router: Router, scope: Scope) -> tuple[list[str], str]:
         """Return what the router's table finds, and how.
 
         The route is left in the scope as `answers`.
@@ -136,7 +137,7 @@ class Asked:
 
         return find_most_specific(router.frontends, path)
 
-    def _inner(self, route: BaseRoute, child: dict[str, Any], scope: dict[str, Any]) -> tuple[list[str], str]:
+    def _inner(self, route: BaseRoute, child: Scope, scope: Scope) -> tuple[list[str], str]:
         from velithon.application import Velithon
         from velithon.routing.router import Router
         from velithon_adapters.scope import put_below
@@ -241,7 +242,7 @@ def _layers(layers: Sequence[Middleware], application: Velithon, whose: str = ""
         yield f"layer {number}   {whose}{name}: {_form(cls(Next(_nothing, _nothing), *args, **kwargs), application)}"
 
 
-async def _nothing(*arguments: Any) -> None:
+async def _nothing(*arguments: object) -> None:
     """Stand where the next layer would; nothing is sent through."""
 
 

@@ -9,14 +9,14 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typer import Context
 
 __all__ = ["PanelApp", "PanelCommand", "PanelGroup", "is_coloured", "panel"]
 
@@ -25,6 +25,7 @@ _NARROWEST = 44  # which the longest name fits into
 # Of a panel's width; longer names have their text below them.
 _NAMES = 34
 
+F = TypeVar("F", bound=Callable[..., Any])
 Row = tuple[str, str]
 
 
@@ -75,7 +76,7 @@ def _styled(text: str, colour: bool, **style: Any) -> str:
     return typer.style(text, **style) if colour else text
 
 
-def _draw(context: Any, rows: dict[str, list[Row]]) -> str:
+def _draw(context: Context, rows: dict[str, list[Row]]) -> str:
     width = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size().columns))
     colour = is_coloured(sys.stdout)
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
@@ -89,7 +90,7 @@ def _draw(context: Any, rows: dict[str, list[Row]]) -> str:
     return "\n\n".join(filter(None, [usage, *texts, "\n".join(boxes)])) + "\n"
 
 
-def _parameters(command: Any, context: Any) -> dict[str, list[Row]]:
+def _parameters(command: TyperCommand | TyperGroup, context: Context) -> dict[str, list[Row]]:
     """Return the rows of a command's parameters by their panels; the panel of `--help` is the last one."""
     found: dict[str, list[Row]] = {}
     for parameter in command.get_params(context):
@@ -135,6 +136,6 @@ class PanelGroup(TyperGroup):
 class PanelApp(typer.Typer):
     """`typer.Typer` whose commands have panels."""
 
-    def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
+    def command(self, name: str | None = None, **options: Any) -> Callable[[F], F]:
         """Register a command, as `typer.Typer.command` does."""
         return super().command(name, **{"cls": PanelCommand, **options})

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from velithon.cli import app, fail
+
+if TYPE_CHECKING:
+    from velithon._runtime.json_values import JSONObject
+    from velithon.application import Velithon
 
 __all__ = ["openapi"]
 
@@ -43,7 +47,7 @@ def openapi(
     write(text, output)
 
 
-def load(target: str | None, option: str | None, *, factory: bool) -> Any:
+def load(target: str | None, option: str | None, *, factory: bool) -> Velithon:
     """Return the Velithon application that an argument or an option names.
 
     Where there is none, the command ends with the reason.
@@ -81,7 +85,7 @@ def write(text: str, output: Path | None) -> None:
         raise fail(f"--output: cannot write to {output}: {exc}") from exc
 
 
-def _yaml(document: dict[str, Any]) -> str:
+def _yaml(document: JSONObject) -> str:
     try:
         import yaml
     except ImportError as exc:

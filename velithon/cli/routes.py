@@ -14,6 +14,8 @@ from velithon.cli.openapi import AppOption, FactoryOption, Target, load
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
+    from velithon.signature import EndpointModel
+
 __all__ = ["routes"]
 
 
@@ -64,12 +66,12 @@ def _rows(found: Sequence[BaseRoute], prefix: str, docs: bool) -> Iterator[Row]:
             yield _row(route, path)
 
 
-def _row(route: Any, path: str) -> Row:
+def _row(route: BaseRoute, path: str) -> Row:
     from velithon.openapi.routes import list_dependencies
     from velithon.routing.routes import Route, WebSocketRoute
 
     endpoint = getattr(route, "endpoint", None) or getattr(route, "app", None)
-    models: list[Any] = []
+    models: list[EndpointModel] = []
     if isinstance(route, Route):
         models = [route.model] if route.model is not None else list(route.models.values())
     elif isinstance(route, WebSocketRoute) and route.model is not None:
@@ -84,12 +86,13 @@ def _row(route: Any, path: str) -> Row:
     )
 
 
-def _methods(route: Any) -> str:
-    if getattr(route, "methods", None):
-        return ",".join(sorted(route.methods))
+def _methods(route: BaseRoute) -> str:
+    methods = getattr(route, "methods", None)
+    if methods:
+        return ",".join(sorted(methods))
     return {"WebSocketRoute": "WS", "Mount": "MOUNT", "Host": "HOST"}.get(type(route).__name__, "ANY")
 
 
-def _name(endpoint: Any) -> str:
-    named = endpoint if hasattr(endpoint, "__qualname__") else type(endpoint)
+def _name(endpoint: object) -> str:
+    named: Any = endpoint if hasattr(endpoint, "__qualname__") else type(endpoint)
     return f"{named.__module__}.{named.__qualname__}"

@@ -18,7 +18,11 @@ from velithon.cli import app, fail
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from velithon._runtime.json_values import JSONObject
     from velithon_adapters.servers import ServerConfig
+
+    # The command's options, as click has read them.
+    Params = dict[str, Any]
 
 __all__ = ["run"]
 
@@ -287,7 +291,7 @@ def run(
     _serve(name, context.params)
 
 
-def _serve(name: str, params: dict[str, Any]) -> None:
+def _serve(name: str, params: Params) -> None:
     began = time.monotonic()
     from velithon._runtime.loading import AppTarget, LoadError
     from velithon.cli.ready import announce_when_ready
@@ -358,7 +362,7 @@ def _fail_in_json(message: str) -> typer.Exit:
     return typer.Exit(1)
 
 
-def _configure_logging(params: dict[str, Any]) -> dict[str, Any]:
+def _configure_logging(params: Params) -> JSONObject:
     from velithon.logging import DEFAULT_BACKUP_COUNT, DEFAULT_LOG_FILE, DEFAULT_MAX_BYTES, configure_logging
 
     file: Path | None = params["log_file"] or (Path(DEFAULT_LOG_FILE) if params["log_to_file"] else None)
@@ -381,7 +385,7 @@ def _configure_logging(params: dict[str, Any]) -> dict[str, Any]:
         raise fail(f"--log-file: cannot write to {file}: {exc.__cause__ or exc}") from exc
 
 
-def _announce(config: ServerConfig, params: dict[str, Any], application: Any, protocol: str) -> None:
+def _announce(config: ServerConfig, params: Params, application: object, protocol: str) -> None:
     """Say where the application is, with a line of JSON where the log is JSON, so that each line is an object."""
     import importlib.metadata
     import logging

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import code
 import sys
-from typing import Any
 
 from velithon.cli import app as commands
 from velithon.cli import fail
@@ -25,7 +24,7 @@ def shell(target: Target = None, app_option: AppOption = None, factory: FactoryO
     except (ImportError, RuntimeError) as exc:
         raise fail('shell needs a client: pip install "velithon[test]"') from exc
     with TestClient(application) as client:
-        names: dict[str, Any] = {"__name__": "__console__", "app": application, "client": client}
+        names: dict[str, object] = {"__name__": "__console__", "app": application, "client": client}
         if sys.stdin.isatty():
             code.interact("app is the application, client asks it: client.get('/').", local=names, exitmsg="")
         else:

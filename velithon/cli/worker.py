@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -92,7 +92,7 @@ def scheduler(
     _run(application, schedule, grace=None, is_worker=False)
 
 
-def _configure(level: str, log_format: Any) -> None:
+def _configure(level: str, log_format: LogFormat) -> None:
     from velithon.logging import configure_logging
 
     configure_logging(level, log_format=log_format)

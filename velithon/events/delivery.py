@@ -6,7 +6,8 @@ It is done where jobs are done, and again when the receiver is away.
 from __future__ import annotations
 
 import inspect
-from typing import Any, Protocol
+from collections.abc import Awaitable
+from typing import Protocol
 
 from starlette.applications import Starlette
 
@@ -25,7 +26,7 @@ class WebhookDeliveryError(Exception):
 class KnowsSecrets(Protocol):
     """What the delivery needs of an application's events."""
 
-    def secret_for(self, url: str) -> Any:
+    def secret_for(self, url: str) -> str | None | Awaitable[str | None]:
         """Return the secret of a receiver, or an awaitable of it."""
 
 

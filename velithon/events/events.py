@@ -20,11 +20,15 @@ from velithon.concurrency import run_in_threadpool
 from velithon.encoders import jsonable_encoder
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
+    from velithon._runtime.json_values import JSONObject
     from velithon.channels import Channels
+    from velithon.jobs import JobHandle
 
 __all__ = ["Event", "Events"]
 
-H = TypeVar("H", bound=Callable[..., Any])
+H = TypeVar("H", bound=Callable[..., object])
 
 logger = logging.getLogger("velithon.events")
 
@@ -52,7 +56,7 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class _Handler:
     pattern: str
-    call: Callable[[Event], Any]
+    call: Callable[[Event], object]
     everywhere: bool
 
     def hears(self, kind: str) -> bool:
@@ -84,7 +88,7 @@ class Events:
     @overload
     def on(self, event_type: str, handler: None = None, *, everywhere: bool = False) -> Callable[[H], H]: ...
 
-    def on(self, event_type: str, handler: Any = None, *, everywhere: bool = False) -> Any:
+    def on(self, event_type: str, handler: H | None = None, *, everywhere: bool = False) -> H | Callable[[H], H]:
         """Have `handler(event)` called, `async def` or `def`; without it, return the decorator that does.
 
         Args:
@@ -99,7 +103,7 @@ class Events:
         if everywhere and (self._app is None or self._listener is not None):
             raise RuntimeError(f"The handler of {event_type!r} in all processes comes too late, or there is no app.")
 
-        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        def register(function: H) -> H:
             self._handlers.append(_Handler(event_type, function, everywhere))
             return function
 
@@ -137,7 +141,7 @@ class Events:
         self._find_secret = find
         return find
 
-    def secret_for(self, url: str) -> Any:
+    def secret_for(self, url: str) -> str | None | Awaitable[str | None]:
         """Return the secret of an address, or an awaitable of it.
 
         Raises:
@@ -151,7 +155,7 @@ class Events:
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
-    async def emit(self, event_type: str, data: Any = None) -> Event:
+    async def emit(self, event_type: str, data: object = None) -> Event:
         """Send an event to all handlers and webhooks.
 
         Returns when the handlers of this process have ended and the other messages were sent.
@@ -181,14 +185,15 @@ class Events:
             await self.deliver(url, event)
         return event
 
-    async def deliver(self, url: str, event: Event) -> Any:
+    async def deliver(self, url: str, event: Event) -> JobHandle:
         """Ask for one event to be sent to one address; return the job's handle."""
         body = _as_json(event)
         body["event_type"] = body.pop("type")
         if self._app is None:
             raise RuntimeError("Webhooks are jobs of an application: use app.events.")
         text = orjson.dumps(body).decode()
-        return await self._app.jobs.enqueue(_import_delivery().deliver_webhook, url, event.id, text)
+        handle: JobHandle = await self._app.jobs.enqueue(_import_delivery().deliver_webhook, url, event.id, text)
+        return handle
 
     async def _call(self, event: Event, *, everywhere: bool) -> None:
         for handler in list(self._handlers):
@@ -242,16 +247,16 @@ class Events:
                 await asyncio.sleep(_RETRY_SECONDS)
 
 
-def _as_json(event: Event) -> dict[str, Any]:
+def _as_json(event: Event) -> JSONObject:
     data = jsonable_encoder(event.data)
     return {"id": event.id, "type": event.type, "timestamp": event.timestamp.isoformat(), "data": data}
 
 
-def _from_json(data: dict[str, Any]) -> Event:
+def _from_json(data: JSONObject) -> Event:
     return Event(data["type"], data["data"], data["id"], datetime.fromisoformat(data["timestamp"]))
 
 
-def _import_delivery() -> Any:
+def _import_delivery() -> ModuleType:
     try:
         import httpx  # noqa: F401 - the job needs it
     except ImportError as error:  # pragma: no cover - the extra is installed where tests run

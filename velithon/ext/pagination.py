@@ -14,7 +14,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 __all__ = ["Keyset", "Page", "PageQuery"]
 
 T = TypeVar("T")
+# What a column holds: a value of any type that a cursor carries.
+Value: TypeAlias = Any
 
 MAX_CURSOR_LENGTH = 2_000
 
@@ -122,11 +124,11 @@ class _StoredColumn:
         self.kind = kind
         self.expression: Any = type_coerce(column.expression, kind)
 
-    def bind(self, value: Any) -> Any:
+    def bind(self, value: object) -> ColumnElement[Any]:
         """Return a value as a parameter of the statement."""
         return literal(value, self.kind)
 
-    def dump(self, value: Any) -> Any:
+    def dump(self, value: object) -> object:
         """Return a value as JSON has it.
 
         Raises:
@@ -143,7 +145,7 @@ class _StoredColumn:
             else _adapter(kind).dump_python(value, mode="json")
         )
 
-    def load(self, dumped: Any) -> Any:
+    def load(self, dumped: object) -> Value:
         """Return the value that was dumped.
 
         Raises:
@@ -159,7 +161,7 @@ class _StoredColumn:
             raise ValueError
         return value
 
-    def _can_have(self, value: Any) -> bool:
+    def _can_have(self, value: Value) -> bool:
         """Tell whether the database could have given a value: it would fail of another one."""
         if isinstance(self.kind, EnumType):
             return value in self.kind.enums
@@ -200,7 +202,7 @@ def _check_type(column: Any) -> None:
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _adapter(kind: type) -> TypeAdapter[Value]:
     config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
     # A column of decimals in SQLite has integers, too.
     return TypeAdapter(int | float if kind is float else kind, config=config)
@@ -257,11 +259,11 @@ class Keyset:
             items=[convert(row[0]) for row in shown], next=self._write(columns, shown[-1][1:]) if more else None
         )
 
-    def _write(self, columns: list[_StoredColumn], values: Sequence[Any]) -> str:
+    def _write(self, columns: list[_StoredColumn], values: Sequence[object]) -> str:
         dumped = [column.dump(value) for column, value in zip(columns, values, strict=True)]
         return urlsafe_b64encode(json.dumps([self._name, *dumped]).encode()).rstrip(b"=").decode()
 
-    def _read(self, columns: list[_StoredColumn], cursor: str) -> list[Any]:
+    def _read(self, columns: list[_StoredColumn], cursor: str) -> list[Value]:
         try:
             name, *values = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
             if name != self._name or len(values) != len(columns):
@@ -272,7 +274,7 @@ class Keyset:
             raise RequestValidationError([{**error, "input": cursor}]) from None
 
 
-def _after(columns: list[_StoredColumn], values: list[Any]) -> ColumnElement[bool]:
+def _after(columns: list[_StoredColumn], values: list[Value]) -> ColumnElement[bool]:
     """Return the condition that a row comes after the one with these values."""
     bound = [column.bind(value) for column, value in zip(columns, values, strict=True)]
     if len({column.is_descending for column in columns}) == 1:

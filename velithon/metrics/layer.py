@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from velithon.concurrency import close_iterator
 from velithon.metrics.series import METHODS, UNMATCHED, Cell
@@ -17,14 +17,17 @@ from velithon.responses.stream import StreamingResponse
 from velithon.routing.template import get_route_template, request_template
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterable, AsyncIterator
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from velithon.metrics.install import Metrics
+    from velithon.middleware.base import CallNext
     from velithon.requests.request import Request
 
 __all__ = ["MetricsMiddleware"]
+
+C = TypeVar("C", bound="str | bytes | memoryview")
 
 # Responses whose body is there as a whole: most are one of these.
 _WHOLE = frozenset({JSONResponse, Response, PlainTextResponse, HTMLResponse})
@@ -52,9 +55,9 @@ class MetricsMiddleware(BaseHTTPMiddleware):
         self.series = metrics.series
         self.exclude_paths = metrics.exclude_paths
         self.cells = metrics.cells
-        self.by_route: dict[tuple[Any, int, str], Cell] = {}
+        self.by_route: dict[tuple[object, int, str], Cell] = {}
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Count a request."""
         metrics = self.metrics
         metrics.in_flight += 1
@@ -105,7 +108,9 @@ class MetricsMiddleware(BaseHTTPMiddleware):
             )
         return cell
 
-    async def _stream(self, chunks: Any, request: Request, response: Any, start: float) -> AsyncIterator[Any]:
+    async def _stream(
+        self, chunks: AsyncIterable[C], request: Request, response: StreamingResponse, start: float
+    ) -> AsyncIterator[C]:
         size = 0
         status = response.status_code
         try:

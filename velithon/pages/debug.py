@@ -14,6 +14,7 @@ from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from velithon._runtime.json_values import JSONObject
 from velithon._runtime.version import __version__
 from velithon.checks.steps import describe_outcome, describe_steps
 from velithon.pages.csp import hash_for_csp
@@ -55,7 +56,7 @@ def _text(exc: BaseException) -> str:
     return mask_secrets("".join(traceback.format_exception(exc)))
 
 
-def _data(request: Request, exc: Exception) -> dict[str, Any]:
+def _data(request: Request, exc: Exception) -> JSONObject:
     return {
         "errors": [
             {

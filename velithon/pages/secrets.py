@@ -97,7 +97,7 @@ def _text(value: Any, depth: int) -> str:
     return _repr.repr(value)
 
 
-def _pairs(value: Mapping[Any, object], depth: int) -> str:
+def _pairs(value: Mapping[object, object], depth: int) -> str:
     try:
         items = [(key, value[key]) for key, _ in zip(value, range(_ITEMS), strict=False)]
     except Exception:  # noqa: BLE001 - a mapping of the application's own

@@ -33,7 +33,7 @@ return {1, tostring(tokens)}
 """
 
 # By the client whose connections they share.
-_limiters: WeakKeyDictionary[Any, dict[tuple[str, str], RateLimiter]] = WeakKeyDictionary()
+_limiters: WeakKeyDictionary[object, dict[tuple[str, str], RateLimiter]] = WeakKeyDictionary()
 
 
 async def take(store: Any, rate: Rate, key: str, cost: int) -> Decision:

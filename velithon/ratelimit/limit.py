@@ -196,7 +196,7 @@ def _policy(name: str, rate: Rate) -> str:
     return f'"{name}";q={rate.burst};w={rate.seconds}'
 
 
-def _place(request: Any) -> str:
+def _place(request: Request) -> str:
     """Return the route's path, as it is declared, and the method."""
     route = request._route if isinstance(request, RSGIRequest) and request._scope is None else None
     if route is None:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from velithon.middleware.base import CallNext
     from velithon.ratelimit.options import RateLimitOptions
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
 
 __all__ = ["RateLimitMiddleware"]
 
@@ -57,7 +60,7 @@ class RateLimitMiddleware(BaseHTTPMiddleware):
         self._exempt = exempt_pattern(exempt_paths)
         self._name = self.limit.name or "all"
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Count the request; refuse it, or let it through."""
         if self._exempt is not None and self._exempt.fullmatch(request._path):
             return await call_next(request)
@@ -68,7 +71,7 @@ class RateLimitMiddleware(BaseHTTPMiddleware):
         if fields is None:
             return await call_next(request)
 
-        def add(_: object, response: Any) -> None:
+        def add(_: object, response: Response) -> None:
             for name, value in fields.items():
                 response.append_header(name, value)
 
@@ -109,12 +112,13 @@ def exempt_pattern(paths: Collection[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(re.escape(path).replace(r"\*", ".*") for path in paths), re.DOTALL)
 
 
-async def _refused(request: Any, exc: HTTPException) -> object:
+async def _refused(request: Request, exc: HTTPException) -> Response:
     """Answer as the application answers an `HTTPException`."""
     errors = getattr(request.app, "_errors", None)
     if errors is None:
         return JSONResponse({"detail": exc.detail}, exc.status_code, exc.headers)
-    return await errors.respond(request, exc)
+    response: Response = await errors.respond(request, exc)
+    return response
 
 
 async def _refuse_handshake(exc: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:

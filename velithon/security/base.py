@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from starlette.status import HTTP_401_UNAUTHORIZED
 
 from velithon.exceptions import HTTPException, RegistrationError
+
+if TYPE_CHECKING:
+    from velithon._runtime.json_values import JSONObject
 
 __all__ = ["SchemeModel", "SecurityBase"]
 
@@ -40,7 +43,7 @@ class SchemeModel:
     def __repr__(self) -> str:
         return f"SchemeModel({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
 
-    def model_dump(self, *, by_alias: bool = True, exclude_none: bool = True, **options: object) -> dict[str, Any]:
+    def model_dump(self, *, by_alias: bool = True, exclude_none: bool = True, **options: object) -> JSONObject:
         """Return the description as OpenAPI has it.
 
         Keys are always OpenAPI's names, and what is `None` is left out.

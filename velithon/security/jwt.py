@@ -27,6 +27,8 @@ except ImportError as exc:
 if TYPE_CHECKING:
     from jwt import PyJWK
 
+    from velithon._runtime.json_values import JSONObject
+
 __all__ = ["JWKS", "JWT", "Claims", "Key", "TokenError", "TokenExpiredError"]
 
 # RFC 7518, section 3.2: a key is at least as long as the hash's output.
@@ -97,7 +99,7 @@ class Key:
         self.is_secret = shortest is not None
         self.can_sign = self.is_secret or hasattr(self.key, "private_bytes")
         self.public = self.key.public_key() if self.can_sign and not self.is_secret else self.key
-        self.jwk: dict[str, Any] | None = None
+        self.jwk: JSONObject | None = None
         if not self.is_secret:
             self.jwk = dict(implementation.to_jwk(self.public, as_dict=True))
             id = id or _thumbprint(self.jwk)
@@ -174,7 +176,7 @@ class JWT:
         """
         now = int(time.time())
         end = now + (self.lifetime if lifetime is None else lifetime)
-        payload: dict[str, Any] = {"sub": subject, "iat": now, "exp": end, "jti": uuid.uuid4().hex}
+        payload: JSONObject = {"sub": subject, "iat": now, "exp": end, "jti": uuid.uuid4().hex}
         given = {"iss": self.issuer, "aud": self.audience}
         payload |= {name: value for name, value in given.items() if value is not None}
         if scopes := list(scopes):
@@ -203,7 +205,7 @@ class JWT:
         keys = [key for key in self.keys if key.id == id] if id is not None else list(self.keys)
         return [(key.public, key.algorithm) for key in keys]
 
-    def jwks(self) -> dict[str, list[dict[str, Any]]]:
+    def jwks(self) -> dict[str, list[JSONObject]]:
         """Return the public keys as a JSON Web Key Set (RFC 7517).
 
         Others verify tokens with them. Secrets are left out.
@@ -286,7 +288,7 @@ class JWKS:
         return found
 
 
-def _header(token: str) -> dict[str, Any]:
+def _header(token: str) -> JSONObject:
     try:
         return jwt.get_unverified_header(token)
     except jwt.InvalidTokenError as exc:

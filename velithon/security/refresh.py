@@ -12,7 +12,9 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from velithon._runtime.json_values import JSONObject
 
 if TYPE_CHECKING:
     from velithon.stores import Store
@@ -51,7 +53,7 @@ class RefreshToken(NamedTuple):
 
     token: str
     subject: str
-    data: dict[str, Any]
+    data: JSONObject
     expires: float
 
 
@@ -127,7 +129,7 @@ class RefreshTokens:
             await self._subjects.delete(subject)
         return await self._families.delete(*families) if families else 0
 
-    async def _next(self, family: str, record: dict[str, Any]) -> RefreshToken:
+    async def _next(self, family: str, record: JSONObject) -> RefreshToken:
         secret = secrets.token_urlsafe(32)
         left = record["expires"] - time.time()
         expire = left if self.idle is None else min(left, self.idle)

@@ -22,7 +22,9 @@ from velithon.stores.option import StoreOption
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from velithon.responses import Response
+    from velithon.middleware.base import CallNext
+    from velithon.requests.request import Request
+    from velithon.responses.base import Response
     from velithon.stores import Store
 
 __all__ = ["ServerSessionMiddleware", "SessionUnavailableError"]
@@ -95,7 +97,7 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
         self._store = StoreOption(store, NAMESPACE)
         self._is_away = False
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Load the session, and keep it if it was changed."""
         sessions = Sessions(self._store.of(request.app))
         try:
@@ -205,13 +207,14 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
         cookie = f"{self.session_cookie}=null; path={self.path}; {EXPIRED}{self.security_flags}"
         response.append_header("set-cookie", cookie)
 
-    async def _unavailable(self, request: Any, exc: StoreError) -> object:
+    async def _unavailable(self, request: Request, exc: StoreError) -> Response:
         self._log(exc)
         error = SessionUnavailableError()
         errors = getattr(request.app, "_errors", None)
         if errors is None:
             return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-        return await errors.respond(request, error)
+        response: Response = await errors.respond(request, error)
+        return response
 
     def _log(self, exc: StoreError) -> None:
         if not self._is_away:

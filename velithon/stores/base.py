@@ -216,7 +216,7 @@ class BaseStore:
         await self.aclose()
 
 
-async def _make_locked(store: Any, key: str, make: Callable[[], object], expire: float | None) -> bytes:
+async def _make_locked(store: Store, key: str, make: Callable[[], object], expire: float | None) -> bytes:
     async with store.lock(key):
         found: bytes | None = await store.get(key)
         if found is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 try:
@@ -34,9 +34,13 @@ from velithon.stores.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from redis.asyncio.lock import Lock
 
 __all__ = ["RedisStore"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger("velithon.stores")
 
@@ -172,7 +176,7 @@ class RedisStore(BaseStore):
 
     async def _clear(self) -> None:
         client = self.client
-        batch: list[Any] = []
+        batch: list[bytes] = []
         # No name has a character that a pattern knows.
         async for key in client.scan_iter(match=":".join(self._names) + ":*", count=1000):
             batch.append(key)
@@ -182,7 +186,7 @@ class RedisStore(BaseStore):
         if batch:
             await client.unlink(*batch)
 
-    async def script(self, source: str, keys: list[str], arguments: list[Any]) -> Any:
+    async def script(self, source: str, keys: list[str], arguments: Sequence[int | float | bytes | str]) -> Any:
         """Run a Lua script, which Redis does in one step.
 
         Args:
@@ -200,7 +204,7 @@ class RedisStore(BaseStore):
                 raise
         return await self.run(operation())
 
-    async def run(self, operation: Awaitable[object]) -> Any:
+    async def run(self, operation: Awaitable[T]) -> T:
         """Await an operation of the client; what it raises becomes a `StoreError`."""
         try:
             return await operation
@@ -223,7 +227,7 @@ class RedisStore(BaseStore):
             await client.aclose(close_connection_pool=True)
 
 
-async def _renew(lock: Any) -> None:
+async def _renew(lock: Lock) -> None:
     while True:
         await asyncio.sleep(_LOCK_LIFETIME / 3)
         try:

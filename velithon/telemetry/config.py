@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
+    from starlette.types import Scope
 
 __all__ = ["Settings", "TelemetryConfig", "read_config"]
 
@@ -30,13 +32,13 @@ class TelemetryConfig(TypedDict, total=False):
 
     tracer_provider: TracerProvider | None
     meter_provider: MeterProvider | None
-    logger_provider: Any
+    logger_provider: LoggerProvider | None
     tracing: bool
     metrics: bool
     logs: bool
     operation_spans: bool
     auto_configure: bool
-    exclude: Callable[[MutableMapping[str, Any]], bool] | None
+    exclude: Callable[[Scope], bool] | None
 
 
 class Settings:
@@ -56,13 +58,13 @@ class Settings:
             raise TypeError(f"telemetry= has no setting {sorted(unknown)[0]!r}; there are {known}.")
         self.tracer_provider: TracerProvider | None = config.get("tracer_provider")
         self.meter_provider: MeterProvider | None = config.get("meter_provider")
-        self.logger_provider: Any = config.get("logger_provider")
+        self.logger_provider: LoggerProvider | None = config.get("logger_provider")
         self.tracing: bool = config.get("tracing", True)
         self.metrics: bool = config.get("metrics", True)
         self.logs: bool = config.get("logs", True)
         self.operation_spans: bool = config.get("operation_spans", True)
         self.auto_configure: bool = config.get("auto_configure", _asked_by_environment())
-        self.exclude: Callable[[MutableMapping[str, Any]], bool] | None = config.get("exclude")
+        self.exclude: Callable[[Scope], bool] | None = config.get("exclude")
 
 
 def _asked_by_environment() -> bool:

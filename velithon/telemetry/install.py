@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from velithon.middleware.errors import ExceptionHandler
     from velithon.signature import EndpointModel
 
 __all__ = ["Telemetry", "global_telemetry"]
@@ -60,7 +61,7 @@ class Telemetry:
         self.tracer = Tracer(settings)
         self.active = False
 
-    def around(self, app: Any) -> tuple[dict[Any, Any], list[Middleware]]:
+    def around(self, app: Any) -> tuple[dict[Any, ExceptionHandler], list[Middleware]]:
         """Return an application's exception handlers and layers, with what traces in them.
 
         Have it flush at its end.

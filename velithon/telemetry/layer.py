@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -23,12 +23,17 @@ from velithon.routing.template import MOUNTS, get_route_template, request_templa
 from velithon.telemetry.tracer import CURRENT, Traced
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterable, AsyncIterator
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from velithon.middleware.base import CallNext
+    from velithon.middleware.errors import ExceptionHandler
     from velithon.requests.request import Request
+    from velithon.responses.base import Response
     from velithon.telemetry.tracer import Tracer
+
+C = TypeVar("C")
 
 __all__ = ["TelemetryMiddleware", "end_after", "keep_context", "mark_records", "observe_failure", "observe_validation"]
 
@@ -46,7 +51,7 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
         self.telemetry = telemetry
         self.exclude = telemetry.settings.exclude
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Trace a request."""
         if self._is_traced_outside(None if _is_lazy(request) else request.scope):
             return await call_next(request)
@@ -97,7 +102,7 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
         traced.end()
 
     @staticmethod
-    def _is_traced_outside(scope: Any) -> bool:
+    def _is_traced_outside(scope: Scope | None) -> bool:
         """Tell whether another instrumentation, or the application that this one is mounted in, has a span for it."""
         if scope is not None and scope.get(MOUNTS) and otel_context.get_value(CURRENT) is not None:
             return True
@@ -128,7 +133,7 @@ def _make_current(traced: Traced) -> None:
     otel_context.attach(context)
 
 
-async def _stream(chunks: Any, response: Any, traced: Traced) -> AsyncIterator[Any]:
+async def _stream(chunks: AsyncIterable[C], response: StreamingResponse, traced: Traced) -> AsyncIterator[C]:
     try:
         async for chunk in chunks:
             yield chunk
@@ -156,11 +161,11 @@ def keep_context(app: ASGIApp) -> ASGIApp:
     return asgi
 
 
-def observe_validation(handler: Callable[..., Any]) -> Callable[..., Any]:
+def observe_validation(handler: ExceptionHandler) -> ExceptionHandler:
     """Return the handler of refused input with a log event before it."""
 
     async def observed(request: Any, exc: Any) -> object:
-        traced: Any = otel_context.get_value(CURRENT)
+        traced = otel_context.get_value(CURRENT)
         if isinstance(traced, Traced):
             is_http = request.scope["type"] == "http"
             traced.name(request_template(request) if is_http else get_route_template(request.scope))
@@ -179,7 +184,7 @@ def observe_failure(request: object, exc: Exception) -> None:
         traced.fail(exc)
 
 
-def end_after(handler: Callable[..., object]) -> Callable[..., Any]:
+def end_after(handler: ExceptionHandler) -> ExceptionHandler:
     """Return the handler of failures with the end of the span behind it.
 
     It may add to the span.

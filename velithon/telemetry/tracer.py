@@ -8,7 +8,7 @@ import os
 from contextlib import contextmanager
 from importlib.metadata import version
 from time import perf_counter, time_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from opentelemetry import context as otel_context
@@ -24,13 +24,23 @@ from velithon.requests.rsgi import RSGIRequest
 from velithon.telemetry.config import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from opentelemetry._logs import Logger, SeverityNumber
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AttributeValue
     from starlette.datastructures import Headers
+    from starlette.types import Scope
 
     from velithon.requests.request import Request
 
+    Attributes = dict[str, AttributeValue]
+    # A host and a port; the path of a UNIX socket has none.
+    Address = Sequence[Any]
+
 __all__ = ["CURRENT", "Traced", "Tracer"]
+
+P = ParamSpec("P")
 
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
 # Advised by the conventions for `http.server.request.duration`, in seconds.
@@ -82,7 +92,13 @@ class Traced:
     __slots__ = ("attributes", "ended", "failures", "logger", "method", "root", "span", "started", "telemetry")
 
     def __init__(
-        self, telemetry: Tracer, span: Any, method: str, attributes: dict[str, Any], logger: Any, root: str
+        self,
+        telemetry: Tracer,
+        span: Span | None,
+        method: str,
+        attributes: Attributes,
+        logger: Logger | None,
+        root: str,
     ) -> None:
         self.telemetry = telemetry
         self.span = span
@@ -150,7 +166,12 @@ class Traced:
             self.event(f"{name}.exception", logs.SeverityNumber.ERROR, body, {}, error)
 
     def event(
-        self, name: str, severity: Any, body: str, attributes: Mapping[str, Any], error: Exception | None = None
+        self,
+        name: str,
+        severity: SeverityNumber,
+        body: str,
+        attributes: Mapping[str, AttributeValue],
+        error: Exception | None = None,
     ) -> None:
         """Emit a log event, with the route where it is known, and what was raised."""
         if self.logger is None:
@@ -183,12 +204,12 @@ class Tracer:
         self._about = (self.word, version("velithon"))
         # Whether a handler of failures ends the span of a request that failed.
         self.ends_late = False
-        self._tracers: tuple[object, object] = (None, None)
-        self._loggers: tuple[object, object] = (None, None)
+        self._tracers: tuple[object, trace.Tracer | None] = (None, None)
+        self._loggers: tuple[object, Logger | None] = (None, None)
         given = os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "")
         self.methods = frozenset(name.strip() for name in given.split(",") if name.strip()) or METHODS
-        self._duration: Any = None
-        self._active: Any = None
+        self._duration: metrics.Histogram | None = None
+        self._active: metrics.UpDownCounter | None = None
         if settings.metrics:
             meter = metrics.get_meter(*self._about, settings.meter_provider, SCHEMA_URL)
             self._duration = meter.create_histogram(
@@ -202,7 +223,7 @@ class Tracer:
             )
 
     @property
-    def tracer(self) -> Any:
+    def tracer(self) -> trace.Tracer | None:
         """What makes spans, of the provider that is set now; `None` where tracing is off."""
         if not self.settings.tracing:
             return None
@@ -212,7 +233,7 @@ class Tracer:
         return self._tracers[1]
 
     @property
-    def logger(self) -> object:
+    def logger(self) -> Logger | None:
         """What emits log events, of the provider that is set now.
 
         `None` where they are off.
@@ -227,7 +248,7 @@ class Tracer:
     def enabled(self) -> bool:
         """Tell whether any signal that is on has a provider that does something."""
         settings = self.settings
-        signals: tuple[tuple[bool, Any, Callable[[], Any]], ...] = (
+        signals: tuple[tuple[bool, object, Callable[[], object]], ...] = (
             (settings.tracing, settings.tracer_provider, trace.get_tracer_provider),
             (settings.metrics, settings.meter_provider, metrics.get_meter_provider),
             (settings.logs, settings.logger_provider, logs.get_logger_provider),
@@ -241,7 +262,7 @@ class Tracer:
         """
         method = request.method
         known = method if method in self.methods else "_OTHER"
-        attributes = {"http.request.method": known, "url.scheme": request._scheme}
+        attributes: Attributes = {"http.request.method": known, "url.scheme": request._scheme}
         if self._active is not None:
             self._active.add(1, dict(attributes))
         version = request._http_version
@@ -250,7 +271,7 @@ class Tracer:
         tracer = self.tracer
         if tracer is not None:
             headers = request.headers
-            details: dict[str, Any] = {**attributes, "url.path": request._path}
+            details: Attributes = {**attributes, "url.path": request._path}
             if known != method:
                 details["http.request.method_original"] = method
             host = headers.get("host")
@@ -264,10 +285,10 @@ class Tracer:
         shown = known if known != "_OTHER" else "HTTP"
         return Traced(self, span, shown, attributes, self.logger, _read_root(request))
 
-    def begin_websocket(self, scope: Mapping[str, Any], headers: Headers) -> Traced:
+    def begin_websocket(self, scope: Scope, headers: Headers) -> Traced:
         """Begin the span of a WebSocket."""
         scheme = scope.get("scheme", "ws")
-        attributes = {"url.scheme": scheme, "network.protocol.name": "websocket"}
+        attributes: Attributes = {"url.scheme": scheme, "network.protocol.name": "websocket"}
         span = None
         tracer = self.tracer
         if tracer is not None:
@@ -275,13 +296,13 @@ class Tracer:
             span = self._span(tracer, "WS", headers, {**attributes, "url.path": scope["path"], **addresses})
         return Traced(self, span, "WS", attributes, self.logger, scope.get("root_path", ""))
 
-    def _span(self, tracer: Any, name: str, headers: Headers, attributes: dict[str, Any]) -> object:
+    def _span(self, tracer: trace.Tracer, name: str, headers: Headers, attributes: Attributes) -> Span:
         parent = propagate.extract(headers, getter=_getter)
         # Baggage and the caller's span are current as well, for whoever sends them on.
         otel_context.attach(parent)
         return tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
 
-    def measured(self, seconds: float, attributes: dict[str, Any]) -> None:
+    def measured(self, seconds: float, attributes: Attributes) -> None:
         """Measure a request that has ended."""
         if "http.request.method" not in attributes:
             return
@@ -312,7 +333,7 @@ class Tracer:
                     span.set_status(StatusCode.ERROR)
                 raise
 
-    def operation(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def operation(self, name: str, function: Callable[P, Any]) -> Callable[P, Any]:
         """Return a function with a span around each call of it.
 
         Itself where there are none.
@@ -322,14 +343,14 @@ class Tracer:
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
 
             @functools.wraps(function)
-            async def traced_async(*args: Any, **kwargs: Any) -> object:
+            async def traced_async(*args: P.args, **kwargs: P.kwargs) -> object:
                 with self.span_of(name, function):
                     return await function(*args, **kwargs)
 
             return traced_async
 
         @functools.wraps(function)
-        def traced(*args: Any, **kwargs: Any) -> Any:
+        def traced(*args: P.args, **kwargs: P.kwargs) -> object:
             with self.span_of(name, function):
                 return function(*args, **kwargs)
 
@@ -354,9 +375,9 @@ def _read_root(request: Request) -> str:
     return str(scope.get("app_root_path", scope.get("root_path", "")))
 
 
-def _read_addresses(host: str | None, scheme: str, client: Any, server: Any) -> dict[str, Any]:
+def _read_addresses(host: str | None, scheme: str, client: Address | None, server: Address | None) -> Attributes:
     """Return the server's address as the client wrote it, or as it listens, and the client's."""
-    found: dict[str, Any] = {}
+    found: Attributes = {}
     if client is not None:
         found["client.address"] = client[0]
     if host is None:
