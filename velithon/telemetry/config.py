@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
     from starlette.types import Scope
+
+    from velithon._compat.opentelemetry import logs
 
 __all__ = ["Settings", "TelemetryConfig", "read_config"]
 
@@ -32,7 +33,7 @@ class TelemetryConfig(TypedDict, total=False):
 
     tracer_provider: TracerProvider | None
     meter_provider: MeterProvider | None
-    logger_provider: LoggerProvider | None
+    logger_provider: logs.LoggerProvider | None
     tracing: bool
     metrics: bool
     logs: bool
@@ -58,7 +59,7 @@ class Settings:
             raise TypeError(f"telemetry= has no setting {sorted(unknown)[0]!r}; there are {known}.")
         self.tracer_provider: TracerProvider | None = config.get("tracer_provider")
         self.meter_provider: MeterProvider | None = config.get("meter_provider")
-        self.logger_provider: LoggerProvider | None = config.get("logger_provider")
+        self.logger_provider: logs.LoggerProvider | None = config.get("logger_provider")
         self.tracing: bool = config.get("tracing", True)
         self.metrics: bool = config.get("metrics", True)
         self.logs: bool = config.get("logs", True)

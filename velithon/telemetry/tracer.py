@@ -26,7 +26,6 @@ from velithon.telemetry.config import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from opentelemetry._logs import Logger, SeverityNumber
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
     from starlette.datastructures import Headers
@@ -97,7 +96,7 @@ class Traced:
         span: Span | None,
         method: str,
         attributes: Attributes,
-        logger: Logger | None,
+        logger: logs.Logger | None,
         root: str,
     ) -> None:
         self.telemetry = telemetry
@@ -168,7 +167,7 @@ class Traced:
     def event(
         self,
         name: str,
-        severity: SeverityNumber,
+        severity: logs.SeverityNumber,
         body: str,
         attributes: Mapping[str, AttributeValue],
         error: Exception | None = None,
@@ -205,7 +204,7 @@ class Tracer:
         # Whether a handler of failures ends the span of a request that failed.
         self.ends_late = False
         self._tracers: tuple[object, trace.Tracer | None] = (None, None)
-        self._loggers: tuple[object, Logger | None] = (None, None)
+        self._loggers: tuple[object, logs.Logger | None] = (None, None)
         given = os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "")
         self.methods = frozenset(name.strip() for name in given.split(",") if name.strip()) or METHODS
         self._duration: metrics.Histogram | None = None
@@ -233,7 +232,7 @@ class Tracer:
         return self._tracers[1]
 
     @property
-    def logger(self) -> Logger | None:
+    def logger(self) -> logs.Logger | None:
         """What emits log events, of the provider that is set now.
 
         `None` where they are off.
