@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, get_args, get_origin
 
 from velithon._runtime.source import place_of
@@ -68,7 +68,7 @@ def _is_list(field: Field) -> bool:
     return any((get_origin(choice) or choice) in _LISTS for choice in list_members(field.annotation))
 
 
-def _is_explicit(call: object, name: str) -> bool:
+def _is_explicit(call: Callable[..., object], name: str) -> bool:
     """Tell whether a parameter says itself that it comes from the body."""
     parameter = read_signature(call).parameters[name]
     marks = get_args(parameter.annotation)[1:] if get_origin(parameter.annotation) is Annotated else ()

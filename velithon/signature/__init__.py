@@ -1,4 +1,4 @@
-"""The signature compiler: a Python signature -> a model -> the plan that answers requests, and the documents.
+"""The signature compiler: it makes plans and documents of Python signatures.
 
 `read_endpoint` reads a signature once, at registration. `compile_http` and `compile_websocket` write, compile and
 return a function for one endpoint that does only what this endpoint needs; `explain` shows its source.
@@ -9,8 +9,8 @@ whoever imports a name of the package does not wait for either.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
 
 from velithon._runtime.lazy import lazy_attributes
 
@@ -19,8 +19,15 @@ if TYPE_CHECKING:
     from velithon.signature.dependencies import AppValues
     from velithon.signature.fields import Field
     from velithon.signature.limits import DEFAULT_LIMITS, check_limits
-    from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
+    from velithon.signature.model import (
+        DependencyModel,
+        EndpointModel,
+        HTTPPlanFunction,
+        ResponseOptions,
+        WebSocketPlanFunction,
+    )
     from velithon.signature.outcome import check_declared, read_outcome
+    from velithon.signature.overrides import Overrides
     from velithon.signature.read import read_endpoint
 
 __all__ = [
@@ -40,8 +47,6 @@ __all__ = [
     "read_signature",
     "source",
 ]
-
-Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_attributes(
@@ -70,7 +75,7 @@ def compile_http(
     strict_content_type: bool = True,
     form_limits: Mapping[str, int] | None = None,
     methods: Collection[str] = (),
-) -> Callable[[Any], Awaitable[Any]]:
+) -> HTTPPlanFunction:
     """Make the function that answers an endpoint's requests: `async plan(request) -> Response`.
 
     Generating and compiling takes about a millisecond, so a route does it at its first request.
@@ -94,7 +99,7 @@ def compile_http(
     return compile_http_plan(model, options or ResponseOptions(), overrides, strict_content_type, limits, methods)
 
 
-def compile_websocket(model: EndpointModel, *, overrides: Overrides | None = None) -> Callable[[Any], Awaitable[None]]:
+def compile_websocket(model: EndpointModel, *, overrides: Overrides | None = None) -> WebSocketPlanFunction:
     """Make the function that runs a WebSocket endpoint: `async plan(websocket) -> None`.
 
     Args:

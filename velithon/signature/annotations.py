@@ -1,4 +1,7 @@
-"""What kind of thing an annotation names: the questions that decide where an unmarked parameter comes from."""
+"""What kind of thing an annotation names.
+
+The answers decide where a parameter without `Query()` or its like comes from.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import partial
 from types import UnionType
-from typing import Annotated, Any, ForwardRef, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, ForwardRef, Literal, TypeGuard, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
@@ -27,10 +30,12 @@ SEQUENCES: dict[type, type] = {
     deque: deque,
 }
 _SEQUENCE_TYPES = tuple(SEQUENCES)
-_ALIASES: Any = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
+_ALIASES: tuple[type[TypeAliasType], ...] = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
+
+T = TypeVar("T")
 
 
-def is_subclass(annotation: Any, classes: Any) -> bool:
+def is_subclass(annotation: object, classes: type[T] | tuple[type[T], ...]) -> TypeGuard[type[T]]:
     """Tell whether an annotation is a class derived from `classes`.
 
     Anything that is no class is not.
@@ -44,19 +49,19 @@ def is_union(annotation: object) -> bool:
     return origin is Union or origin is UnionType
 
 
-def unalias(annotation: Any) -> Any:
+def unalias(annotation: object) -> object:
     """Open a PEP 695 alias."""
     while isinstance(annotation, _ALIASES):
         annotation = annotation.__value__
     return annotation
 
 
-def strip_metadata(annotation: object) -> Any:
+def strip_metadata(annotation: object) -> object:
     """Return what `Annotated` wraps."""
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-def list_members(annotation: object) -> tuple[Any, ...]:
+def list_members(annotation: object) -> tuple[object, ...]:
     """Return the choices of a union without None, or the annotation itself."""
     if is_union(annotation):
         return tuple(arg for arg in get_args(annotation) if arg is not type(None))
@@ -69,7 +74,7 @@ def is_optional(annotation: object) -> bool:
 
 
 def is_struct(annotation: object) -> bool:
-    """Tell the classes that msgspec reads: its Structs, and those of attrs that say nothing to pydantic themselves."""
+    """Tell the classes that msgspec reads: Structs, and attrs classes without a pydantic schema."""
     return (
         isinstance(annotation, type)
         and (hasattr(annotation, "__struct_fields__") or "__attrs_attrs__" in annotation.__dict__)
@@ -96,7 +101,7 @@ def find_struct(annotation: object) -> object:
     return choices[0] if len(choices) == 1 and is_struct(choices[0]) else None
 
 
-def _sequence_class(annotation: Any) -> bool:
+def _is_sequence_class(annotation: object) -> bool:
     return is_subclass(annotation, _SEQUENCE_TYPES) and not issubclass(annotation, str | bytes)
 
 
@@ -105,13 +110,13 @@ def is_sequence(annotation: object) -> bool:
     annotation = strip_metadata(annotation)
     if is_union(annotation):
         return any(is_sequence(arg) for arg in get_args(annotation))
-    return _sequence_class(annotation) or _sequence_class(get_origin(annotation))
+    return _is_sequence_class(annotation) or _is_sequence_class(get_origin(annotation))
 
 
-def _complex_class(annotation: object) -> bool:
+def _is_complex_class(annotation: object) -> bool:
     return (
         is_subclass(annotation, (BaseModel, Mapping, UploadFile))
-        or _sequence_class(annotation)
+        or _is_sequence_class(annotation)
         or is_dataclass(annotation)
         or is_struct(annotation)
     )
@@ -126,8 +131,8 @@ def is_scalar(annotation: object) -> bool:
         return all(is_scalar(arg) for arg in get_args(annotation))
     origin = get_origin(annotation)
     return not (
-        _complex_class(annotation)
-        or _complex_class(origin)
+        _is_complex_class(annotation)
+        or _is_complex_class(origin)
         or hasattr(origin, "__pydantic_core_schema__")
         or hasattr(origin, "__get_pydantic_core_schema__")
     )
@@ -174,11 +179,11 @@ def find_sequence(annotation: object) -> type:
     """Return the class that collects the values of a sequence annotation."""
     choice = list_members(annotation)[0]
     origin = get_origin(choice) or choice
-    return SEQUENCES.get(origin, list)
+    return SEQUENCES.get(origin, list)  # type: ignore[arg-type]  # what is no class is no key either
 
 
-def replace_class(annotation: Any, old: type, new: type) -> Any:
-    """Return the annotation with one class replaced by another, at any depth of unions and containers."""
+def replace_class(annotation: object, old: type, new: type) -> object:
+    """Replace a class in an annotation, at any depth of unions and containers."""
     if annotation is old:
         return new
     args = get_args(annotation)
@@ -187,10 +192,12 @@ def replace_class(annotation: Any, old: type, new: type) -> Any:
     replaced = tuple(replace_class(arg, old, new) for arg in args)
     if replaced == args:
         return annotation
-    return Union[replaced] if is_union(annotation) else get_origin(annotation)[replaced]  # noqa: UP007
+    if is_union(annotation):
+        return Union[replaced]  # noqa: UP007
+    return get_origin(annotation)[replaced]  # type: ignore[index]  # what has arguments has an origin
 
 
-def read_signature(call: Any) -> inspect.Signature:
+def read_signature(call: Callable[..., object]) -> inspect.Signature:
     """Read a callable's signature with its annotations evaluated as far as their names are known.
 
     Args:
@@ -213,14 +220,14 @@ def read_signature(call: Any) -> inspect.Signature:
     return signature.replace(parameters=parameters, return_annotation=returned)
 
 
-class _Names(dict[str, Any]):
+class _Names(dict[str, object]):
     """The names that a callable's annotations may use: its module's, and those local to where it is defined.
 
     Registration usually happens in the very function that defines the endpoint, so its frame is on the stack: it is the
     one whose code holds the endpoint's code.
     """
 
-    def __init__(self, call: object) -> None:
+    def __init__(self, call: Callable[..., object]) -> None:
         function = strip_wrappers(call)
         if inspect.isclass(function):
             function = function.__init__
@@ -247,20 +254,20 @@ def _is_open(annotation: object) -> bool:
     return any(_is_open(item) for arg in args for item in (arg if isinstance(arg, list) else (arg,)))
 
 
-def _unevaluated(text: str, names: dict[str, Any], missing: str) -> object:
+def _keep_as_forward_ref(text: str, names: dict[str, object], missing: str) -> object:
     return ForwardRef(text)
 
 
 def _evaluate(
-    annotation: Any,
-    names: dict[str, Any],
-    otherwise: Callable[[str, dict[str, Any], str], Any] = _unevaluated,
+    annotation: object,
+    names: dict[str, object],
+    otherwise: Callable[[str, dict[str, object], str], object] = _keep_as_forward_ref,
 ) -> object:
-    while isinstance(annotation, str):
+    while isinstance(text := annotation, str):
         try:
-            annotation = eval(annotation, names)  # the same evaluation that `inspect.signature(eval_str=True)` does
+            annotation = eval(text, names)  # the same evaluation that `inspect.signature(eval_str=True)` does
         except NameError as error:
-            return otherwise(annotation, names, str(error.name))
+            return otherwise(text, names, str(error.name))
     if not _is_open(annotation):
         return annotation
     try:
@@ -277,13 +284,14 @@ class _Holder:
         self.__annotations__ = {"held": annotation}
 
 
-def strip_partials(call: object) -> Any:
+def strip_partials(call: Callable[..., object]) -> Callable[..., object]:
     """Return the callable inside `functools.partial` objects."""
     while isinstance(call, partial):
         call = call.func
     return call
 
 
-def strip_wrappers(call: Any) -> Any:
+def strip_wrappers(call: Callable[..., object]) -> Callable[..., object]:
     """Return the callable inside partials and `functools.wraps` wrappers."""
-    return inspect.unwrap(strip_partials(call))
+    innermost: Callable[..., object] = inspect.unwrap(strip_partials(call))
+    return innermost

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import Any
 
 from velithon.concurrency import run_in_threadpool
 from velithon.signature.dependencies import AppValues
@@ -16,11 +15,11 @@ def get_key(node: DependencyModel) -> object:
     return node.call
 
 
-async def get_app_value(scope: AppValues, node: DependencyModel, app: Any) -> object:
-    """Return the application's value of a dependency, making it and what it needs when nobody did."""
+async def get_app_value(scope: AppValues, node: DependencyModel, app: object) -> object:
+    """Return the application's value of a dependency; make it, and what it needs, if missing."""
 
-    async def make(stack: AsyncExitStack) -> Any:
-        arguments: dict[str, Any] = {}
+    async def make(stack: AsyncExitStack) -> object:
+        arguments: dict[str, object] = {}
         for child in node.dependencies:
             value = await get_app_value(scope, child, app)
             if child.name is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
 
 from velithon.background import injected_tasks
 from velithon.concurrency import run_in_threadpool
@@ -13,7 +15,14 @@ from velithon.signature.model import DependencyModel, EndpointModel, ResponseOpt
 from velithon.signature.overrides import apply_overrides
 from velithon.signature.plan import PlanWriter, find_called
 
-Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from starlette.background import BackgroundTasks
+
+    from velithon.signature.model import HTTPPlanFunction, WebSocketPlanFunction
+    from velithon.signature.overrides import Overrides
+    from velithon.signature.result import Finish
 
 
 def compile_http_plan(
@@ -23,19 +32,19 @@ def compile_http_plan(
     strict_content_type: bool,
     limits: dict[str, int],
     methods: Collection[str],
-) -> Callable[[Any], Awaitable[Any]]:
+) -> HTTPPlanFunction:
     """Make the function that answers an endpoint's requests; see `velithon.signature.compile_http`."""
     if overrides:
         model = apply_overrides(model, overrides)
     return HTTPPlan(model, options, strict_content_type, limits, methods).build()
 
 
-def compile_websocket_plan(model: EndpointModel, overrides: Overrides | None) -> Callable[[Any], Awaitable[None]]:
+def compile_websocket_plan(model: EndpointModel, overrides: Overrides | None) -> WebSocketPlanFunction:
     """Make the function that runs a WebSocket endpoint; see `velithon.signature.compile_websocket`."""
     return WebSocketPlan(apply_overrides(model, overrides) if overrides else model, ["WS"]).build()
 
 
-def get_result_function(model: EndpointModel, options: ResponseOptions) -> Callable[..., Any]:
+def get_result_function(model: EndpointModel, options: ResponseOptions) -> Finish:
     """Return what turns the endpoint's value into a response."""
     from velithon.signature.result import compile_result
 
@@ -65,7 +74,7 @@ class HTTPPlan(PlanWriter):
         if self.may_need_stack:
             self.needs_request_stack = True
 
-    def build(self) -> Callable[[Any], Awaitable[Any]]:
+    def build(self) -> HTTPPlanFunction:
         """Write and compile."""
         out = self.out
         finish = get_result_function(self.model, self.options)
@@ -175,18 +184,20 @@ class HTTPPlan(PlanWriter):
         return f"await {self.use(run_in_threadpool)}({endpoint}{comma}{arguments})"
 
 
-def build_traced_finish(finish: Callable[..., object], span_of: Callable[[str], Any]) -> Callable[..., Any]:
+def build_traced_finish(finish: Finish, span_of: Callable[[str], AbstractContextManager[None]]) -> Finish:
     """Return the function that makes responses of results with a span around it."""
 
-    def traced_finish(*args: object) -> object:
+    def traced_finish(
+        result: object, request: object, response: Response | None, background: BackgroundTasks | None
+    ) -> Response:
         with span_of("serialization"):
-            return finish(*args)
+            return finish(result, request, response, background)
 
     return traced_finish
 
 
 class ScopePlan(HTTPPlan):
-    """Writes the plan of an HTTP endpoint over an RSGI scope and the values in the path: `plan(scope, path)`.
+    """Writes the plan of an HTTP endpoint over an RSGI scope: `plan(scope, path)`.
 
     A request object takes longer to make than what such an endpoint reads of it.
     """
@@ -197,7 +208,7 @@ class ScopePlan(HTTPPlan):
         super().__init__(plan.model, plan.options, plan.strict, plan.form_limits, plan.methods)
         self.finish = finish
 
-    def build(self) -> Callable[..., Awaitable[Any]]:
+    def build(self) -> Callable[..., Awaitable[Response]]:
         """Write and compile."""
         out = self.out
         self.write_core(out.constant(self.finish, "to_response"), "return ")
@@ -214,7 +225,7 @@ class ScopePlan(HTTPPlan):
 class WebSocketPlan(PlanWriter):
     """Writes the plan of a WebSocket endpoint."""
 
-    def build(self) -> Callable[[Any], Awaitable[None]]:
+    def build(self) -> WebSocketPlanFunction:
         """Write and compile."""
         out = self.out
         if self.needs_request_stack:

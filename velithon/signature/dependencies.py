@@ -1,11 +1,10 @@
-"""What dependencies need while they run: limits of concurrency, and values that live as long as the application."""
+"""What dependencies need while they run: concurrency limits and application-scoped values."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from anyio import Semaphore
@@ -39,16 +38,16 @@ class AppValues:
     """
 
     def __init__(self) -> None:
-        self._values: dict[Any, Any] = {}
-        self._locks: dict[Any, asyncio.Lock] = {}
+        self._values: dict[object, object] = {}
+        self._locks: dict[object, asyncio.Lock] = {}
         self._stack = AsyncExitStack()
 
     @property
-    def values(self) -> dict[Any, Any]:
+    def values(self) -> dict[object, object]:
         """What was made, by cache key."""
         return self._values
 
-    async def get(self, key: Any, make: Callable[[AsyncExitStack], Awaitable[Any]]) -> Any:
+    async def get(self, key: object, make: Callable[[AsyncExitStack], Awaitable[object]]) -> object:
         """Return the value of `key`, making it if nobody did.
 
         Args:
@@ -65,7 +64,7 @@ class AppValues:
         return values[key]
 
     async def aclose(self) -> None:
-        """Run the exit code of everything that was made, the youngest first, and forget the values."""
+        """Run the exit code of every value, the youngest first, and forget the values."""
         stack, self._stack = self._stack, AsyncExitStack()
         self._values.clear()
         self._locks.clear()

@@ -1,4 +1,4 @@
-"""Dependencies with `yield`: how each kind is entered, and what is left for the end of the request.
+"""Dependencies with `yield`: how each kind is entered, and how it exits.
 
 AnyIO cancels a task at every `await` until the cancelled scope is left, so exit code that awaits would be cut short: it
 runs behind a shield. Scopes are left in the reverse order of entering, and a dependency may open its own: the shield
@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any
 
 from anyio import CancelScope
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -23,26 +22,28 @@ from velithon.exceptions import VelithonError
 from velithon.signature.dependencies import Concurrency
 from velithon.signature.model import DependencyModel
 
-ContextMaker = Callable[..., AbstractAsyncContextManager[Any]]
+ContextMaker = Callable[..., AbstractAsyncContextManager[object]]
 
 
 def build_context_maker(model: DependencyModel) -> ContextMaker:
     """Return what makes an asynchronous context manager of a dependency's arguments."""
-    call: Callable[..., Any] = model.call
+    call = model.call
     if model.is_async_generator:
-        return call if model.is_context else lambda *args, **kwargs: _Generated(call(*args, **kwargs))
-    threaded = call if model.is_context else contextmanager(_once(call))
+        return call if model.is_context else lambda *args, **kwargs: _GeneratorContext(call(*args, **kwargs))
+    threaded = call if model.is_context else contextmanager(_check_single_yield(call))
 
-    def make(*args: Any, **kwargs: Any) -> AbstractAsyncContextManager[Any]:
+    def make(*args: object, **kwargs: object) -> AbstractAsyncContextManager[object]:
         return contextmanager_in_threadpool(threaded(*args, **kwargs))
 
     return make
 
 
-def _once(call: Callable[..., Generator[object, Any, Any]]) -> Callable[..., Generator[Any, Any, Any]]:
+def _check_single_yield(
+    call: Callable[..., Generator[object, None, object]],
+) -> Callable[..., Generator[object, None, None]]:
     """Return a generator function that yields as `call` does, once, and says which dependency yields otherwise."""
 
-    def run(*args: object, **kwargs: object) -> Generator[Any, Any, Any]:
+    def run(*args: object, **kwargs: object) -> Generator[object, None, None]:
         generator = call(*args, **kwargs)
         try:
             value = next(generator)
@@ -59,28 +60,28 @@ def _once(call: Callable[..., Generator[object, Any, Any]]) -> Callable[..., Gen
         except StopIteration:
             return
         generator.close()
-        raise _yields_again(generator)
+        raise _build_yields_again_error(generator)
 
     return run
 
 
 async def enter_limited(
     stack: AsyncExitStack, concurrency: Concurrency, manager: AbstractAsyncContextManager[object]
-) -> Any:
+) -> object:
     """Enter a context manager that only so many may be inside of."""
     await stack.enter_async_context(concurrency.get_semaphore())
     return await stack.enter_async_context(manager)
 
 
-class _Generated(AbstractAsyncContextManager[Any]):
+class _GeneratorContext(AbstractAsyncContextManager[object]):
     """A dependency's asynchronous generator as a context manager."""
 
     __slots__ = ("_generator", "_leaving")
 
-    def __init__(self, generator: AsyncGenerator[object, Any]) -> None:
+    def __init__(self, generator: AsyncGenerator[object, None]) -> None:
         self._generator = generator
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self) -> object:
         try:
             value = await self._generator.__anext__()
         except StopAsyncIteration:
@@ -103,7 +104,7 @@ class Leaving:
 
     __slots__ = ("_generator",)
 
-    def __init__(self, generator: AsyncGenerator[object, Any]) -> None:
+    def __init__(self, generator: AsyncGenerator[object, None]) -> None:
         self._generator = generator
 
     async def __aexit__(
@@ -114,7 +115,7 @@ class Leaving:
                 await self._generator.__anext__()
             except StopAsyncIteration:
                 return False
-            raise await self._yields_again()
+            raise await self._build_yields_again_error()
         return await self._throw(error, trace)
 
     async def _throw(self, error: BaseException, trace: TracebackType | None) -> bool:
@@ -130,11 +131,11 @@ class Leaving:
                 raise
             error.__traceback__ = trace
             return False
-        raise await self._yields_again()
+        raise await self._build_yields_again_error()
 
-    async def _yields_again(self) -> VelithonError:
+    async def _build_yields_again_error(self) -> VelithonError:
         await self._generator.aclose()
-        return _yields_again(self._generator)
+        return _build_yields_again_error(self._generator)
 
 
 class Exits(AsyncExitStack):
@@ -150,10 +151,13 @@ class Exits(AsyncExitStack):
 
     @property
     def is_pending(self) -> bool:
-        """Whether there is an exit to run, or a shield to leave, which the inner exits may have used alone."""
+        """Whether there is an exit to run, or a shield to leave.
+
+        The inner exits may have used the shield alone.
+        """
         return self._shield is not None or bool(self._exit_callbacks)  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
 
-    def leave(self, generator: AsyncGenerator[object, Any]) -> None:
+    def leave(self, generator: AsyncGenerator[object, None]) -> None:
         """Push the exit of an asynchronous generator; see `Leaving`."""
         self._exit_callbacks.append((False, Leaving(generator).__aexit__))  # type: ignore[attr-defined]  # private, of `contextlib.AsyncExitStack`
 
@@ -175,7 +179,10 @@ class Exits(AsyncExitStack):
             inner._shield = self._shield
 
     def hand_over(self) -> None:
-        """Leave the shield, unless a dependency has a scope open: the scopes around us may end before the exits."""
+        """Leave the shield, unless a dependency has a scope open.
+
+        The scopes around the request may end before the exits run.
+        """
         if self._shield is not None and innermost_cancel_scope() is self._shield:
             self._leave_shield()
 
@@ -231,14 +238,18 @@ class Exits(AsyncExitStack):
 
 def build_never_yielded_error(generator: object) -> VelithonError:
     """Return the error of a dependency that ended before its `yield`."""
-    return VelithonError(f"{_described(generator)} ended without yielding: yield a value, or raise an exception.")
+    return VelithonError(
+        f"{_describe_generator(generator)} ended without yielding: yield a value, or raise an exception."
+    )
 
 
-def _yields_again(generator: object) -> VelithonError:
-    return VelithonError(f"{_described(generator)} yields more than once: what follows its first yield is exit code.")
+def _build_yields_again_error(generator: object) -> VelithonError:
+    return VelithonError(
+        f"{_describe_generator(generator)} yields more than once: what follows its first yield is exit code."
+    )
 
 
-def _described(generator: object) -> str:
+def _describe_generator(generator: object) -> str:
     code = getattr(generator, "ag_code", None) or getattr(generator, "gi_code", None)
     place = "" if code is None else f" ({code.co_filename}:{code.co_firstlineno})"
     return f"The dependency {getattr(generator, '__qualname__', repr(generator))}(){place}"

@@ -1,4 +1,7 @@
-"""One parameter of a signature: its names, its place, its default, and the validator that it shares with its equals."""
+"""One parameter of a signature: its names, its place, its default, its validator.
+
+Parameters with the same type and constraints share a validator.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from velithon.signature.annotations import (
 )
 
 Place = Literal["path", "query", "header", "cookie", "body", "form", "file"]
-Undefined: Any = PydanticUndefined
+Undefined = PydanticUndefined
 Location = tuple[str | int, ...]
 Errors = list[dict[str, Any]]
 
@@ -55,7 +58,7 @@ _ATTRIBUTES = (
 )
 _IMMUTABLE = (str, int, float, bool, bytes, type(None), frozenset)
 Tools = tuple[SchemaValidator, CoreSchema]
-_tools: dict[Any, Tools] = {}
+_tools: dict[object, Tools] = {}
 
 
 class Field:
@@ -81,7 +84,7 @@ class Field:
         self.config = config
         self.mode: Literal["validation", "serialization"] = mode
         self._validator: SchemaValidator | None = None
-        self._adapter: TypeAdapter[Any] | None = None
+        self._adapter: TypeAdapter[object] | None = None
 
     @property
     def field_info(self) -> FieldInfo:
@@ -141,7 +144,7 @@ class Field:
         return self.info.is_required()
 
     @property
-    def default(self) -> Any:
+    def default(self) -> object:
         """The value of an absent parameter, made anew by a default factory; `PydanticUndefined` when required."""
         return Undefined if self.required else self.info.get_default(call_default_factory=True, validated_data={})
 
@@ -165,21 +168,21 @@ class Field:
         """The validator, shared among fields with the same type and constraints."""
         validator = self._validator
         if validator is None:
-            validator = self._validator = _shared_tools(self)[0]
+            validator = self._validator = _get_shared_tools(self)[0]
         return validator
 
     @property
     def validation_schema(self) -> CoreSchema:
         """The core schema of `validator`, which says nothing of defaults and documentation."""
-        return _shared_tools(self)[1]
+        return _get_shared_tools(self)[1]
 
     @property
-    def adapter(self) -> TypeAdapter[Any]:
+    def adapter(self) -> TypeAdapter[object]:
         """A pydantic adapter that carries the documentation too: title, description, default, examples."""
         adapter = self._adapter
         if adapter is None:
             attributes = {name: getattr(self.info, name, Undefined) for name in _ATTRIBUTES}
-            given = {name: value for name, value in attributes.items() if value is not Undefined}
+            given: dict[str, Any] = {name: value for name, value in attributes.items() if value is not Undefined}
             with warnings.catch_warnings():
                 # Aliases mean nothing inside an adapter and pydantic says so; they are the field's own affair.
                 warnings.simplefilter("ignore")
@@ -235,19 +238,19 @@ def build_missing_error(location: Location) -> dict[str, Any]:
     return {"type": "missing", "loc": location, "msg": "Field required", "input": None}
 
 
-def _metadata_key(item: object) -> object:
+def _build_metadata_key(item: object) -> object:
     values = getattr(item, "__dict__", None)
     if values is not None and type(item).__module__.startswith("pydantic"):
         return (type(item), tuple(sorted(values.items(), key=lambda pair: pair[0])))
     return item
 
 
-def _key(field: Field) -> object:
+def _build_key(field: Field) -> object:
     info = field.info
     if field.has_structs:
         return None
     config = tuple(sorted(field.config.items())) if field.config else None
-    key = (info.annotation, tuple(map(_metadata_key, info.metadata)), info.discriminator, config)
+    key = (info.annotation, tuple(map(_build_metadata_key, info.metadata)), info.discriminator, config)
     try:
         hash(key)
     except TypeError:
@@ -256,23 +259,23 @@ def _key(field: Field) -> object:
     return (*key, repr(info.annotation), repr(info.metadata))
 
 
-def _shared_tools(field: Field) -> Tools:
+def _get_shared_tools(field: Field) -> Tools:
     annotation = field.annotation
     plain = not field.info.metadata and field.info.discriminator is None
     if plain and is_subclass(annotation, BaseModel) and annotation.__pydantic_complete__:
-        return annotation.__pydantic_validator__, annotation.__pydantic_core_schema__
-    key = _key(field)
+        return annotation.__pydantic_validator__, annotation.__pydantic_core_schema__  # type: ignore[return-value]  # a plugin may wrap the validator, which has the same methods
+    key = _build_key(field)
     found = _tools.get(key) if key is not None else None
     if found is None:
-        found = _build(field)
+        found = _build_tools(field)
         if key is not None:
             _tools[key] = found
     return found
 
 
-def _build(field: Field) -> Tools:
+def _build_tools(field: Field) -> Tools:
     info = field.info
-    metadata: tuple[Any, ...] = tuple(info.metadata)
+    metadata: tuple[object, ...] = tuple(info.metadata)
     if info.discriminator is not None:
         metadata = (*metadata, PydanticField(discriminator=info.discriminator))
     annotation = field.pydantic_annotation
@@ -280,11 +283,11 @@ def _build(field: Field) -> Tools:
         annotation = Annotated[(annotation, *metadata)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        adapter = _adapter(annotation, field.config)
+        adapter = _build_adapter(annotation, field.config)
     return adapter.validator, adapter.core_schema  # type: ignore[return-value]  # a plugin may wrap the validator, which has the same methods
 
 
-def _adapter(annotation: Any, config: ConfigDict | None) -> TypeAdapter[Any]:
+def _build_adapter(annotation: Any, config: ConfigDict | None) -> TypeAdapter[object]:
     """Return an adapter that refuses NaN and infinity, which JSON could not answer, unless the type allows them."""
     if config is None:
         try:
@@ -323,12 +326,12 @@ def read_model_fields(model: type[BaseModel]) -> list[Field]:
     found = _model_fields.get(model)
     if found is None:
         found = _model_fields[model] = [
-            Field(name, info, config=_field_config(model, info)) for name, info in model.model_fields.items()
+            Field(name, info, config=_get_field_config(model, info)) for name, info in model.model_fields.items()
         ]
     return found
 
 
-def _field_config(model: type[BaseModel], info: FieldInfo) -> ConfigDict | None:
+def _get_field_config(model: type[BaseModel], info: FieldInfo) -> ConfigDict | None:
     annotation = info.annotation
     if is_subclass(annotation, (BaseModel, dict)) or is_dataclass(annotation):
         return None
@@ -336,7 +339,10 @@ def _field_config(model: type[BaseModel], info: FieldInfo) -> ConfigDict | None:
 
 
 def find_shape_model(annotation: object) -> type[BaseModel] | None:
-    """Return the model whose fields are parameters: of pydantic, or one made of a Struct's fields."""
+    """Return the model whose fields are parameters.
+
+    It is the annotation itself, or is made of a Struct's fields.
+    """
     model = find_model(annotation)
     if model is None and (kind := find_struct(annotation)) is not None:
         from velithon.signature.structs import build_shape
@@ -346,7 +352,7 @@ def find_shape_model(annotation: object) -> type[BaseModel] | None:
 
 
 def find_param_model(field: Field) -> type[BaseModel] | None:
-    """Return the model whose fields are the parameters, where a whole set is declared as one."""
+    """Return the model that declares a whole set of parameters, or none."""
     if field.is_json:
         return None
     if isinstance(field.info, params.Query | params.Header | params.Cookie):
@@ -356,7 +362,7 @@ def find_param_model(field: Field) -> type[BaseModel] | None:
 
 
 def list_aliases(field: Field, convert_underscores: bool = False) -> list[tuple[str, str]]:
-    """Return the names that a value may come under: pairs of (name for the validator, name on the wire)."""
+    """Return the names of a value as pairs: for the validator, and on the wire."""
     alias = field.validation_alias or field.alias
     wire = alias.replace("_", "-") if convert_underscores and alias == field.name else alias
     choices = field.info.validation_alias
@@ -386,9 +392,10 @@ def find_form_models(field: Field) -> list[type[BaseModel]]:
     return [model] if model is not None else find_union_models(info.annotation)
 
 
-def find_union_models(annotation: Any) -> list[type[BaseModel]]:
+def find_union_models(annotation: object) -> list[type[BaseModel]]:
     """Return the models of a union of several models and nothing else but None."""
     if not is_union(annotation):
         return []
     models = [strip_metadata(unalias(arg)) for arg in list_members(annotation)]
-    return models if len(models) > 1 and all(is_subclass(model, BaseModel) for model in models) else []
+    found = [model for model in models if is_subclass(model, BaseModel)]
+    return found if len(models) > 1 and len(found) == len(models) else []

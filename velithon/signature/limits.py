@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from velithon.exceptions import RegistrationError
 
@@ -25,23 +24,21 @@ def check_limits(limits: Mapping[str, int] | None) -> dict[str, int]:
     for name, value in given.items():
         if name not in DEFAULT_LIMITS:
             raise LimitError(f"form_limits has no {name!r}; it takes {', '.join(DEFAULT_LIMITS)}")
-        _check(f"form_limits[{name!r}]", value)
+        _check_count(f"form_limits[{name!r}]", value)
     return {**DEFAULT_LIMITS, **given}
 
 
-def check_size(size: Any) -> int | None:
+def check_size(size: object) -> int | None:
     """Return `max_body_size`.
 
     Raises:
         LimitError: It is neither `None` nor a number of at least 0.
     """
-    if size is not None:
-        _check("max_body_size", size)
-    found: int | None = size
-    return found
+    return None if size is None else _check_count("max_body_size", size)
 
 
-def _check(name: str, value: object) -> None:
+def _check_count(name: str, value: object) -> int:
     # `True` is an `int`, and one byte is not what it was meant for.
     if type(value) is not int or value < 0:
         raise LimitError(f"{name} must be a non-negative integer, not {value!r}")
+    return value

@@ -12,14 +12,22 @@ from velithon.datastructures import Default, DefaultPlaceholder
 from velithon.params import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from contextlib import AbstractContextManager
+    from typing import TypeAlias
 
     from pydantic.main import IncEx
+    from starlette.requests import Request
     from starlette.responses import Response
 
+    from velithon.di.providers import Provide
     from velithon.signature.bodies.format import Body
     from velithon.signature.dependencies import Concurrency
     from velithon.signature.fields import Field
+
+    HTTPPlanFunction: TypeAlias = Callable[[Request], Awaitable[Response]]
+    # Its argument is a WebSocket, or the call of a job.
+    WebSocketPlanFunction: TypeAlias = Callable[[Any], Awaitable[None]]
 
 Kind = Literal["http", "websocket"]
 Injected = Literal[
@@ -79,7 +87,7 @@ class DependencyModel:
         use_cache: bool = True,
         scope: Scope | None = None,
         concurrency: Concurrency | None = None,
-        raises: tuple[Any, ...] = (),
+        raises: tuple[object, ...] = (),
     ) -> None:
         self.call = call
         self.name = name
@@ -92,7 +100,7 @@ class DependencyModel:
         self.body_params: list[Field] = []
         self.dependencies: list[DependencyModel] = []
         self.injected: dict[str, Injected] = {}
-        self.provided: dict[str, Any] = {}
+        self.provided: dict[str, Provide] = {}
         self.order: tuple[str, ...] = ()
         self.positional = 0
         self.own_scopes = own_scopes
@@ -106,9 +114,9 @@ class DependencyModel:
         self.is_async_generator = False
         self.is_context = False
         self.is_security_scheme = False
-        self.returns: Any = None
-        self.scopes_class: Any = None
-        self.known_as: tuple[Any, ...] | None = None
+        self.returns: object = None
+        self.scopes_class: object = None
+        self.known_as: tuple[object, ...] | None = None
 
     @property
     def scopes(self) -> list[str]:
@@ -124,7 +132,7 @@ class DependencyModel:
 
     @property
     def uses_scopes(self) -> bool:
-        """Whether the value depends on the OAuth2 scopes, so that the cache must tell them apart."""
+        """Whether the value depends on the OAuth2 scopes, which the cache key then holds."""
         return bool(
             self.own_scopes
             or "security_scopes" in self.injected.values()
@@ -133,7 +141,7 @@ class DependencyModel:
         )
 
     @property
-    def cache_key(self) -> tuple[Any, ...]:
+    def cache_key(self) -> tuple[object, ...]:
         """What one request's cache tells values apart by."""
         if self.known_as is not None:
             return self.known_as
@@ -183,7 +191,7 @@ class ResponseOptions:
     def __init__(
         self,
         *,
-        response_model: Any = Default(None),
+        response_model: object = Default(None),
         response_class: type[Response] | DefaultPlaceholder | None = None,
         status_code: int | None = None,
         include: IncEx | None = None,

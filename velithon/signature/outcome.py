@@ -1,6 +1,6 @@
-"""What an endpoint's results are, read from its declaration: the class of the response, its model, its stream.
+"""What an endpoint's results are: the class of the response, its model, its stream.
 
-Documents and plans are made from the same reading.
+It is read from the endpoint's declaration, once for documents and plans.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Callable,
     Generator,
     Iterable,
     Iterator,
     Mapping,
 )
-from typing import TYPE_CHECKING, Any, ForwardRef, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ForwardRef, Protocol, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -56,7 +57,7 @@ class Outcome:
     def __init__(self, response_class: type[StarletteResponse], chosen: bool) -> None:
         self.response_class = response_class
         self.chosen = chosen
-        self.declared: Any = None
+        self.declared: object = None
         self.field: Field | None = None
         self.stream_field: Field | None = None
         self.is_json_stream = False
@@ -93,7 +94,7 @@ def read_outcome(model: EndpointModel, options: ResponseOptions, *, complete: bo
             and (outcome.is_json_stream or outcome.is_sse_stream)
             and not _is_from_events(item, "ServerSentEvent")
         ):
-            outcome.stream_field = _field(model, item, "item type of the return annotation")
+            outcome.stream_field = _build_field(model, item, "item type of the return annotation")
     outcome.declared = declared
     if declared:
         if not is_body_allowed_for_status_code(options.status_code):
@@ -102,12 +103,12 @@ def read_outcome(model: EndpointModel, options: ResponseOptions, *, complete: bo
                 "or say response_model=None",
                 endpoint=model.call,
             )
-        outcome.field = _field(model, declared, "response model")
+        outcome.field = _build_field(model, declared, "response model")
     _check_structs(model, options, outcome)
     return outcome
 
 
-def check_declared(model: EndpointModel, responses: Mapping[Any, Mapping[str, object]]) -> None:
+def check_declared(model: EndpointModel, responses: Mapping[int | str, Mapping[str, object]]) -> None:
     """Refuse what `responses=` names as a model and is none.
 
     Raises:
@@ -115,7 +116,7 @@ def check_declared(model: EndpointModel, responses: Mapping[Any, Mapping[str, ob
     """
     for status, given in responses.items():
         if given.get("model"):
-            _field(model, given["model"], f"the model of responses[{status!r}]")
+            _build_field(model, given["model"], f"the model of responses[{status!r}]")
 
 
 def _check_structs(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> None:
@@ -154,15 +155,16 @@ def _evaluate(model: EndpointModel, text: str, complete: bool) -> object:
         ) from error
 
 
-def _is_from_events(kind: Any, name: str) -> bool:
+def _is_from_events(kind: object, name: str) -> bool:
     """Tell a class of `velithon.responses.sse` without importing it: whoever has the class has paid for that."""
     if not isinstance(kind, type):
         return False
     return ("velithon.responses.sse", name) in {(base.__module__, base.__name__) for base in kind.__mro__}
 
 
-def _field(model: EndpointModel, annotation: Any, what: str) -> Field:
-    field = Field("response", FieldInfo(annotation=annotation), mode="serialization")
+def _build_field(model: EndpointModel, annotation: object, what: str) -> Field:
+    info = FieldInfo(annotation=annotation)  # type: ignore[arg-type]  # pydantic says a type, and takes any annotation
+    field = Field("response", info, mode="serialization")
 
     def fail(problem: str) -> RegistrationError:
         text = f"Invalid args for response field: {what} {annotation!r}: {problem}"
@@ -197,7 +199,27 @@ def is_written_by_msgspec(field: Field) -> bool:
     return is_native(field.annotation)
 
 
-def get_tools(field: Field) -> tuple[Any, Any]:
+class Validator(Protocol):
+    """What checks a result: a validator of pydantic, or of msgspec."""
+
+    @property
+    def validate_python(self) -> Callable[..., Any]:
+        """Return the value of a result, which may be another object."""
+
+
+class Serializer(Protocol):
+    """What writes a result: a serializer of pydantic, or of msgspec."""
+
+    @property
+    def to_json(self) -> Callable[..., bytes]:
+        """Write JSON."""
+
+    @property
+    def to_python(self) -> Callable[..., Any]:
+        """Return Python data; with `mode="json"`, the types of JSON."""
+
+
+def get_tools(field: Field) -> tuple[Validator, Serializer]:
     """Return the validator and the serializer of a field; a model has its own already."""
     annotation = field.annotation
     if not field.info.metadata and is_subclass(annotation, BaseModel) and annotation.__pydantic_complete__:
@@ -209,8 +231,8 @@ def get_tools(field: Field) -> tuple[Any, Any]:
     return field.adapter.validator, field.adapter.serializer
 
 
-def find_valid_class(field: Field) -> type[Any] | None:
-    """Return the class whose own instances pass a field's validator as they are, where there is one.
+def find_valid_class(field: Field) -> type | None:
+    """Return the class whose instances pass a field's validator unchanged, or none.
 
     pydantic looks at no model again unless `revalidate_instances` asks for it; a validator of the whole model, which
     would run again, stands around the model in its schema.
@@ -228,7 +250,7 @@ def find_valid_class(field: Field) -> type[Any] | None:
 
 
 def build_result_error(
-    error: ValidationError, result: Any, model: EndpointModel, request: Any
+    error: ValidationError, result: object, model: EndpointModel, request: object
 ) -> ResponseValidationError:
     """Return the exception for a result that does not fit its response model."""
     errors = locate_errors(error, ("response",))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, get_args, get_origin
 
 from velithon.params import Depends
 from velithon.signature.bodies.registry import find_body
 from velithon.signature.model import DependencyModel, EndpointModel
 from velithon.signature.read import read_dependency
 
-Overrides = Mapping[Callable[..., Any], Callable[..., Any]]
+Overrides = Mapping[Callable[..., object], Callable[..., object]]
 
 
 def apply_overrides(model: EndpointModel, overrides: Overrides) -> EndpointModel:
@@ -27,16 +27,16 @@ def apply_overrides(model: EndpointModel, overrides: Overrides) -> EndpointModel
     Raises:
         TypeError: A key or a replacement is no dependency.
     """
-    overrides = {_callable(key): _callable(other) for key, other in overrides.items()}
-    dependencies = [_replaced(dependency, overrides, frozenset()) for dependency in model.dependencies]
+    overrides = {_find_callable(key): _find_callable(other) for key, other in overrides.items()}
+    dependencies = [_replace_dependencies(dependency, overrides, frozenset()) for dependency in model.dependencies]
     made = copy(model)
     made.dependencies = dependencies
-    if _body_names(made) - _body_names(model):
+    if _list_body_names(made) - _list_body_names(model):
         made.body = find_body(made.walk())
     return made
 
 
-def _callable(given: object) -> Callable[..., Any]:
+def _find_callable(given: object) -> Callable[..., object]:
     found = given
     if get_origin(given) is Annotated:
         found = next((marker for marker in get_args(given)[1:] if isinstance(marker, Depends)), None)
@@ -47,11 +47,11 @@ def _callable(given: object) -> Callable[..., Any]:
     return found
 
 
-def _body_names(model: EndpointModel) -> set[str]:
+def _list_body_names(model: EndpointModel) -> set[str]:
     return {field.name for node in model.walk() for field in node.body_params}
 
 
-def _replaced(node: DependencyModel, overrides: Overrides, inside: frozenset[int]) -> DependencyModel:
+def _replace_dependencies(node: DependencyModel, overrides: Overrides, inside: frozenset[int]) -> DependencyModel:
     other = overrides.get(node.call, node.call)
     key = node.cache_key
     # A replacement may depend on what it replaces.
@@ -61,5 +61,5 @@ def _replaced(node: DependencyModel, overrides: Overrides, inside: frozenset[int
     else:
         made = copy(node)
     made.known_as = key
-    made.dependencies = [_replaced(child, overrides, inside) for child in made.dependencies]
+    made.dependencies = [_replace_dependencies(child, overrides, inside) for child in made.dependencies]
     return made

@@ -9,7 +9,7 @@ look-ups in a cache of dependencies.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, get_origin
+from typing import TYPE_CHECKING, get_origin
 
 from pydantic_core import ValidationError
 
@@ -21,6 +21,9 @@ from velithon.signature.fields import Field, Undefined, build_missing_error, fin
 from velithon.signature.model import DependencyModel, EndpointModel
 from velithon.signature.path import has_convertor, list_path_names
 from velithon.signature.writer import Writer
+
+if TYPE_CHECKING:
+    from velithon.di.providers import Provide
 
 _SOURCES = {
     "path": "path_params",
@@ -45,7 +48,10 @@ _PARTS = {
 
 
 class Solved:
-    """A dependency that was written: the variable of its value and of its errors (none if it cannot fail)."""
+    """A dependency that was written: the variables of its value and of its errors.
+
+    There is no variable of errors if the dependency cannot fail.
+    """
 
     __slots__ = ("errors", "value")
 
@@ -65,7 +71,7 @@ class PlanWriter:
         self.methods = methods
         self.out = Writer()
         self.sources: dict[str, str] = {}
-        self.solved: dict[tuple[Any, ...], Solved] = {}
+        self.solved: dict[tuple[object, ...], Solved] = {}
         self.needs_function_stack = False
         self.needs_request_stack = False
         self.is_shielded = False
@@ -202,18 +208,18 @@ class PlanWriter:
                 arguments[dependency.name] = solved.value
         arguments.update(self.write_fields(node, errors))
         for name, what in node.injected.items():
-            arguments[name] = self.injected(node, what)
+            arguments[name] = self.write_injected(node, what)
         for name, marker in node.provided.items():
-            arguments[name] = self.provided(name, marker)
-        return call_arguments(node, arguments)
+            arguments[name] = self.write_provided(name, marker)
+        return write_arguments(node, arguments)
 
-    def injected(self, node: DependencyModel, what: str) -> str:
+    def write_injected(self, node: DependencyModel, what: str) -> str:
         if what != "security_scopes":
             return _PARTS[what]
         scopes = self.out.constant(node.scopes_class, "SecurityScopes")
         return f"{scopes}({node.scopes!r})"
 
-    def provided(self, name: str, marker: Any) -> str:
+    def write_provided(self, name: str, marker: Provide) -> str:
         """Return what resolves a container's provider.
 
         It is looked up each time, because an override replaces it.
@@ -283,11 +289,11 @@ class PlanWriter:
                 out.line(f"{name} = await {self.use(enter_limited)}({stack}, {limit}, {manager})")
             return
         if node.concurrency is None:
-            out.line(f"{name} = {self.call(node, name, arguments)}")
+            out.line(f"{name} = {self.write_call_expression(node, name, arguments)}")
             return
         limit = out.constant(node.concurrency, f"{name}_limit")
         with out.block(f"async with {limit}.get_semaphore():"):
-            out.line(f"{name} = {self.call(node, name, arguments)}")
+            out.line(f"{name} = {self.write_call_expression(node, name, arguments)}")
 
     def write_generator(self, node: DependencyModel, name: str, arguments: str) -> None:
         """Write the start of an asynchronous generator, up to its `yield`."""
@@ -305,13 +311,16 @@ class PlanWriter:
             out.line(f"stack.leave({generator})")
 
     def write_shield(self) -> None:
-        """Write, before the first dependency whose exit may await, that exits can be shielded from cancellation."""
+        """Write the shield that protects exits from cancellation.
+
+        It stands before the first dependency whose exit may await.
+        """
         if not self.is_shielded:
             self.is_shielded = True
             stack, *inner = ["stack"] * self.needs_request_stack + ["inner"] * self.needs_function_stack
             self.out.prelude(f"{stack}.enter_shield({''.join(inner)})")
 
-    def call(self, node: DependencyModel, name: str, arguments: str) -> str:
+    def write_call_expression(self, node: DependencyModel, name: str, arguments: str) -> str:
         function = self.out.constant(find_called(node), f"call_{name}")
         if node.is_coroutine:
             return f"await {function}({arguments})"
@@ -373,14 +382,17 @@ def is_text(field: Field) -> bool:
     )
 
 
-def find_called(node: DependencyModel) -> Any:
-    """Return what the plan calls: not the wrapper of `inject`, whose work the plan has done."""
-    call: Any = node.call
-    return call.__wrapped__ if hasattr(call, "__velithon_inject__") else call
+def find_called(node: DependencyModel) -> Callable[..., object]:
+    """Return what the plan calls: the function itself where `inject` wraps it.
+
+    The plan has done the work of the wrapper.
+    """
+    call = node.call
+    return call.__wrapped__ if hasattr(call, "__velithon_inject__") else call  # type: ignore[attr-defined]  # set by `functools.update_wrapper`
 
 
-def call_arguments(node: DependencyModel, arguments: dict[str, str]) -> str:
-    """Return the text of a call's arguments: by position as far as that is safe, which is faster."""
+def write_arguments(node: DependencyModel, arguments: dict[str, str]) -> str:
+    """Write a call's arguments: by position as far as that is safe, which is faster."""
     parts = []
     positional = node.positional
     for index, name in enumerate(node.order):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 Plan = TypeVar("Plan")
-Overrides = dict[Callable[..., Any], Callable[..., Any]]
+Overrides = dict[Callable[..., object], Callable[..., object]]
 
 
 class PlanCache(Generic[Plan]):
@@ -21,7 +21,7 @@ class PlanCache(Generic[Plan]):
         # The overrides are kept beside the plan, so that the identities in the key stay theirs.
         self._plans: dict[tuple[tuple[int, int], ...], tuple[Plan, Overrides]] = {}
 
-    def get(self, overrides: Mapping[Callable[..., Any], Callable[..., Any]]) -> Plan:
+    def get(self, overrides: Mapping[Callable[..., object], Callable[..., object]]) -> Plan:
         """Return the plan for the overrides that are in force."""
         key = tuple((id(call), id(other)) for call, other in overrides.items())
         found = self._plans.get(key)

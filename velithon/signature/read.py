@@ -1,4 +1,7 @@
-"""Reads a callable's signature, once, into the model. Misuse raises here, with endpoint, parameter and cure."""
+"""Reads a callable's signature, once, into the model.
+
+Misuse raises here, with endpoint, parameter and cure.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,7 @@ import asyncio
 import contextlib
 import inspect
 import sys
-from collections.abc import (
-    AsyncGenerator,
-    Callable,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Annotated, Any, get_args, get_origin
@@ -173,24 +172,24 @@ def _read_into(model: DependencyModel, names: set[str], above: tuple[object, ...
         signature = read_signature(model.call)
     except (ValueError, TypeError) as error:
         raise RegistrationError(
-            f"Its signature cannot be read ({error}): wrap it in a function", endpoint=_named(model.call)
+            f"Its signature cannot be read ({error}): wrap it in a function", endpoint=_name_endpoint(model.call)
         ) from error
     model.returns = signature.return_annotation
     model.order = tuple(signature.parameters)
-    model.positional = _positional(model.call, signature)
+    model.positional = _count_positional(model.call, signature)
     for parameter in signature.parameters.values():
         _Parameter(model, parameter, names, above).read()
 
 
-def _named(call: object) -> Any:
+def _name_endpoint(call: Callable[..., object]) -> Callable[..., object] | str:
     return call if hasattr(call, "__qualname__") and hasattr(call, "__module__") else repr(call)
 
 
-def _positional(call: Any, signature: inspect.Signature) -> int:
+def _count_positional(call: Callable[..., object], signature: inspect.Signature) -> int:
     """Count the parameters that may be passed by position: a wrapper may look for them in `kwargs`."""
     count = 0
     if hasattr(call, "__velithon_inject__"):
-        call = call.__wrapped__  # what a plan calls instead
+        call = call.__wrapped__  # type: ignore[attr-defined]  # what a plan calls instead
     function = inspect.isfunction(call) or inspect.ismethod(call)
     # A signature that was written by hand may name the parameters in another order than the code has them.
     plain = function and not hasattr(call, "__wrapped__") and not hasattr(call, "__signature__")
@@ -202,7 +201,7 @@ def _positional(call: Any, signature: inspect.Signature) -> int:
     return count
 
 
-def _candidates(call: object) -> list[Any]:
+def _list_candidates(call: Callable[..., object]) -> list[Callable[..., object]]:
     """Return the functions that may say what calling `call` does: itself unwrapped, and its class's `__call__`."""
     inner, innermost = strip_partials(call), strip_wrappers(call)
     found = [inner, innermost]
@@ -214,7 +213,7 @@ def _candidates(call: object) -> list[Any]:
 
 
 def _classify(model: DependencyModel) -> None:
-    candidates = _candidates(model.call)
+    candidates = _list_candidates(model.call)
     model.is_context = getattr(strip_partials(model.call), "__code__", None) in _CONTEXT_HELPERS
     kinds = [(inspect.isgeneratorfunction(item), inspect.isasyncgenfunction(item)) for item in candidates]
     model.is_generator, model.is_async_generator = next(filter(any, kinds), (False, False))
@@ -226,7 +225,7 @@ class _Parameter:
     """The reading of one parameter."""
 
     def __init__(
-        self, model: DependencyModel, parameter: inspect.Parameter, names: set[str], above: tuple[Any, ...]
+        self, model: DependencyModel, parameter: inspect.Parameter, names: set[str], above: tuple[object, ...]
     ) -> None:
         self.model = model
         self.chain = (*above, model.call)
@@ -240,7 +239,7 @@ class _Parameter:
         self.type: Any = get_args(self.whole)[0] if get_origin(self.whole) is Annotated else self.whole
 
     def fail(self, problem: str) -> RegistrationError:
-        return RegistrationError(problem, endpoint=_named(self.model.call), parameter=self.name)
+        return RegistrationError(problem, endpoint=_name_endpoint(self.model.call), parameter=self.name)
 
     def read(self) -> None:
         if self.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
@@ -248,15 +247,15 @@ class _Parameter:
                 "*args and **kwargs name no parameters of a request: "
                 "a decorator keeps the signature of what it wraps with functools.wraps"
             )
-        info, depends = self.explicit()
+        info, depends = self.find_marker()
         if depends is not None:
             self.add_dependency(depends)
-        elif not self.provide() and not self.inject(info):
+        elif not self.take_provider() and not self.take_injected(info):
             self.add_field(info)
 
-    def explicit(self) -> tuple[FieldInfo | None, Depends | None]:
+    def find_marker(self) -> tuple[FieldInfo | None, Depends | None]:
         """Return what the parameter says of itself, in `Annotated` or as its default."""
-        info, depends = self.from_annotation()
+        info, depends = self.read_annotated()
         value = self.value
         if isinstance(value, Depends):
             if info is not None or depends is not None:
@@ -271,7 +270,7 @@ class _Parameter:
                 info.metadata = [*get_args(self.whole)[1:], *info.metadata]
         return info, depends
 
-    def from_annotation(self) -> tuple[FieldInfo | None, Depends | None]:
+    def read_annotated(self) -> tuple[FieldInfo | None, Depends | None]:
         if self.type is self.whole:
             return None, None
         metadata = get_args(self.whole)[1:]
@@ -337,7 +336,7 @@ class _Parameter:
             raise DependencyScopeError(
                 f'The dependency {name!r} has the scope "request" and outlives a dependency with scope "function": '
                 'give both the scope "function", or none to the second',
-                endpoint=_named(self.model.call),
+                endpoint=_name_endpoint(self.model.call),
                 parameter=self.name,
             )
 
@@ -345,11 +344,11 @@ class _Parameter:
         if child.scope != "app":
             raise DependencyScopeError(
                 'A dependency with scope "app" outlives every request: what it depends on needs scope "app" too',
-                endpoint=_named(self.model.call),
+                endpoint=_name_endpoint(self.model.call),
                 parameter=self.name,
             )
 
-    def provide(self) -> bool:
+    def take_provider(self) -> bool:
         """Take a parameter that a container provides."""
         # Not imported, not used; nor while another thread is importing it.
         marker_of = getattr(sys.modules.get("velithon.di"), "marker_of", None)
@@ -359,9 +358,9 @@ class _Parameter:
         self.model.provided[self.name] = marker
         return True
 
-    def inject(self, info: FieldInfo | None) -> bool:
+    def take_injected(self, info: FieldInfo | None) -> bool:
         """Take a parameter that is the connection, a part of it, or made for the response."""
-        what = self.injected()
+        what = self.find_injected()
         if what is None:
             return False
         if info is not None:
@@ -378,7 +377,7 @@ class _Parameter:
         self.model.injected[self.name] = what
         return True
 
-    def injected(self) -> Injected | None:
+    def find_injected(self) -> Injected | None:
         if self.unannotated:
             if self.value is _empty and not self.in_path and self.name in ("request", "websocket"):
                 wanted: Injected = "websocket" if self.name == "websocket" else "request"
@@ -410,12 +409,12 @@ class _Parameter:
         if unknown is not None:
             raise self.fail(unknown)
         if info is None:
-            info = self.infer()
+            info = self.infer_place()
         self.check_place(info)
         if isinstance(info, params.Form) and find_union_models(info.annotation):
-            info.annotation = add_form_union_validators(info.annotation)
-        info.annotation = replace_class(info.annotation, StarletteUploadFile, UploadFile)
-        info = self.path_alias(info)
+            info.annotation = add_form_union_validators(info.annotation)  # type: ignore[assignment]  # pydantic says a type, and takes any annotation
+        info.annotation = replace_class(info.annotation, StarletteUploadFile, UploadFile)  # type: ignore[assignment]  # whatever stood there, with one class replaced
+        info = self.choose_path_alias(info)
         if not info.alias:
             convert = getattr(info, "convert_underscores", False)
             info.alias = self.name.replace("_", "-") if convert else self.name
@@ -424,7 +423,7 @@ class _Parameter:
         self.check_shape(field)
         self.add(field)
 
-    def infer(self) -> FieldInfo:
+    def infer_place(self) -> FieldInfo:
         """Return the place of a parameter that says nothing."""
         default = Undefined if self.value is _empty else self.value
         if self.in_path:
@@ -456,7 +455,7 @@ class _Parameter:
         if self.model.kind == "websocket" and isinstance(info, params.Body):
             raise self.fail("A WebSocket handshake has no body: use Query(), Header() or Cookie()")
 
-    def path_alias(self, info: FieldInfo) -> FieldInfo:
+    def choose_path_alias(self, info: FieldInfo) -> FieldInfo:
         choices = info.validation_alias
         if isinstance(info, params.Path) and isinstance(choices, AliasChoices):
             for choice in choices.choices:

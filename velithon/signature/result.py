@@ -40,14 +40,15 @@ if TYPE_CHECKING:
 
     from velithon.signature.fields import Field
     from velithon.signature.model import EndpointModel, ResponseOptions
+    from velithon.signature.structs import StructTools
 
 _STATUSES = frozenset(status.value for status in HTTPStatus)
 
-Finish = Callable[[Any, Any, "StarletteResponse | None", "BackgroundTasks | None"], StarletteResponse]
-Encode = Callable[[Any, Any], Any]
+Finish = Callable[[Any, object, "StarletteResponse | None", "BackgroundTasks | None"], StarletteResponse]
+Encode = Callable[[object, object], Any]
 
 
-def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_bytes: bool) -> Encode:
+def _build_encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_bytes: bool) -> Encode:
     """Return `encode(result, request)` for a response model: validated, filtered, as JSON bytes or Python data."""
     validator, serializer = get_tools(field)
     check = validator.validate_python
@@ -59,7 +60,7 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
     # A partial merges its keywords at every call, which takes half as long as the serializer itself.
     is_plain = to_bytes and len(given) == 1
     if is_plain and is_written_by_msgspec(field):
-        return _struct_encoder(serializer, valid, model)
+        return _build_struct_encoder(serializer, valid, model)  # type: ignore[arg-type]  # msgspec's, as was asked
 
     def encode(result: object, request: object) -> Any:
         value = result
@@ -71,15 +72,15 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
         try:
             return write(value, by_alias=by_alias) if is_plain else dump(value)
         except (PydanticSerializationError, UnicodeError):
-            return again(value)
+            return encode_again(value)
 
     def encode_any(result: object, request: object) -> Any:
         try:
             return write(result, by_alias=by_alias) if is_plain else dump(result)
         except (PydanticSerializationError, UnicodeError):
-            return again(result)
+            return encode_again(result)
 
-    def again(value: Any) -> Any:
+    def encode_again(value: object) -> Any:
         """Encode what pydantic's serializer does not know, and text of clients that is none in UTF-8."""
         try:
             return dump(value, fallback=struct_data)
@@ -92,10 +93,10 @@ def _encoder(field: Field, model: EndpointModel, options: ResponseOptions, to_by
     return encode_any if field.annotation is Any and not field.info.metadata else encode
 
 
-def _struct_encoder(tools: Any, valid: object, model: EndpointModel) -> Encode:
+def _build_struct_encoder(tools: StructTools, valid: object, model: EndpointModel) -> Encode:
     write, check = tools.write, tools.validate_python
 
-    def encode(result: object, request: object) -> Any:
+    def encode(result: object, request: object) -> bytes:
         if type(result) is not valid:
             try:
                 result = check(result, from_attributes=True)
@@ -119,10 +120,10 @@ def compile_result(model: EndpointModel, options: ResponseOptions) -> Finish:
     if model.is_generator or model.is_async_generator:
         return compile_stream(model, options, outcome)
     if outcome.response_class is JSONResponse or not outcome.chosen and outcome.field is not None:
-        finish = _finish_json(_json_encoder(outcome, model, options), options.status_code, outcome.field, model)
+        finish = _finish_json(_build_json_encoder(outcome, model, options), options.status_code, outcome.field, model)
     else:
         finish = _finish_with(
-            outcome.response_class, _data_encoder(outcome, model, options), options.status_code, model
+            outcome.response_class, _build_data_encoder(outcome, model, options), options.status_code, model
         )
     return finish if is_body_allowed_for_status_code(options.status_code) else _without_body(finish, model, options)
 
@@ -170,15 +171,15 @@ def _warn(model: EndpointModel, problem: str) -> None:
     warn_of(model.call, problem)
 
 
-def _json_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptions) -> Encode | None:
+def _build_json_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptions) -> Encode | None:
     """Return what makes bytes of a result; none for `json_bytes`."""
     if outcome.field is None:
         return None
-    encode = _encoder(outcome.field, model, options, to_bytes=True)
+    encode = _build_encoder(outcome.field, model, options, to_bytes=True)
     if not outcome.chosen:
         return encode
     # A JSONResponse that somebody asked for refuses what JSON cannot say; the bytes of a model say null.
-    to_data = _data_encoder(outcome, model, options)
+    to_data = _build_data_encoder(outcome, model, options)
 
     def strict(result: object, request: object) -> bytes:
         body: bytes = encode(result, request)
@@ -189,11 +190,11 @@ def _json_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptio
     return strict
 
 
-def _data_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptions) -> Encode:
+def _build_data_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptions) -> Encode:
     """Return what makes Python data of a result, for a response class to render."""
     if outcome.field is None:
         return lambda result, request: jsonable_encoder(result)
-    return _encoder(outcome.field, model, options, to_bytes=False)
+    return _build_encoder(outcome.field, model, options, to_bytes=False)
 
 
 def _finish_json(encode: Encode | None, status_code: int | None, field: Field | None, model: EndpointModel) -> Finish:
@@ -204,7 +205,7 @@ def _finish_json(encode: Encode | None, status_code: int | None, field: Field | 
         result: object, response: StarletteResponse | None, background: BackgroundTasks | None
     ) -> StarletteResponse | None:
         if isinstance(result, StarletteResponse):
-            return _returned(result, response, background, status)
+            return _adopt_response(result, response, background, status)
         if type(result) is tuple:
             nonlocal warned
             warned = warned or _warn_of_status(result, model)
@@ -218,7 +219,7 @@ def _finish_json(encode: Encode | None, status_code: int | None, field: Field | 
         usual=(dict, list, None if field is None else find_valid_class(field)),
         take=take,
         explain=partial(explain, model.call),
-        merge=_merge,
+        merge=_merge_injected,
     )
 
 
@@ -231,7 +232,7 @@ def _finish_with(
         result: object, request: object, response: StarletteResponse | None, background: BackgroundTasks | None
     ) -> StarletteResponse:
         if isinstance(result, StarletteResponse):
-            return _returned(result, response, background, status_code or 200)
+            return _adopt_response(result, response, background, status_code or 200)
         arguments = build_response_arguments(status_code, response, background)
         try:
             made = response_class(encode(result, request), **arguments)
@@ -248,7 +249,7 @@ def _finish_with(
     return finish
 
 
-def _returned(
+def _adopt_response(
     result: StarletteResponse, injected: StarletteResponse | None, background: BackgroundTasks | None, status: int
 ) -> StarletteResponse:
     """Take a response as the endpoint made it."""
@@ -264,7 +265,7 @@ def _returned(
     return result
 
 
-def _merge(made: Response, injected: StarletteResponse, body: bytes) -> None:
+def _merge_injected(made: Response, injected: StarletteResponse, body: bytes) -> None:
     status = injected.status_code
     if status:
         made.status_code = status

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from tokenize import TokenError
-from typing import Any
 from urllib.parse import parse_qsl
 
 from pydantic_core import ValidationError
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from velithon.exceptions import (
@@ -19,13 +19,14 @@ from velithon.exceptions import (
     VelithonError,
     WebSocketRequestValidationError,
 )
+from velithon.requests.request import Request
 from velithon.requests.rsgi import RSGIRequest
 from velithon.signature.exits import Exits
 from velithon.signature.fields import Errors, Location, Undefined, locate_errors
 from velithon.signature.model import EndpointModel
 
 
-def read_query(request: Any) -> dict[str, str]:
+def read_query(request: HTTPConnection) -> dict[str, str]:
     """Return the query string as a dictionary; the last of repeated keys wins."""
     if type(request) is RSGIRequest and request._scope is None:
         return parse_query(request._rsgi.query_string)
@@ -55,26 +56,26 @@ def add_errors(errors: Errors | None, more: Errors) -> Errors:
     return more if errors is None else errors + more
 
 
-_places: dict[int, tuple[Any, EndpointContext]] = {}
+_places: dict[int, tuple[object, EndpointContext]] = {}
 
 
-def describe_endpoint(model: EndpointModel, connection: Any) -> EndpointContext:
+def describe_endpoint(model: EndpointModel, connection: object) -> EndpointContext:
     """Return where the endpoint is written, for the message of a validation error.
 
     Args:
         model: The endpoint.
         connection: What was asked: a request or WebSocket, or an RSGI scope of an application without a root path.
     """
-    place = _place(model.call).copy()
+    place = _locate_source(model.call).copy()
     if model.path:
-        method = "WS" if model.kind == "websocket" else connection.method
+        method = "WS" if model.kind == "websocket" else getattr(connection, "method", "")
         scope = getattr(connection, "scope", {})
         root_path = scope.get("root_path", "").rstrip("/")
         place["path"] = f"{method} {root_path}{re.sub(':[^}]*', '', model.path)}"
     return place
 
 
-def _place(call: Callable[..., object]) -> EndpointContext:
+def _locate_source(call: Callable[..., object]) -> EndpointContext:
     known = _places.get(id(call))
     if known is not None and known[0] is call:
         return known[1]
@@ -115,7 +116,10 @@ class BlankResponse(Response):
 
 
 def make_blank_response() -> Response:
-    """Return the response whose status and headers an endpoint may set and that is merged into the real one."""
+    """Return the response that an endpoint takes to set status and headers.
+
+    They are merged into the response that is sent.
+    """
     response = BlankResponse()
     del response.headers["content-length"]
     response.status_code = None  # type: ignore[assignment]  # none tells that nobody chose one
@@ -142,7 +146,7 @@ def build_swallowed_error() -> VelithonError:
     )
 
 
-def hand_over_exits(request: Any, stack: Exits) -> None:
+def hand_over_exits(request: Request, stack: Exits) -> None:
     """Leave exits to the face, which runs them after the response was sent."""
     stack.hand_over()
     if request._exit_stack is None:

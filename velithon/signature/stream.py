@@ -7,7 +7,7 @@ it: so a generator's `finally` runs before the exits of the dependencies that it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError, ValidationError
@@ -30,24 +30,26 @@ if TYPE_CHECKING:
 
     from velithon.signature.model import EndpointModel, ResponseOptions
 
-Dump = Callable[[Any], Any]
-Dumper = Callable[[Any], Dump]
-Build = Callable[[Any, Any, dict[str, Any]], Response]
+Dump = Callable[[object], bytes]
+Dumper = Callable[[object], Dump]
+Build = Callable[["Generated", object, "dict[str, Any]"], Response]
+# What an endpoint that is a generator function returns.
+Generated = AsyncIterable[object] | Iterable[object]
 
 
 def compile_stream(
     model: EndpointModel, options: ResponseOptions, outcome: Outcome
-) -> Callable[[Any, Any, Response | None, BackgroundTasks | None], Response]:
+) -> Callable[[Generated, object, Response | None, BackgroundTasks | None], Response]:
     """Return `finish(generator, request, response, background) -> Response`."""
     if outcome.is_sse_stream:
-        build = _events(model, options, outcome)
+        build = _build_event_stream(model, options, outcome)
     elif outcome.is_json_stream:
-        build = _lines(model, options, outcome)
+        build = _build_json_lines(model, options, outcome)
     else:
-        build = _chunks(outcome.response_class)
+        build = _build_chunks(outcome.response_class)
 
     def finish(
-        generator: object, request: object, response: Response | None, background: BackgroundTasks | None
+        generator: Generated, request: object, response: Response | None, background: BackgroundTasks | None
     ) -> Response:
         made = build(generator, request, build_response_arguments(options.status_code, response, background))
         if response is not None:
@@ -57,8 +59,8 @@ def compile_stream(
     return finish
 
 
-def _dumper(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Dumper:
-    """Return `dumper(request)`, which returns what makes JSON of one item."""
+def _build_dumper(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Dumper:
+    """Return the function that makes, for a request, what encodes one item as JSON."""
     from velithon.responses.sse import dump_item
 
     if outcome.stream_field is None:
@@ -66,8 +68,8 @@ def _dumper(model: EndpointModel, options: ResponseOptions, outcome: Outcome) ->
     validator, serializer = get_tools(outcome.stream_field)
     given = dump_options(options)
 
-    def dumper(request: Any) -> Dump:
-        def dump(item: Any) -> Any:
+    def build_dump(request: object) -> Dump:
+        def dump(item: object) -> bytes:
             try:
                 value = validator.validate_python(item, from_attributes=True)
             except ValidationError as error:
@@ -79,15 +81,15 @@ def _dumper(model: EndpointModel, options: ResponseOptions, outcome: Outcome) ->
 
         return dump
 
-    return dumper
+    return build_dump
 
 
-def _events(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Build:
+def _build_event_stream(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Build:
     from velithon.responses.sse import encode_event
 
-    dumper = _dumper(model, options, outcome)
+    dumper = _build_dumper(model, options, outcome)
 
-    def build(generator: object, request: object, arguments: dict[str, Any]) -> Response:
+    def build(generator: Generated, request: object, arguments: dict[str, Any]) -> Response:
         dump = dumper(request)
         # The response takes items one by one, so that nothing has to be done for others to get their turn.
         items = _iterate(generator, lambda item: encode_event(item, dump), takes_turns=True)
@@ -96,10 +98,10 @@ def _events(model: EndpointModel, options: ResponseOptions, outcome: Outcome) ->
     return build
 
 
-def _lines(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Build:
-    dumper = _dumper(model, options, outcome)
+def _build_json_lines(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> Build:
+    dumper = _build_dumper(model, options, outcome)
 
-    def build(generator: object, request: object, arguments: dict[str, Any]) -> Response:
+    def build(generator: Generated, request: object, arguments: dict[str, Any]) -> Response:
         dump = dumper(request)
         items = _iterate(generator, lambda item: dump(item) + b"\n")
         return responses.StreamingResponse(items, media_type="application/jsonl", **arguments)
@@ -107,10 +109,10 @@ def _lines(model: EndpointModel, options: ResponseOptions, outcome: Outcome) -> 
     return build
 
 
-def _chunks(response_class: type[Response]) -> Build:
+def _build_chunks(response_class: type[Response]) -> Build:
     streams = issubclass(response_class, StreamingResponse)
 
-    def build(generator: object, request: object, arguments: dict[str, Any]) -> Response:
+    def build(generator: Generated, request: object, arguments: dict[str, Any]) -> Response:
         content = generator
         if streams or hasattr(generator, "__aiter__"):
             content = _iterate(generator, None)
@@ -119,7 +121,7 @@ def _chunks(response_class: type[Response]) -> Build:
     return build
 
 
-def _iterate(generator: Any, encode: Dump | None, takes_turns: bool = False) -> AsyncIterator[object]:
+def _iterate(generator: Generated, encode: Dump | None, takes_turns: bool = False) -> AsyncIterator[object]:
     """Iterate over an endpoint's generator, a synchronous one in threads, its items encoded there.
 
     Args:
@@ -128,11 +130,13 @@ def _iterate(generator: Any, encode: Dump | None, takes_turns: bool = False) -> 
         takes_turns: Whether who iterates waits between two items anyway.
     """
     if hasattr(generator, "__aiter__"):
-        return _mapped(generator, encode, takes_turns)
-    return iterate_in_threadpool(generator if encode is None else _encoded(generator, encode))
+        return _encode_async(generator, encode, takes_turns)  # type: ignore[arg-type]  # it has `__aiter__`
+    return iterate_in_threadpool(generator if encode is None else _encode_each(generator, encode))
 
 
-async def _mapped(items: Any, encode: Dump | None, takes_turns: bool) -> AsyncGenerator[object, None]:
+async def _encode_async(
+    items: AsyncIterable[object], encode: Dump | None, takes_turns: bool
+) -> AsyncGenerator[object, None]:
     try:
         async for item in items:
             yield item if encode is None else encode(item)
@@ -143,7 +147,7 @@ async def _mapped(items: Any, encode: Dump | None, takes_turns: bool) -> AsyncGe
         await close_iterator(items)
 
 
-def _encoded(items: Any, encode: Dump) -> Iterator[object]:
+def _encode_each(items: Iterable[object], encode: Dump) -> Iterator[object]:
     try:
         for item in items:
             yield encode(item)

@@ -1,10 +1,9 @@
-"""msgspec's messages as errors in pydantic's form: the same types, the same words, a location instead of a path."""
+"""Translates msgspec's messages into pydantic's errors: same types, same words, a location."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -25,7 +24,7 @@ _BOUNDS = {
     "<": ("less_than", "lt"),
 }
 # What msgspec says -> pydantic's type of error, the value that its words need, and what reads that value.
-_RULES: list[tuple[re.Pattern[str], str, str, Callable[[str], Any]]] = [
+_RULES: list[tuple[re.Pattern[str], str, str, Callable[[str], str | int | float]]] = [
     (re.compile(r"Expected `\w+` that's a multiple of (\S+)$"), "multiple_of", "multiple_of", float),
     (re.compile(r"Expected `str` of length >= (\d+)$"), "string_too_short", "min_length", int),
     (re.compile(r"Expected `str` of length <= (\d+)$"), "string_too_long", "max_length", int),
@@ -51,19 +50,19 @@ def build_details(message: str, location: tuple[str | int, ...], value: object) 
         message = message[: path.start()]
         for step in _STEP.finditer(path[1]):
             key: str | int = step[1] or (int(step[2]) if step[2] else "[...]")
-            location, value = (*location, key), _inside(value, key)
+            location, value = (*location, key), _get_item(value, key)
     named = _NAMED.match(message)
     if named is not None:
         location = (*location, named[2])
         if named[1] == "missing required":
             return InitErrorDetails(type="missing", loc=location, input=value)
-        return InitErrorDetails(type="extra_forbidden", loc=location, input=_inside(value, named[2]))
+        return InitErrorDetails(type="extra_forbidden", loc=location, input=_get_item(value, named[2]))
     kind, context = _classify_message(message)
     details = InitErrorDetails(type=kind, loc=location, input=value)
     return InitErrorDetails(**details, ctx=context) if context else details
 
 
-def _classify_message(message: str) -> tuple[str | PydanticCustomError, dict[str, Any]]:
+def _classify_message(message: str) -> tuple[str | PydanticCustomError, dict[str, str | int | float]]:
     """Return pydantic's type of an error, which has words of its own, with the values that those name."""
     if (found := _KIND.match(message)) and found[1] in _KINDS:
         return _KINDS[found[1]], {}
@@ -78,8 +77,8 @@ def _classify_message(message: str) -> tuple[str | PydanticCustomError, dict[str
     return PydanticCustomError(kind, message), {}
 
 
-def _inside(value: Any, key: str | int) -> object:
+def _get_item(value: object, key: str | int) -> object:
     try:
-        return value[key]
+        return value[key]  # type: ignore[index]  # a value without items is what the exceptions are for
     except (KeyError, IndexError, TypeError):
         return getattr(value, str(key), None)

@@ -1,4 +1,4 @@
-"""msgspec's Structs and attrs classes: read from bytes, written to bytes, validated and documented by msgspec.
+"""msgspec's Structs and attrs classes: msgspec validates, writes and documents them.
 
 Imported when an annotation holds such a class. pydantic sees the largest parts of an annotation that are msgspec's
 alone as one validator (`Bridge`), so that lists, unions and combined bodies may mix both. Parameters, whose values come
@@ -51,7 +51,10 @@ class StructError(TypeError):
 
 
 class Bridge:
-    """What pydantic takes a part of an annotation for that msgspec reads: a validator, a serializer, a schema."""
+    """A part of an annotation that msgspec reads, as a schema of pydantic.
+
+    The schema has a validator and a serializer.
+    """
 
     def __init__(self, kind: object) -> None:
         self.kind = kind
@@ -72,12 +75,12 @@ class Bridge:
             self.validate, serialization=core_schema.plain_serializer_function_ser_schema(msgspec.to_builtins)
         )
 
-    def __get_pydantic_json_schema__(self, schema: object, handler: object) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: object, handler: object) -> dict[str, object]:
         return {MARK: self}
 
 
 class StructTools:
-    """The validator and the serializer of an annotation that msgspec reads, with the methods of pydantic's.
+    """Validates and writes an annotation that msgspec reads, with pydantic's methods.
 
     Args:
         kind: The annotation.
@@ -87,7 +90,7 @@ class StructTools:
         self._validate = Bridge(kind).validate
         self.write = msgspec.json.Encoder().encode
 
-    def validate_python(self, value: object, from_attributes: bool) -> Any:
+    def validate_python(self, value: object, from_attributes: bool) -> object:
         """Return a value of the kind.
 
         Raises:
@@ -107,14 +110,14 @@ class StructTools:
 
 def build_struct_error(kind: object, value: object, error: msgspec.ValidationError) -> ValidationError:
     """Return pydantic's exception with every error of a value, where msgspec tells the first."""
-    details = [*_errors(kind, value, ())] or [build_details(str(error), (), value)]
+    details = [*_find_errors(kind, value, ())] or [build_details(str(error), (), value)]
     return ValidationError.from_exception_data(getattr(kind, "__name__", "Struct"), details)
 
 
-def _errors(kind: object, value: object, location: tuple[str | int, ...]) -> Iterator[InitErrorDetails]:
+def _find_errors(kind: object, value: object, location: tuple[str | int, ...]) -> Iterator[InitErrorDetails]:
     found = False
-    for inner, item, key in _children(strip_metadata(kind), value):
-        for details in _errors(inner, item, (*location, key)):
+    for inner, item, key in _iterate_children(strip_metadata(kind), value):
+        for details in _find_errors(inner, item, (*location, key)):
             found = True
             yield details
     if isinstance(value, dict) and is_struct(kind):
@@ -130,7 +133,7 @@ def _errors(kind: object, value: object, location: tuple[str | int, ...]) -> Ite
         yield build_details(str(error), location, value)
 
 
-def _children(kind: object, value: object) -> Iterator[tuple[object, object, str | int]]:
+def _iterate_children(kind: object, value: object) -> Iterator[tuple[object, object, str | int]]:
     """Yield (kind, value, key) of what a value holds, where its kind says what each must be."""
     if is_optional(kind) and len(list_members(kind)) == 1:
         kind = strip_metadata(list_members(kind)[0])
@@ -147,13 +150,21 @@ def _children(kind: object, value: object) -> Iterator[tuple[object, object, str
 
 
 class StructField(typing.NamedTuple):
-    """A field of a Struct or an attrs class: its name, its name on the wire, its type, and what makes its default."""
+    """A field of a Struct or an attrs class.
+
+    Attributes:
+        name: Its name in Python.
+        encode_name: Its name on the wire.
+        type: Its annotation.
+        required: Whether it has no default.
+        default: Makes its default.
+    """
 
     name: str
     encode_name: str
-    type: Any
+    type: object
     required: bool
-    default: Callable[[], Any]
+    default: Callable[[], object]
 
 
 @lru_cache(maxsize=1024)
@@ -162,19 +173,19 @@ def list_struct_fields(kind: object) -> tuple[StructField, ...]:
     hints = typing.get_type_hints(kind, include_extras=True)
     info: Any = msgspec.inspect.type_info(kind)
     return tuple(
-        StructField(field.name, field.encode_name, hints[field.name], field.required, partial(_default, field))
+        StructField(field.name, field.encode_name, hints[field.name], field.required, partial(_make_default, field))
         for field in info.fields
     )
 
 
-def _default(field: Any) -> object:
+def _make_default(field: msgspec.inspect.Field) -> object:
     return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
 
 
 # What an annotation is for pydantic
 
 
-def bridge_structs(annotation: Any, *, is_parameter: bool) -> Any:
+def bridge_structs(annotation: object, *, is_parameter: bool) -> object:
     """Return an annotation as pydantic takes it.
 
     Args:
@@ -185,14 +196,16 @@ def bridge_structs(annotation: Any, *, is_parameter: bool) -> Any:
         StructError: msgspec cannot read a class of it.
     """
     if is_parameter:
-        return _shaped(annotation)
+        return _shape_annotation(annotation)
     if is_native(annotation):
         return Annotated[Any, Bridge(annotation)]
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return Annotated[(bridge_structs(arguments[0], is_parameter=False), *arguments[1:])]
     inner = tuple(bridge_structs(part, is_parameter=False) if holds_structs(part) else part for part in arguments)
-    return Union[inner] if is_union(annotation) else origin[inner]  # noqa: UP007
+    if is_union(annotation):
+        return Union[inner]  # noqa: UP007
+    return origin[inner]  # type: ignore[index]  # what has arguments has an origin
 
 
 def is_native(annotation: object) -> bool:
@@ -203,30 +216,31 @@ def is_native(annotation: object) -> bool:
     """
     is_whole = is_struct(get_origin(annotation) or annotation)
     try:
-        unknown = _unknown_to_msgspec(annotation)
+        unknown = _find_unknown_classes(annotation)
     except StructError:
         raise
     except (TypeError, NameError) as error:
         if is_whole:
-            raise StructError(f"msgspec cannot read {_shown(annotation)}: {error}") from error
+            raise StructError(f"msgspec cannot read {_format_annotation(annotation)}: {error}") from error
         return False  # a union of several, which pydantic chooses from
     if unknown and is_whole:
         raise StructError(
-            f"msgspec does not know {', '.join(_shown(kind) for kind in unknown)}, which {_shown(annotation)} holds: "
+            f"msgspec does not know {', '.join(map(_format_annotation, unknown))}, "
+            f"which {_format_annotation(annotation)} holds: "
             "make it a Struct, a dataclass or an attrs class, or the whole a pydantic model"
         )
     return not unknown
 
 
-def _shown(annotation: object) -> str:
+def _format_annotation(annotation: object) -> str:
     return getattr(annotation, "__qualname__", None) or repr(annotation)
 
 
-def _unknown_to_msgspec(annotation: object) -> list[type]:
+def _find_unknown_classes(annotation: object) -> list[type]:
     """Return the classes in an annotation that msgspec does not know, at any depth; refuse what it would ignore."""
     unknown: list[type] = []
     seen: set[int] = set()
-    waiting: list[Any] = [msgspec.inspect.type_info(annotation)]
+    waiting: list[object] = [msgspec.inspect.type_info(annotation)]
     while waiting:
         info = waiting.pop()
         if isinstance(info, tuple):
@@ -246,47 +260,53 @@ def _unknown_to_msgspec(annotation: object) -> list[type]:
 def _check_declaration(kind: object) -> None:
     """Raise for what a class says and msgspec would ignore."""
     for item in list_struct_fields(kind):
-        ignored = [type(part).__name__ for part in _metadata(item.type) if type(part).__module__.startswith(_FOREIGN)]
+        ignored = [
+            type(part).__name__ for part in _iterate_metadata(item.type) if type(part).__module__.startswith(_FOREIGN)
+        ]
         if ignored:
             raise StructError(
-                f"{_shown(kind)}.{item.name} has {ignored[0]} in Annotated, which msgspec ignores: "
+                f"{_format_annotation(kind)}.{item.name} has {ignored[0]} in Annotated, which msgspec ignores: "
                 "say msgspec.Meta(...)"
             )
     for attribute in getattr(kind, "__attrs_attrs__", ()):
         if attribute.alias not in (attribute.name, attribute.name.lstrip("_")):
-            raise StructError(f"{_shown(kind)}.{attribute.name} has an alias, which msgspec ignores: leave it out")
+            raise StructError(
+                f"{_format_annotation(kind)}.{attribute.name} has an alias, which msgspec ignores: leave it out"
+            )
         if not attribute.init or attribute.converter is not None:
             option = "converter=" if attribute.init else "init=False"
-            raise StructError(f"{_shown(kind)}.{attribute.name} has {option}, which msgspec ignores: leave it out")
+            raise StructError(
+                f"{_format_annotation(kind)}.{attribute.name} has {option}, which msgspec ignores: leave it out"
+            )
 
 
-def _metadata(annotation: object) -> Iterator[Any]:
+def _iterate_metadata(annotation: object) -> Iterator[object]:
     if get_origin(annotation) is Annotated:
         yield from get_args(annotation)[1:]
     for part in get_args(annotation):
-        yield from _metadata(part)
+        yield from _iterate_metadata(part)
 
 
 # Parameters
 
 
-def _shaped(annotation: Any) -> object:
+def _shape_annotation(annotation: object) -> object:
     kind = find_struct(annotation)
     if kind is None:
         raise StructError(f"The fields of one Struct or attrs class are parameters, {annotation!r} is something else")
-    made: Any = Annotated[(build_shape(kind), AfterValidator(partial(_from_shape, kind)))]
+    made: Any = Annotated[(build_shape(kind), AfterValidator(partial(_build_from_shape, kind)))]
     return made | None if is_optional(annotation) else made
 
 
 @lru_cache(maxsize=1024)
-def build_shape(kind: Any) -> type[BaseModel]:
-    """Return a pydantic model with the fields of a Struct or an attrs class, which reads them from text."""
+def build_shape(kind: type) -> type[BaseModel]:
+    """Return a pydantic model that reads the fields of a Struct or attrs class from text."""
     definitions: dict[str, Any] = {}
     for item in list_struct_fields(kind):
         options: dict[str, Any] = {} if item.required else {"default_factory": item.default}
         if not item.required and isinstance(default := item.default(), str | int | float | bool | None):
             options = {"default": default}
-        for meta in _metadata(item.type):
+        for meta in _iterate_metadata(item.type):
             if isinstance(meta, msgspec.Meta):
                 given = ((name, getattr(meta, name)) for name in _SAID)
                 options.update((name, value) for name, value in given if value is not None)
@@ -302,7 +322,7 @@ def _strip_annotated(annotation: object) -> object:
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-def _from_shape(kind: object, shape: BaseModel) -> object:
+def _build_from_shape(kind: object, shape: BaseModel) -> object:
     names = {item.name: item.encode_name for item in list_struct_fields(kind)}
     values = {names[name]: getattr(shape, name) for name in shape.model_fields_set}
     try:
@@ -314,7 +334,7 @@ def _from_shape(kind: object, shape: BaseModel) -> object:
 # Bodies and responses
 
 
-def find_bytes_decoder(annotation: object) -> Callable[[bytes], Any] | None:
+def find_bytes_decoder(annotation: object) -> Callable[[bytes], object] | None:
     """Return what reads an annotation from JSON bytes; none where part of it is pydantic's."""
     return msgspec.json.Decoder(annotation).decode if is_native(annotation) else None
 

@@ -1,4 +1,7 @@
-"""What to say when JSON cannot carry what an endpoint returned: where in it the trouble is, and what to do."""
+"""Explains why JSON cannot carry what an endpoint returned.
+
+The error says where in the result the trouble is, and what to do.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _DEEPEST = 50
 
 
 def explain(endpoint: object, result: object, error: Exception) -> ResultEncodingError:
-    """Return the error that names the endpoint, the place in its result, and the type that is found there.
+    """Return an error with the endpoint, the place in its result, and the type there.
 
     Args:
         endpoint: What returned the result.

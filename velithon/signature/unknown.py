@@ -1,4 +1,7 @@
-"""Annotations with a name that is unknown at run time, such as what is imported under `TYPE_CHECKING` alone."""
+"""Annotations with a name that is unknown at run time.
+
+An example is a class that is imported under `TYPE_CHECKING` alone.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +43,14 @@ class _Placeholder:
         """Be callable, which some of typing's constructs ask for."""
 
 
-class _Names(dict[str, Any]):
+class _Names(dict[str, object]):
     """Names as `eval` looks them up; for one that is unknown, a placeholder."""
 
     def __missing__(self, name: str) -> object:
         return getattr(builtins, name) if hasattr(builtins, name) else _Placeholder()
 
 
-def evaluate_partly(text: str, names: dict[str, Any], missing: str) -> Any:
+def evaluate_partly(text: str, names: dict[str, object], missing: str) -> object:
     """Evaluate an annotation with an unknown name as far as its type is not needed.
 
     Args:

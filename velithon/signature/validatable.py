@@ -1,4 +1,7 @@
-"""Tells at registration whether pydantic can validate an annotation, without building what surely can be built."""
+"""Tells at registration whether pydantic can validate an annotation.
+
+Nothing is built for the types that pydantic surely validates.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ def _all_among(kinds: Iterable[object], types: Iterable[type]) -> bool:
     return all(any(kind is one for one in types) for kind in kinds)
 
 
-def _find_pydantic_v1_model(annotation: Any) -> type | None:
+def _find_pydantic_v1_model(annotation: object) -> type | None:
     """Return a model of pydantic.v1 in an annotation, which pydantic 2 would take, and validate after a fashion."""
     if is_subclass(annotation, object):
         found = any(
@@ -85,14 +88,14 @@ def _find_pydantic_v1_model(annotation: Any) -> type | None:
     return next(filter(None, map(_find_pydantic_v1_model, get_args(annotation))), None)
 
 
-def _find_class(annotation: Any, is_wanted: Callable[[type], bool]) -> type | None:
+def _find_class(annotation: object, is_wanted: Callable[[type], bool]) -> type | None:
     """Return the first class in an annotation that is wanted."""
     if isinstance(annotation, type) and is_wanted(annotation):
         return annotation
     return next(filter(None, (_find_class(argument, is_wanted) for argument in get_args(annotation))), None)
 
 
-def find_table_class(annotation: Any) -> type | None:
+def find_table_class(annotation: object) -> type | None:
     """Return a class in an annotation whose objects are rows of SQLAlchemy."""
     return _find_class(annotation, lambda cls: hasattr(cls, "__mapper__"))
 
@@ -104,7 +107,7 @@ def _is_session(cls: type) -> bool:
     )
 
 
-def _advise(annotation: Any, reason: str) -> str:
+def _advise(annotation: object, reason: str) -> str:
     """Return what is wrong with an annotation that pydantic cannot validate, and the cure."""
     shown = getattr(annotation, "__name__", None) or repr(annotation)
     table = find_table_class(annotation)

@@ -26,8 +26,8 @@ def validate_optional(field: Field, value: object, location: Location) -> tuple[
     return field.absent(location) if value is Undefined else field.validate(value, location)
 
 
-def _no_file(value: object) -> bool:
-    """Browsers send an empty name and no content when no file was chosen."""
+def _is_empty_file(value: object) -> bool:
+    """Tell the empty name and content that browsers send when no file was chosen."""
     return isinstance(value, UploadFile) and value.filename == "" and value.size == 0
 
 
@@ -47,10 +47,10 @@ def get_values(field: Field, received: Mapping[str, object], name: str, many: bo
     if many and not field.is_json and isinstance(received, ImmutableMultiDict | Headers):
         value = received.getlist(name)
         if is_form:
-            value = [item for item in value if not _no_file(item)]
+            value = [item for item in value if not _is_empty_file(item)]
     else:
         value = received.get(name)
-    if value is None or (is_form and (value == "" or _no_file(value))) or (many and len(value) == 0):
+    if value is None or (is_form and (value == "" or _is_empty_file(value))) or (many and len(value) == 0):
         return Undefined
     return value
 
@@ -61,7 +61,7 @@ def iterate_extras(received: Mapping[str, object], known: set[str]) -> Iterator[
         items = received.multi_items()
     else:
         items = list(received.items())
-    grouped: dict[str, list[Any]] = {}
+    grouped: dict[str, list[object]] = {}
     for key, value in items:
         if key not in known:
             grouped.setdefault(key, []).append(value)
@@ -70,10 +70,10 @@ def iterate_extras(received: Mapping[str, object], known: set[str]) -> Iterator[
 
 
 def take_argument(field: Field, received: Mapping[str, object]) -> tuple[object, Errors]:
-    """Take one parameter, or a whole model of them, out of path, query, headers or cookies."""
+    """Take a parameter, or a model of them, from path, query, headers or cookies."""
     model = find_param_model(field)
     if model is not None:
-        return _model_argument(field, model, received)
+        return _take_model(field, model, received)
     pairs = list_aliases(field)
     name = next((wire for _, wire in pairs if wire in received), pairs[0][1])
     return validate_optional(field, get_values(field, received, name), (cast(Param, field.info).in_.value, name))
@@ -83,7 +83,7 @@ class _Gathered:
     """The values of a model's fields, under the names that its validator knows."""
 
     def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
+        self.values: dict[str, object] = {}
         self.known: set[str] = set()
         self.own: set[str] = set()
         self.header_names: dict[str | int, str] = {}
@@ -107,12 +107,12 @@ class _Gathered:
 
 
 def converts_underscores(parent: Field, item: Field) -> bool:
-    """Whether a field of a model of headers has hyphens in its header's name where its own has underscores."""
+    """Tell whether the header of a model's field has hyphens for its underscores."""
     return bool(getattr(item.info, "convert_underscores", getattr(parent.info, "convert_underscores", True)))
 
 
 def iterate_header_names(field: Field) -> Iterator[str]:
-    """Yield the names of the headers that a parameter, or the fields of its model, may come under."""
+    """Yield the names of the headers that a parameter, or its model's fields, may have."""
     model = find_param_model(field)
     if model is None:
         yield from (name for _, name in list_aliases(field))
@@ -121,13 +121,13 @@ def iterate_header_names(field: Field) -> Iterator[str]:
         yield from (name for _, name in list_aliases(item, convert_underscores=converts_underscores(field, item)))
 
 
-def _model_argument(field: Field, model: type[BaseModel], received: Mapping[str, Any]) -> tuple[Any, Errors]:
+def _take_model(field: Field, model: type[BaseModel], received: Mapping[str, object]) -> tuple[object, Errors]:
     gathered = _Gathered()
     is_headers = isinstance(received, Headers)
     for item in read_model_fields(model):
         gathered.take(item, received, is_headers and converts_underscores(field, item))
     gathered.values.update(iterate_extras(received, gathered.known))
-    value: Any = gathered.values
+    value: object = gathered.values
     if is_optional(field.annotation) and not (
         gathered.own.intersection(received) or (model.model_config.get("extra") in ("allow", "forbid") and value)
     ):

@@ -1,4 +1,4 @@
-"""Writes the source of a plan: lines, names of constants, and the function made of them."""
+"""Writes the source of a plan: its lines, its constants, and the compiled function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Writer:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.names: dict[str, Any] = {}
+        self.names: dict[str, object] = {}
         self._depth = 1
         self._prelude_at = (0, 1)
         self._known: dict[tuple[int, str], str] = {}

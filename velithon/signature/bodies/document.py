@@ -1,10 +1,13 @@
-"""Bodies that are parsed whole into Python data, from which fields are validated: JSON and formats like it."""
+"""Bodies that are parsed whole into Python data: JSON and formats like it.
+
+Fields are validated from that data.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -30,14 +33,14 @@ class DocumentBody(Body):
     """
 
     @abstractmethod
-    def parse(self, body: bytes) -> Any:
+    def parse(self, body: bytes) -> object:
         """Return a body, never an empty one, as Python data.
 
         Raises:
             Exception: It is not of this format: 422, with the message of the exception.
         """
 
-    def load(self, model: EndpointModel, request: Request, body: bytes) -> Any:
+    def load(self, model: EndpointModel, request: Request, body: bytes) -> object:
         """Return a body as Python data.
 
         Raises:
@@ -55,7 +58,7 @@ class DocumentBody(Body):
             }
             raise runtime.build_request_error(model, request, [detail], body) from error
 
-    async def read(self, model: EndpointModel, request: Request, strict: bool) -> Any:
+    async def read(self, model: EndpointModel, request: Request, strict: bool) -> object:
         """Read a request's body: parsed where it has this format, else bytes.
 
         `PydanticUndefined` without a body.
@@ -91,7 +94,7 @@ def validate_embedded(field: Field, body: object) -> tuple[object, Errors]:
     """Validate a field that stands under its key in the body."""
     names = [alias for alias, _ in list_aliases(field)]
     location: Location = ("body", names[0])
-    value: Any = Undefined
+    value: object = Undefined
     if body is not Undefined and not isinstance(body, bytes):
         if not hasattr(body, "get"):
             return None, [build_missing_error(location)]
@@ -116,7 +119,10 @@ async def read_bytes(request: Request) -> bytes:
 
 
 def build_unreadable_error(error: Exception) -> StarletteHTTPException:
-    """Return the answer to a body that cannot be read: the error itself if it is one."""
+    """Return the answer to a body that cannot be read.
+
+    It is the error itself if that is an `HTTPException`.
+    """
     if isinstance(error, StarletteHTTPException):
         return error
     return HTTPException(400, "There was an error parsing the body")

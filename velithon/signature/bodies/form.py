@@ -1,4 +1,4 @@
-"""Bodies that are forms, `multipart/form-data` or URL-encoded: repeated keys, empty inputs, files, whole models."""
+"""Bodies that are forms: repeated keys, empty inputs, files, whole models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from velithon import params
 from velithon.requests.forms import TextForm
 from velithon.signature.annotations import find_sequence, holds, holds_many, is_optional, is_subclass
 from velithon.signature.bodies.document import build_unreadable_error
-from velithon.signature.bodies.form_schema import documented_config, documented_fields
+from velithon.signature.bodies.form_schema import build_flat_config, rename_fields
 from velithon.signature.bodies.format import Body
 from velithon.signature.fields import Errors, Field, Undefined, find_form_models, list_aliases, read_model_fields
 from velithon.signature.limits import DEFAULT_LIMITS
@@ -39,7 +39,10 @@ class FormBody(Body):
         return any(isinstance(field.info, params.Form) for field in fields)
 
     def must_embed(self) -> bool:
-        """Tell whether each field stands under its own key: all do, but for the fields of models."""
+        """Tell whether each field stands under its own key.
+
+        All do, but for the fields of models.
+        """
         first, others = self.fields[0], self.fields[1:]
         models = find_form_models(first)
         if models and any(not find_form_models(field) or field.annotation is not first.annotation for field in others):
@@ -67,18 +70,21 @@ class FormBody(Body):
         return arguments
 
     def describe(self, name: str) -> Field:
-        """Return the whole form as one field, whose schema has the fields of models beside the others."""
+        """Return the whole form as one field.
+
+        Its schema has the fields of models beside the others.
+        """
         models = [field for field in self.fields if find_form_models(field)]
         if not self.embed and not any(is_optional(field.annotation) for field in models):
             return self.fields[0]
         if models:
-            whole = self.whole_model(name, documented_fields(self.fields), documented_config(self.fields))
+            whole = self.build_whole_model(name, rename_fields(self.fields), build_flat_config(self.fields))
         else:
-            whole = self.whole_model(name, self.fields)
+            whole = self.build_whole_model(name, self.fields)
         if self.embed:
             if any(isinstance(field.info, params.File) for field in self.fields):
-                return self.whole_field(whole, params.File)
-            return self.whole_field(whole, params.Form, "multipart/form-data")
+                return self.build_whole_field(whole, params.File)
+            return self.build_whole_field(whole, params.Form, "multipart/form-data")
         info = copy(self.fields[0].info)
         info.annotation = whole
         info.metadata = []
@@ -87,7 +93,10 @@ class FormBody(Body):
 
 
 def needs_json(field: Field) -> bool:
-    """Tell whether no text of a form can be the value: a required model that takes objects alone."""
+    """Tell whether no text of a form can be the value.
+
+    So it is for a required model that takes objects alone.
+    """
     model = field.annotation
     if isinstance(field.info, params.Form) or field.info.metadata or not field.required:
         return False
@@ -116,7 +125,7 @@ async def close_form(form: FormData) -> None:
 
 
 def iterate_form(fields: Sequence[Field], form: FormData) -> Iterator[tuple[str, object, Field | None]]:
-    """Yield (name, value, field) for each field that the form carries, then the rest with no field."""
+    """Yield (name, value, field) for each field of the form, then what has no field."""
     known: set[str] = set()
     for field in fields:
         for alias, _ in list_aliases(field):
@@ -129,7 +138,7 @@ def iterate_form(fields: Sequence[Field], form: FormData) -> Iterator[tuple[str,
         yield name, value, None
 
 
-async def _bytes_of(file: UploadFile) -> bytes:
+async def _read_file(file: UploadFile) -> bytes:
     """Read a file whole and leave it where it was: another parameter may share it."""
     position = file.file.tell()
     try:
@@ -147,18 +156,18 @@ class _Input:
         self.field = field
         self.names = [alias for alias, _ in list_aliases(field)]
         self.many = field.is_sequence
-        self.as_bytes: Callable[[Any], Awaitable[Any]] | None = None
+        self.as_bytes: Callable[[object], Awaitable[object]] | None = None
         if isinstance(field.info, params.File):
             if holds(field.annotation, bytes):
-                self.as_bytes = self._one
+                self.as_bytes = self._read_one
             elif self.many and not field.is_json and holds_many(field.annotation, bytes):
-                self.as_bytes = self._all
+                self.as_bytes = self._read_all
 
-    async def _one(self, value: object) -> object:
-        return await _bytes_of(value) if isinstance(value, UploadFile) else value
+    async def _read_one(self, value: object) -> object:
+        return await _read_file(value) if isinstance(value, UploadFile) else value
 
-    async def _all(self, value: Any) -> object:
-        read = [await _bytes_of(item) if isinstance(item, UploadFile) else item for item in value]
+    async def _read_all(self, value: Any) -> object:
+        read = [await _read_file(item) if isinstance(item, UploadFile) else item for item in value]
         return find_sequence(self.field.annotation)(read)
 
     def find(self, form: FormData, known: set[str]) -> tuple[str, object]:
@@ -174,10 +183,10 @@ class _Input:
         return self.names[0], Undefined
 
 
-async def _whole(inputs: Sequence[_Input], form: FormData) -> dict[str, Any]:
+async def _read_inputs(inputs: Sequence[_Input], form: FormData) -> dict[str, object]:
     """Return everything in a form by name, what no field asked for last."""
     known: set[str] = set()
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for item in inputs:
         name, value = item.find(form, known)
         if value is not Undefined:
@@ -196,15 +205,15 @@ class _Texts:
         self._known = frozenset(names)
 
     @classmethod
-    def of(cls, inputs: Sequence[_Input]) -> _Texts | None:
+    def build(cls, inputs: Sequence[_Input]) -> _Texts | None:
         """Return them, where all inputs are such."""
         if any(item.many or item.as_bytes is not None or len(item.names) > 1 for item in inputs):
             return None
         return cls([item.names[0] for item in inputs])
 
-    def whole(self, form: TextForm) -> dict[str, Any] | None:
-        """Return what `_whole` does; `None` where there is something that no input asked for."""
-        found: dict[str, Any] = dict(form.items())
+    def read(self, form: TextForm) -> dict[str, object] | None:
+        """Return what `_read_inputs` does; `None` where there is something that no input asked for."""
+        found: dict[str, object] = dict(form.items())
         names = list(found)
         if names != self._names:
             if not self._known.issuperset(names):
@@ -227,17 +236,17 @@ class _Models:
         self.keeps_extras = any(model.model_config.get("extra") in ("allow", "forbid") for model in models)
         # A union's choices read the raw values each in its own way, in their validators.
         self.inputs = [_Input(item) for item in read_model_fields(models[0])] if len(models) == 1 else []
-        self.texts = _Texts.of(self.inputs)
+        self.texts = _Texts.build(self.inputs)
 
-    async def take(self, form: FormData) -> Any:
+    async def take(self, form: FormData) -> object:
         """Return what the models are validated from; `PydanticUndefined` when nothing came for an optional one."""
         if self.is_optional and not self.names.intersection(form) and not (self.keeps_extras and form):
             return Undefined
         if self.texts is not None and type(form) is TextForm:
-            found = self.texts.whole(form)
+            found = self.texts.read(form)
             if found is not None:
                 return found
-        return await _whole(self.inputs, form)
+        return await _read_inputs(self.inputs, form)
 
 
 class FormReader:
@@ -256,13 +265,13 @@ class FormReader:
         first = self._items[0] if len(self._items) == 1 and not embed else None
         self._only = first if isinstance(first, _Input) else None
 
-    async def __call__(self, form: FormData) -> tuple[dict[str, Any], Errors]:
+    async def __call__(self, form: FormData) -> tuple[dict[str, object], Errors]:
         """Return the values by parameter name, and the errors."""
         if self._only is not None:
             field = self._only.field
-            value, errors = validate_optional(field, await _whole([self._only], form), ("body",))
+            value, errors = validate_optional(field, await _read_inputs([self._only], form), ("body",))
             return {field.name: value}, errors
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         all_errors: Errors = []
         known: set[str] = set()
         for item in self._items:
@@ -279,9 +288,9 @@ class FormReader:
         return values, all_errors
 
 
-def add_form_union_validators(annotation: object) -> Any:
+def add_form_union_validators(annotation: object) -> object:
     """Let each model of a union read the form's raw values its own way."""
-    choices: list[Any] = []
+    choices: list[object] = []
     for choice in get_args(annotation):
         if choice is type(None):
             choices.append(choice)
@@ -289,11 +298,11 @@ def add_form_union_validators(annotation: object) -> Any:
         model, *metadata = get_args(choice) if get_origin(choice) is Annotated else (choice,)
         tags = [item for item in metadata if isinstance(item, Tag)]
         tag = tags[-1] if tags else Tag(model.__name__)
-        choices.append(Annotated[choice, BeforeValidator(partial(_as_form_of, model)), tag])
+        choices.append(Annotated[choice, BeforeValidator(partial(_group_form_values, model)), tag])
     return Union[tuple(choices)]  # noqa: UP007
 
 
-def _as_form_of(model: type[BaseModel], value: object) -> object:
+def _group_form_values(model: type[BaseModel], value: object) -> object:
     if not isinstance(value, dict):
         return value
     pairs = [(key, item) for key, items in value.items() for item in (items if isinstance(items, list) else [items])]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from functools import partial
-from typing import Any
 
 from pydantic import ConfigDict
 
+from velithon._runtime.json_values import JSONObject
 from velithon.signature.annotations import is_optional
 from velithon.signature.fields import Field, find_form_models, list_aliases, read_model_fields
 
 
-def documented_fields(fields: Sequence[Field]) -> list[Field]:
+def rename_fields(fields: Sequence[Field]) -> list[Field]:
     """Return the fields under neutral names, because two models may use the same names."""
     shown = []
     for index, field in enumerate(fields):
@@ -24,21 +24,21 @@ def documented_fields(fields: Sequence[Field]) -> list[Field]:
     return shown
 
 
-def documented_config(fields: Sequence[Field]) -> ConfigDict:
+def build_flat_config(fields: Sequence[Field]) -> ConfigDict:
     """Return the configuration that makes the combined model's schema flat."""
-    return ConfigDict(json_schema_extra=partial(_flatten, fields))
+    return ConfigDict(json_schema_extra=partial(_flatten_schema, fields))
 
 
-def _flatten(fields: Sequence[Field], schema: dict[str, Any]) -> None:
+def _flatten_schema(fields: Sequence[Field], schema: JSONObject) -> None:
     schemas = schema.pop("properties")
     schema.pop("required", None)
-    properties: dict[str, Any] = {}
+    properties: JSONObject = {}
     required: list[str] = []
-    conditions: list[dict[str, Any]] = []
+    conditions: list[JSONObject] = []
     for index, field in enumerate(fields):
         part = schemas[f"field_{index}"]
         if find_form_models(field):
-            conditions += _model_conditions(field, part)
+            conditions += _build_model_conditions(field, part)
             continue
         name = list_aliases(field)[0][0]
         if name in properties:
@@ -54,21 +54,24 @@ def _flatten(fields: Sequence[Field], schema: dict[str, Any]) -> None:
     schema["allOf"] = conditions
 
 
-def _model_conditions(field: Field, part: dict[str, Any]) -> list[dict[str, Any]]:
-    """A model that may be left out is left out by sending none of its fields, not by sending null."""
+def _build_model_conditions(field: Field, part: JSONObject) -> list[JSONObject]:
+    """Return the conditions of a model's fields.
+
+    A model that may be left out is left out by sending none of its fields, not by sending null.
+    """
     part.pop("default", None)
     if "$ref" in part:
         part.pop("title", None)
     if not is_optional(field.annotation):
         return [part]
     part["anyOf"] = [choice for choice in part["anyOf"] if choice.get("type") != "null"]
-    absent = _absent(field)
+    absent = _build_absent_schema(field)
     if field.required:
         return [{"not": absent}, part]
     return [{"anyOf": [absent, part]}]
 
 
-def _absent(field: Field) -> dict[str, Any]:
+def _build_absent_schema(field: Field) -> JSONObject:
     models = find_form_models(field)
     if any(model.model_config.get("extra") in ("allow", "forbid") for model in models):
         return {"maxProperties": 0}

@@ -68,7 +68,10 @@ class Body(ABC):
 
     @classmethod
     def is_declared(cls, fields: Sequence[Field]) -> bool:
-        """Tell whether an endpoint with these body fields takes this format: one of them names its media type."""
+        """Tell whether an endpoint with these body fields takes this format.
+
+        One of them names its media type.
+        """
         return any(getattr(field.info, "media_type", None) in cls.media_types for field in fields)
 
     def must_embed(self) -> bool:
@@ -110,23 +113,25 @@ class Body(ABC):
         """
 
     def describe(self, name: str) -> Field:
-        """Return the whole body as one field: documents show its schema, its media type, whether it is required.
+        """Return the whole body as one field, for documents.
+
+        They show its schema, its media type, whether it is required.
 
         Args:
             name: What the schema of several fields is named after.
         """
         if not self.embed:
             return self.fields[0]
-        return self.whole_field(self.whole_model(name, self.fields), params.Body, self.media_types[0])
+        return self.build_whole_field(self.build_whole_model(name, self.fields), params.Body, self.media_types[0])
 
     @staticmethod
-    def whole_model(name: str, fields: Sequence[Field], config: ConfigDict | None = None) -> type[BaseModel]:
+    def build_whole_model(name: str, fields: Sequence[Field], config: ConfigDict | None = None) -> type[BaseModel]:
         """Return a model with all fields, for documents."""
         definitions: dict[str, Any] = {field.name: (field.pydantic_annotation, field.info) for field in fields}
         model: type[BaseModel] = create_model(f"Body_{name}", __config__=config, **definitions)
         return model
 
-    def whole_field(
+    def build_whole_field(
         self, model: type[BaseModel], kind: type[params.Body], preferred_media_type: str | None = None
     ) -> Field:
         """Return the field of a model of the whole body.

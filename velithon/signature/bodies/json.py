@@ -1,4 +1,7 @@
-"""JSON bodies. A single field without dependencies is validated straight from the bytes where that gives the same."""
+"""JSON bodies.
+
+A single field without dependencies is validated straight from the bytes, where that gives the same value.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import ValidationError
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 from velithon.requests.rsgi import RSGIRequest
 from velithon.signature import runtime
@@ -33,10 +36,10 @@ class JSONBody(DocumentBody):
         """Tell that the endpoint takes JSON: it does where no other format was asked for."""
         return True
 
-    def matches(self, request: object, strict: bool) -> bool:
+    def matches(self, request: HTTPConnection, strict: bool) -> bool:
         return carries_json(request, strict)
 
-    def parse(self, body: bytes) -> Any:
+    def parse(self, body: bytes) -> object:
         odd = _has_odd_numbers(body)
         data = json.loads(body, parse_int=_parse_int) if odd else json.loads(body)
         if odd or _has_surrogates(body):
@@ -44,7 +47,7 @@ class JSONBody(DocumentBody):
         check_depth(body, data)
         return data
 
-    def load(self, model: EndpointModel, request: object, body: bytes) -> Any:
+    def load(self, model: EndpointModel, request: object, body: bytes) -> object:
         """Return a body as Python data.
 
         Raises:
@@ -70,14 +73,17 @@ class JSONBody(DocumentBody):
         if _has_odd_numbers(body):
             self.load(model, request, body)
 
-    def shown(self, model: EndpointModel, request: object, body: object, strict: bool) -> object:
-        """Return a body that was validated from its bytes as the exception of a failed validation shows it: parsed."""
+    def parse_shown(self, model: EndpointModel, request: HTTPConnection, body: object, strict: bool) -> object:
+        """Return a body that was validated from its bytes, parsed.
+
+        The exception of a failed validation shows it.
+        """
         if not isinstance(body, bytes):
             return body
         return self.load(model, request, body) if body and carries_json(request, strict) else body or Undefined
 
     @cached_property
-    def _from_bytes(self) -> Callable[[bytes], Any] | None:
+    def _from_bytes(self) -> Callable[[bytes], object] | None:
         """What validates the only field from the body's bytes, where something may."""
         return None if self.embed or len(self.fields) != 1 else find_bytes_validator(self.fields[0])
 
@@ -94,7 +100,7 @@ class JSONBody(DocumentBody):
         with out.block("except Exception as error:"):
             out.line(f"error = {plan.use(as_client_disconnect)}(request, error)")
             out.line(f"raise {plan.use(build_unreadable_error)}(error) from error")
-        return f"{out.constant(self.shown, 'shown_body')}({plan.model_name}, request, body, {plan.strict})"
+        return f"{out.constant(self.parse_shown, 'shown_body')}({plan.model_name}, request, body, {plan.strict})"
 
     def write_fields(self, plan: BodyPlan, fields: Sequence[Field], errors: str | None) -> dict[str, str]:
         if not self._is_direct(plan):
@@ -186,7 +192,7 @@ def is_json(content_type: str) -> bool:
     return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
 
 
-def carries_json(request: Any, strict: bool) -> bool:
+def carries_json(request: HTTPConnection, strict: bool) -> bool:
     """Tell whether the body is to be read as JSON.
 
     Without `strict`, a body of no declared type is.
@@ -200,16 +206,19 @@ def carries_json(request: Any, strict: bool) -> bool:
     return content_type == "application/json" or is_json(content_type)
 
 
-def read_whole_body(request: Any) -> Awaitable[bytes]:
-    """Return the reading of the whole body: the server's own where nobody has begun and nothing bounds it."""
+def read_whole_body(request: Request) -> Awaitable[bytes]:
+    """Return the awaitable of the whole body.
+
+    It is the server's own call where nobody has begun to read and nothing bounds the body.
+    """
     if type(request) is RSGIRequest and request._is_unread and request._rsgi.http_version != "2":
         request._is_unread = False
         request._stream_consumed = True
         return request._protocol()
-    return request.body()  # type: ignore[no-any-return]  # `Request.body` of an untyped request
+    return request.body()
 
 
-def as_client_disconnect(request: Any, error: Exception) -> Exception:
+def as_client_disconnect(request: Request, error: Exception) -> Exception:
     """Translate RSGI's `ProtocolClosed` into `ClientDisconnect`, and mark the request as disconnected."""
     if not isinstance(error, rsgi.ProtocolClosed):
         return error

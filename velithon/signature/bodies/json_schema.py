@@ -23,8 +23,11 @@ _CONFIG = frozenset({"strict", "coerce_numbers_to_str", "val_json_bytes", "val_t
 _FUNCTIONS = frozenset({"function-before", "function-after", "function-wrap", "function-plain"})
 
 
-def find_bytes_validator(field: Field) -> Callable[[bytes], Any] | None:
-    """Return what validates a field from a body's bytes, or none where the long way may give something else."""
+def find_bytes_validator(field: Field) -> Callable[[bytes], object] | None:
+    """Return what validates a field from a body's bytes, or none.
+
+    There is none where validating parsed data may give something else.
+    """
     if field.is_json:
         return None
     if field.has_structs:
@@ -38,23 +41,23 @@ def find_bytes_validator(field: Field) -> Callable[[bytes], Any] | None:
     return validator.validate_json
 
 
-def _children(schema: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+def _iterate_children(schema: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     for name, value in schema.items():
         if name in ("metadata", "serialization", "config", "default", "default_factory", "expected", "cls"):
             continue
-        yield from _schemas(value)
+        yield from _iterate_schemas(value)
 
 
-def _schemas(value: object) -> Iterator[Mapping[str, object]]:
+def _iterate_schemas(value: object) -> Iterator[Mapping[str, object]]:
     if isinstance(value, Mapping):
         if isinstance(value.get("type"), str):
             yield value
         else:
             for item in value.values():
-                yield from _schemas(item)
+                yield from _iterate_schemas(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _schemas(item)
+            yield from _iterate_schemas(item)
 
 
 def _is_same(schema: Mapping[str, Any], allowed: frozenset[str]) -> bool:
@@ -71,4 +74,4 @@ def _is_same(schema: Mapping[str, Any], allowed: frozenset[str]) -> bool:
         allowed = allowed & _UNION_SAFE
     elif kind not in allowed:
         return False
-    return all(_is_same(child, allowed) for child in _children(schema))
+    return all(_is_same(child, allowed) for child in _iterate_children(schema))
