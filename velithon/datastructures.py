@@ -1,4 +1,4 @@
-"""Data that requests and responses are made of, and the guide's view of a request's scope and protocol."""
+"""Headers, URLs, uploaded files, and the guide's names for RSGI's scope and protocol."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ class UploadFile(StarletteUploadFile):
         size: int
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> object:
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> object:
         from pydantic_core import core_schema
 
-        return core_schema.no_info_plain_validator_function(cls._check)
+        return core_schema.no_info_plain_validator_function(cls._check_upload)
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, object]:
         return {"type": "string", "contentMediaType": "application/octet-stream"}
 
     @staticmethod
-    def _check(value: Any) -> StarletteUploadFile:
+    def _check_upload(value: object) -> StarletteUploadFile:
         if not isinstance(value, StarletteUploadFile):
             raise ValueError(f"Expected UploadFile, received: {type(value)}")
         return value
@@ -107,7 +107,10 @@ def Default(value: T) -> T:
 
 
 class RSGIHeaders(Headers):
-    """Starlette's `Headers` over an RSGI request: a look-up asks the server's object, the list is built on demand."""
+    """Starlette's `Headers` over an RSGI request.
+
+    A look-up asks the server's object; the list is built on demand.
+    """
 
     _built: list[tuple[bytes, bytes]] | None = None
 

@@ -1,4 +1,4 @@
-"""Any object to what JSON can carry: as Python data by ``jsonable_encoder``, as bytes by ``json_bytes``.
+"""Encodes any object for JSON: as Python data (``jsonable_encoder``) or bytes (``json_bytes``).
 
 The bytes are made by orjson wherever that gives what ``json.dumps(jsonable_encoder(...))`` would, which takes twenty
 times as long. Where the two differ, the slow way decides.
@@ -39,7 +39,7 @@ __all__ = [
     "jsonable_encoder",
 ]
 
-Encoder = Callable[[Any], Any]
+Encoder = Callable[[Any], object]
 
 
 def isoformat(value: datetime.date | datetime.time) -> str:
@@ -48,18 +48,18 @@ def isoformat(value: datetime.date | datetime.time) -> str:
 
 
 def decimal_encoder(value: Decimal) -> int | float:
-    """Return a whole ``Decimal`` as ``int``, so that it survives a round trip, and any other one as ``float``."""
+    """Return a whole ``Decimal`` as ``int``, which survives a round trip; others as ``float``."""
     exponent = value.as_tuple().exponent
     return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
 
 
-def _text(value: bytes) -> str:
+def _decode_text(value: bytes) -> str:
     # As everywhere where a client's bytes become text, so that none of them makes an answer impossible.
     return value.decode(errors="replace")
 
 
-ENCODERS_BY_TYPE: dict[type[Any], Encoder] = {
-    bytes: _text,
+ENCODERS_BY_TYPE: dict[type, Encoder] = {
+    bytes: _decode_text,
     datetime.date: isoformat,
     datetime.datetime: isoformat,
     datetime.time: isoformat,
@@ -91,12 +91,16 @@ _TEXT_TYPES = frozenset(
 )
 
 
+# The names of fields, or a mapping of them, as `include` and `exclude` take them.
+_Names = Iterable[object] | None
+
+
 class _Options(NamedTuple):
     by_alias: bool
     exclude_unset: bool
     exclude_defaults: bool
     exclude_none: bool
-    custom_encoder: dict[Any, Encoder]
+    custom_encoder: dict[type, Encoder]
     sqlalchemy_safe: bool
 
 
@@ -128,15 +132,15 @@ def jsonable_encoder(
         ValueError: When an object is neither a mapping nor has attributes.
     """
     options = _Options(by_alias, exclude_unset, exclude_defaults, exclude_none, custom_encoder or {}, sqlalchemy_safe)
-    return _encode(obj, _field_set(include), _field_set(exclude), options)
+    return _encode(obj, _collect_names(include), _collect_names(exclude), options)
 
 
-def _field_set(fields: IncEx | Iterable[object] | None) -> object:
+def _collect_names(fields: IncEx | Iterable[object] | None) -> Iterable[object] | None:
     return fields if fields is None or isinstance(fields, set | dict) else set(fields)
 
 
-def _encode(obj: object, include: object, exclude: object, options: _Options) -> object:
-    if options.custom_encoder and (custom := _encoder_of(obj, options.custom_encoder)) is not None:
+def _encode(obj: object, include: _Names, exclude: _Names, options: _Options) -> object:
+    if options.custom_encoder and (custom := _find_encoder(obj, options.custom_encoder)) is not None:
         return custom(obj)
     if isinstance(obj, BaseModel):
         return _encode_model(obj, include, exclude, options)
@@ -154,21 +158,21 @@ def _encode(obj: object, include: object, exclude: object, options: _Options) ->
         return _encode_dict(obj, include, exclude, options)
     if isinstance(obj, list | set | frozenset | GeneratorType | tuple | deque):
         return [_encode(item, include, exclude, options) for item in obj]
-    if (encoder := _encoder_of(obj, ENCODERS_BY_TYPE)) is not None:
+    if (encoder := _find_encoder(obj, ENCODERS_BY_TYPE)) is not None:
         return encoder(obj)
     if _is_struct(type(obj)):
         return _encode(struct_data(obj), include, exclude, options)
     return _encode_object(obj, include, exclude, options)
 
 
-def _encoder_of(obj: object, encoders: dict[Any, Encoder]) -> Encoder | None:
+def _find_encoder(obj: object, encoders: dict[type, Encoder]) -> Encoder | None:
     encoder = encoders.get(type(obj))
     if encoder is None:
         encoder = next((found for kind, found in encoders.items() if isinstance(obj, kind)), None)
     return encoder
 
 
-def _encode_model(model: BaseModel, include: object, exclude: object, options: _Options) -> object:
+def _encode_model(model: BaseModel, include: _Names, exclude: _Names, options: _Options) -> object:
     given: dict[str, Any] = {
         "include": include,
         "exclude": exclude,
@@ -192,8 +196,8 @@ def _is_struct(kind: type[object]) -> bool:
     return hasattr(kind, "__struct_fields__") or "__attrs_attrs__" in vars(kind)
 
 
-def struct_data(obj: Any) -> Any:
-    """Return the data of a Struct of msgspec, or of an object of an attrs class.
+def struct_data(obj: Any) -> object:
+    """Return the data of a msgspec Struct, or of an object of an attrs class.
 
     Raises:
         TypeError: It is neither.
@@ -208,7 +212,9 @@ def struct_data(obj: Any) -> Any:
     raise TypeError(f"Unable to serialize an object of {kind.__module__}.{kind.__qualname__} as JSON.")
 
 
-def _encode_dict(mapping: dict[Any, Any], include: Any, exclude: Any, options: _Options) -> dict[Any, Any]:
+def _encode_dict(
+    mapping: dict[object, object], include: Iterable[object] | None, exclude: Iterable[object] | None, options: _Options
+) -> dict[object, object]:
     allowed = set(mapping)
     if include is not None:
         allowed &= set(include)
@@ -223,7 +229,7 @@ def _encode_dict(mapping: dict[Any, Any], include: Any, exclude: Any, options: _
     }
 
 
-def _encode_object(obj: Any, include: object, exclude: object, options: _Options) -> object:
+def _encode_object(obj: Any, include: _Names, exclude: _Names, options: _Options) -> object:
     lineage = {(kind.__module__, kind.__name__) for kind in type(obj).__mro__}
     if lineage & _TEXT_TYPES:
         return str(obj)
@@ -237,11 +243,11 @@ def _encode_object(obj: Any, include: object, exclude: object, options: _Options
         try:
             data = vars(obj)
         except Exception as without_attributes:
-            raise ValueError(_not_json(obj)) from without_attributes
+            raise ValueError(_explain_not_json(obj)) from without_attributes
     return _encode(data, include, exclude, options)
 
 
-def _not_json(obj: object) -> str:
+def _explain_not_json(obj: object) -> str:
     if inspect.isawaitable(obj):
         name = getattr(obj, "__qualname__", type(obj).__name__)
         return f"JSON cannot carry {name}(), a coroutine that nobody awaited: write `await` before the call."
@@ -252,7 +258,7 @@ def _not_json(obj: object) -> str:
     )
 
 
-# orjson leaves out attributes of a dataclass that start with an underscore, so dataclasses go through `_default`.
+# orjson leaves out attributes of a dataclass that start with an underscore, so they go through `_encode_default`.
 _ORJSON_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS
 
 # What certainly holds no float: not worth a look, and no reason to take the slow way either.
@@ -275,22 +281,22 @@ def json_bytes(obj: Any) -> bytes:
         try:
             body: bytes = kind.__pydantic_serializer__.to_json(obj, by_alias=True)
         except (PydanticSerializationError, UnicodeError):
-            return _slow_json(obj)
+            return _encode_slowly(obj)
     else:
         try:
-            body = orjson.dumps(obj, _default, _ORJSON_OPTIONS)
+            body = orjson.dumps(obj, _encode_default, _ORJSON_OPTIONS)
         except TypeError:
-            return _slow_json(obj)
+            return _encode_slowly(obj)
     # Partition, as `in` tries bytes as an integer first, which fails at three times the cost of the search.
     if body.partition(b"null")[1] and has_non_finite(obj):
-        return _slow_json(obj)
+        return _encode_slowly(obj)
     # A key that SQLAlchemy may have put there; `jsonable_encoder` leaves those out.
     if body.partition(b'"_sa')[1]:
-        return _slow_json(obj)
+        return _encode_slowly(obj)
     return body
 
 
-def _slow_json(obj: object) -> bytes:
+def _encode_slowly(obj: object) -> bytes:
     return plain_json(jsonable_encoder(obj))
 
 
@@ -310,7 +316,7 @@ def plain_json(data: object) -> bytes:
         return json.dumps(data, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _default(obj: Any) -> object:
+def _encode_default(obj: Any) -> object:
     """Encode, for orjson, what it does not know and what can be read twice if the slow way has to begin anew."""
     kind = type(obj)
     # isinstance asks pydantic's metaclass, which takes longer than the serializer does.

@@ -30,20 +30,23 @@ class HTTPEndpoint(StarletteHTTPEndpoint):
     request: Request
 
 
-def list_methods(cls: type) -> dict[str, Callable[..., Any]]:
-    """Return the HTTP methods that a class defines, `HEAD` left to `GET` where it has none of its own."""
+def list_methods(cls: type) -> dict[str, Callable[..., object]]:
+    """Return the HTTP methods that a class defines.
+
+    `HEAD` is left to `GET` where the class has none of its own.
+    """
     found = {name: getattr(cls, name.lower(), None) for name in HTTP_METHODS}
     return {name: method for name, method in found.items() if inspect.isfunction(method)}
 
 
-def build_method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function endpoint for one method of a class, with the method's signature less `self`."""
+def build_method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[..., Any]) -> Callable[..., object]:
+    """Return a function endpoint for a method of a class: its signature less `self`."""
     from velithon.di import strip_inject
 
     # A class that brings Starlette's constructor arguments gets them.
     plain = cls.__init__ is StarletteHTTPEndpoint.__init__
 
-    def make(request: Request) -> Any:
+    def make(request: Request) -> object:
         if plain:
             instance = cls.__new__(cls)
         else:
@@ -53,17 +56,17 @@ def build_method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[...
 
     declared = signature.read_signature(method)
     method = strip_inject(method)  # what it asks a container for is resolved before the call
-    call: Callable[..., Any]
+    call: Callable[..., object]
     if inspect.iscoroutinefunction(inspect.unwrap(method)):
 
         @functools.wraps(method)
-        async def call(*args: Any, _request: Request, **kwargs: Any) -> Any:
+        async def call(*args: object, _request: Request, **kwargs: object) -> object:
             return await method(make(_request), *args, **kwargs)
 
     else:
 
         @functools.wraps(method)
-        def call(*args: Any, _request: Request, **kwargs: Any) -> Any:
+        def call(*args: object, _request: Request, **kwargs: object) -> object:
             return method(make(_request), *args, **kwargs)
 
     own = list(declared.parameters.values())[1:]
@@ -75,8 +78,11 @@ def build_method_endpoint(cls: type[StarletteHTTPEndpoint], method: Callable[...
     return call
 
 
-def is_asgi(endpoint: Any) -> bool:
-    """Tell whether an endpoint is an ASGI application: a class or object called with `(scope, receive, send)`."""
+def is_asgi(endpoint: Callable[..., object]) -> bool:
+    """Tell whether an endpoint is an ASGI application.
+
+    It is a class or object that is called with `(scope, receive, send)`.
+    """
     while isinstance(endpoint, functools.partial):
         endpoint = endpoint.func
     if inspect.isfunction(endpoint) or inspect.ismethod(endpoint) or inspect.isbuiltin(endpoint):
@@ -90,7 +96,7 @@ def is_asgi(endpoint: Any) -> bool:
 _SAYS_NOTHING = (inspect.Parameter.empty, Any, object, "Any", "typing.Any", "object")
 
 
-def annotate_endpoint(endpoint: Callable[..., Any], path: str, annotation: type) -> Callable[..., Any]:
+def annotate_endpoint(endpoint: Callable[..., Any], path: str, annotation: type) -> Callable[..., object]:
     """Return an endpoint in Starlette's form, `async endpoint(anything)`, with its parameter annotated.
 
     Args:
@@ -111,17 +117,17 @@ def annotate_endpoint(endpoint: Callable[..., Any], path: str, annotation: type)
         or "{" + parameter.name in path
     ):
         return endpoint
-    call: Callable[..., Any]
+    call: Callable[..., object]
     if inspect.iscoroutinefunction(endpoint):
 
         @functools.wraps(endpoint)
-        async def call(connection: Any) -> Any:
+        async def call(connection: object) -> object:
             return await endpoint(connection)
 
     else:
 
         @functools.wraps(endpoint)
-        def call(connection: Any) -> Any:
+        def call(connection: object) -> object:
             return endpoint(connection)
 
     kind = parameter.POSITIONAL_OR_KEYWORD

@@ -1,4 +1,6 @@
-"""Where a parameter comes from and what it must look like: the classes behind `Query()`, `Path()`, `Body()` and so on.
+"""The classes behind `Query()`, `Path()`, `Body()` and so on.
+
+They say where a parameter comes from and what it must look like.
 
 Each is a pydantic `FieldInfo`, so constraints, aliases and documentation mean what they mean on a model's field. (Its
 stub says final; its code makes room for these very subclasses.) Their options are declared once, in `ParamOptions`.
@@ -22,6 +24,12 @@ from typing_extensions import Unpack
 from velithon.compat.guise import Guised
 from velithon.exceptions import VelithonDeprecationWarning
 
+if TYPE_CHECKING:
+    from annotated_types import SupportsGe, SupportsGt, SupportsLe, SupportsLt
+    from typing_extensions import deprecated as Deprecated
+
+    from velithon._runtime.json_values import JSONObject
+
 __all__ = [
     "Body",
     "Cookie",
@@ -37,7 +45,7 @@ __all__ = [
     "Security",
 ]
 
-Undefined: Any = PydanticUndefined
+Undefined = PydanticUndefined
 
 
 class ParamTypes(Enum):
@@ -58,18 +66,18 @@ class ParamTypes(Enum):
 class ParamOptions(TypedDict, total=False):
     """What every parameter can say about itself; lengths count characters or items."""
 
-    default_factory: Callable[[], Any] | None
-    annotation: Any
+    default_factory: Callable[[], object] | None
+    annotation: object
     alias: str | None
     alias_priority: int | None
     validation_alias: str | AliasPath | AliasChoices | None
     serialization_alias: str | None
     title: str | None
     description: str | None
-    gt: Any
-    ge: Any
-    lt: Any
-    le: Any
+    gt: SupportsGt | None
+    ge: SupportsGe | None
+    lt: SupportsLt | None
+    le: SupportsLe | None
     min_length: int | None
     max_length: int | None
     pattern: str | re.Pattern[str] | None
@@ -84,11 +92,11 @@ class ParamOptions(TypedDict, total=False):
     max_digits: int | None
     decimal_places: int | None
     examples: list[Any] | None
-    example: Any
-    openapi_examples: Mapping[str, Any] | None
-    deprecated: Any
+    example: object
+    openapi_examples: Mapping[str, object] | None
+    deprecated: Deprecated | str | bool | None
     include_in_schema: bool
-    json_schema_extra: dict[str, Any] | Callable[[dict[str, Any]], None] | None
+    json_schema_extra: JSONObject | Callable[[JSONObject], None] | None
 
 
 _OPTIONS = frozenset(ParamOptions.__annotations__)
@@ -101,12 +109,12 @@ _OURS = frozenset({"example", "openapi_examples", "include_in_schema", "regex"})
 class _Field(Guised, FieldInfo):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
     """A pydantic field with what the HTTP world adds to it."""
 
-    example: Any
-    openapi_examples: Mapping[str, Any] | None
+    example: object
+    openapi_examples: Mapping[str, object] | None
     include_in_schema: bool
     cleared: Sequence[str] = ()
 
-    def __init__(self, default: Any = Undefined, **options: Any) -> None:
+    def __init__(self, default: object = Undefined, **options: Any) -> None:
         unknown = options.keys() - _OPTIONS
         if unknown:
             names = ", ".join(sorted(unknown))
@@ -153,7 +161,7 @@ class _Info(_Field):  # type: ignore[misc]  # pydantic calls FieldInfo final, an
 
     if TYPE_CHECKING:
 
-        def __new__(cls, default: Any = ..., **options: Unpack[ParamOptions]) -> Any: ...
+        def __new__(cls, default: object = ..., **options: Unpack[ParamOptions]) -> Any: ...
 
 
 class Param(_Info):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
@@ -169,11 +177,11 @@ class Path(Param):  # type: ignore[misc]  # pydantic calls FieldInfo final, and 
 
     if TYPE_CHECKING:
 
-        def __new__(cls, default: Any = ..., **options: Unpack[ParamOptions]) -> Any: ...
+        def __new__(cls, default: object = ..., **options: Unpack[ParamOptions]) -> Any: ...
 
     else:
 
-        def __init__(self, default: Any = ..., **options: Unpack[ParamOptions]) -> None:
+        def __init__(self, default: object = ..., **options: Unpack[ParamOptions]) -> None:
             """Take the options of `ParamOptions`.
 
             Raises:
@@ -199,13 +207,13 @@ class Header(Param):  # type: ignore[misc]  # pydantic calls FieldInfo final, an
     if TYPE_CHECKING:
 
         def __new__(
-            cls, default: Any = ..., *, convert_underscores: bool = ..., **options: Unpack[ParamOptions]
+            cls, default: object = ..., *, convert_underscores: bool = ..., **options: Unpack[ParamOptions]
         ) -> Any: ...
 
     else:
 
         def __init__(
-            self, default: Any = Undefined, *, convert_underscores: bool = True, **options: Unpack[ParamOptions]
+            self, default: object = Undefined, *, convert_underscores: bool = True, **options: Unpack[ParamOptions]
         ) -> None:
             """Take the options of `ParamOptions`.
 
@@ -233,14 +241,19 @@ class Body(_Info):  # type: ignore[misc]  # pydantic calls FieldInfo final, and 
     if TYPE_CHECKING:
 
         def __new__(
-            cls, default: Any = ..., *, embed: bool | None = ..., media_type: str = ..., **options: Unpack[ParamOptions]
+            cls,
+            default: object = ...,
+            *,
+            embed: bool | None = ...,
+            media_type: str = ...,
+            **options: Unpack[ParamOptions],
         ) -> Any: ...
 
     else:
 
         def __init__(
             self,
-            default: Any = Undefined,
+            default: object = Undefined,
             *,
             embed: bool | None = None,
             media_type: str = "application/json",
@@ -264,13 +277,13 @@ class Form(Body):  # type: ignore[misc]  # pydantic calls FieldInfo final, and F
 
     if TYPE_CHECKING:
 
-        def __new__(cls, default: Any = ..., *, media_type: str = ..., **options: Unpack[ParamOptions]) -> Any: ...
+        def __new__(cls, default: object = ..., *, media_type: str = ..., **options: Unpack[ParamOptions]) -> Any: ...
 
     else:
 
         def __init__(
             self,
-            default: Any = Undefined,
+            default: object = Undefined,
             *,
             media_type: str = "application/x-www-form-urlencoded",
             **options: Unpack[ParamOptions],
@@ -290,12 +303,16 @@ class File(Form):  # type: ignore[misc]  # pydantic calls FieldInfo final, and F
 
     if TYPE_CHECKING:
 
-        def __new__(cls, default: Any = ..., *, media_type: str = ..., **options: Unpack[ParamOptions]) -> Any: ...
+        def __new__(cls, default: object = ..., *, media_type: str = ..., **options: Unpack[ParamOptions]) -> Any: ...
 
     else:
 
         def __init__(
-            self, default: Any = Undefined, *, media_type: str = "multipart/form-data", **options: Unpack[ParamOptions]
+            self,
+            default: object = Undefined,
+            *,
+            media_type: str = "multipart/form-data",
+            **options: Unpack[ParamOptions],
         ) -> None:
             """Take the options of `ParamOptions`.
 
@@ -323,11 +340,11 @@ class Depends(Guised):
         raises: `HTTPException` classes, or instances, that documents show as responses of whoever depends on this.
     """
 
-    dependency: Callable[..., Any] | None = None
+    dependency: Callable[..., object] | None = None
     use_cache: bool = True
     scope: Scope | None = None
     max_concurrency: int | None = field(default=None, kw_only=True)
-    raises: Sequence[Any] = field(default=(), compare=False, kw_only=True)
+    raises: Sequence[object] = field(default=(), compare=False, kw_only=True)
     # A `Concurrency`; pydantic reads this annotation where a model has a field of this class.
     _concurrency: Any = field(default=None, repr=False, compare=False, kw_only=True)
 

@@ -15,6 +15,7 @@ from velithon.responses.base import HTMLResponse
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
+    from jinja2 import Template
     from starlette.background import BackgroundTask
     from starlette.requests import Request
 
@@ -37,7 +38,7 @@ class TemplateResponse(HTMLResponse):
 
     def __init__(
         self,
-        template: Any,
+        template: Template,
         context: dict[str, Any],
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,

@@ -96,7 +96,9 @@ def test_a_form_of_texts_is_read_as_any_form(items: list[tuple[str, Any]]) -> No
 
     async def read(form: FormData) -> Any:
         values, errors = await reader(form)
-        return list(values["fields"].model_dump(exclude_unset=True).items()), errors
+        fields = values["fields"]
+        assert isinstance(fields, Fields)
+        return list(fields.model_dump(exclude_unset=True).items()), errors
 
     assert asyncio.run(read(TextForm(items))) == asyncio.run(read(FormData(items)))
 

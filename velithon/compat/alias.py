@@ -9,7 +9,6 @@ import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
 
 from velithon.compat.asked import VARIABLE, is_asked_for
 
@@ -74,7 +73,7 @@ def _top() -> ModuleType:
     import velithon
 
     module = ModuleType("fastapi", "FastAPI's public names, which Velithon answers to in this process.")
-    names: dict[str, Any] = {name: getattr(velithon, name) for name in velithon.__all__}
+    names: dict[str, object] = {name: getattr(velithon, name) for name in velithon.__all__}
     vars(module).update(names, FastAPI=velithon.Velithon, __version__=VERSION, __getattr__=_submodule)
     return module
 
@@ -87,7 +86,7 @@ def _submodule(name: str) -> ModuleType:
 
 
 def install() -> None:
-    """Have `fastapi` mean Velithon in this process and in those that it starts with the same environment.
+    """Make `fastapi` mean Velithon, in this process and in those that it starts.
 
     Raises:
         RuntimeError: Somebody has imported FastAPI's own already, and may hold its classes.

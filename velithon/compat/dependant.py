@@ -12,6 +12,8 @@ from velithon.signature import read_endpoint
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from velithon.signature import DependencyModel
+
 __all__ = ["Dependant", "get_parameterless_sub_dependant"]
 
 
@@ -38,44 +40,46 @@ class Dependant:
         return getattr(model, name)
 
     @property
-    def dependencies(self) -> list[Any]:
+    def dependencies(self) -> list[DependencyModel | Depends]:
         """What the endpoint depends on.
 
         What is added to it becomes one of the route's own dependencies.
         """
         model = self._route.model
-        found: WatchedList[Any] = WatchedList(() if model is None else model.dependencies, lambda: self._take(found))
+        found: WatchedList[DependencyModel | Depends] = WatchedList(
+            () if model is None else model.dependencies, lambda: self._adopt_dependencies(found)
+        )
         return found
 
     @dependencies.setter
-    def dependencies(self, dependencies: Iterable[Any]) -> None:
-        self._take(list(dependencies))
+    def dependencies(self, dependencies: Iterable[object]) -> None:
+        self._adopt_dependencies(list(dependencies))
 
-    def _take(self, dependencies: list[Any]) -> None:
+    def _adopt_dependencies(self, dependencies: Iterable[object]) -> None:
         model = self._route.model
         present = [] if model is None else model.dependencies
         if any(not any(item is one for one in dependencies) for item in present):
             problem = "a dependency of a route cannot be taken out of route.dependant: route.dependencies is the list"
             raise RegistrationError(problem, endpoint=self._route.endpoint)
-        added = [_depends_of(item) for item in dependencies if not any(item is one for one in present)]
+        added = [_find_marker(item) for item in dependencies if not any(item is one for one in present)]
         own = list(self._route.dependencies)
         # Who adds to both lists means one.
         self._route.dependencies[:0] = [item for item in added if not any(_is_same(item, one) for one in own)]
 
 
-def get_parameterless_sub_dependant(*, depends: Any, path: str) -> Any:
+def get_parameterless_sub_dependant(*, depends: Depends, path: str) -> DependencyModel:
     """Read a dependency whose value nobody takes.
 
     Args:
         depends: `Depends(...)` or `Security(...)`.
         path: The path template of the route.
     """
-    (found,) = read_endpoint(_nothing, path=path, dependencies=[depends]).dependencies
+    (found,) = read_endpoint(_do_nothing, path=path, dependencies=[depends]).dependencies
     vars(found)["depends"] = depends
     return found
 
 
-def _nothing() -> None: ...
+def _do_nothing() -> None: ...
 
 
 def _is_same(one: Any, other: Any) -> bool:
@@ -83,7 +87,7 @@ def _is_same(one: Any, other: Any) -> bool:
     return one.dependency is other.dependency and scopes[0] == scopes[1]
 
 
-def _depends_of(item: Any) -> object:
+def _find_marker(item: Any) -> object:
     """Return the marker that a dependency was read from: one of ours that was read above, or FastAPI's `Dependant`."""
     known = getattr(item, "depends", None)
     if known is not None:

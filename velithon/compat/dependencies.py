@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon.compat.dependant import get_parameterless_sub_dependant
 from velithon.signature import EndpointModel, read_endpoint
@@ -13,6 +13,7 @@ from velithon.signature.annotations import read_signature
 
 if TYPE_CHECKING:
     from velithon.signature.fields import Field
+    from velithon.signature.model import DependencyModel
 
 __all__ = [
     "get_dependant",
@@ -23,7 +24,9 @@ __all__ = [
 ]
 
 
-def get_dependant(*, path: str, call: Callable[..., Any], name: str | None = None, **options: object) -> EndpointModel:
+def get_dependant(
+    *, path: str, call: Callable[..., object], name: str | None = None, **options: object
+) -> EndpointModel:
     """Read a callable as an endpoint of a path.
 
     Args:
@@ -35,12 +38,12 @@ def get_dependant(*, path: str, call: Callable[..., Any], name: str | None = Non
     return read_endpoint(call, path=path, name=name)
 
 
-def get_typed_signature(call: Callable[..., Any]) -> inspect.Signature:
+def get_typed_signature(call: Callable[..., object]) -> inspect.Signature:
     """Return a callable's signature with its annotations evaluated."""
     return read_signature(call)
 
 
-def get_typed_return_annotation(call: Callable[..., Any]) -> Any:
+def get_typed_return_annotation(call: Callable[..., object]) -> object:
     """Return what a callable says it returns, evaluated; `None` where it says nothing."""
     returned = read_signature(call).return_annotation
     return None if returned is inspect.Signature.empty else returned
@@ -49,7 +52,7 @@ def get_typed_return_annotation(call: Callable[..., Any]) -> Any:
 # What packages that rebuild a route call. The route has done it already, see `velithon.compat.routes`.
 
 
-def _get_flat_body_params(dependant: Any) -> list[Field]:
+def _get_flat_body_params(dependant: DependencyModel) -> list[Field]:
     return [field for node in dependant.walk() for field in node.body_params]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 __all__ = ["Guised", "find_guise"]
 
@@ -49,22 +49,22 @@ def find_guise(cls: type) -> type:
         A subclass of FastAPI's, which makes objects of ours when it is called; `cls` where FastAPI is not imported, or
         is us.
     """
-    return _guise(cls) if "fastapi.routing" in sys.modules else cls
+    return _build_guise(cls) if "fastapi.routing" in sys.modules else cls
 
 
 @cache
-def _guise(cls: type) -> type:
-    found = next(filter(None, map(_theirs, cls.__mro__)), cls)
+def _build_guise(cls: type) -> type:
+    found = next(filter(None, map(_find_theirs, cls.__mro__)), cls)
     if issubclass(cls, found):
         return cls
 
-    def make(_: type, *args: Any, **options: Any) -> Any:
+    def make(_: type, *args: object, **options: object) -> object:
         return cls(*args, **options)
 
     # `dataclasses.replace` and its kin call it.
     return type(cls.__name__, (found,), {"__new__": make, "__module__": cls.__module__})
 
 
-def _theirs(base: type) -> type | None:
+def _find_theirs(base: type) -> type | None:
     module, name = _THEIRS.get((base.__module__, base.__name__), ("", ""))
     return getattr(sys.modules.get(module), name, None)

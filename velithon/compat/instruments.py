@@ -1,4 +1,4 @@
-"""Instruments that patch: what an agent replaced in Starlette or in the application is honoured, on both faces.
+"""Instruments that patch Starlette or the application: requests pass through their patches.
 
 Velithon answers without Starlette's `__call__` and without its stack of layers. An instrument that replaces one of them
 would then see nothing, so where one is replaced or overridden, requests take the detour through it.
@@ -7,9 +7,8 @@ would then see nothing, so where one is replaced or overridden, requests take th
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -54,8 +53,8 @@ def _is_starlettes(function: object, cls: type) -> bool:
     return type(function) is FunctionType and function.__code__.co_filename == sys.modules[cls.__module__].__file__
 
 
-def describe_callable(item: Any) -> str:
+def describe_callable(item: object) -> str:
     """Return module and name of a function, or of an object's class."""
-    function: Callable[..., Any] = getattr(item, "__func__", item)
+    function = getattr(item, "__func__", item)
     owner = function if hasattr(function, "__qualname__") else type(function)
     return f"{owner.__module__}.{owner.__qualname__}"

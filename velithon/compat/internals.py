@@ -6,7 +6,7 @@ Most are there to be found, and called by nobody.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from velithon._compat.starlette import is_async_callable
 from velithon.concurrency import run_in_threadpool
@@ -14,6 +14,7 @@ from velithon.concurrency import run_in_threadpool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from starlette.requests import Request
     from starlette.types import ASGIApp
 
 __all__ = [
@@ -37,7 +38,7 @@ def get_request_handler(*args: object, **options: object) -> NoReturn:
     raise NotImplementedError("Velithon's routes make their handlers themselves: use Route(...).get_route_handler().")
 
 
-def request_response(func: Callable[[Any], object]) -> ASGIApp:
+def request_response(func: Callable[[Request], object]) -> ASGIApp:
     """Make an ASGI application of a handler, to be assigned to `route.app`.
 
     Args:
@@ -45,7 +46,7 @@ def request_response(func: Callable[[Any], object]) -> ASGIApp:
     """
     from velithon.faces.serve import build_asgi_app
 
-    async def in_thread(request: object) -> object:
+    async def in_thread(request: Request) -> object:
         response = await run_in_threadpool(func, request)
         return await response if inspect.isawaitable(response) else response
 
@@ -75,7 +76,9 @@ async def run_endpoint_function(*args: object, **options: object) -> NoReturn:
 
 
 def get_websocket_app(*args: object, **options: object) -> NoReturn:
-    """Say what to use instead of FastAPI's function, which makes an ASGI application of a WebSocket's endpoint.
+    """Say what to use instead of FastAPI's function of this name.
+
+    FastAPI's makes an ASGI application of a WebSocket's endpoint.
 
     Raises:
         NotImplementedError: Always.
@@ -84,7 +87,9 @@ def get_websocket_app(*args: object, **options: object) -> NoReturn:
 
 
 def websocket_session(*args: object, **options: object) -> NoReturn:
-    """Say what to use instead of FastAPI's function, which makes an ASGI application of a function of a WebSocket.
+    """Say what to use instead of FastAPI's function of this name.
+
+    FastAPI's makes an ASGI application of a function of a WebSocket.
 
     Raises:
         NotImplementedError: Always.
@@ -93,7 +98,9 @@ def websocket_session(*args: object, **options: object) -> NoReturn:
 
 
 async def serialize_response(*args: object, **options: object) -> NoReturn:
-    """Say what to use instead of FastAPI's function, which makes JSON of what an endpoint returned.
+    """Say what to use instead of FastAPI's function of this name.
+
+    FastAPI's makes JSON of what an endpoint returned.
 
     Raises:
         NotImplementedError: Always.

@@ -1,4 +1,6 @@
-"""FastAPI's markers in a signature: recognised by their classes' module and name, so that fastapi is never imported.
+"""FastAPI's markers in a signature.
+
+They are recognised by their classes' module and name, so that fastapi is never imported.
 
 A marker that nobody reads would leave its parameter to the client: `user: str = Depends(current_user)` would be the
 query's `user`. So what looks like the marker of a framework and is not known raises at registration.
@@ -7,7 +9,7 @@ query's `user`. So what looks like the marker of a framework and is not known ra
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from pydantic.fields import FieldInfo
@@ -17,7 +19,7 @@ from velithon import params
 if TYPE_CHECKING:
     from velithon.signature.dependencies import Concurrency
 
-__all__ = ["adopt", "adopt_annotation", "is_named", "unknown_marker"]
+__all__ = ["adopt", "adopt_annotation", "find_unknown_marker", "is_named"]
 
 _PLACES: dict[str, type[FieldInfo]] = {
     name: getattr(params, name) for name in ("File", "Form", "Body", "Path", "Header", "Cookie", "Query")
@@ -30,15 +32,15 @@ _WORDS = (*_PLACES, "Param", "Parameter", "Depends", "Security", "Dependency", "
 _ENDINGS = ("Depends", "Dependency", "Dependant", "Inject", "Provide")
 _OURS_AND_THEIRS = ("velithon", "fastapi")
 _PYDANTIC_HOOKS = ("__get_pydantic_core_schema__", "__get_pydantic_json_schema__", "__get_validators__")
-_concurrency: WeakKeyDictionary[Any, Concurrency] = WeakKeyDictionary()
+_concurrency: WeakKeyDictionary[object, Concurrency] = WeakKeyDictionary()
 
 
 def is_named(cls: object, name: str) -> bool:
-    """Tell whether a class is Velithon's or FastAPI's of that name, or derives from one of them."""
-    return any(base.__name__ == name and _package(base) in _OURS_AND_THEIRS for base in getattr(cls, "__mro__", ()))
+    """Tell whether a class is, or derives from, Velithon's or FastAPI's of a name."""
+    return any(base.__name__ == name and _get_package(base) in _OURS_AND_THEIRS for base in getattr(cls, "__mro__", ()))
 
 
-def _package(item: object) -> str:
+def _get_package(item: object) -> str:
     return (getattr(item, "__module__", None) or "").partition(".")[0]
 
 
@@ -48,14 +50,14 @@ def adopt(item: object) -> object:
     Anything else as it is.
     """
     for cls in type(item).__mro__:
-        if _package(cls) != "fastapi":
+        if _get_package(cls) != "fastapi":
             continue
         name = cls.__name__
         if name in ("Depends", "Security"):
-            return _dependency(item)
+            return _adopt_dependency(item)
         place = _PLACES.get(name) or _BASES.get(name)
         if place is not None and isinstance(item, FieldInfo):
-            return _field(item, place)
+            return _adopt_field(item, place)
     return item
 
 
@@ -70,7 +72,7 @@ def adopt_annotation(annotation: object) -> object:
     return Annotated[(kind, *adopted)]
 
 
-def _dependency(item: Any) -> params.Depends:
+def _adopt_dependency(item: Any) -> params.Depends:
     limit = getattr(item, "max_concurrency", None)
     common = {
         "dependency": item.dependency,
@@ -78,14 +80,14 @@ def _dependency(item: Any) -> params.Depends:
         "scope": getattr(item, "scope", None),
         "max_concurrency": limit,
         # Whoever shares the marker shares its count of calls.
-        "_concurrency": None if limit is None else _shared_concurrency(getattr(item, "_concurrency", item), limit),
+        "_concurrency": None if limit is None else _get_shared_concurrency(getattr(item, "_concurrency", item), limit),
     }
     if is_named(type(item), "Security"):
         return params.Security(**common, scopes=tuple(item.scopes or ()))
     return params.Depends(**common)
 
 
-def _shared_concurrency(owner: object, limit: int) -> Concurrency:
+def _get_shared_concurrency(owner: object, limit: int) -> Concurrency:
     from velithon.signature.dependencies import Concurrency
 
     found = _concurrency.get(owner)
@@ -94,7 +96,7 @@ def _shared_concurrency(owner: object, limit: int) -> Concurrency:
     return found
 
 
-def _field(item: FieldInfo, place: type[FieldInfo]) -> object:
+def _adopt_field(item: FieldInfo, place: type[FieldInfo]) -> object:
     """Return a copy of a foreign field as one of ours: what pydantic knows of it, and what the HTTP world adds."""
     field: Any = place.__new__(place)
     for name in FieldInfo.__slots__:
@@ -110,7 +112,7 @@ def _field(item: FieldInfo, place: type[FieldInfo]) -> object:
     return field
 
 
-def unknown_marker(value: Any, annotation: Any, *, marked: bool) -> str | None:
+def find_unknown_marker(value: object, annotation: object, *, marked: bool) -> str | None:
     """Say what is wrong with a parameter in which something stands that means nothing here.
 
     Args:
@@ -141,9 +143,9 @@ def unknown_marker(value: Any, annotation: Any, *, marked: bool) -> str | None:
     return None
 
 
-def _is_uncalled(item: object) -> bool:
+def _is_uncalled(item: object) -> TypeGuard[type]:
     """Tell whether it is `Depends` for `Depends()`: the factory, or the class, instead of what it makes."""
-    return getattr(item, "__name__", None) in _WORDS and _package(item) in _OURS_AND_THEIRS
+    return getattr(item, "__name__", None) in _WORDS and _get_package(item) in _OURS_AND_THEIRS
 
 
 def _is_marker(item: object) -> bool:
@@ -152,5 +154,5 @@ def _is_marker(item: object) -> bool:
     if hasattr(item, "dependency") and hasattr(item, "use_cache"):
         return True
     # `pathlib.Path` and `email.header.Header` are values.
-    classes = [cls for cls in type(item).__mro__ if _package(cls) not in sys.stdlib_module_names]
+    classes = [cls for cls in type(item).__mro__ if _get_package(cls) not in sys.stdlib_module_names]
     return any(cls.__name__ in _WORDS or cls.__name__.endswith(_ENDINGS) for cls in classes)

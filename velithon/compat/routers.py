@@ -1,4 +1,6 @@
-"""FastAPI's routers and routes as ours: read by their attributes, so that fastapi is never imported.
+"""FastAPI's routers and routes as ours.
+
+They are read by their attributes, so that fastapi is never imported.
 
 Whoever calls gives our classes, which this module does not know.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from velithon.exceptions import RegistrationError
@@ -84,8 +87,8 @@ def adopt_router(router: Any, classes: Classes) -> object:
     for route in [*router.routes, *getattr(router, "_low_priority_routes", ())]:
         if is_foreign(route, "_IncludedRouter"):
             context = route.include_context
-            shared = _given(context, _SHARED)
-            default = _usual(context.default_response_class)
+            shared = _read_attributes(context, _SHARED)
+            default = _drop_placeholder(context.default_response_class)
             adopted.include_router(
                 adopt_router(route.original_router, classes),
                 prefix=context.prefix,
@@ -112,32 +115,31 @@ def adopt_route(route: BaseRoute, classes: Classes) -> BaseRoute:
         RegistrationError: Its signature cannot be served.
     """
     made: BaseRoute
+    theirs: Any = route
     if is_foreign(route, "APIWebSocketRoute"):
-        found: Any = route
-        dependencies = list(found.dependencies)
-        made = classes.websocket_route(found.path, found.endpoint, name=found.name, dependencies=dependencies)
+        dependencies = list(theirs.dependencies)
+        made = classes.websocket_route(theirs.path, theirs.endpoint, name=theirs.name, dependencies=dependencies)
         return made
     if not is_foreign(route, "APIRoute"):
         return route
-    theirs: Any = route
-    options = _given(theirs, _OPTIONS)
+    options = _read_attributes(theirs, _OPTIONS)
     options.setdefault("response_model", None)
-    cls = _with_handler(theirs, classes.route) or classes.route
+    cls = _build_handler_class(theirs, classes.route) or classes.route
     made = cls(theirs.path, theirs.endpoint, methods=theirs.methods, **options)
     return made
 
 
-def _given(source: object, names: Iterable[str]) -> dict[str, Any]:
+def _read_attributes(source: object, names: Iterable[str]) -> dict[str, Any]:
     """Return those attributes that say something; FastAPI's placeholders are its defaults, and ours are the same."""
     values = {name: getattr(source, name, None) for name in names}
-    return {name: value for name, value in values.items() if _usual(value) is not None}
+    return {name: value for name, value in values.items() if _drop_placeholder(value) is not None}
 
 
-def _usual(value: object) -> object:
+def _drop_placeholder(value: object) -> object:
     return None if type(value).__name__ == "DefaultPlaceholder" else value
 
 
-def _with_handler(theirs: Any, route_class: Any) -> Any:
+def _build_handler_class(theirs: Any, route_class: Any) -> Any:
     """Return a class of routes that runs a FastAPI subclass's `get_route_handler` around our handler."""
     base: Any = next(
         cls for cls in type(theirs).__mro__ if cls.__name__ == "APIRoute" and cls.__module__ == "fastapi.routing"
@@ -146,13 +148,13 @@ def _with_handler(theirs: Any, route_class: Any) -> Any:
         return None
 
     class Adopted(route_class):  # type: ignore[misc]  # a class that the caller gives
-        def get_route_handler(self) -> Callable[[Any], Any]:
+        def get_route_handler(self) -> Callable[[Request], object]:
             inner = super().get_route_handler
             # `super().get_route_handler()` in the subclass finds ours, which stands before FastAPI's.
             ours = type("APIRoute", (base,), {"get_route_handler": lambda _: inner()})
             bridge: Any = object.__new__(type(type(theirs).__name__, (type(theirs), ours), {}))
             vars(bridge).update(vars(theirs))
-            handler: Callable[[Any], Any] = bridge.get_route_handler()
+            handler: Callable[[Request], object] = bridge.get_route_handler()
             return handler
 
     Adopted.__name__ = Adopted.__qualname__ = type(theirs).__name__

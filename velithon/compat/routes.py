@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from velithon._runtime.json_values import JSONObject
+    from velithon._runtime.owner import Owner
+    from velithon.compat.dependant import Dependant
     from velithon.faces.serve import Responder
     from velithon.requests.request import Request
     from velithon.signature import EndpointModel, ResponseOptions
@@ -30,18 +33,21 @@ __all__ = ["Described", "Replaceable", "respond_with"]
 BUILT = ("respond", "direct_call", "scope_plan", "_endpoint_handler")
 
 
-def respond_with(app: Any) -> Callable[[Any], Awaitable[Any]]:
+def respond_with(app: Any) -> Callable[[StarletteRequest], Awaitable[AppResponse]]:
     """Return the responder that an ASGI application is."""
 
     # Read as an endpoint's signature where dependencies stand before the application.
-    async def run(request: StarletteRequest) -> Any:
+    async def run(request: StarletteRequest) -> AppResponse:
         return AppResponse(app, cast("Request", request))
 
     return run
 
 
-def handler_of(app: Any) -> tuple[Any, Any]:
-    """Return the handler of what `request_response(function)` made, and the function; `None` for other applications."""
+def find_handler(app: Any) -> tuple[Any, Any]:
+    """Return the handler and the function of what `request_response(function)` made.
+
+    They are `None` for other applications.
+    """
     if hasattr(app, "__velithon_handler__"):
         return app.__velithon_handler__, app.__velithon_made_of__
     if getattr(app, "__qualname__", "") != "request_response.<locals>.app":
@@ -52,17 +58,17 @@ def handler_of(app: Any) -> tuple[Any, Any]:
 
 
 class Described:
-    """FastAPI's names for what the signature of a route says, and what may be changed of it."""
+    """FastAPI's names for the parts of a route's signature that may be read or changed."""
 
-    _response_model: Any = Default(None)
+    _response_model: object = Default(None)
 
     if TYPE_CHECKING:
-        endpoint: Callable[..., Any]
+        endpoint: Callable[..., object]
         options: Any
         path: str
         model: EndpointModel | None
         unique_id: str
-        responses: dict[int | str, dict[str, Any]]
+        responses: dict[int | str, JSONObject]
 
         @property
         def is_replaced(self) -> bool: ...
@@ -73,7 +79,7 @@ class Described:
         def _read_again(self) -> None: ...
 
     @property
-    def dependant(self) -> Any:
+    def dependant(self) -> Dependant:
         """What the endpoint depends on; its `dependencies` may be added to."""
         if self.model is None and not getattr(self, "models", None):
             raise AttributeError(f"{self.path!r} has no dependant: its endpoint has no signature")
@@ -82,7 +88,7 @@ class Described:
         return Dependant(self)
 
     @property
-    def response_model(self) -> Any:
+    def response_model(self) -> object:
         """What results are validated and documented as: what was said, or the return annotation."""
         declared = self._response_model
         if not isinstance(declared, DefaultPlaceholder):
@@ -135,14 +141,15 @@ class Described:
         return None if self._outcome is None else self._outcome.stream_field
 
     @property
-    def stream_item_type(self) -> Any:
+    def stream_item_type(self) -> object:
         """The model of one item."""
         return None if self.stream_item_field is None else self.stream_item_field.annotation
 
     @property
-    def dependency_overrides_provider(self) -> Any:
+    def dependency_overrides_provider(self) -> Owner | None:
         """The application whose `dependency_overrides` count."""
-        return vars(self)["_provider"]
+        provider: Owner | None = vars(self)["_provider"]
+        return provider
 
     @property
     def body_field(self) -> Field | None:
@@ -177,7 +184,7 @@ class Described:
 
 
 class Replaceable(Described):
-    """An HTTP route whose `app` may be assigned: that application answers in the place of the endpoint.
+    """An HTTP route whose `app` may be assigned, to answer in the endpoint's place.
 
     What `request_response(handler)` made is asked by its handler, so that no protocol comes between on either face.
     Limits and middleware of the route stay around it.
@@ -199,7 +206,7 @@ class Replaceable(Described):
 
         @app.setter
         def app(self, app: ASGIApp) -> None:
-            handler, function = handler_of(app)
+            handler, function = find_handler(app)
             if app is self._own_app or (function is not None and function is self._made):
                 self.__dict__.pop("_app", None)
                 self._replacement = None

@@ -11,7 +11,10 @@ from velithon.di.resources import is_async_context_manager
 
 
 def is_async_callable(function: Callable[..., object]) -> bool:
-    """Whether a call gives an awaitable: an ``async def``, a partial of one, an object whose call is one."""
+    """Tell whether a call gives an awaitable.
+
+    So it is for an ``async def``, a partial of one, and an object whose call is one.
+    """
     while isinstance(function, partial):
         function = function.func
     if inspect.iscoroutinefunction(function):
@@ -20,17 +23,19 @@ def is_async_callable(function: Callable[..., object]) -> bool:
 
 
 def makes_async_context(factory: Callable[..., object]) -> bool:
-    """Whether a factory declares that it makes an asynchronous context manager.
+    """Tell whether a factory declares that it makes an asynchronous context manager.
 
     It does when it is such a class, when its return annotation names one, or when it comes from
     `contextlib.asynccontextmanager`, which leaves a plain function around an asynchronous generator.
     """
     if isinstance(factory, type):
         return is_async_context_manager(factory)
-    return is_async_context_manager(_returned(factory)) or inspect.isasyncgenfunction(inspect.unwrap(factory))
+    return is_async_context_manager(_read_returned_class(factory)) or inspect.isasyncgenfunction(
+        inspect.unwrap(factory)
+    )
 
 
-def _returned(factory: Callable[..., object]) -> object:
+def _read_returned_class(factory: Callable[..., object]) -> object:
     try:
         annotation = inspect.get_annotations(factory, eval_str=True).get("return")
     except (NameError, AttributeError, TypeError, SyntaxError):
@@ -39,7 +44,7 @@ def _returned(factory: Callable[..., object]) -> object:
 
 
 def describe(function: Callable[..., object]) -> str:
-    """The name of a class or function, for a message."""
+    """Return the name of a class or function, for a message."""
     while isinstance(function, partial):
         function = function.func
     return getattr(function, "__qualname__", None) or repr(function)

@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, TypeVar
 from velithon._runtime.generated import compile_function
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 MISSING: Final = object()
 # Calls in one expression, at most: Python's parser takes only so many parentheses, and what several factories share is
@@ -29,7 +30,9 @@ _LONGEST = 32
 
 
 class ProviderError(TypeError):
-    """A provider cannot be used as it was declared: a cycle, a wrong argument, a missing provider, a wrong kind.
+    """A provider cannot be used as it was declared.
+
+    There is a cycle, a wrong argument, a missing provider, or a wrong kind.
 
     The message names the path of providers that leads to the mistake.
     """
@@ -45,7 +48,7 @@ class Cell:
     __slots__ = ("lock", "owner", "pending", "value")
 
     def __init__(self, value: object = MISSING) -> None:
-        self.value: Any = value
+        self.value: object = value
         self.lock = threading.RLock()
         self.owner: object = None
         self.pending: concurrent.futures.Future[None] | None = None
@@ -53,7 +56,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The call of a factory, with a `Compiled` for every argument that is to be resolved.
+    """The call of a factory; each argument to be resolved is a `Compiled`.
 
     Attributes:
         factory: The class or function that makes the object.
@@ -62,9 +65,9 @@ class Recipe:
         awaits: Whether the factory itself is asynchronous.
     """
 
-    factory: Callable[..., Any]
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
+    factory: Callable[..., object]
+    args: Sequence[object]
+    kwargs: Mapping[str, object]
     awaits: bool
 
     @property
@@ -86,14 +89,14 @@ class Recipe:
         """The recipe itself, where it is short enough to become part of another's expression."""
         return self if self.size < _LONGEST else None
 
-    def text(self, namespace: dict[str, Any]) -> str:
+    def write_expression(self, namespace: dict[str, object]) -> str:
         """Return the call as an expression; what it names is added to `namespace`."""
         label = f"factory{len(namespace)}"
         namespace[label] = self.factory
-        parts = [_expression(value, namespace) for value in self.args]
-        by_position = _by_position(self.factory, len(self.args), self.kwargs)
+        parts = [_write_expression(value, namespace) for value in self.args]
+        by_position = _count_by_position(self.factory, len(self.args), self.kwargs)
         for index, (keyword, value) in enumerate(self.kwargs.items()):
-            expression = _expression(value, namespace)
+            expression = _write_expression(value, namespace)
             if index < by_position:
                 parts.append(expression)
             else:
@@ -103,7 +106,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled(Generic[T]):
+class Compiled(Generic[T_co]):
     """What a provider was compiled to.
 
     Attributes:
@@ -121,7 +124,7 @@ class Compiled(Generic[T]):
     recipe: Recipe | None = None
 
 
-def generate(name: str, recipe: Recipe) -> Callable[[], Any]:
+def generate(name: str, recipe: Recipe) -> Callable[[], object]:
     """Generate the function that follows a recipe; it is asynchronous where the recipe is.
 
     Args:
@@ -130,19 +133,19 @@ def generate(name: str, recipe: Recipe) -> Callable[[], Any]:
     """
     if not recipe.args and not recipe.kwargs:
         return recipe.factory
-    namespace: dict[str, Any] = {"MISSING": MISSING}
-    source = f"{'async ' if recipe.is_async else ''}def call():\n    return {recipe.text(namespace)}\n"
+    namespace: dict[str, object] = {"MISSING": MISSING}
+    source = f"{'async ' if recipe.is_async else ''}def call():\n    return {recipe.write_expression(namespace)}\n"
     return compile_function(f"provider {name}", source, "call", namespace)
 
 
-def _by_position(factory: Callable[..., object], given: int, kwargs: Mapping[str, object]) -> int:
-    """Count the keywords, from the first, that may as well be passed by position: a class takes two thirds of the time.
+def _count_by_position(factory: Callable[..., object], given: int, kwargs: Mapping[str, object]) -> int:
+    """Count the keywords, from the first, that may be passed by position, which is faster.
 
-    Only where nothing stands between the call and the function whose parameters they are, and where both have the same
-    order, in which the arguments are made.
+    A class takes two thirds of the time. They may be only where nothing stands between the call and the function whose
+    parameters they are, and where both have the same order, in which the arguments are made.
     """
     function: Any = factory
-    kind: Any = type(factory)
+    kind: type = type(factory)
     if kind is type and function.__new__ is object.__new__ and not hasattr(function, "__signature__"):
         function, given = function.__init__, given + 1
     if not inspect.isfunction(function) or hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
@@ -155,9 +158,9 @@ def _by_position(factory: Callable[..., object], given: int, kwargs: Mapping[str
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(names, kwargs, strict=False)))
 
 
-def _expression(value: object, namespace: dict[str, Any]) -> str:
+def _write_expression(value: object, namespace: dict[str, object]) -> str:
     if isinstance(value, Compiled) and value.recipe is not None:
-        return f"({value.recipe.text(namespace)})"
+        return f"({value.recipe.write_expression(namespace)})"
     label = f"x{len(namespace)}"
     if not isinstance(value, Compiled):
         namespace[label] = value
@@ -172,7 +175,7 @@ def _expression(value: object, namespace: dict[str, Any]) -> str:
 
 def compile_singleton(
     name: str, cell: Cell, make: Callable[[], T], keep: Callable[[Cell, T], object]
-) -> Callable[[], Any]:
+) -> Callable[[], object]:
     """Make a synchronous singleton: one thread makes, the others wait for it.
 
     A failure is tried again.
@@ -190,7 +193,7 @@ def compile_singleton(
                     cell.owner = None
             return cell.value
 
-    def call() -> Any:
+    def call() -> object:
         value = cell.value
         return create() if value is MISSING else value
 
@@ -198,8 +201,8 @@ def compile_singleton(
 
 
 def compile_async_singleton(
-    name: str, cell: Cell, make: Callable[[], Any], keep: Callable[[Cell, Any], Awaitable[Any]], *, awaits: bool
-) -> Callable[[], Any]:
+    name: str, cell: Cell, make: Callable[[], Any], keep: Callable[[Cell, object], Awaitable[object]], *, awaits: bool
+) -> Callable[[], Awaitable[object]]:
     """Make an asynchronous singleton: one task makes, tasks of any event loop wait for it.
 
     Whoever waited looks again: when the maker failed or was cancelled, the next in line makes it.
@@ -229,7 +232,7 @@ def compile_async_singleton(
                 cell.pending = cell.owner = None
             mine.set_result(None)
 
-    async def call() -> Any:
+    async def call() -> object:
         value = cell.value
         return await create() if value is MISSING else value
 

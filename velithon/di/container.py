@@ -59,14 +59,14 @@ class ServiceContainer:
                 )
             if value.owner is None and not value.bound:
                 value.owner, value.name = cls, name
-        _Assembly(cls).providers()
+        _Assembly(cls).bind_all()
 
     def __new__(cls, *args: object, **kwargs: object) -> Self:
         if cls.__init__ is object.__init__ and (args or kwargs):
             raise TypeError(f"{cls.__name__}() takes no arguments.")
         self = super().__new__(cls)
         assembly = _Assembly(cls)
-        self.__dict__.update(assembly.providers(), _assembly=assembly, _started=0)
+        self.__dict__.update(assembly.bind_all(), _assembly=assembly, _started=0)
         return self
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -82,7 +82,7 @@ class ServiceContainer:
         """
         self._started += 1
         try:
-            for provider in self._assembly.providers().values():
+            for provider in self._assembly.bind_all().values():
                 if isinstance(provider, SingletonProvider) and provider.is_async_resource:
                     await provider.resolve()
         except BaseException:
@@ -122,9 +122,9 @@ class ServiceContainer:
         target = self._assembly.find(provider)
         if target is None:
             raise ProviderError(f"{provider} is not a provider of {type(self).__name__}")
-        bound = self._assembly.bind(_replacement(target, replacement), (target,))
+        bound = self._assembly.bind(_build_replacement(target, replacement), (target,))
         with target.overridden(bound):
-            yield bound
+            yield bound  # type: ignore[misc]  # it gives what `provider` does
 
 
 class _Assembly:
@@ -133,9 +133,9 @@ class _Assembly:
     def __init__(self, container: type[ServiceContainer]) -> None:
         self.container = container
         self.singletons = Singletons()
-        self.declared: dict[str, Any] = {}
-        self._names: dict[Provider[Any], str] = {}
-        self._bound: dict[Provider[Any], Provider[Any]] = {}
+        self.declared: dict[str, object] = {}
+        self._names: dict[Provider[object], str] = {}
+        self._bound: dict[Provider[object], Provider[object]] = {}
         for base in reversed(container.__mro__):
             for name, value in vars(base).items():
                 if isinstance(value, Provider):
@@ -144,32 +144,35 @@ class _Assembly:
                 elif name in self.declared:
                     self.declared[name] = value
 
-    def providers(self) -> dict[str, Provider[Any]]:
+    def bind_all(self) -> dict[str, Provider[object]]:
         return {name: self.bind(value) for name, value in self.declared.items() if isinstance(value, Provider)}
 
-    def find(self, provider: Provider[Any]) -> Provider[Any] | None:
+    def find(self, provider: Provider[object]) -> Provider[object] | None:
         return provider if provider in self._bound.values() else self._bound.get(provider)
 
-    def bind(self, provider: Provider[Any], path: tuple[Provider[Any], ...] = ()) -> Provider[Any]:
+    def bind(self, provider: Provider[object], path: tuple[Provider[object], ...] = ()) -> Provider[object]:
         if provider.bound:
             return provider
-        template = self._declared_for(provider, path)
+        template = self._find_declared(provider, path)
         chain = (*path, template)
         if template in path:
             raise ProviderError(f"Providers need each other in a circle: {format_path(chain[path.index(template) :])}")
         if template not in self._bound:
             copy = template.copy(self.singletons)
-            copy.args = tuple(self._argument(value, chain) for value in template.args)
-            copy.kwargs = {name: self._argument(value, chain) for name, value in template.kwargs.items()}
+            copy.args = tuple(self._bind_argument(value, chain) for value in template.args)
+            copy.kwargs = {name: self._bind_argument(value, chain) for name, value in template.kwargs.items()}
             check_arguments(copy, chain)
             self._bound[template] = copy
         return self._bound[template]
 
-    def _argument(self, value: object, path: tuple[Provider[Any], ...]) -> object:
+    def _bind_argument(self, value: object, path: tuple[Provider[object], ...]) -> object:
         return self.bind(value, path) if isinstance(value, Provider) else value
 
-    def _declared_for(self, provider: Provider[Any], path: tuple[Provider[Any], ...]) -> Provider[Any]:
-        """The provider that stands for `provider` in this class, which may have declared its name anew."""
+    def _find_declared(self, provider: Provider[object], path: tuple[Provider[object], ...]) -> Provider[object]:
+        """Return the provider that stands for `provider` in this class.
+
+        The class may have declared the name anew.
+        """
         name = self._names.get(provider)
         if name is None:
             if provider.owner is None:
@@ -188,7 +191,7 @@ class _Assembly:
         return provider if path and path[-1] is current else current
 
 
-def _replacement(target: Provider[Any], replacement: object) -> Provider[Any]:
+def _build_replacement(target: Provider[object], replacement: object) -> Provider[object]:
     if isinstance(replacement, Provider):
         return replacement
     if not (inspect.isclass(replacement) or inspect.isroutine(replacement) or isinstance(replacement, partial)):

@@ -39,13 +39,16 @@ def inject(function: Callable[P, R]) -> Callable[P, R]:
         raise ProviderError(f"@inject takes functions; for the class {function.__qualname__}, decorate its __init__.")
     if _is_marked(function):
         return function
-    wrapper = functools.update_wrapper(_wrapper(function, _Needs(function)), function)
+    wrapper = functools.update_wrapper(_build_wrapper(function, _Needs(function)), function)
     setattr(wrapper, _MARK, wrapper)
     return wrapper
 
 
 def strip_inject(function: Callable[..., object]) -> Callable[..., Any]:
-    """The function that `inject` wraps, or the function itself: what a plan calls after it has resolved everything."""
+    """Return the function that `inject` wraps, or the function itself.
+
+    A plan calls it, after it has resolved everything.
+    """
     return function.__wrapped__ if _is_marked(function) else function  # type: ignore[attr-defined]  # set by `functools.update_wrapper`
 
 
@@ -62,7 +65,7 @@ class _Needs:
         # None while an annotation names something that is defined later: it is read again at the first call.
         self._found = self._read(final=False)
 
-    def _read(self, *, final: bool) -> list[tuple[str, int, Provider[Any]]] | None:
+    def _read(self, *, final: bool) -> list[tuple[str, int, Provider[object]]] | None:
         found = []
         for index, parameter in enumerate(inspect.signature(self._function).parameters.values()):
             try:
@@ -84,13 +87,13 @@ class _Needs:
     def __str__(self) -> str:
         return describe(self._function)
 
-    def missing(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> list[tuple[str, Provider[Any]]]:
+    def find_missing(self, args: tuple[object, ...], kwargs: dict[str, object]) -> list[tuple[str, Provider[object]]]:
         if self._found is None:
             self._found = self._read(final=True) or []
         return [(name, needed) for name, index, needed in self._found if index >= len(args) and name not in kwargs]
 
-    def fill(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> None:
-        for name, provider in self.missing(args, kwargs):
+    def fill(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        for name, provider in self.find_missing(args, kwargs):
             compiled = provider.compiled
             if compiled.is_async:
                 raise ProviderError(
@@ -99,23 +102,23 @@ class _Needs:
                 )
             kwargs[name] = compiled.call()
 
-    async def fill_async(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> None:
-        for name, provider in self.missing(args, kwargs):
+    async def fill_async(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        for name, provider in self.find_missing(args, kwargs):
             kwargs[name] = await provider.resolve()
 
 
-def _evaluate(annotation: object, function: Callable[..., object]) -> Any:
+def _evaluate(annotation: object, function: Callable[..., object]) -> object:
     if not isinstance(annotation, str):
         return annotation
     return eval(annotation, getattr(inspect.unwrap(function), "__globals__", {}))
 
 
-def _wrapper(function: Callable[..., Any], needs: _Needs) -> Callable[..., Any]:
-    async def call_async(*args: Any, **kwargs: Any) -> Any:
+def _build_wrapper(function: Callable[..., Any], needs: _Needs) -> Callable[..., Any]:
+    async def call_async(*args: object, **kwargs: object) -> object:
         await needs.fill_async(args, kwargs)
         return await function(*args, **kwargs)
 
-    async def iterate_async(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+    async def iterate_async(*args: object, **kwargs: object) -> AsyncGenerator[object, object]:
         await needs.fill_async(args, kwargs)
         async with aclosing(function(*args, **kwargs)) as generator:
             step = generator.asend(None)
@@ -129,11 +132,11 @@ def _wrapper(function: Callable[..., Any], needs: _Needs) -> Callable[..., Any]:
                 except Exception as error:  # noqa: BLE001 - thrown in by the caller, meant for the generator
                     step = generator.athrow(error)
 
-    def iterate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+    def iterate(*args: object, **kwargs: object) -> Generator[object, object, object]:
         needs.fill(args, kwargs)
         return (yield from function(*args, **kwargs))
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         needs.fill(args, kwargs)
         return function(*args, **kwargs)
 

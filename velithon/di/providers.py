@@ -32,9 +32,10 @@ from velithon.di.compile import (
 from velithon.di.resources import Singletons
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Provider(Generic[T]):
+class Provider(Generic[T_co]):
     """The base of all providers.
 
     Args:
@@ -50,24 +51,24 @@ class Provider(Generic[T]):
         if not callable(factory):
             raise ProviderError(f"{type(self).__name__} takes a class or a function, not {factory!r}")
         self.factory = factory
-        self.args = tuple(_provider_of(value) for value in args)
+        self.args = tuple(_unwrap_marker(value) for value in args)
         self.kwargs = {
-            **_provided_defaults(factory, args, kwargs),
-            **{k: _provider_of(v) for k, v in kwargs.items()},
+            **_find_provided_defaults(factory, args, kwargs),
+            **{k: _unwrap_marker(v) for k, v in kwargs.items()},
         }
         self.owner: type | None = None
         self.name: str | None = None
         self.bound = False
         self._singletons = Singletons()
-        self._overrides: list[tuple[object, Provider[Any]]] = []
-        self._dependents: weakref.WeakSet[Provider[Any]] = weakref.WeakSet()
+        self._overrides: list[tuple[object, Provider[object]]] = []
+        self._dependents: weakref.WeakSet[Provider[object]] = weakref.WeakSet()
 
     def __str__(self) -> str:
         if self.owner is not None:
             return f"{self.owner.__name__}.{self.name}"
         return f"{type(self).__name__}({describe(self.factory)})"
 
-    def __call__(self) -> T:
+    def __call__(self) -> T_co:
         """Resolve here and now.
 
         Raises:
@@ -78,19 +79,19 @@ class Provider(Generic[T]):
             raise ProviderError(
                 f"{self} is asynchronous: use `await provider.resolve()`, or inject into an async function."
             )
-        return cast(T, compiled.call())
+        return cast(T_co, compiled.call())
 
-    async def resolve(self) -> T:
+    async def resolve(self) -> T_co:
         """Resolve, whether the chain is asynchronous or not."""
         compiled = self.compiled
-        return cast(T, await compiled.call() if compiled.is_async else compiled.call())
+        return cast(T_co, await compiled.call() if compiled.is_async else compiled.call())
 
     async def close(self) -> None:
         """Close what a provider outside any container has made. A container closes its own."""
         await self._singletons.close()
 
     @cached_property
-    def compiled(self) -> Compiled[T]:
+    def compiled(self) -> Compiled[T_co]:
         """The current way to resolve this provider.
 
         Read it at every use: an override replaces it.
@@ -101,18 +102,21 @@ class Provider(Generic[T]):
         verify(self)
         return self._compile()
 
-    def compile(self) -> Compiled[T]:
+    def compile(self) -> Compiled[T_co]:
         """Check the provider and everything that it needs, and return `compiled`."""
         return self.compiled
 
-    def dependencies(self) -> list[Provider[Any]]:
-        """The providers that this one uses directly: its replacement while it is overridden, else its arguments."""
+    def dependencies(self) -> list[Provider[object]]:
+        """Return the providers that this one uses directly.
+
+        They are its replacement while it is overridden, else its arguments.
+        """
         if self._overrides:
             return [self._overrides[-1][1]]
         return [value for value in (*self.args, *self.kwargs.values()) if isinstance(value, Provider)]
 
-    def copy(self, singletons: Singletons) -> Provider[T]:
-        """A bound copy for one container.
+    def copy(self, singletons: Singletons) -> Provider[T_co]:
+        """Return a bound copy for one container.
 
         Its arguments are those of the template until the container replaces them.
         """
@@ -126,7 +130,7 @@ class Provider(Generic[T]):
         return twin
 
     @contextmanager
-    def overridden(self, replacement: Provider[Any]) -> Iterator[None]:
+    def overridden(self, replacement: Provider[object]) -> Iterator[None]:
         """Resolve `replacement` instead of this provider, everywhere, until the block ends."""
         entry = (object(), replacement)
         self._overrides.append(entry)
@@ -143,20 +147,20 @@ class Provider(Generic[T]):
         for dependent in list(self._dependents):
             dependent._refresh()
 
-    def _compile(self) -> Compiled[T]:
+    def _compile(self) -> Compiled[T_co]:
         for provider in self.dependencies():
             provider._dependents.add(self)
         if self._overrides:
             token, replacement = self._overrides[-1]
             found = replacement.compiled
             return Compiled(found.is_async, found.call, found.cell, found.overrides | {token})
-        args = [_compiled(value) for value in self.args]
-        kwargs = {name: _compiled(value) for name, value in self.kwargs.items()}
+        args = [_compile_argument(value) for value in self.args]
+        kwargs = {name: _compile_argument(value) for name, value in self.kwargs.items()}
         below = [value.overrides for value in (*args, *kwargs.values()) if isinstance(value, Compiled)]
         recipe = Recipe(self.factory, args, kwargs, awaits=is_async_callable(self.factory))
         return self._finish(recipe, generate(str(self), recipe), frozenset[object]().union(*below))
 
-    def _finish(self, recipe: Recipe, call: Callable[[], object], overrides: frozenset[object]) -> Compiled[T]:
+    def _finish(self, recipe: Recipe, call: Callable[[], object], overrides: frozenset[object]) -> Compiled[T_co]:
         return Compiled(recipe.is_async, call, None, overrides, recipe.within)
 
 
@@ -213,19 +217,19 @@ class SingletonProvider(Provider[T]):
     """
 
     @overload
-    def __init__(self, factory: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any) -> None: ...
+    def __init__(self, factory: Callable[..., Coroutine[Any, Any, T]], /, *args: object, **kwargs: object) -> None: ...
     @overload
     def __init__(
-        self, factory: Callable[..., AbstractAsyncContextManager[T, Any]], /, *args: Any, **kwargs: Any
+        self, factory: Callable[..., AbstractAsyncContextManager[T]], /, *args: object, **kwargs: object
     ) -> None: ...
     @overload
     def __init__(
-        self, factory: Callable[..., AbstractContextManager[T, Any]], /, *args: Any, **kwargs: Any
+        self, factory: Callable[..., AbstractContextManager[T]], /, *args: object, **kwargs: object
     ) -> None: ...
     @overload
-    def __init__(self, factory: Callable[..., T], /, *args: Any, **kwargs: Any) -> None: ...
+    def __init__(self, factory: Callable[..., T], /, *args: object, **kwargs: object) -> None: ...
 
-    def __init__(self, factory: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, factory: Callable[..., object], /, *args: object, **kwargs: object) -> None:
         super().__init__(factory, *args, **kwargs)
         if inspect.isgeneratorfunction(factory) or inspect.isasyncgenfunction(factory):
             raise ProviderError(
@@ -240,7 +244,7 @@ class SingletonProvider(Provider[T]):
         return makes_async_context(self.factory)
 
     def copy(self, singletons: Singletons) -> SingletonProvider[T]:
-        """A bound copy for one container, with an object of its own."""
+        """Return a bound copy for one container, with an object of its own."""
         twin = cast(SingletonProvider[T], super().copy(singletons))
         twin._cells = {}
         return twin
@@ -291,7 +295,7 @@ class Provide(metaclass=_ProvideType):
     # The signature compiler knows the marker by this name, and so needs no import of the container.
     __velithon_provide__: ClassVar[bool] = True
 
-    def __init__(self, provider: Provider[Any]) -> None:
+    def __init__(self, provider: Provider[object]) -> None:
         if not isinstance(provider, Provider):
             raise ProviderError(f"Provide[...] takes a provider of a container, not {provider!r}")
         provider.compile()
@@ -302,7 +306,7 @@ class Provide(metaclass=_ProvideType):
 
 
 def marker_of(default: object, annotation: object) -> Provide | None:
-    """The `Provide` marker of a parameter, given its default and its evaluated annotation."""
+    """Return the `Provide` marker of a parameter, given its default and its evaluated annotation."""
     if isinstance(default, Provide):
         return default
     if get_origin(annotation) is Annotated:
@@ -310,13 +314,15 @@ def marker_of(default: object, annotation: object) -> Provide | None:
     return None
 
 
-def format_path(path: tuple[Provider[Any], ...]) -> str:
-    """The path of providers, for a message."""
+def format_path(path: tuple[Provider[object], ...]) -> str:
+    """Return the path of providers, for a message."""
     return " -> ".join(str(provider) for provider in path)
 
 
-def verify(provider: Provider[Any], path: tuple[Provider[Any], ...] = ()) -> None:
-    """Check a provider, and all that it needs, for cycles, for arguments and for providers of a class without instance.
+def verify(provider: Provider[object], path: tuple[Provider[object], ...] = ()) -> None:
+    """Check a provider and all that it needs.
+
+    Cycles, wrong arguments, and providers of a class without an instance are mistakes.
 
     Raises:
         ProviderError: With the path from the first provider to the mistake.
@@ -333,7 +339,7 @@ def verify(provider: Provider[Any], path: tuple[Provider[Any], ...] = ()) -> Non
         verify(needed, chain)
 
 
-def check_arguments(provider: Provider[Any], path: tuple[Provider[Any], ...]) -> None:
+def check_arguments(provider: Provider[object], path: tuple[Provider[object], ...]) -> None:
     """Check that the factory takes the arguments that it will be given.
 
     Raises:
@@ -358,17 +364,17 @@ def check_arguments(provider: Provider[Any], path: tuple[Provider[Any], ...]) ->
         raise ProviderError(f"{format_path(path)}: {message}") from None
 
 
-def _compiled(value: object) -> object:
+def _compile_argument(value: object) -> object:
     return value.compiled if isinstance(value, Provider) else value
 
 
-def _provider_of(value: object) -> object:
+def _unwrap_marker(value: object) -> object:
     return value.provider if isinstance(value, Provide) else value
 
 
-def _provided_defaults(
-    factory: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, Any]
-) -> dict[str, Any]:
+def _find_provided_defaults(
+    factory: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+) -> dict[str, object]:
     """What the factory's own signature asks for with `Provide`, where no argument is given."""
     try:
         signature = inspect.signature(factory)

@@ -16,21 +16,21 @@ def is_context_manager(kind: object) -> bool:
     Entering a lock would acquire it, so what can be acquired and released is left alone. Only real methods count: a
     `MagicMock` answers to every name.
     """
-    return _has(kind, "__enter__", "__exit__") and not _has(kind, "acquire", "release")
+    return _has_methods(kind, "__enter__", "__exit__") and not _has_methods(kind, "acquire", "release")
 
 
 def is_async_context_manager(kind: object) -> bool:
     """The same for asynchronous context managers."""
-    return _has(kind, "__aenter__", "__aexit__") and not _has(kind, "acquire", "release")
+    return _has_methods(kind, "__aenter__", "__aexit__") and not _has_methods(kind, "acquire", "release")
 
 
-def _has(kind: object, *names: str) -> bool:
+def _has_methods(kind: object, *names: str) -> bool:
     if not isinstance(kind, type):
         return False
     return all(inspect.isroutine(inspect.getattr_static(kind, name, None)) for name in names)
 
 
-def _find_close(value: object) -> Callable[[], Any] | None:
+def _find_close(value: object) -> Callable[[], object] | None:
     if isinstance(value, type):
         return None
     for name in ("aclose", "close"):
@@ -40,7 +40,7 @@ def _find_close(value: object) -> Callable[[], Any] | None:
     return None
 
 
-async def _close(close: Callable[[], object]) -> None:
+async def _call_close(close: Callable[[], object]) -> None:
     outcome = close()
     if inspect.isawaitable(outcome):
         await outcome
@@ -60,7 +60,7 @@ class Singletons:
         if is_context_manager(kind) and not (is_async_context_manager(kind) and close):
             value = self._stack.enter_context(value)
         elif close:
-            self._stack.push_async_callback(_close, close)
+            self._stack.push_async_callback(_call_close, close)
         elif is_async_context_manager(kind):
             raise ProviderError(
                 f"{kind.__qualname__} is an asynchronous context manager and its factory does not say so: "
@@ -77,7 +77,7 @@ class Singletons:
         elif is_context_manager(kind):
             value = self._stack.enter_context(value)
         elif close := _find_close(value):
-            self._stack.push_async_callback(_close, close)
+            self._stack.push_async_callback(_call_close, close)
         self._cells.append(cell)
         return value
 

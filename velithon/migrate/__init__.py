@@ -1,4 +1,4 @@
-"""What `velithon migrate` does: FastAPI's names in a project become Velithon's, and what is left is named."""
+"""What `velithon migrate` does: FastAPI's names in a project become Velithon's."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import libcst as cst
 from libcst import matchers as m
@@ -29,31 +29,33 @@ def find_differences(wrapper: cst.MetadataWrapper) -> Iterator[Note]:
     lines = wrapper.resolve(PositionProvider)
     module = wrapper.module
     below = bool(m.findall(module, m.Arg(keyword=m.Name("root_path"))))
-    for node, text in _found(module, below):
+    for node, text in _iterate_differences(module, below):
         yield Note(lines[node].start.line, text)
 
 
-def _found(module: cst.Module, below: bool) -> Iterator[tuple[Any, str]]:
+def _iterate_differences(module: cst.Module, below: bool) -> Iterator[tuple[cst.CSTNode, str]]:
     if below:
         for node in m.findall(module, _PATH):
             yield node, "below a root_path the path begins with it: request.scope['path'] as ASGI has it"
     for call in m.findall(module, m.Call()):
         assert isinstance(call, cst.Call)
         if m.matches(call.func, _APPLICATION):
-            layers = _given(call).get("middleware")
+            layers = _read_keywords(call).get("middleware")
             if layers is not None and not (isinstance(layers, cst.List) and len(layers.elements) < 2):
                 yield call, "the last of middleware=[...] is the outermost here: turn the list around"
-        elif m.matches(call.func, m.Attribute(attr=m.Name("add_route"))) and "include_in_schema" not in _given(call):
+        elif m.matches(call.func, m.Attribute(attr=m.Name("add_route"))) and "include_in_schema" not in _read_keywords(
+            call
+        ):
             yield call, "add_route() is in the document here: add include_in_schema=False to keep it out"
-        elif m.matches(call.func, m.Attribute(attr=m.Name("mount"))) and "StaticFiles" not in _code(call):
+        elif m.matches(call.func, m.Attribute(attr=m.Name("mount"))) and "StaticFiles" not in _write_code(call):
             yield call, "a mounted Velithon application runs its lifespan: lifespan=False leaves that to others"
     for parameter in m.findall(module, m.Param(annotation=_ANNOTATED, default=m.Call(func=_MARKERS))):
         yield parameter, "a marker in Annotated and one as the default both count: FastAPI drops the first"
 
 
-def _given(call: cst.Call) -> dict[str, cst.BaseExpression]:
+def _read_keywords(call: cst.Call) -> dict[str, cst.BaseExpression]:
     return {arg.keyword.value: arg.value for arg in call.args if arg.keyword is not None}
 
 
-def _code(node: cst.CSTNode) -> str:
+def _write_code(node: cst.CSTNode) -> str:
     return cst.Module([]).code_for_node(node)

@@ -31,7 +31,7 @@ class Package(NamedTuple):
 
 
 def find_packages() -> Iterator[Package]:
-    """Yield the packages of this environment that require FastAPI, or of which it is known how they fare."""
+    """Yield the packages here that require FastAPI, or that are known to work or not."""
     known = json.loads(files("velithon.migrate").joinpath("packages.json").read_text())
     found = {}
     for distribution in distributions():

@@ -39,7 +39,7 @@ class Change(NamedTuple):
 
 
 def migrate_project(path: Path) -> Iterator[Change]:
-    """Yield what a migration changes, or has to say, of a file or of the files below a directory.
+    """Yield what a migration changes or notes in a file, or below a directory.
 
     Args:
         path: Of the file or the directory.

@@ -1,4 +1,4 @@
-"""One Python file: FastAPI's imports and names rewritten, the rest as it stands, to the byte."""
+"""One Python file: rewrites FastAPI's imports and names, and leaves every other byte."""
 
 from __future__ import annotations
 

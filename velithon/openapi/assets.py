@@ -1,4 +1,4 @@
-"""The files behind the pages: our own, and those of other viewers where an installed package carries them.
+"""The files behind the pages: our own, and those of other viewers from installed packages.
 
 No third party's file lives in this repository. Packages are never imported, only looked up. `swagger-ui-py` is the
 extra `docs`; the others ask for Django or Flask in their metadata: they are used where they are installed, and never
@@ -58,11 +58,11 @@ class Asset(NamedTuple):
 
 @cache
 def find_asset(name: str) -> Asset | None:
-    """Return a file by the name it is served under, or none if there is no such file."""
+    """Return a file by the name under which it is served, or none."""
     if name in _BUNDLES:
         content = b"\n".join((_STATIC / part).read_bytes() for part in _BUNDLES[name])
     else:
-        path = _foreign(name)
+        path = _find_foreign(name)
         if path is None:
             return None
         content = path.read_bytes()
@@ -80,10 +80,10 @@ def read_source(name: str) -> str:
 
 def is_carried(name: str) -> bool:
     """Tell whether an installed package carries another viewer's file."""
-    return _foreign(name) is not None
+    return _find_foreign(name) is not None
 
 
-def _foreign(name: str) -> Path | None:
+def _find_foreign(name: str) -> Path | None:
     for package, place in _CARRIED.get(name, ()):
         spec = find_spec(package)
         if spec is None or spec.origin is None:

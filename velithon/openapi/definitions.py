@@ -1,4 +1,6 @@
-"""JSON schemas of every field of a document, generated together so that each name in `components` is used once.
+"""JSON schemas of every field of a document.
+
+They are generated together, so that each name in `components` is used once.
 
 pydantic names a model's schema by the model; it makes names longer where two models share one, and parts them into
 `-Input` and `-Output` where the two differ. All of that depends on what else the document holds, hence one run for all.
@@ -54,23 +56,23 @@ class Definitions:
         nested = [
             Field(model.__name__, FieldInfo(annotation=model), mode=mode)
             for mode in ("validation", "serialization")
-            for model in _flat_models(field.annotation for field in fields if field.mode == mode)
+            for model in _collect_models(field.annotation for field in fields if field.mode == mode)
             if model not in shown
         ]
         # Fields that look the same share one schema: generating it is the larger part of a document's cost.
-        self._keys: dict[Field, Any] = {}
-        inputs: dict[Any, tuple[Any, Mode, CoreSchema]] = {}
+        self._keys: dict[Field, object] = {}
+        inputs: dict[object, tuple[object, Mode, CoreSchema]] = {}
         for field in (*fields, *nested):
-            key = self._keys[field] = _key(field)
+            key = self._keys[field] = _build_key(field)
             if key not in inputs:
-                inputs[key] = (key, self._mode(field), _core_schema(field))
+                inputs[key] = (key, self._mode(field), _get_core_schema(field))
         found, schemas = _Generator(ref_template=REF_TEMPLATE).generate_definitions(list(inputs.values()))
         self._found = {key: schema for (key, _), schema in found.items()}
+        self.schemas: dict[str, JSONObject] = schemas  # type: ignore[assignment]  # pydantic types the schemas by their references
         if any(field.has_structs for field in fields):
             from velithon.openapi.structs import resolve_structs
 
-            resolve_structs([*self._found.values(), *schemas.values()], schemas)
-        self.schemas: dict[str, JSONObject] = schemas  # type: ignore[assignment]  # pydantic types the schemas by their references
+            resolve_structs([*self._found.values(), *schemas.values()], self.schemas)
         for schema in self.schemas.values():
             if "description" in schema:
                 schema["description"] = schema["description"].split("\f")[0]
@@ -87,16 +89,16 @@ class Definitions:
         """
         schema = dict(self._found[self._keys[field]])
         if "$ref" not in schema:
-            schema["title"] = field.info.title or (alias or _alias(field)).title().replace("_", " ")
+            schema["title"] = field.info.title or (alias or _find_alias(field)).title().replace("_", " ")
         return schema
 
 
-def _alias(field: Field) -> str:
+def _find_alias(field: Field) -> str:
     own = field.validation_alias if field.mode == "validation" else field.serialization_alias
     return own or field.alias
 
 
-def _key(field: Field) -> object:
+def _build_key(field: Field) -> object:
     """Return what fields with the same schema have in common, or the field itself where that is not known."""
     info = field.info
     if field.has_structs or field.config or info.json_schema_extra or info.discriminator or info.default_factory:
@@ -111,7 +113,7 @@ def _key(field: Field) -> object:
     return field if " object at 0x" in key[3] or "<function" in key[3] else key
 
 
-def _core_schema(field: Field) -> CoreSchema:
+def _get_core_schema(field: Field) -> CoreSchema:
     """Return a field's core schema; that of a model which the field says nothing more of is made already."""
     info, annotation = field.info, field.annotation
     said = (info.title, info.description, info.examples, info.deprecated, info.json_schema_extra, info.discriminator)
@@ -123,26 +125,26 @@ def _core_schema(field: Field) -> CoreSchema:
 
 
 def _has_computed_fields(field: Field) -> bool:
-    schema: Any = _core_schema(field)
+    schema: Any = _get_core_schema(field)
     if schema.get("schema", {}).get("computed_fields", []):
         return True
-    return _computes(field.annotation, set())
+    return _has_computed_below(field.annotation, set())
 
 
-def _computes(annotation: Any, seen: set[type[BaseModel]]) -> bool:
+def _has_computed_below(annotation: object, seen: set[type[BaseModel]]) -> bool:
     if not is_subclass(annotation, BaseModel):
-        return any(_computes(argument, seen) for argument in get_args(annotation))
+        return any(_has_computed_below(argument, seen) for argument in get_args(annotation))
     if annotation in seen:
         return False
     seen.add(annotation)
     if annotation.model_computed_fields:
         return True
-    return any(_computes(info.annotation, seen) for info in annotation.model_fields.values())
+    return any(_has_computed_below(info.annotation, seen) for info in annotation.model_fields.values())
 
 
-def _flat_models(annotations: Iterable[Any]) -> dict[type[Any], None]:
+def _collect_models(annotations: Iterable[object]) -> dict[type, None]:
     """Return the models and enumerations among annotations, and below the models' fields."""
-    found: dict[type[Any], None] = {}
+    found: dict[type, None] = {}
     waiting = list(annotations)
     while waiting:
         annotation = waiting.pop()

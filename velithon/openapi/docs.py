@@ -141,7 +141,7 @@ def render_page(
         connect: The sources that requests may be sent to, as `connect-src` takes them.
     """
     body = f'<div id="velithon-docs" aria-busy="true" data-config="{config_attribute(config)}">Loading…</div>'
-    return HTMLResponse(*_document(title, body, "page.js", "page.css", icon, files, connect))
+    return HTMLResponse(*_build_document_page(title, body, "page.js", "page.css", icon, files, connect))
 
 
 def render_document_page(title: str, document: JSONObject) -> str:
@@ -155,7 +155,7 @@ def render_document_page(title: str, document: JSONObject) -> str:
     script, style = read_source("page.js"), read_source("page.css")
     policy = f"default-src 'none'; script-src {hash_for_csp(script)}; style-src {hash_for_csp(style)}; img-src data:"
     meta = f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">'
-    return _html(title, f"{meta}<style>{style}</style>", f"{body}<script>{script}</script>", None)
+    return _write_html(title, f"{meta}<style>{style}</style>", f"{body}<script>{script}</script>", None)
 
 
 def render_swagger_page(
@@ -192,13 +192,13 @@ def render_swagger_page(
         style += f'<link rel="stylesheet" href="{escape(files.url("swagger.css"))}">'
     body = f"{box}{bundle}{script}"
     # Swagger UI writes style attributes; styles run no code.
-    policy = _policy(
+    policy = _build_policy(
         script=list_sources(js_url) if files is not None else f"{list_sources(js_url)} {hash_for_csp(starter)}",
         style=f"{list_sources(css_url)} 'unsafe-inline'",
-        image=_images(icon) if files is not None else f"{_images(icon)} https:",
+        image=_list_image_sources(icon) if files is not None else f"{_list_image_sources(icon)} https:",
         connect=connect,
     )
-    return HTMLResponse(_html(title, style, body, icon), headers=_headers(policy))
+    return HTMLResponse(_write_html(title, style, body, icon), headers=_build_headers(policy))
 
 
 def render_redoc_page(
@@ -219,14 +219,14 @@ def render_redoc_page(
     )
     body = f'<redoc spec-url="{escape(openapi_url)}"></redoc><script src="{escape(js_url)}"></script>'
     # ReDoc writes style elements, and searches in a worker that it makes of a blob.
-    policy = _policy(
+    policy = _build_policy(
         script=list_sources(js_url),
         style=f"'self' 'unsafe-inline' {google if fonts else ''}",
-        image=f"{_images(icon)} https:",
+        image=f"{_list_image_sources(icon)} https:",
         connect=f"'self' {list_sources(openapi_url)}",
         extra="worker-src blob:; font-src https://fonts.gstatic.com" if fonts else "worker-src blob:",
     )
-    return HTMLResponse(_html(title, style, body, icon), headers=_headers(policy))
+    return HTMLResponse(_write_html(title, style, body, icon), headers=_build_headers(policy))
 
 
 def viewer_page(title: str, body: str, *, js_url: str, css_url: str | None = None, connect: str) -> HTMLResponse:
@@ -241,45 +241,47 @@ def viewer_page(title: str, body: str, *, js_url: str, css_url: str | None = Non
     """
     head = f'<link rel="stylesheet" href="{escape(css_url)}">' if css_url else ""
     # Viewers write style elements, and search in workers that they make of blobs.
-    policy = _policy(
+    policy = _build_policy(
         script="'self'",
         style="'self' 'unsafe-inline'",
         image="'self' data: https:",
         connect=connect,
         extra="worker-src blob:; font-src 'self' data:",
     )
-    html = _html(title, head, f'{body}<script src="{escape(js_url)}"></script>', None)
-    return HTMLResponse(html, headers=_headers(policy))
+    html = _write_html(title, head, f'{body}<script src="{escape(js_url)}"></script>', None)
+    return HTMLResponse(html, headers=_build_headers(policy))
 
 
 def redirect_page(files: Files | None = None) -> HTMLResponse:
     """Return the page that OAuth2 servers send the browser back to; `files` as for `render_page`."""
     body = '<p id="message"></p>'
-    return HTMLResponse(*_document("OAuth2 redirect", body, "redirect.js", None, None, files, "'none'"))
+    return HTMLResponse(*_build_document_page("OAuth2 redirect", body, "redirect.js", None, None, files, "'none'"))
 
 
-def _document(
+def _build_document_page(
     title: str, body: str, script: str, style: str | None, icon: str | None, files: Files | None, connect: str
 ) -> tuple[str, int, dict[str, str]]:
     if files is None:
         code = read_source(script)
         sheet = read_source(style) if style else ""
-        policy = _policy(
+        policy = _build_policy(
             script=hash_for_csp(code),
             style=hash_for_csp(sheet) if sheet else "'none'",
-            image=_images(icon),
+            image=_list_image_sources(icon),
             connect=connect,
         )
         head = f"<style>{sheet}</style>" if sheet else ""
         body += f"<script>{code}</script>"
     else:
-        policy = _policy(script="'self'", style="'self'" if style else "'none'", image=_images(icon), connect=connect)
+        policy = _build_policy(
+            script="'self'", style="'self'" if style else "'none'", image=_list_image_sources(icon), connect=connect
+        )
         head = f'<link rel="stylesheet" href="{escape(files.url(style))}">' if style else ""
         body += f'<script src="{escape(files.url(script))}"></script>'
-    return _html(title, head, body, icon), 200, _headers(policy)
+    return _write_html(title, head, body, icon), 200, _build_headers(policy)
 
 
-def _html(title: str, head: str, body: str, icon: str | None) -> str:
+def _write_html(title: str, head: str, body: str, icon: str | None) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -304,11 +306,11 @@ def list_sources(url: str | None) -> str:
     return f"{parts.scheme}://{origin}" if parts.scheme in {"http", "https"} else origin
 
 
-def _images(icon: str | None) -> str:
+def _list_image_sources(icon: str | None) -> str:
     return f"'self' data: {list_sources(icon)}" if icon else "'self' data:"
 
 
-def _policy(*, script: str, style: str, image: str, connect: str, extra: str = "") -> str:
+def _build_policy(*, script: str, style: str, image: str, connect: str, extra: str = "") -> str:
     directives = [
         "default-src 'none'",
         f"script-src {script}",
@@ -322,5 +324,5 @@ def _policy(*, script: str, style: str, image: str, connect: str, extra: str = "
     return "; ".join([*directives, extra] if extra else directives)
 
 
-def _headers(policy: str) -> dict[str, str]:
+def _build_headers(policy: str) -> dict[str, str]:
     return {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}

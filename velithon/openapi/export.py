@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from velithon._runtime.json_values import JSONObject
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-Operation = tuple[str, str, dict[str, Any]]
+Operation = tuple[str, str, JSONObject]
 
 
 def select_operations(document: JSONObject, *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> JSONObject:
@@ -21,7 +20,7 @@ def select_operations(document: JSONObject, *, include: Sequence[str] = (), excl
         exclude: Leave out operations with one of these.
     """
 
-    def keeps(operation: Any) -> bool:
+    def keeps(operation: JSONObject) -> bool:
         tags = set(operation.get("tags", ()))
         return (not include or bool(tags & set(include))) and not tags & set(exclude)
 
@@ -83,11 +82,11 @@ class _Markdown:
             if text:
                 yield from (text, "")
         if operation.get("security"):
-            names = [" and ".join(_scoped(*pair) for pair in wanted.items()) for wanted in operation["security"]]
+            names = [" and ".join(_format_scopes(*pair) for pair in wanted.items()) for wanted in operation["security"]]
             yield from (f"Authorization: {' or '.join(name or 'none' for name in names)}", "")
         if operation.get("parameters"):
-            yield from _table(
-                ("Parameter", "In", "Type", "Required", "Description"), map(_parameter, operation["parameters"])
+            yield from _write_table(
+                ("Parameter", "In", "Type", "Required", "Description"), map(_write_parameter, operation["parameters"])
             )
         body = operation.get("requestBody")
         if body:
@@ -95,14 +94,14 @@ class _Markdown:
             yield from self.content(body.get("content", {}))
         yield from ("Responses:", "")
         for status, response in operation.get("responses", {}).items():
-            yield f"- `{status}`: {_line(response.get('description', ''))}"
+            yield f"- `{status}`: {_escape_line(response.get('description', ''))}"
             for media_type, media in response.get("content", {}).items():
-                yield f"  - `{media_type}`: {_type(media.get('schema', media.get('itemSchema', {})))}"
+                yield f"  - `{media_type}`: {_format_type(media.get('schema', media.get('itemSchema', {})))}"
         yield ""
 
     def content(self, content: JSONObject) -> Iterator[str]:
         for media_type, media in content.items():
-            yield f"- `{media_type}`: {_type(media.get('schema', {}))}"
+            yield f"- `{media_type}`: {_format_type(media.get('schema', {}))}"
             example = media.get("example")
             if example is not None:
                 yield from (
@@ -118,7 +117,7 @@ class _Markdown:
         if components.get("securitySchemes"):
             yield from ("## Authorization", "")
             for name, scheme in components["securitySchemes"].items():
-                described = f": {_line(scheme['description'])}" if scheme.get("description") else ""
+                described = f": {_escape_line(scheme['description'])}" if scheme.get("description") else ""
                 yield f"- `{name}` ({scheme['type']}){described}"
             yield ""
         if components.get("schemas"):
@@ -130,17 +129,17 @@ class _Markdown:
             properties = schema.get("properties")
             if properties:
                 required = schema.get("required", ())
-                rows = (_property(key, value, key in required) for key, value in properties.items())
-                yield from _table(("Property", "Type", "Required", "Description"), rows)
+                rows = (_write_property(key, value, key in required) for key, value in properties.items())
+                yield from _write_table(("Property", "Type", "Required", "Description"), rows)
             else:
-                yield from (_type(schema), "")
+                yield from (_format_type(schema), "")
 
 
-def _scoped(name: str, scopes: list[str]) -> str:
+def _format_scopes(name: str, scopes: list[str]) -> str:
     return f"`{name}` ({', '.join(scopes)})" if scopes else f"`{name}`"
 
 
-def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]] | Any) -> Iterator[str]:
+def _write_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     for row in rows:
@@ -148,26 +147,26 @@ def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]] | Any) -> Iter
     yield ""
 
 
-def _parameter(parameter: JSONObject) -> tuple[str, ...]:
+def _write_parameter(parameter: JSONObject) -> tuple[str, ...]:
     required = "yes" if parameter.get("required") else ""
-    schema = _type(parameter.get("schema", {}))
-    return (f"`{parameter['name']}`", parameter["in"], schema, required, _line(parameter.get("description", "")))
+    schema = _format_type(parameter.get("schema", {}))
+    return (f"`{parameter['name']}`", parameter["in"], schema, required, _escape_line(parameter.get("description", "")))
 
 
-def _property(name: str, schema: JSONObject, required: bool) -> tuple[str, ...]:
-    return (f"`{name}`", _type(schema), "yes" if required else "", _line(schema.get("description", "")))
+def _write_property(name: str, schema: JSONObject, required: bool) -> tuple[str, ...]:
+    return (f"`{name}`", _format_type(schema), "yes" if required else "", _escape_line(schema.get("description", "")))
 
 
-def _line(text: str) -> str:
+def _escape_line(text: str) -> str:
     """Return text that cannot break out of a table's cell or a list's item."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _type(schema: object) -> str:
-    return _line(_type_of(schema))
+def _format_type(schema: object) -> str:
+    return _escape_line(_format_schema(schema))
 
 
-def _type_of(schema: object) -> str:
+def _format_schema(schema: object) -> str:
     if not isinstance(schema, dict) or not schema:
         return "any"
     if "$ref" in schema:
@@ -175,15 +174,15 @@ def _type_of(schema: object) -> str:
         return f"[{name}](#{name.lower()})"
     for key, joint in (("anyOf", " | "), ("oneOf", " | "), ("allOf", " & ")):
         if key in schema:
-            return joint.join(_type_of(choice) for choice in schema[key])
+            return joint.join(_format_schema(choice) for choice in schema[key])
     if "const" in schema:
         return f"`{json.dumps(schema['const'])}`"
     if "enum" in schema:
         return " | ".join(f"`{json.dumps(choice)}`" for choice in schema["enum"])
     if schema.get("type") == "array":
-        return f"array of {_type_of(schema.get('items'))}"
+        return f"array of {_format_schema(schema.get('items'))}"
     if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
-        return f"map of {_type_of(schema['additionalProperties'])}"
+        return f"map of {_format_schema(schema['additionalProperties'])}"
     kind = schema.get("type", "any")
     kind = " | ".join(kind) if isinstance(kind, list) else kind
     return f"{kind} ({schema['format']})" if "format" in schema else kind

@@ -41,13 +41,13 @@ class Survey:
 
     groups: dict[str, list[Field]] = field(default_factory=lambda: {place: [] for place in _PLACES})
     security: list[tuple[Any, list[str]]] = field(default_factory=list)
-    raises: list[Any] = field(default_factory=list)
+    raises: list[object] = field(default_factory=list)
 
 
 def survey(root: DependencyModel | None) -> Survey:
     """Walk an endpoint's dependencies, each that requests would share once, dependants first."""
     found = Survey()
-    seen: set[Any] = set()
+    seen: set[object] = set()
     waiting: list[tuple[DependencyModel, list[str]]] = [] if root is None else [(root, [])]
     while waiting:
         model, scopes = waiting.pop()
@@ -71,10 +71,10 @@ def iterate_fields(found: Survey) -> Iterator[Field]:
     """Yield every parameter, the fields of parameter models instead of the models."""
     for group in found.groups.values():
         for parameter in group:
-            yield from _flat(parameter)
+            yield from _expand_model(parameter)
 
 
-def _flat(parameter: Field) -> list[Field]:
+def _expand_model(parameter: Field) -> list[Field]:
     model = find_param_model(parameter)
     return [parameter] if model is None else read_model_fields(model)
 
@@ -104,7 +104,7 @@ def collect_parameters(found: Survey, definitions: Definitions) -> list[JSONObje
         for parent in group:
             if not parent.include_in_schema:
                 continue
-            for parameter in _described(place, parent, definitions):
+            for parameter in _describe_parameters(place, parent, definitions):
                 key = (place, parameter["name"])
                 described[key] = parameter
                 if parameter["required"]:
@@ -112,8 +112,10 @@ def collect_parameters(found: Survey, definitions: Definitions) -> list[JSONObje
     return list({**described, **required}.values())
 
 
-def iterate_template_parameters(found: Survey, convertors: Mapping[str, Convertor[Any]]) -> Iterator[JSONObject]:
-    """Yield the parameters of a path that no signature declares: the endpoint reads them from the request.
+def iterate_template_parameters(found: Survey, convertors: Mapping[str, Convertor[object]]) -> Iterator[JSONObject]:
+    """Yield the parameters of a path that no signature declares.
+
+    The endpoint reads them from the request.
 
     Args:
         found: What signatures declare.
@@ -122,24 +124,24 @@ def iterate_template_parameters(found: Survey, convertors: Mapping[str, Converto
     declared = {
         list_aliases(parameter, convert_underscores=False)[0][0]
         for group in found.groups["path"]
-        for parameter in _flat(group)
+        for parameter in _expand_model(group)
     }
     for name, convertor in convertors.items():
         if name not in declared:
             schema = next((found for kind, found in _CONVERTED.items() if isinstance(convertor, kind)), _TEXT)
-            yield {"name": name, "in": "path", "required": True, "schema": dict(schema, title=_title(name))}
+            yield {"name": name, "in": "path", "required": True, "schema": dict(schema, title=_format_title(name))}
 
 
-def _title(name: str) -> str:
+def _format_title(name: str) -> str:
     return name.replace("_", " ").title()
 
 
-def _described(place: str, parent: Field, definitions: Definitions) -> Iterator[JSONObject]:
+def _describe_parameters(place: str, parent: Field, definitions: Definitions) -> Iterator[JSONObject]:
     model = find_param_model(parent)
     # `Annotated[Filters | None, Query()] = None`: none of its parameters has to come.
     optional = model is not None and is_optional(parent.annotation) and not parent.required
-    for parameter in _flat(parent):
-        info: Any = parameter.info
+    for parameter in _expand_model(parent):
+        info = parameter.info
         # The name of a single header is its alias, whatever that looks like.
         converts = place == "header" and model is not None and converts_underscores(parent, parameter)
         alias, name = list_aliases(parameter, convert_underscores=converts)[0]

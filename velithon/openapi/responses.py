@@ -1,4 +1,4 @@
-"""The responses of an operation: the success, what the route declares, what is declared to be raised."""
+"""The responses of an operation: the success, the declared ones, the declared exceptions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 from copy import deepcopy
 from functools import cache
 from http.client import responses as phrases
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon._runtime.json_values import JSONObject
 from velithon.exception_handlers import is_body_allowed_for_status_code
@@ -16,7 +16,7 @@ from velithon.openapi.parameters import survey
 from velithon.responses.json import JSONResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from velithon.openapi.definitions import Definitions
     from velithon.openapi.routes import DocumentedRoute
@@ -36,53 +36,57 @@ def add_responses(operation: JSONObject, route: DocumentedRoute, definitions: De
     responses: JSONObject = {}
     operation["responses"] = responses
     response: JSONObject = {"description": route.response_description}
-    responses[_status(route)] = response
+    responses[_find_status(route)] = response
     if is_body_allowed_for_status_code(route.status_code):
-        content = _content(route, definitions)
+        content = _build_content(route, definitions)
         if content:
             response["content"] = content
     for status, given in route.responses.items():
         _add_declared(responses, route, status, given, definitions)
-    for status, raised in _raised(route).items():
+    for status, raised in _build_raised_responses(route).items():
         if status not in responses:
             responses[status] = raised
 
 
-def _status(route: DocumentedRoute) -> str:
+def _find_status(route: DocumentedRoute) -> str:
     if route.status_code is not None:
         return str(int(route.status_code))
-    return _default_status(route.response_class.__init__)
+    return _read_default_status(route.response_class.__init__)
 
 
 @cache
-def _default_status(constructor: Any) -> str:
+def _read_default_status(constructor: Callable[..., object]) -> str:
     parameter = inspect.signature(constructor).parameters.get("status_code")
     default = parameter.default if parameter is not None else None
     return str(default if isinstance(default, int) else 200)
 
 
-def _content(route: DocumentedRoute, definitions: Definitions) -> JSONObject:
+def _build_content(route: DocumentedRoute, definitions: Definitions) -> JSONObject:
     item = route.stream_field
     if route.is_json_stream:
         return {"application/jsonl": {"itemSchema": definitions.schema(item) if item is not None else {}}}
     if route.is_sse_stream:
-        return {"text/event-stream": {"itemSchema": _event(definitions.schema(item) if item is not None else None)}}
+        return {
+            "text/event-stream": {
+                "itemSchema": _build_event_schema(definitions.schema(item) if item is not None else None)
+            }
+        }
     media_type = route.response_class.media_type
     if not media_type:
         return {}
     schema: JSONObject = {"type": "string"}
-    if issubclass(route.response_class, _json_classes()):
+    if issubclass(route.response_class, _get_json_classes()):
         schema = definitions.schema(route.response_field) if route.response_field is not None else {}
     return {media_type: {"schema": schema}}
 
 
-def _json_classes() -> tuple[type[Any], ...]:
+def _get_json_classes() -> tuple[type, ...]:
     from starlette.responses import JSONResponse as StarletteJSONResponse
 
     return (JSONResponse, StarletteJSONResponse)
 
 
-def _event(data: JSONObject | None) -> JSONObject:
+def _build_event_schema(data: JSONObject | None) -> JSONObject:
     """Return the schema of one server-sent event (OpenAPI 3.2, section 4.14.4)."""
     properties: JSONObject = {
         "data": {"type": "string"},
@@ -97,9 +101,9 @@ def _event(data: JSONObject | None) -> JSONObject:
 
 
 def _add_declared(
-    responses: JSONObject, route: DocumentedRoute, status: Any, given: JSONObject, definitions: Definitions
+    responses: JSONObject, route: DocumentedRoute, status: int | str, given: JSONObject, definitions: Definitions
 ) -> None:
-    key = "default" if str(status).upper() == "DEFAULT" else str(_number(status)).upper()
+    key = "default" if str(status).upper() == "DEFAULT" else str(_convert_status(status)).upper()
     if not (key.isdecimal() or key.upper() in _RANGES):
         raise ValueError(
             f"{route.endpoint_name}: responses={{{status!r}: ...}}: a key is a status code, such as 404, or '4XX', or "
@@ -112,27 +116,27 @@ def _add_declared(
         media_type = route.response_class.media_type or "application/json"
         content = declared.setdefault("content", {}).setdefault(media_type, {})
         merge(content.setdefault("schema", {}), definitions.schema(field))
-    description = declared.get("description") or present.get("description") or _phrase(key)
+    description = declared.get("description") or present.get("description") or _find_phrase(key)
     merge(present, declared)
     present["description"] = description
 
 
-def _number(status: Any) -> Any:
+def _convert_status(status: int | str) -> int | str:
     """Return the number of a status that may be an `HTTPStatus`."""
     return int(status) if isinstance(status, int) else status
 
 
-def _phrase(key: str) -> str:
+def _find_phrase(key: str) -> str:
     known = _RANGES.get(key.upper())
     if known is None and key.isdigit():
         known = phrases.get(int(key))
     return known or "Additional Response"
 
 
-def _raised(route: DocumentedRoute) -> dict[str, JSONObject]:
+def _build_raised_responses(route: DocumentedRoute) -> dict[str, JSONObject]:
     """Return a response for each status among the exceptions that the route and its dependencies declare."""
     found: dict[str, JSONObject] = {}
-    for exception in dict.fromkeys((*route.raises, *survey(route.model).raises, *_of_layers(route))):
+    for exception in dict.fromkeys((*route.raises, *survey(route.model).raises, *_iterate_layer_exceptions(route))):
         status, description, detail = _read_exception(exception, route)
         key = str(status)
         response = found.setdefault(key, {"description": ""})
@@ -143,13 +147,15 @@ def _raised(route: DocumentedRoute) -> dict[str, JSONObject]:
             response.setdefault("headers", {}).update(deepcopy(headers))
         if not is_body_allowed_for_status_code(status):
             continue
-        content = response.setdefault("content", {"application/json": {"schema": _detail_schema(), "examples": {}}})
+        content = response.setdefault(
+            "content", {"application/json": {"schema": _build_detail_schema(), "examples": {}}}
+        )
         name = getattr(exception, "__name__", type(exception).__name__)
         content["application/json"]["examples"][name] = {"value": {"detail": detail}}
     return found
 
 
-def _of_layers(route: DocumentedRoute) -> Iterator[Any]:
+def _iterate_layer_exceptions(route: DocumentedRoute) -> Iterator[object]:
     """Yield the exceptions that the layers around a route say they answer with."""
     owner = route.route._provider
     for layer in (*getattr(owner, "user_middleware", ()), *route.route.middleware):
@@ -158,7 +164,7 @@ def _of_layers(route: DocumentedRoute) -> Iterator[Any]:
             yield from documented(route.path_format, layer.kwargs)
 
 
-def _detail_schema() -> JSONObject:
+def _build_detail_schema() -> JSONObject:
     return {
         "type": "object",
         "title": "HTTPError",
@@ -167,7 +173,7 @@ def _detail_schema() -> JSONObject:
     }
 
 
-def _read_exception(exception: Any, route: DocumentedRoute) -> tuple[int, str, Any]:
+def _read_exception(exception: object, route: DocumentedRoute) -> tuple[int, str, object]:
     """Return status, description and detail of an exception class, or of an exception made as an example."""
     instance = exception
     if isinstance(exception, type):

@@ -1,4 +1,7 @@
-"""What a document says of a route, read from the route and its models: one entry a route, one a method for a class."""
+"""What a document says of a route, read from the route and its models.
+
+A route has one entry, a class one for each of its methods.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ class DocumentedRoute:
     stream_field: Field | None = None
     is_json_stream: bool = False
     is_sse_stream: bool = False
-    declared_fields: dict[Any, Field] = field(default_factory=dict)
+    declared_fields: dict[int | str, Field] = field(default_factory=dict)
     callbacks: list[DocumentedRoute] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> Any:
@@ -91,22 +94,22 @@ def describe_routes(routes: Iterable[BaseRoute | RouteContext]) -> list[Document
     found: list[DocumentedRoute] = []
     for route in (context.route for context in iter_route_contexts(routes)):
         if isinstance(route, Route) and route.include_in_schema:
-            found.extend(_read(route))
+            found.extend(_read_route(route))
     return found
 
 
-def _read(route: Route) -> list[DocumentedRoute]:
+def _read_route(route: Route) -> list[DocumentedRoute]:
     if route.model is not None:
         operation_id = route.operation_id or route.unique_id
-        return [_entry(route, route.model, list(route.methods), route.summary, route.description, operation_id)]
+        return [_build_entry(route, route.model, list(route.methods), route.summary, route.description, operation_id)]
     return [
-        _method_entry(route, method, model, alone=len(route.models) == 1)
+        _build_method_entry(route, method, model, alone=len(route.models) == 1)
         for method, model in route.models.items()
         if method in _METHODS
     ]
 
 
-def _method_entry(route: Route, method: str, model: EndpointModel, *, alone: bool) -> DocumentedRoute:
+def _build_method_entry(route: Route, method: str, model: EndpointModel, *, alone: bool) -> DocumentedRoute:
     summary, _, description = inspect.cleandoc(model.call.__doc__ or "").split("\f")[0].partition("\n")
     if route.options.get("summary") or not summary:
         summary = route.summary or ""
@@ -119,10 +122,10 @@ def _method_entry(route: Route, method: str, model: EndpointModel, *, alone: boo
         single.methods = {method}
         generate: Any = route.generate_unique_id_function
         operation_id = (generate.value if isinstance(generate, DefaultPlaceholder) else generate)(single)
-    return _entry(route, model, [method], summary or None, description.strip(), operation_id)
+    return _build_entry(route, model, [method], summary or None, description.strip(), operation_id)
 
 
-def _entry(
+def _build_entry(
     route: Route, model: EndpointModel, methods: list[str], summary: str | None, description: str, operation_id: str
 ) -> DocumentedRoute:
     outcome = read_outcome(model, route.response_options, complete=True)
@@ -131,28 +134,28 @@ def _entry(
         # The schema is named after the operation, whose id may have been changed since the route was made.
         entry.body_field = model.body.describe(operation_id)
     if outcome.field is not None:
-        entry.response_field = _output(f"Response_{operation_id}", outcome.field.annotation)
+        entry.response_field = _build_output_field(f"Response_{operation_id}", outcome.field.annotation)
     if outcome.stream_field is not None:
-        entry.stream_field = _output(f"StreamItem_{operation_id}", outcome.stream_field.annotation)
+        entry.stream_field = _build_output_field(f"StreamItem_{operation_id}", outcome.stream_field.annotation)
     entry.is_json_stream = outcome.is_json_stream
     entry.is_sse_stream = outcome.is_sse_stream
     for status, given in route.responses.items():
         declared = given.get("model")
         if declared:
-            entry.declared_fields[status] = _output(f"Response_{status}_{operation_id}", declared)
+            entry.declared_fields[status] = _build_output_field(f"Response_{status}_{operation_id}", declared)
     entry.callbacks = describe_routes(route.callbacks or ())
     return entry
 
 
-def _output(name: str, annotation: Any) -> Field:
+def _build_output_field(name: str, annotation: Any) -> Field:
     return Field(name, FieldInfo(annotation=annotation), mode="serialization")
 
 
 def list_dependencies(models: Sequence[EndpointModel]) -> list[str]:
-    """Return the names of what endpoints depend on, each once, in the order in which they run."""
+    """Return the names of endpoints' dependencies, each once, in order of execution."""
     found: dict[str, None] = {}
     for model in models:
         for dependency in list(model.walk())[1:]:
-            call: Any = dependency.call
+            call = dependency.call
             found.setdefault(getattr(call, "__qualname__", type(call).__name__))
     return list(found)

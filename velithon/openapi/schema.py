@@ -1,4 +1,7 @@
-"""Makes the OpenAPI document of the models that answer requests: no signature is read a second time."""
+"""Makes the OpenAPI document of the models that answer requests.
+
+No signature is read a second time.
+"""
 
 from __future__ import annotations
 
@@ -100,8 +103,8 @@ def get_openapi(
         "summary": summary,
         "description": description,
         "termsOfService": terms_of_service,
-        "contact": _with_url(contact),
-        "license": _with_url(license_info),
+        "contact": _normalize_url(contact),
+        "license": _normalize_url(license_info),
     }
     document["info"].update({name: value for name, value in info.items() if value})
     if servers:
@@ -110,9 +113,9 @@ def get_openapi(
     if tags:
         document["tags"] = tags
     if external_docs:
-        document["externalDocs"] = _with_url(external_docs)
+        document["externalDocs"] = _normalize_url(external_docs)
     # FastAPI gives the URLs of external documentation pydantic's form everywhere but below `paths`.
-    return {name: _plain(part, urls=name != "paths") for name, part in document.items()}
+    return {name: _make_plain(part, urls=name != "paths") for name, part in document.items()}
 
 
 class _Writer:
@@ -121,14 +124,14 @@ class _Writer:
     def __init__(self, routes: list[DocumentedRoute], webhooks: list[DocumentedRoute], separate: bool) -> None:
         self.routes = routes
         self.webhooks = webhooks
-        self.definitions = Definitions(list(_fields_of([*routes, *webhooks])), separate=separate)
+        self.definitions = Definitions(list(_iterate_fields([*routes, *webhooks])), separate=separate)
         self.security_schemes: JSONObject = {}
         self.operation_ids: set[str] = set()
         self.needs_validation_error = False
 
     def write(self, document: JSONObject) -> None:
-        paths = self._paths(self.routes)
-        webhooks = self._paths(self.webhooks)
+        paths = self._write_paths(self.routes)
+        webhooks = self._write_paths(self.webhooks)
         schemas = dict(self.definitions.schemas)
         if self.needs_validation_error:
             schemas.update(
@@ -145,13 +148,13 @@ class _Writer:
         if components:
             document["components"] = components
 
-    def _paths(self, routes: list[DocumentedRoute]) -> JSONObject:
+    def _write_paths(self, routes: list[DocumentedRoute]) -> JSONObject:
         paths: JSONObject = {}
         for route in routes:
-            paths.setdefault(route.path_format, {}).update(self._path(route))
+            paths.setdefault(route.path_format, {}).update(self._write_path(route))
         return paths
 
-    def _path(self, route: DocumentedRoute) -> JSONObject:
+    def _write_path(self, route: DocumentedRoute) -> JSONObject:
         found = survey(route.model)
         schemes, security = collect_security(found)
         self.security_schemes.update(schemes)
@@ -161,7 +164,7 @@ class _Writer:
             parameters.extend(iterate_template_parameters(found, route.param_convertors))
         path = {}
         for method in route.methods:
-            operation = self._metadata(route)
+            operation = self._write_metadata(route)
             if security:
                 operation["security"] = [dict(requirement) for requirement in security]
             if parameters:
@@ -170,7 +173,7 @@ class _Writer:
                 _add_body(operation, route, self.definitions)
             if route.callbacks:
                 operation["callbacks"] = {
-                    callback.name: {callback.path: self._path(callback)} for callback in route.callbacks
+                    callback.name: {callback.path: self._write_path(callback)} for callback in route.callbacks
                 }
             add_responses(operation, route, self.definitions)
             self._add_validation_error(operation, route, bool(list(iterate_fields(found))))
@@ -179,7 +182,7 @@ class _Writer:
             path[method.lower()] = operation
         return path
 
-    def _metadata(self, route: DocumentedRoute) -> JSONObject:
+    def _write_metadata(self, route: DocumentedRoute) -> JSONObject:
         operation: JSONObject = {}
         if route.tags:
             operation["tags"] = list(route.tags)
@@ -206,12 +209,12 @@ class _Writer:
         }
 
 
-def _fields_of(routes: Sequence[DocumentedRoute]) -> Iterator[Field]:
+def _iterate_fields(routes: Sequence[DocumentedRoute]) -> Iterator[Field]:
     for route in routes:
         if route.body_field is not None:
             yield route.body_field
         yield from route.response_fields
-        yield from _fields_of(route.callbacks)
+        yield from _iterate_fields(route.callbacks)
         yield from iterate_fields(survey(route.model))
 
 
@@ -228,14 +231,14 @@ def _add_body(operation: JSONObject, route: DocumentedRoute, definitions: Defini
     operation["requestBody"] = body
 
 
-def _with_url(given: JSONObject | None) -> JSONObject | None:
+def _normalize_url(given: JSONObject | None) -> JSONObject | None:
     """Return the mapping with its URL in the form that pydantic gives URLs, which is the one FastAPI documents have."""
     if not given or given.get("url") is None:
         return given
     return {**given, "url": str(_url.validate_python(str(given["url"])))}
 
 
-def _plain(value: Any, *, urls: bool) -> Any:
+def _make_plain(value: Any, *, urls: bool) -> Any:
     """Return a copy that consists of JSON's types, without the None values of mappings.
 
     Args:
@@ -250,15 +253,15 @@ def _plain(value: Any, *, urls: bool) -> Any:
         for key, item in value.items():
             if item is not None:
                 if urls and key == "externalDocs" and isinstance(item, dict):
-                    item = _with_url(item)
-                plain[str(key.value if isinstance(key, Enum) else key)] = _plain(item, urls=urls)
+                    item = _normalize_url(item)
+                plain[str(key.value if isinstance(key, Enum) else key)] = _make_plain(item, urls=urls)
         return plain
     if kind is list or kind is tuple:
-        return [_plain(item, urls=urls) for item in value]
+        return [_make_plain(item, urls=urls) for item in value]
     if kind is Decimal:
         return str(value)
     encoded = jsonable_encoder(value, by_alias=True, exclude_none=True)
     if type(encoded) is dict or type(encoded) is list:
-        return _plain(encoded, urls=urls)
+        return _make_plain(encoded, urls=urls)
     # A string of a class of its own, such as a tag's enumeration.
     return str.__str__(encoded) if isinstance(encoded, str) else encoded

@@ -1,4 +1,4 @@
-"""Adds the routes of the document and its pages to an application, and keeps the document's bytes."""
+"""Adds the document and its pages to an application, and keeps the document's bytes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def build_document(app: DocumentedApp) -> JSONObject:
     """
     routes = [*app.routes, *app.webhooks.routes]
     built = app.__dict__.get("_openapi_built")
-    if app.openapi_schema and (built is None or built[0] is not app.openapi_schema or _same(built[1], routes)):
+    if app.openapi_schema and (
+        built is None or built[0] is not app.openapi_schema or _is_same_routes(built[1], routes)
+    ):
         return app.openapi_schema
     from velithon.openapi.schema import get_openapi
 
@@ -103,12 +105,12 @@ def build_document(app: DocumentedApp) -> JSONObject:
     return schema
 
 
-def _same(before: list[BaseRoute], now: list[BaseRoute]) -> bool:
+def _is_same_routes(before: list[BaseRoute], now: list[BaseRoute]) -> bool:
     return len(before) == len(now) and all(map(operator.is_, before, now))
 
 
 def setup(app: DocumentedApp) -> None:
-    """Add the routes of the document, `/docs`, `/redoc` and the OAuth2 redirect page, where their URLs are set.
+    """Add the routes of the document and of its pages, where their URLs are set.
 
     Args:
         app: The application. Its `openapi` method is called when the document is first asked for.
@@ -123,23 +125,23 @@ def setup(app: DocumentedApp) -> None:
 
         check_viewer(app.docs_viewer, app.swagger_ui_parameters or {})
     pages = _Pages(app)
-    _add(app, app.openapi_url, pages.openapi, "openapi")
+    _add_page(app, app.openapi_url, pages.openapi, "openapi")
     if app.docs_url:
-        _add(app, app.docs_url, pages.swagger_ui_html, "swagger_ui_html")
-        _add(app, _files_path(app.docs_url), pages.file, "swagger_ui_file")
+        _add_page(app, app.docs_url, pages.swagger_ui_html, "swagger_ui_html")
+        _add_page(app, _build_files_path(app.docs_url), pages.file, "swagger_ui_file")
         if app.swagger_ui_oauth2_redirect_url:
-            _add(app, app.swagger_ui_oauth2_redirect_url, pages.swagger_ui_redirect, "swagger_ui_redirect")
+            _add_page(app, app.swagger_ui_oauth2_redirect_url, pages.swagger_ui_redirect, "swagger_ui_redirect")
     if app.redoc_url:
-        _add(app, app.redoc_url, pages.redoc_html, "redoc_html")
-        _add(app, _files_path(app.redoc_url), pages.file, "redoc_file")
+        _add_page(app, app.redoc_url, pages.redoc_html, "redoc_html")
+        _add_page(app, _build_files_path(app.redoc_url), pages.file, "redoc_file")
 
 
-def _add(app: DocumentedApp, path: str, endpoint: Endpoint, name: str) -> None:
+def _add_page(app: DocumentedApp, path: str, endpoint: Endpoint, name: str) -> None:
     # Added as it is: what an application's routes share, dependencies above all, is not for these.
     app.router.add_existing(Route(path, endpoint, methods=["GET"], name=name, include_in_schema=False))
 
 
-def _files_path(page: str) -> str:
+def _build_files_path(page: str) -> str:
     return page.rstrip("/") + "/-/{file}"
 
 
@@ -154,22 +156,22 @@ class _Pages:
 
     async def openapi(self, request: Request) -> Response:
         schema = self.app.openapi()
-        root_path = _root_path(request) if self.app.root_path_in_servers else ""
+        root_path = _read_root_path(request) if self.app.root_path_in_servers else ""
         if schema is not self.served:
             self.served, self.answers = schema, {}
         answer = self.answers.get(root_path)
         if answer is None:
-            content = JSONResponse(_with_server(schema, root_path)).body
-            answer = bytes(content), _etag(bytes(content))
+            content = JSONResponse(_add_server(schema, root_path)).body
+            answer = bytes(content), _build_etag(bytes(content))
             # The root path may come from outside, by a proxy's header: what it can be must not fill the memory.
             if len(self.answers) < 16:
                 self.answers[root_path] = answer
-        return _conditional(request, answer[0], "application/json", answer[1], "no-cache")
+        return _respond_conditionally(request, answer[0], "application/json", answer[1], "no-cache")
 
     async def swagger_ui_html(self, request: Request) -> Response:
         from velithon.openapi import docs, viewers
 
-        app, root_path = self.app, _root_path(request)
+        app, root_path = self.app, _read_root_path(request)
         redirect = app.swagger_ui_oauth2_redirect_url
         config = docs.build_console_config(
             root_path + str(app.openapi_url),
@@ -177,29 +179,29 @@ class _Pages:
             app.swagger_ui_init_oauth,
             app.swagger_ui_parameters,
         )
-        connect = " ".join(["'self'", *sorted(set(_origins(app.openapi())))])
+        connect = " ".join(["'self'", *sorted(set(_iterate_origins(app.openapi())))])
         base = root_path + str(app.docs_url).rstrip("/") + "/-"
         if app.docs_viewer == viewers.OURS:
-            return docs.render_page(f"{app.title} - API", config, files=_files(base, *_OWN), connect=connect)
+            return docs.render_page(f"{app.title} - API", config, files=_build_files(base, *_OWN), connect=connect)
         viewer = viewers.VIEWERS[app.docs_viewer]
-        files = _files(base, *_OWN, viewer.script, *([viewer.style] if viewer.style else []))
+        files = _build_files(base, *_OWN, viewer.script, *([viewer.style] if viewer.style else []))
         return viewers.viewer_html(app.docs_viewer, app.title, config, app.swagger_ui_parameters or {}, files, connect)
 
     async def redoc_html(self, request: Request) -> Response:
         from velithon.openapi import docs
 
-        root_path = _root_path(request)
+        root_path = _read_root_path(request)
         openapi_url = root_path + str(self.app.openapi_url)
         title = f"{self.app.title} - API"
         base = root_path + str(self.app.redoc_url).rstrip("/") + "/-"
         config = {"url": openapi_url, "reader": True}
-        return docs.render_page(title, config, files=_files(base, *_OWN), connect="'self'")
+        return docs.render_page(title, config, files=_build_files(base, *_OWN), connect="'self'")
 
     async def swagger_ui_redirect(self, request: Request) -> Response:
         from velithon.openapi import docs
 
-        base = _root_path(request) + str(self.app.docs_url).rstrip("/") + "/-"
-        return docs.redirect_page(_files(base, *_OWN))
+        base = _read_root_path(request) + str(self.app.docs_url).rstrip("/") + "/-"
+        return docs.redirect_page(_build_files(base, *_OWN))
 
     async def file(self, request: Request) -> Response:
         from velithon.openapi.assets import find_asset
@@ -207,10 +209,10 @@ class _Pages:
         found = find_asset(request.path_params["file"])
         if found is None:
             return JSONResponse({"detail": "Not Found"}, 404)
-        return _conditional(request, found.content, found.media_type, found.etag, _FOREVER)
+        return _respond_conditionally(request, found.content, found.media_type, found.etag, _FOREVER)
 
 
-def _files(base: str, *names: str) -> Files:
+def _build_files(base: str, *names: str) -> Files:
     from velithon.openapi.assets import find_asset
     from velithon.openapi.docs import Files
 
@@ -218,12 +220,12 @@ def _files(base: str, *names: str) -> Files:
     return Files(base, {name: item.version for name, item in found if item is not None})
 
 
-def _root_path(request: Request) -> str:
+def _read_root_path(request: Request) -> str:
     path: str = request.scope.get("root_path", "")
     return path.rstrip("/")
 
 
-def _with_server(schema: JSONObject, root_path: str) -> JSONObject:
+def _add_server(schema: JSONObject, root_path: str) -> JSONObject:
     """Return the document with the path that a proxy strips as its first server."""
     servers = schema.get("servers", [])
     if not root_path or any(server.get("url") == root_path for server in servers):
@@ -231,7 +233,7 @@ def _with_server(schema: JSONObject, root_path: str) -> JSONObject:
     return {**schema, "servers": [{"url": root_path}, *servers]}
 
 
-def _origins(schema: JSONObject) -> Iterator[str]:
+def _iterate_origins(schema: JSONObject) -> Iterator[str]:
     """Yield the origins that "Try it out" and the logins of this document must reach, as CSP sources."""
     from velithon.openapi.docs import list_sources
 
@@ -246,13 +248,15 @@ def _origins(schema: JSONObject) -> Iterator[str]:
             yield f"{parts.scheme}:" if "{" in parts.netloc else list_sources(url)
 
 
-def _etag(content: bytes) -> str:
+def _build_etag(content: bytes) -> str:
     import hashlib
 
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
-def _conditional(request: Request, content: bytes, media_type: str, etag: str, cache_control: str) -> Response:
+def _respond_conditionally(
+    request: Request, content: bytes, media_type: str, etag: str, cache_control: str
+) -> Response:
     """Return the content, or 304 when the client has it (RFC 9110, section 13.1.2)."""
     headers = {"ETag": etag, "Cache-Control": cache_control}
     known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}

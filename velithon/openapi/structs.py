@@ -1,4 +1,7 @@
-"""The schemas of Structs and attrs classes in a document: msgspec's, among the components that pydantic made."""
+"""The schemas of Structs and attrs classes in a document.
+
+msgspec makes them; they stand among the components that pydantic made.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +19,26 @@ __all__ = ["resolve_structs"]
 _MSGSPEC_PREFIX = "#/msgspec/"
 
 
-def resolve_structs(schemas: Iterable[object], components: dict[Any, Any]) -> None:
+def resolve_structs(schemas: Iterable[object], components: JSONObject) -> None:
     """Put msgspec's schemas where pydantic left marks, and what they refer to among the components.
 
     Args:
         schemas: Every schema that may hold a mark; they are changed in place.
         components: What the document has under `components/schemas`; a name taken there gets `Struct` appended.
     """
-    marked = list(_marked(list(schemas)))
+    marked = list(_find_marked(list(schemas)))
     found, named = msgspec.json.schema_components(
         [schema[MARK].kind for schema in marked], ref_template=_MSGSPEC_PREFIX + "{name}"
     )
     names = {name: name if name not in components else f"{name}Struct" for name in named}
     for schema, given in zip(marked, found, strict=True):
         del schema[MARK]
-        schema.update(_renamed(given, names))
+        schema.update(_rename_references(given, names))
     for name, given in named.items():
-        components[names[name]] = _renamed(given, names)
+        components[names[name]] = _rename_references(given, names)
 
 
-def _marked(schema: object) -> Iterator[JSONObject]:
+def _find_marked(schema: object) -> Iterator[JSONObject]:
     """Yield every schema with a mark, once."""
     seen: set[int] = set()
     waiting = [schema]
@@ -52,12 +55,12 @@ def _marked(schema: object) -> Iterator[JSONObject]:
             waiting.extend(part)
 
 
-def _renamed(schema: object, names: dict[str, str]) -> Any:
+def _rename_references(schema: object, names: dict[str, str]) -> Any:
     if isinstance(schema, list):
-        return [_renamed(item, names) for item in schema]
+        return [_rename_references(item, names) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    renamed = {key: _renamed(value, names) for key, value in schema.items()}
+    renamed = {key: _rename_references(value, names) for key, value in schema.items()}
     reference = renamed.get("$ref")
     if isinstance(reference, str) and reference.startswith(_MSGSPEC_PREFIX):
         renamed["$ref"] = REF_PREFIX + names[reference.removeprefix(_MSGSPEC_PREFIX)]

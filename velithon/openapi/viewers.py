@@ -1,4 +1,7 @@
-"""What `/docs` can be shown by, besides our own page: viewers whose files an installed package carries."""
+"""Viewers that `/docs` can show besides our own page.
+
+An installed package carries their files.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +42,12 @@ class Viewer(NamedTuple):
     body: Callable[[str, JSONObject], str]
 
 
-def _element(tag: str, url_attribute: str, **defaults: str) -> Callable[[str, JSONObject], str]:
+def _build_element(tag: str, url_attribute: str, **defaults: str) -> Callable[[str, JSONObject], str]:
     """Return what makes a custom element whose attributes are the settings."""
 
     def body(url: str, settings: JSONObject) -> str:
         attributes = "".join(
-            f' {_attribute_name(name)}="{escape(str(value).lower() if isinstance(value, bool) else str(value))}"'
+            f' {_format_attribute_name(name)}="{escape(str(value).lower() if isinstance(value, bool) else str(value))}"'
             for name, value in {url_attribute: url, **defaults, **settings}.items()
         )
         return f"<{tag}{attributes}></{tag}>"
@@ -52,7 +55,7 @@ def _element(tag: str, url_attribute: str, **defaults: str) -> Callable[[str, JS
     return body
 
 
-def _attribute_name(name: str) -> str:
+def _format_attribute_name(name: str) -> str:
     if re.fullmatch(r"[A-Za-z][A-Za-z-]*", name) is None:
         raise RegistrationError(
             f"swagger_ui_parameters has {name!r}: the viewer takes its settings as HTML attributes."
@@ -60,14 +63,14 @@ def _attribute_name(name: str) -> str:
     return name
 
 
-def _scalar(url: str, settings: JSONObject) -> str:
+def _build_scalar(url: str, settings: JSONObject) -> str:
     # Nothing that asks its makers' servers: fonts, an assistant, usage figures. The page's policy refuses them anyway.
     local = {"withDefaultFonts": False, "telemetry": False, "agent": {"disabled": True}, "mcp": {"disabled": True}}
     config = docs.config_attribute({**local, **settings})
     return f'<script id="api-reference" data-url="{escape(url)}" data-configuration="{config}"></script>'
 
 
-def _pip(package: str) -> str:
+def _write_pip_command(package: str) -> str:
     return f"pip install --no-deps {package}"
 
 
@@ -76,15 +79,17 @@ VIEWERS = {
     "swagger": Viewer(
         "Swagger UI", 'pip install "velithon[docs]"', "swagger-ui-bundle.js", "swagger-ui.css", lambda url, settings: ""
     ),
-    "redoc": Viewer("Redoc", _pip("flask-openapi3-redoc"), "redoc.js", None, _element("redoc", "spec-url")),
-    "scalar": Viewer("Scalar", _pip("flask-openapi3-scalar"), "scalar.js", None, _scalar),
+    "redoc": Viewer(
+        "Redoc", _write_pip_command("flask-openapi3-redoc"), "redoc.js", None, _build_element("redoc", "spec-url")
+    ),
+    "scalar": Viewer("Scalar", _write_pip_command("flask-openapi3-scalar"), "scalar.js", None, _build_scalar),
     "rapidoc": Viewer(
-        *("RapiDoc", _pip("flask-openapi3-rapidoc"), "rapidoc.js", None),
-        _element("rapi-doc", "spec-url", **{"load-fonts": "false"}),
+        *("RapiDoc", _write_pip_command("flask-openapi3-rapidoc"), "rapidoc.js", None),
+        _build_element("rapi-doc", "spec-url", **{"load-fonts": "false"}),
     ),
     "elements": Viewer(
-        *("Elements", _pip("flask-openapi3-elements"), "elements-viewer.js", "elements-viewer.css"),
-        _element("elements-api", "apiDescriptionUrl", router="hash"),
+        *("Elements", _write_pip_command("flask-openapi3-elements"), "elements-viewer.js", "elements-viewer.css"),
+        _build_element("elements-api", "apiDescriptionUrl", router="hash"),
     ),
 }
 """Name -> the viewer, as `docs_viewer` takes it."""

@@ -25,7 +25,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from velithon import params
-from velithon.compat.markers import adopt, adopt_annotation, is_named, unknown_marker
+from velithon.compat.markers import adopt, adopt_annotation, find_unknown_marker, is_named
 from velithon.datastructures import UploadFile
 from velithon.exceptions import DependencyScopeError, RegistrationError
 from velithon.params import Depends, Security
@@ -405,7 +405,7 @@ class _Parameter:
         model = self.model
         if model.scope == "app":
             raise self.fail('A dependency with scope "app" belongs to no request: it cannot take parameters of one')
-        unknown = unknown_marker(self.value, self.whole, marked=info is not None)
+        unknown = find_unknown_marker(self.value, self.whole, marked=info is not None)
         if unknown is not None:
             raise self.fail(unknown)
         if info is None:
