@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from velithon.responses.base import Response
     from velithon.routing.frontend import FrontendFiles
     from velithon.routing.handlers import F
-    from velithon.routing.options import RouteOptions, SharedOptions, WebSocketOptions
+    from velithon.routing.options import ResponseClass, RouteOptions, SharedOptions, WebSocketOptions
     from velithon.stores import Store
     from velithon.telemetry import Telemetry, TelemetryConfig
 
@@ -144,7 +144,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         root_path: str = "",
         root_path_in_servers: bool = True,
         redirect_slashes: bool = True,
-        default_response_class: object = Default(JSONResponse),
+        default_response_class: ResponseClass = Default(JSONResponse),
         problem_details: bool = False,
         thread_pool_size: int | None = None,
         background_grace: float | None = 10.0,
@@ -489,7 +489,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         router: Router | StarletteRouter,
         *,
         prefix: str = "",
-        default_response_class: object = None,
+        default_response_class: ResponseClass | None = None,
         **options: Unpack[SharedOptions],
     ) -> None:
         """Add the routes of a router; see `Router.include_router`."""

@@ -107,7 +107,7 @@ class _Check:
         own = Request(dict(request.scope), _nothing)
         own.scope.pop("velithon.exits", None)
         try:
-            response = await self.route.respond(own)
+            response: Any = await self.route.respond(own)
         finally:
             if own._exit_stack is not None:
                 await own._exit_stack.aclose()

@@ -100,9 +100,12 @@ class StaticFiles(StarletteStaticFiles):
         return (full_path, status) if status is not None and stat.S_ISREG(status.st_mode) else None
 
     def file_response(
-        self, full_path: object, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+        self, full_path: PathLike, stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
-        """Return the response for a file that was found: 304 where the client has it already."""
+        """Return the response for a file that was found.
+
+        It is a 304 where the client has the file already.
+        """
         response = FileResponse(full_path, status_code=status_code, stat_result=stat_result)
         if self.is_not_modified(response.headers, Headers(scope=scope)):
             return NotModifiedResponse(response.headers)
@@ -110,5 +113,8 @@ class StaticFiles(StarletteStaticFiles):
 
 
 def accepts_html(accept: str | None) -> bool:
-    """Tell whether an `Accept` header names HTML, as browsers do when they go to a page."""
+    """Tell whether an `Accept` header names HTML.
+
+    Browsers name it when they go to a page.
+    """
     return accepts(accept, ("text/html", "application/xhtml+xml"))

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_numbers_are_no_chunks(client: ClientFactory) -> None:
 
     @app.get("/async")
     async def asynchronous() -> StreamingResponse:
-        async def chunks() -> AsyncIterator[object]:
+        async def chunks() -> AsyncIterator[Any]:
             yield b"x"
             yield 5
 
@@ -99,7 +100,7 @@ def test_numbers_are_no_chunks(client: ClientFactory) -> None:
 
     @app.get("/sync")
     async def synchronous() -> StreamingResponse:
-        def chunks() -> Iterator[object]:
+        def chunks() -> Iterator[Any]:
             yield from b"abc"
 
         return StreamingResponse(chunks())
@@ -116,7 +117,7 @@ def test_views_are_chunks(client: ClientFactory) -> None:
 
     @app.get("/")
     async def views() -> StreamingResponse:
-        async def chunks() -> AsyncIterator[object]:
+        async def chunks() -> AsyncIterator[Any]:
             yield memoryview(b"ab")
             yield "é"
 

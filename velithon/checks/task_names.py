@@ -29,7 +29,7 @@ class TaskNameMiddleware(BaseHTTPMiddleware):
 
     async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Name the task, before anything can block."""
-        method, path = request._asked()
+        method, path = request._get_target()
         _name_task(f"{method} {_describe(request.app, method, path)}")
         return await call_next(request)
 

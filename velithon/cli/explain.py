@@ -112,7 +112,7 @@ class Asked:
                 return [f"route     none; {_route(frontend)} serves files for what no route has"], "walk"
             return ["route     none: 404"], "miss" if table.direct(self.method, path) is MISS else "walk"
         if not found.allowed:
-            allowed = router._allowed(_Path(path), found)  # type: ignore[arg-type]  # it has the two attributes that are read
+            allowed = router._list_allowed(_Path(path), found)  # type: ignore[arg-type]  # it has the two attributes that are read
             return [f"route     none: 405, allowed are {', '.join(sorted(allowed))}"], "walk"
         if not isinstance(found.route, Route):
             return self._inner(found.route, dict(found.child_scope or {}), scope)
@@ -269,7 +269,7 @@ def _route_layers(route: Any, application: Velithon) -> Iterator[str]:
 
 def _plan(route: Any, method: str) -> Iterator[str]:
     """Yield the steps of a route's plan and its source."""
-    from velithon.routing.routes import Route, _value
+    from velithon.routing.routes import Route, _read_flag
     from velithon.signature import compile_http
     from velithon.signature import explain as source_of
 
@@ -284,7 +284,7 @@ def _plan(route: Any, method: str) -> Iterator[str]:
     plan = compile_http(
         model,
         route.response_options,
-        strict_content_type=_value(route.strict_content_type),
+        strict_content_type=_read_flag(route.strict_content_type),
         form_limits=route.all_form_limits,
     )
     yield from _source(source_of(plan))

@@ -1,4 +1,4 @@
-"""The answer of an ASGI application as a response object, for those who want to see it before it is sent.
+"""Captures an ASGI application's answer as a response object, before it is sent.
 
 The application runs in a task of its own, which hands over one message at a time: nothing is buffered, and the
 application is no faster than its reader. A response that nobody sends lets its application run on without a reader.
@@ -48,7 +48,9 @@ _running: set[asyncio.Task[None]] = set()
 
 
 class SharedReceive(ReadAhead):
-    """A request's messages for two readers: the application, and who sends its answer and waits for a disconnect.
+    """Shares a request's messages between two readers.
+
+    They are the application, and who sends its answer and waits for a disconnect.
 
     The application's messages wait for it, one part of a body at a time.
     """
@@ -145,7 +147,9 @@ class Run:
         try:
             while (message := await self.messages.get()) is not None:
                 if message["type"] in ("http.response.pathsend", FILE_RANGE):
-                    async with aclosing(_file(message["path"], message.get("start", 0), message.get("end"))) as chunks:
+                    async with aclosing(
+                        _read_file(message["path"], message.get("start", 0), message.get("end"))
+                    ) as chunks:
                         async for chunk in chunks:
                             yield chunk
                     self.complete = True
@@ -189,14 +193,17 @@ class Run:
             await self.ended()
 
     def abandon(self) -> None:
-        """Stop reading: an application that waits to hand over a chunk nobody will read comes free."""
+        """Stop reading the application's answer.
+
+        An application that waits to hand over a chunk goes on.
+        """
         self.reading = False
         self.incoming.abandon()
         while not self.messages.empty():
             self.messages.get_nowait()
 
 
-async def _file(path: str, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
+async def _read_file(path: str, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
     """Yield a file from `start` to `end`, the end excluded, or to its own end."""
     with anyio.CancelScope(shield=True):
         # Who is cancelled while a thread opens the file would leave it open.
@@ -224,7 +231,7 @@ class CapturedResponse(StreamingResponse):
         self.init_raw(message["status"], list(message.get("headers", [])), run.body())
         self._run = run
 
-    async def __call__(self, scope: Any, receive: object, send: Any = None) -> None:
+    async def __call__(self, scope: Any, receive: object, send: Send | None = None) -> None:
         """Send over either face; on ASGI the server's messages are shared with the application."""
         if send is not None and self._run.announces_trailers and scope.get("method") != "HEAD":
             send = self._with_trailers(send)
@@ -245,7 +252,7 @@ class CapturedResponse(StreamingResponse):
 
         return with_trailers
 
-    async def _make_none(self) -> None:
+    async def _skip_body(self) -> None:
         """Let the application make its answer to `HEAD` as it would without a reader in between."""
         async for _ in self.body_iterator:
             pass
@@ -268,21 +275,20 @@ class CapturedResponse(StreamingResponse):
 def capture(app: ASGIApp) -> Responder:
     """Return the responder of an ASGI application."""
 
-    def respond(request: Request) -> Any:
+    def respond(request: Request) -> Awaitable[Response]:
         return Run(app, request).start()
 
     return respond
 
 
 def build_call_next(respond: Responder, errors: ErrorHandlers | None = None) -> Responder:
-    """Return a responder whose responses are Velithon's, with a status and headers, as dispatch layers expect.
+    """Return a responder whose responses have what dispatch layers expect.
 
-    Args:
-        respond: What is inside of the layer.
-        errors: Answers what that raises; given here, it saves a call around it.
+    That is Velithon's class, a status and headers. Args: respond: What is inside of the layer. errors: Answers what
+    that raises; given here, it saves a call around it.
     """
 
-    async def call_next(request: Request) -> Any:
+    async def call_next(request: Request) -> object:
         if type(request) is not RSGIRequest and not isinstance(request, Request):
             request = Request.from_starlette(request)
         if request._stream_consumed:
@@ -302,7 +308,7 @@ def build_call_next(respond: Responder, errors: ErrorHandlers | None = None) -> 
     return call_next
 
 
-async def as_response(response: Any, request: Request) -> Response:
+async def as_response(response: object, request: Request) -> Response:
     """Return the response with a status and headers that dispatch layers expect."""
     if not isinstance(response, Response):
         response = to_response(response, request)
@@ -310,4 +316,4 @@ async def as_response(response: Any, request: Request) -> Response:
         return await Run(response.handled, request).start()
     if isinstance(response, StreamingResponse) and not isinstance(response, CapturedResponse):
         response.encode_for_layers()
-    return response  # type: ignore[no-any-return]  # a response, as was asked
+    return response

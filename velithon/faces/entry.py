@@ -1,4 +1,7 @@
-"""What an RSGI server calls: the router's table, the endpoint's plan and the response, in one function."""
+"""Builds the function that an RSGI server calls.
+
+It does the work of the router's table, the endpoint's plan and the response in one.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,10 @@ from velithon.routing.table import MISS
 
 if TYPE_CHECKING:
     from velithon.faces.serve import ErrorHandlers, HandlingOwner, Responder, RSGIApp
+    from velithon.requests.request import Request
     from velithon.routing.router import Router
     from velithon.routing.table import Answer
+    from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
     class EntryOwner(HandlingOwner, Protocol):
         """An application that RSGI servers call."""
@@ -44,14 +49,14 @@ def build_rsgi_entry(app: EntryOwner) -> RSGIApp:  # noqa: C901 - one function o
     missing: Response | None = None
     router = app.router
 
-    def make_request(scope: Any, protocol: Any, answer: Any) -> RSGIRequest:
+    def make_request(scope: HTTPScope, protocol: HTTPProtocol, answer: Answer | None) -> RSGIRequest:
         """Make the request that an endpoint did not need, for those who answer what became of it."""
         request = RSGIRequest(scope, protocol, app)
         if answer is not None and answer is not MISS:
             request._route, request._params = answer
         return request
 
-    async def serve(scope: Any, protocol: Any) -> None:  # noqa: C901 - see above
+    async def serve(scope: Any, protocol: HTTPProtocol) -> None:  # noqa: C901 - see above
         nonlocal errors, outermost, missing
         if scope.proto == "ws":
             await app._websocket(scope, protocol)
@@ -60,7 +65,7 @@ def build_rsgi_entry(app: EntryOwner) -> RSGIApp:  # noqa: C901 - one function o
             errors, outermost, missing = app._composed()
         request: RSGIRequest | None = None
         answer: Answer | None = None
-        response: Any = None
+        response: object = None
         try:
             if outermost is not None:
                 request = RSGIRequest(scope, protocol, app)
@@ -124,7 +129,7 @@ def build_router_call_next(router: Router, errors: ErrorHandlers) -> Responder:
     """
     otherwise = build_call_next(router.respond, errors)
 
-    async def call_next(request: Any) -> Any:
+    async def call_next(request: Request) -> object:
         if (
             type(request) is not RSGIRequest
             or request._scope is not None

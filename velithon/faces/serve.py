@@ -1,4 +1,4 @@
-"""Where a request comes in and its response goes out: responders turned into ASGI and RSGI applications, and back.
+"""Turns responders into ASGI and RSGI applications, and layers back into responders.
 
 A responder is `async respond(request) -> Response`, the form that everything HTTP has inside the application. A face
 builds the request, awaits the responder, sends what it returned, runs the background task and then closes what was
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AsyncExitStack
 
+    from starlette import background as starlette_background
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from velithon._runtime.owner import ErrorTables, Owner
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
         def _errors(self) -> ErrorHandlers: ...
 
     Responder = Callable[[Request], Awaitable[Any]]
+    # What a route has of it, for a subclass that wraps it, whichever class of request that names.
+    RouteHandler = Callable[[Any], Awaitable[Any]]
     RSGIApp = Callable[[HTTPScope, HTTPProtocol], Awaitable[None]]
 
 
@@ -69,7 +72,7 @@ def build_asgi_app(respond: Responder, otherwise: ASGIApp | None = None, errors:
                 await otherwise(scope, receive, send)
             return
         request = Request(scope, receive, send)
-        response: Any = None
+        response: object = None
         try:
             response = await respond(request)
             if not isinstance(response, Response):
@@ -100,7 +103,7 @@ def build_rsgi_app(
     respond: Responder,
     app: Owner,
     errors: ErrorLayer | None = None,
-    make: Callable[[Any, Any, Owner], RSGIRequest] = RSGIRequest,
+    make: Callable[[HTTPScope, HTTPProtocol, Owner], RSGIRequest] = RSGIRequest,
 ) -> RSGIApp:
     """Return the RSGI application of a responder, for HTTP.
 
@@ -113,7 +116,7 @@ def build_rsgi_app(
 
     async def serve(scope: HTTPScope, protocol: HTTPProtocol) -> None:
         request = make(scope, protocol, app)
-        response: Any = None
+        response: object = None
         try:
             response = await respond(request)
             if not isinstance(response, Response):
@@ -129,7 +132,7 @@ def build_rsgi_app(
     return serve
 
 
-async def answer_failure(request: Request, response: Any, exc: BaseException, errors: ErrorLayer | None) -> None:
+async def answer_failure(request: Request, response: object, exc: BaseException, errors: ErrorLayer | None) -> None:
     """Unwind what was opened for a request.
 
     Answer what was raised, or let it go on to the caller.
@@ -165,7 +168,7 @@ async def finish_rsgi(app: Owner, request: RSGIRequest | None, response: Respons
             await app._in_flight.run(background)
 
 
-async def run_background(background: Any, scope: Scope) -> None:
+async def run_background(background: starlette_background.BackgroundTask, scope: Scope) -> None:
     """Run a response's background task, where a shutdown waits for it."""
     in_flight = getattr(scope.get("app"), "_in_flight", None)
     if in_flight is None:
@@ -192,8 +195,11 @@ async def _unwind(stack: AsyncExitStack | None, exc: BaseException) -> BaseExcep
     return exc
 
 
-def to_response(response: Any, request: Request) -> Response:
-    """Return a response of ours for one of Starlette's, or for any ASGI application that stands for a response."""
+def to_response(response: object, request: Request) -> Response:
+    """Convert what a layer returned to a Velithon response.
+
+    It may be one of Starlette's, or any ASGI application.
+    """
     if isinstance(response, starlette.Response) and type(response).__call__ is starlette.Response.__call__:
         return Response.from_starlette(response)
     if not callable(response):
@@ -202,7 +208,7 @@ def to_response(response: Any, request: Request) -> Response:
 
 
 class LayersResponse(AppResponse):
-    """Stands for the answer of everything inside the outermost layer, where that layer is no dispatch function."""
+    """Runs the layers when it is sent, where the outermost is no dispatch function."""
 
     inside = False
 
@@ -222,8 +228,11 @@ class LayersResponse(AppResponse):
         return self.rsgi(seen, tracked)
 
 
-def find_request(scope: Any, protocol: Any, app: Owner) -> RSGIRequest:
-    """Return the request inside an RSGI layer: the one from outside, unless the layer put something in its place."""
+def find_request(scope: Any, protocol: HTTPProtocol, app: Owner) -> RSGIRequest:
+    """Return the request inside an RSGI layer.
+
+    It is the one from outside, unless the layer replaced the scope or the protocol.
+    """
     outside: RSGIRequest | None = getattr(scope, "request", None) if type(scope) is ServerScope else None
     if outside is not None:
         if protocol is outside._protocol:
@@ -242,7 +251,7 @@ def find_request(scope: Any, protocol: Any, app: Owner) -> RSGIRequest:
 def adapt_asgi_layer(asgi: ASGIApp, app: Owner) -> RSGIApp:
     """Return the RSGI form, for HTTP, of an ASGI layer inside an application."""
 
-    async def rsgi(scope: Any, protocol: Any) -> None:
+    async def rsgi(scope: HTTPScope, protocol: HTTPProtocol) -> None:
         request = find_request(scope, protocol, app)
         try:
             async with request._send as send:

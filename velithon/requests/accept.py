@@ -9,7 +9,10 @@ _REFUSALS = ("q=0", "q=0.0", "q=0.00", "q=0.000")
 
 
 def accepts(header: str | None, names: Collection[str]) -> bool:
-    """Tell whether a header names one of `names`, in lower case, and does not refuse it with `q=0`."""
+    """Tell whether a header accepts one of `names`, in lower case.
+
+    One with `q=0` is refused (RFC 9110 12.4.2).
+    """
     for item in (header or "").split(","):
         name, *parameters = "".join(item.lower().split()).split(";")
         if name in names:

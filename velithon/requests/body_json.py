@@ -12,7 +12,9 @@ __all__ = ["MalformedJSONError", "read_json"]
 
 
 class MalformedJSONError(HTTPException, json.JSONDecodeError):
-    """The body is no JSON: answered with 400 where nobody catches it, as `json.JSONDecodeError` or `ValueError`.
+    """The body is no JSON; answered with 400 where nobody catches it.
+
+    It is a `json.JSONDecodeError`, and so a `ValueError`.
 
     Args:
         problem: What is wrong.

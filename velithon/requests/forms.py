@@ -1,4 +1,4 @@
-"""Reading forms: Starlette's parser for uploads, one that splits whole bodies for texts, files that keep their bytes.
+"""Parses forms: multipart with Starlette's parser, URL-encoded ones with a faster one.
 
 What an upload costs is mostly the copying of its bytes. Here a chunk is cut out of the body once, and a file whose
 content came in one chunk is that piece of memory.
@@ -30,7 +30,10 @@ CHUNK_SIZE = 128 * 1024
 
 
 class SpooledFile(SpooledTemporaryFile[bytes]):
-    """A temporary file that keeps its first bytes as they are, without a copy, and writes none twice."""
+    """A temporary file that keeps its first bytes without a copy.
+
+    No byte is written twice.
+    """
 
     def write(self, data: Any, /) -> int:
         """Write, on the disk where the file would grow over its limit."""
@@ -62,7 +65,10 @@ class MultiPartParser(formparsers.MultiPartParser):
             )
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        """Take a piece of a field or a file: of a file, all but the first are copied only when they are written."""
+        """Take a piece of a field or a file.
+
+        Of a file, pieces after the first are copied only when they are written.
+        """
         part = self._current_part
         if part.file is not None and part.file.size:
             piece: Any = memoryview(data)[start:end]
@@ -72,7 +78,7 @@ class MultiPartParser(formparsers.MultiPartParser):
 
 
 class TextForm(FormData):
-    """The fields of a URL-encoded form: texts alone, so that there is nothing to look through for files."""
+    """The fields of a URL-encoded form, which holds no files."""
 
     async def close(self) -> None:
         """Do nothing: there are no files."""
@@ -152,12 +158,12 @@ def unescaped(text: str) -> str:
     if "%" not in text:
         return text
     if text.isascii():
-        return _unescaped(text.encode())
+        return _unescape_ascii(text.encode())
     runs = _NOT_ASCII.split(text)
-    return "".join(run if index % 2 else _unescaped(run.encode()) for index, run in enumerate(runs))
+    return "".join(run if index % 2 else _unescape_ascii(run.encode()) for index, run in enumerate(runs))
 
 
-def _unescaped(text: bytes) -> str:
+def _unescape_ascii(text: bytes) -> str:
     return _ESCAPE.sub(lambda found: _BYTES[found[1]], text).decode("utf-8", "replace")
 
 

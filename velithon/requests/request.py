@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive
 
+PathParams: TypeAlias = dict[str, Any]
+"""The values in a path, by the parameter's name, converted."""
+
 
 __all__ = ["ContentTooLarge", "LimitedReceive", "Request"]
 
@@ -37,7 +40,7 @@ class ContentTooLarge(HTTPException):
 class LimitedReceive:
     """A receive callable that raises as soon as more than `left` bytes came."""
 
-    def __init__(self, inner: Any, left: int) -> None:
+    def __init__(self, inner: Receive, left: int) -> None:
         self.inner = inner
         self.left = left
 
@@ -47,7 +50,7 @@ class LimitedReceive:
         Raises:
             HTTPException: 413, when the body grew over the limit.
         """
-        message: Message = await self.inner()
+        message = await self.inner()
         if message["type"] == "http.request":
             self.left -= len(message.get("body", b""))
             if self.left < 0:
@@ -74,7 +77,10 @@ class Request(WithCookies, StarletteRequest[Any]):
 
     @classmethod
     def from_starlette(cls, request: StarletteRequest[Any]) -> Self:
-        """Return a request for the same scope as one that a layer has made, with what that has read of the body."""
+        """Return our request for a request that a layer has made.
+
+        Both have the same scope, and what was read of the body.
+        """
         made = cls(request.scope, request.receive, request._send)
         made._stream_consumed = request._stream_consumed
         if hasattr(request, "_body"):
@@ -97,7 +103,7 @@ class Request(WithCookies, StarletteRequest[Any]):
     def _route_path(self) -> str:
         return get_route_path(self.scope)
 
-    def _asked(self) -> tuple[str, str]:
+    def _get_target(self) -> tuple[str, str]:
         """Return the method and the path, within the part of the application that is asked."""
         return self.scope["method"], get_route_path(self.scope)
 
@@ -121,7 +127,7 @@ class Request(WithCookies, StarletteRequest[Any]):
     def _http_version(self) -> str:
         return cast("str", self.scope.get("http_version", "1.1"))
 
-    def _matched(self, route: object, path_params: dict[str, Any], root_path: str | None = None) -> None:
+    def _note_route(self, route: object, path_params: PathParams, root_path: str | None = None) -> None:
         """Note the route that answers and the values in its path, where Starlette's helpers look for them."""
         scope = self.scope
         scope["route"] = route
@@ -134,7 +140,9 @@ class Request(WithCookies, StarletteRequest[Any]):
             scope["root_path"] = root_path
 
     def limit_body(self, size: int) -> None:
-        """Refuse a body of more than `size` bytes: at once when `Content-Length` says so, else as its bytes arrive.
+        """Refuse a body of more than `size` bytes.
+
+        That is at once when `Content-Length` says so, else as its bytes arrive.
 
         Raises:
             HTTPException: 413, when the announced length is over the limit.
@@ -152,10 +160,10 @@ class Request(WithCookies, StarletteRequest[Any]):
     @property
     def receive(self) -> Receive:
         """The ASGI receive callable; it keeps to the limit of the body as `stream` does."""
-        return self._put_back or self._channel()
+        return self._put_back or self._choose_receive()
 
-    def _channel(self) -> Receive:
-        return self._receive if self._max_body_size is None else self._limited(self._receive)
+    def _choose_receive(self) -> Receive:
+        return self._receive if self._max_body_size is None else self._limit(self._receive)
 
     async def is_disconnected(self) -> bool:
         """Tell whether the client is known to be gone.
@@ -182,7 +190,10 @@ class Request(WithCookies, StarletteRequest[Any]):
         return poll
 
     def put_back(self) -> None:
-        """Give a body that was read to whoever calls `receive` next, such as another request for the same scope."""
+        """Give a body that was read to whoever calls `receive` next.
+
+        That may be another request for the same scope.
+        """
         body: bytes | None = getattr(self, "_body", None)
         if body is None and not self._stream_consumed:
             return
@@ -193,13 +204,13 @@ class Request(WithCookies, StarletteRequest[Any]):
             if given and self._is_disconnected:
                 return {"type": "http.disconnect"}
             if given:
-                return await self._channel()()
+                return await self._choose_receive()()
             given = True
             return {"type": "http.request", "body": body or b"", "more_body": False}
 
         self._put_back = receive
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _limit(self, receive: Receive) -> Receive:
         limited: Receive | None = self.__dict__.get("_limited_receive")
         if limited is None:
             limited = self._limited_receive = LimitedReceive(receive, cast("int", self._max_body_size))
@@ -239,7 +250,7 @@ class Request(WithCookies, StarletteRequest[Any]):
     ) -> FormData:
         if self._form is None:
             try:
-                self._form = await self._parsed_form(max_files, max_fields, max_part_size)
+                self._form = await self._parse_form(max_files, max_fields, max_part_size)
             except UnicodeError as exc:
                 raise HTTPException(400, "The form's charset cannot be read.") from exc
             except MultiPartException as exc:
@@ -248,31 +259,31 @@ class Request(WithCookies, StarletteRequest[Any]):
                 raise
         return self._form
 
-    async def _parsed_form(self, max_files: float, max_fields: float, max_part_size: int) -> FormData:
+    async def _parse_form(self, max_files: float, max_fields: float, max_part_size: int) -> FormData:
         headers = self.headers
         kind = headers.get("content-type", "").partition(";")[0].strip(" \t").lower()
         if kind == "application/x-www-form-urlencoded":
             fields = FormFields(max_fields, max_part_size)
-            whole = await self._small_form()
+            whole = await self._read_small_form()
             if whole is not None:
                 return fields.finish(whole)
-            async with aclosing(self._form_chunks()) as chunks:
+            async with aclosing(self._iterate_form()) as chunks:
                 async for chunk in chunks:
                     fields.feed(chunk)
             return fields.finish()
         if kind != "multipart/form-data":
             return FormData()
-        async with aclosing(self._form_chunks()) as chunks:
+        async with aclosing(self._iterate_form()) as chunks:
             parser = MultiPartParser(
                 headers, chunks, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size
             )
             return await parser.parse()
 
-    async def _small_form(self) -> bytes | None:
+    async def _read_small_form(self) -> bytes | None:
         """Return the body where it is small and can be had in one go, without a generator around it."""
         return None
 
-    async def _form_chunks(self) -> AsyncGenerator[bytes, None]:
+    async def _iterate_form(self) -> AsyncGenerator[bytes, None]:
         """Yield the body for a parser of forms, for which few large chunks are cheaper than many small ones."""
         async with aclosing(self.stream()) as stream, aclosing(join_pieces(stream, CHUNK_SIZE)) as chunks:
             async for chunk in chunks:

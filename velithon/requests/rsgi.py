@@ -22,12 +22,13 @@ from velithon_adapters.http import HTTPReceive, HTTPSend
 from velithon_adapters.scope import RSGIScope, asgi_scope, body_length, parse_address
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, MutableMapping
+    from collections.abc import AsyncGenerator
     from contextlib import AsyncExitStack
 
     from starlette.types import Receive, Scope
 
     from velithon._runtime.owner import Owner
+    from velithon.requests.request import PathParams
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
 __all__ = ["RSGIRequest"]
@@ -45,8 +46,8 @@ class RSGIRequest(Request):
     _stream_consumed = False
     _is_disconnected = False
     _form = None
-    _route: Any = None
-    _params: dict[str, Any] | None = None
+    _route: object = None
+    _params: PathParams | None = None
     _asgi_receive: HTTPReceive | None = None
     _asgi_send: HTTPSend | None = None
     _exits: AsyncExitStack | None = None
@@ -62,7 +63,7 @@ class RSGIRequest(Request):
         self._protocol = protocol
         self._app = app
         # Read by nearly every plan; a default of the class takes four times as long to find.
-        self._scope: MutableMapping[str, Any] | None = None
+        self._scope: Scope | None = None
         # Whether the server's own call may read the body: nobody has begun, nothing bounds it.
         self._is_unread = True
 
@@ -111,17 +112,17 @@ class RSGIRequest(Request):
             return self._rsgi.path
         return get_route_path(self.scope)
 
-    def _asked(self) -> tuple[str, str]:
+    def _get_target(self) -> tuple[str, str]:
         if self._scope is None and not self._app.root_path:
             return self._rsgi.method, self._rsgi.path
-        return super()._asked()
+        return super()._get_target()
 
-    def _matched(self, route: object, path_params: dict[str, Any], root_path: str | None = None) -> None:
+    def _note_route(self, route: object, path_params: PathParams, root_path: str | None = None) -> None:
         if self._scope is None and root_path is None:
             self._route = route
             self._params = path_params
         else:
-            super()._matched(route, path_params, root_path)
+            super()._note_route(route, path_params, root_path)
 
     @property
     def app(self) -> Any:
@@ -132,8 +133,7 @@ class RSGIRequest(Request):
         return self._rsgi.method if self._scope is None else cast("str", self._scope["method"])
 
     def _header(self, name: str) -> str | None:
-        value: str | None = (self._rsgi if self._scope is None else self).headers.get(name)
-        return value
+        return (self._rsgi if self._scope is None else self).headers.get(name)
 
     @property
     def _path(self) -> str:
@@ -150,7 +150,7 @@ class RSGIRequest(Request):
         return self._rsgi.http_version if self._scope is None else super()._http_version
 
     @property
-    def path_params(self) -> dict[str, Any]:
+    def path_params(self) -> PathParams:
         if self._scope is None:
             return self._params if self._params is not None else {}
         return super().path_params
@@ -197,11 +197,11 @@ class RSGIRequest(Request):
             state = self._early_state = State(dict(self._app._lifespan_state))
         return state
 
-    def _channel(self) -> Receive:
+    def _choose_receive(self) -> Receive:
         receive = self._receive
-        return receive if self._max_body_size is None else self._limited(receive)
+        return receive if self._max_body_size is None else self._limit(receive)
 
-    def _body_receive(self) -> HTTPReceive:
+    def _make_receive(self) -> HTTPReceive:
         receive = self._asgi_receive
         if receive is None:
             self._is_unread = False
@@ -222,17 +222,17 @@ class RSGIRequest(Request):
 
     @property
     def _receive(self) -> Receive:  # type: ignore[override]  # a property where Starlette has an attribute
-        return self._poll or self._body_receive()
+        return self._poll or self._make_receive()
 
     def _start_poll(self) -> DisconnectPoll:
-        return DisconnectPoll(self._body_receive())
+        return DisconnectPoll(self._make_receive())
 
     @property
     def _send(self) -> HTTPSend:  # type: ignore[override]  # a property where Starlette has an attribute
         send = self._asgi_send
         if send is None:
             send = self._asgi_send = HTTPSend(
-                self._protocol, method=self._rsgi.method, receive=self._body_receive(), scope=self._rsgi
+                self._protocol, method=self._rsgi.method, receive=self._make_receive(), scope=self._rsgi
             )
         return send
 
@@ -249,10 +249,10 @@ class RSGIRequest(Request):
             or (self._max_body_size is not None and body_length(self._rsgi) is None)
         ):
             return await super().body()
-        body = self._body = await self._whole()
+        body = self._body = await self._read_whole()
         return body
 
-    async def _whole(self) -> bytes:
+    async def _read_whole(self) -> bytes:
         """Read the whole body in one go; `limit_body` has looked at its announced length."""
         self._is_unread = False
         self._stream_consumed = True
@@ -267,18 +267,18 @@ class RSGIRequest(Request):
             raise ContentTooLarge
         return body
 
-    async def _small_form(self) -> bytes | None:
+    async def _read_small_form(self) -> bytes | None:
         if not self._stream_consumed and self._asgi_receive is None and not hasattr(self, "_body"):
             length = body_length(self._rsgi)
             if length is not None and length <= WHOLE_SIZE:
-                return await self._whole()
+                return await self._read_whole()
         return None
 
-    async def _form_chunks(self) -> AsyncGenerator[bytes, None]:
-        whole = await self._small_form()
+    async def _iterate_form(self) -> AsyncGenerator[bytes, None]:
+        whole = await self._read_small_form()
         if whole is not None:
             yield whole
             return
-        async with aclosing(super()._form_chunks()) as chunks:
+        async with aclosing(super()._iterate_form()) as chunks:
             async for chunk in chunks:
                 yield chunk

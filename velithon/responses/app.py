@@ -1,4 +1,4 @@
-"""The answer of an ASGI application as a response that runs it when it is sent."""
+"""A response that runs an ASGI application when it is sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from velithon.responses.base import Response
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from starlette.types import ASGIApp, Receive
+    from starlette.types import ASGIApp, Receive, Send
 
     from velithon.requests.request import Request
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
@@ -28,7 +28,7 @@ class AppResponse(Response):
         self.request = request
         self.background = None
 
-    async def __call__(self, scope: object, receive: object, send: Any = None) -> None:
+    async def __call__(self, scope: object, receive: object, send: Send | None = None) -> None:
         """Run the application over the face at hand."""
         sending: Any
         if send is None:
@@ -51,7 +51,10 @@ class AppResponse(Response):
 
     @staticmethod
     def receive_of(request: Request) -> Receive:
-        """Return the request's receive callable, with a body that was read already put back in front of it."""
+        """Return the request's receive callable.
+
+        A body that was read already comes first.
+        """
         if getattr(request, "_body", None) is not None:
             request.put_back()
         return request.receive

@@ -50,7 +50,7 @@ class Response(starlette.Response):
     _pairs: Pairs | None = None
     _raw: list[tuple[bytes, bytes]] | None = None
     # What a response becomes whose body is replaced by chunks: `StreamingResponse`, whose module knows this one.
-    _stream_class: Any = None
+    _stream_class: type[Response]
 
     def __init_subclass__(cls) -> None:
         keep_overrides(cls)
@@ -77,7 +77,9 @@ class Response(starlette.Response):
 
     @classmethod
     def from_pairs(cls, body: bytes, status_code: int, pairs: Pairs) -> Self:
-        """Return a response with its headers as RSGI sends them, without the questions of the constructor.
+        """Build a response from headers as RSGI sends them.
+
+        The constructor's checks are left out.
 
         Args:
             body: The whole body.
@@ -94,7 +96,10 @@ class Response(starlette.Response):
 
     @classmethod
     def from_starlette(cls, response: starlette.Response) -> Self:
-        """Return a response of this class with the status, the headers, the body and the task of one of Starlette's."""
+        """Convert one of Starlette's responses to this class.
+
+        Status, headers, body and background task stay.
+        """
         made = cls.__new__(cls)
         made.status_code = response.status_code
         made.body = response.body
@@ -159,7 +164,7 @@ class Response(starlette.Response):
         @property
         def body_iterator(self) -> AsyncIterator[bytes]:
             """The body as a dispatch layer reads it from Starlette's responses; what is assigned is sent instead."""
-            return self._chunks()
+            return self._iterate_body()
 
         @body_iterator.setter
         def body_iterator(self, chunks: AsyncIterable[object]) -> None:
@@ -172,9 +177,9 @@ class Response(starlette.Response):
             self.background = background
             vars(self).pop("body", None)
 
-    def _chunks(self) -> AsyncIterator[bytes]:
+    def _iterate_body(self) -> AsyncIterator[bytes]:
         # Whoever reads them may have put others in their place by then.
-        return _one_chunk(bytes(self.body))
+        return _yield_chunk(bytes(self.body))
 
     def _has_length(self) -> bool:
         return self.status_code >= 200 and self.status_code not in (204, 304)
@@ -251,11 +256,11 @@ class Response(starlette.Response):
                 raise ValueError(f"A cookie's {name} holds no ';' and no control character: {text!r}.")
         super().set_cookie(key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any = None) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Send | None = None) -> None:
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
         if send is not None:
             if scope["type"] == "http":
-                self._checked_headers(scope.get("method", "GET"))
+                self._check_headers(scope.get("method", "GET"))
             await super().__call__(scope, receive, send)
             return
         if scope.proto != "http":
@@ -282,7 +287,7 @@ class Response(starlette.Response):
         if status == 200 and body and type(body) is bytes and self._raw is None:
             protocol.response_bytes(200, self._pairs or [], body)
             return None
-        headers = self._checked_headers(scope.method)
+        headers = self._check_headers(scope.method)
         if body and status != 204 and status != 304:
             protocol.response_bytes(status, headers, body if type(body) is bytes else bytes(body))
         elif self._has_length():
@@ -294,7 +299,7 @@ class Response(starlette.Response):
             protocol.response_empty(status, headers)
         return None
 
-    def _checked_headers(self, method: str) -> Pairs:
+    def _check_headers(self, method: str) -> Pairs:
         """Return the headers for RSGI, where nothing is wrong with this response; what is wrong is answered with 500.
 
         Raises:
@@ -366,6 +371,6 @@ class RedirectResponse(Response, starlette.RedirectResponse):
             assign_owner(background)
 
 
-async def _one_chunk(body: bytes) -> AsyncIterator[bytes]:
+async def _yield_chunk(body: bytes) -> AsyncIterator[bytes]:
     if body:
         yield body

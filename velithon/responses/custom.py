@@ -1,4 +1,4 @@
-"""Response classes of users that override how ASGI sends them: their own code runs on RSGI too.
+"""Sends users' response classes that override ASGI's sending over RSGI, too.
 
 It sees the same scope on both faces. Whoever looks at such a response from outside is told whether it has begun.
 """
@@ -11,9 +11,9 @@ from velithon_adapters.http import HTTPReceive, HTTPSend
 from velithon_adapters.scope import FILE_RANGE, asgi_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, MutableMapping
+    from collections.abc import Generator
 
-    from starlette.types import Receive
+    from starlette.types import Receive, Scope
 
     from velithon.requests.rsgi import RSGIRequest
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
@@ -24,8 +24,11 @@ __all__ = ["CustomSending", "has_own_layers", "keep_overrides", "send_custom", "
 _BY_NAME = frozenset({"http.response.pathsend", FILE_RANGE})
 
 
-def show_files(scope: MutableMapping[str, Any]) -> None:
-    """Let files be sent as bytes, for somebody in between who may want to read or to change them."""
+def show_files(scope: Scope) -> None:
+    """Remove the extensions that send files by name from a scope.
+
+    So files come as bytes to a layer that may want to read or to change them.
+    """
     extensions = scope.get("extensions")
     if extensions:
         # A server may show every request the same dictionary.
@@ -33,7 +36,10 @@ def show_files(scope: MutableMapping[str, Any]) -> None:
 
 
 def has_own_layers(route: object) -> bool:
-    """Tell whether layers that are not ours stand around what is mounted, or in an application of Starlette's there."""
+    """Tell whether a mount has layers that are not ours.
+
+    They may stand around what is mounted, or in an application of Starlette's there.
+    """
     inner = getattr(route, "app", None)
     if getattr(route, "_base_app", inner) is not inner:
         return True
@@ -42,7 +48,7 @@ def has_own_layers(route: object) -> bool:
 
 
 def keep_overrides(cls: type[Any]) -> None:
-    """Let a class that says how it is sent over ASGI, and nothing of RSGI, be sent over RSGI as it says."""
+    """Make a class that overrides only ASGI's sending do so over RSGI, too."""
     own = vars(cls)
     if cls.__module__.startswith("velithon.") or not ("__call__" in own or "stream_response" in own):
         return
@@ -65,7 +71,9 @@ async def send_custom(response: Any, request: RSGIRequest) -> None:
 
 
 class CustomSending:
-    """What is left to be done when such a response is sent over RSGI: awaiting it, or `send` with the request.
+    """The sending of such a response over RSGI, yet to be awaited.
+
+    Either await it, or call `send` with the request.
 
     Args:
         response: The response.
@@ -96,7 +104,7 @@ class CustomSending:
         """Send as the answer to a request, whose ASGI scope the response sees."""
         await self._run(request.scope, request._receive, request._send)
 
-    async def _run(self, scope: MutableMapping[str, Any], receive: Receive, send: HTTPSend) -> None:
+    async def _run(self, scope: Scope, receive: Receive, send: HTTPSend) -> None:
         """Run the response as an ASGI application."""
         response = self.response
         show_files(scope)

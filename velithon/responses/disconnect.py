@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon_adapters.stopping import stopping
 
@@ -19,13 +19,16 @@ _PATIENCE = 0.05
 
 
 class StopWatch:
-    """Ends what the current task waits for when the server stops and cannot wait for the end of a stream."""
+    """Cancels the current task's wait when the server stops.
+
+    A server that stops cannot wait for the end of a stream.
+    """
 
     __slots__ = ("_task", "cancelled")
 
     def __init__(self) -> None:
         self.cancelled = False
-        self._task: Any = asyncio.current_task()
+        self._task: asyncio.Task[object] | None = asyncio.current_task()
         stopping.streams.add(self.end)
 
     def end(self) -> None:
@@ -38,12 +41,14 @@ class StopWatch:
         """Stop watching; take back the cancellation, if there was one."""
         stopping.streams.discard(self.end)
         task, self._task = self._task, None
-        if self.cancelled:
+        if task is not None and self.cancelled:
             task.uncancel()
 
 
 class DisconnectWatch(StopWatch):
-    """Ends what the current task waits for when its client leaves, too, and begins a stream whose first chunk is late.
+    """Cancels the current task's wait also when its client leaves.
+
+    It begins a stream whose first chunk is late, too.
 
     The server is asked only once a stream has lasted for a while: asking costs more than a short stream does, and a
     stream that sends is told by its next chunk.

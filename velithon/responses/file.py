@@ -62,7 +62,7 @@ class FileResponse(Response, starlette.FileResponse):
     # Whether who sends takes a part of a file by its name.
     sends_ranges = False
 
-    def __init__(self, path: Any, status_code: int = 200, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, path: str | os.PathLike[str], status_code: int = 200, *args: Any, **kwargs: Any) -> None:
         if not args and not kwargs:
             # What most endpoints return; Starlette's constructor makes each of these headers anew.
             self.path = path
@@ -76,15 +76,15 @@ class FileResponse(Response, starlette.FileResponse):
         if self.background is not None:
             assign_owner(self.background)
 
-    async def __call__(self, scope: Any, receive: object, send: Any = None) -> None:
+    async def __call__(self, scope: Any, receive: object, send: Send | None = None) -> None:
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
         if send is not None:
             self.sends_ranges = FILE_RANGE in (scope.get("extensions") or ())
             send = self._complete_refusals(self.track(send))
         await super().__call__(scope, receive, send)
 
-    def _chunks(self) -> AsyncIterator[bytes]:
-        return _chunks_of_file(self.path, self.chunk_size)
+    def _iterate_body(self) -> AsyncIterator[bytes]:
+        return _iterate_file(self.path, self.chunk_size)
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Look at the file and let the server send it.
@@ -179,7 +179,7 @@ class FileResponse(Response, starlette.FileResponse):
         await super()._handle_multiple_ranges(send, ranges, file_size, send_header_only)
 
 
-async def _chunks_of_file(path: str | os.PathLike[str], size: int) -> AsyncIterator[bytes]:
+async def _iterate_file(path: str | os.PathLike[str], size: int) -> AsyncIterator[bytes]:
     async with await anyio.open_file(path, "rb") as file:
         while chunk := await file.read(size):
             yield chunk

@@ -21,7 +21,9 @@ Pairs = list[tuple[str, str]]
 
 @lru_cache(maxsize=256)
 def content_type_pairs(media_type: str | None, charset: str) -> Pairs:
-    """Return the shared header list of a response that has a media type and nothing else. Never change it in place.
+    """Return the shared header list of a response with a media type alone.
+
+    Never change it in place.
 
     Raises:
         ValueError: The media type holds a control character or one outside Latin-1.
@@ -41,7 +43,9 @@ def _without(pairs: Iterable[tuple[str, str]], name: str) -> Pairs:
 
 
 class ResponseHeaders(MutableHeaders):
-    """Starlette's `MutableHeaders` over a response: the common calls work on its pairs of `str`, any other on bytes.
+    """Starlette's `MutableHeaders` over a response.
+
+    The common calls work on its pairs of `str`, all others on bytes.
 
     Once somebody asked for bytes these are the truth. The length of the body is not among the pairs.
     """
@@ -57,7 +61,7 @@ class ResponseHeaders(MutableHeaders):
     def _list(self, value: list[tuple[bytes, bytes]]) -> None:
         self._response.raw_headers = value
 
-    def _paired(self, key: str) -> str | None:
+    def _normalize_key(self, key: str) -> str | None:
         """Return the name in lower case, or `None` where only the bytes will do."""
         key = key.lower()
         return None if self._response._raw is not None or key == "content-length" else key
@@ -78,7 +82,7 @@ class ResponseHeaders(MutableHeaders):
         response._pairs = [*pairs, (name, value)]
 
     def __getitem__(self, key: str) -> str:
-        name = self._paired(key)
+        name = self._normalize_key(key)
         if name is None:
             return super().__getitem__(key)
         value = self._response.get_header(name)
@@ -87,12 +91,12 @@ class ResponseHeaders(MutableHeaders):
         return value
 
     def __contains__(self, key: Any) -> bool:
-        name = self._paired(key)
+        name = self._normalize_key(key)
         return super().__contains__(key) if name is None else self._response.get_header(name) is not None
 
     def append(self, key: str, value: str) -> None:
         """Add a header beside those of the same name."""
-        name = self._paired(key)
+        name = self._normalize_key(key)
         if name is None:
             super().append(key, value)
         else:

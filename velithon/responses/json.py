@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.background import BackgroundTask, BackgroundTasks
     from starlette.responses import Response as StarletteResponse
 
-    Finish = Callable[[Any, Any, StarletteResponse | None, BackgroundTasks | None], StarletteResponse]
+    Finish = Callable[[object, object, StarletteResponse | None, BackgroundTasks | None], StarletteResponse]
 
 
 __all__ = ["JSONResponse", "ORJSONResponse", "UJSONResponse"]
@@ -58,13 +58,13 @@ class JSONResponse(Response):
 
     @staticmethod
     def compile_finish(
-        encode: Callable[[Any, Any], bytes] | None,
+        encode: Callable[[object, object], bytes] | None,
         status_code: int,
         has_body: bool,
         *,
         usual: tuple[type | None, ...],
-        take: Callable[[Any, StarletteResponse | None, BackgroundTasks | None], StarletteResponse | None],
-        explain: Callable[[Any, Exception], Exception],
+        take: Callable[[object, StarletteResponse | None, BackgroundTasks | None], StarletteResponse | None],
+        explain: Callable[[object, Exception], Exception],
         merge: Callable[[Response, StarletteResponse, bytes], None],
     ) -> Finish:
         """Return `finish(result, request, response, background)`, which builds the response around a result.

@@ -1,4 +1,4 @@
-"""When the status and the headers of a stream are sent: with its first chunk, or when that takes too long.
+"""Sends a stream's status and headers: with its first chunk, or after a delay.
 
 What a generator raises before its first chunk can still be answered as any other exception. But a stream that has
 nothing to say for a while must not leave its client without an answer, so the wait has a bound.

@@ -1,4 +1,4 @@
-"""Server-sent events: the event, its wire format, and the response that streams them with keep-alive pings."""
+"""Server-sent events: the event, its wire format, and the response that streams them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from anyio import CancelScope
 from pydantic import BaseModel, Field, field_validator, model_validator
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from starlette.background import BackgroundTask
 
 __all__ = ["KEEPALIVE_COMMENT", "EventSourceResponse", "ServerSentEvent", "format_sse_event"]
+
+T = TypeVar("T")
 
 KEEPALIVE_COMMENT = b": ping\n\n"
 """A comment, which clients ignore and proxies count as traffic."""
@@ -131,18 +133,18 @@ def dump_item(item: object) -> bytes:
 
     A number that JSON cannot say becomes null.
     """
-    return json.dumps(_finite(jsonable_encoder(item))).encode()
+    return json.dumps(_drop_non_finite(jsonable_encoder(item))).encode()
 
 
-def _finite(data: object) -> object:
+def _drop_non_finite(data: object) -> object:
     if isinstance(data, float):
         return data if math.isfinite(data) else None
     if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    return [_finite(value) for value in data] if isinstance(data, list) else data
+        return {key: _drop_non_finite(value) for key, value in data.items()}
+    return [_drop_non_finite(value) for value in data] if isinstance(data, list) else data
 
 
-def encode_event(item: object, dump: Callable[[Any], bytes] = dump_item) -> bytes:
+def encode_event(item: object, dump: Callable[[object], bytes] = dump_item) -> bytes:
     """Return what a generator yielded as an event.
 
     Text and bytes are taken to be in the wire format already.
@@ -160,7 +162,10 @@ def encode_event(item: object, dump: Callable[[Any], bytes] = dump_item) -> byte
 
 
 def encode_chunk(item: object) -> bytes:
-    """Return what was given to an ``EventSourceResponse`` as bytes: text and bytes are in the wire format already."""
+    """Encode an item that was given to an ``EventSourceResponse``.
+
+    Text and bytes are in the wire format already.
+    """
     if isinstance(item, str):
         return item.encode()
     return bytes(item) if isinstance(item, bytes | memoryview) else encode_event(item)
@@ -204,7 +209,7 @@ class EventSourceResponse(StreamingResponse):
 
 
 async def with_pings(
-    items: AsyncIterable[object], encode: Callable[[Any], bytes], interval: float
+    items: AsyncIterable[T], encode: Callable[[T], bytes], interval: float
 ) -> AsyncGenerator[bytes, None]:
     """Yield each item encoded, and a ping whenever none came for ``interval`` seconds.
 
@@ -234,7 +239,7 @@ async def with_pings(
         await relay.stop()
 
 
-class _Relay:
+class _Relay(Generic[T]):
     """Carries one item at a time from the task that makes them to the one that sends them.
 
     A timer for each event would cost as much as all the rest: one is set when the first wait begins, and set again when
@@ -253,7 +258,7 @@ class _Relay:
         "task",
     )  # fmt: skip
 
-    def __init__(self, items: AsyncIterable[object], encode: Callable[[Any], bytes], interval: float) -> None:
+    def __init__(self, items: AsyncIterable[T], encode: Callable[[T], bytes], interval: float) -> None:
         self._items = items
         self._encode = encode
         self._interval = interval

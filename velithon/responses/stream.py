@@ -17,9 +17,10 @@ from velithon_adapters import rsgi
 from velithon_adapters.outgoing import SEND_AHEAD, Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 
     from starlette.background import BackgroundTask
+    from starlette.responses import Content, ContentStream
     from starlette.types import Send
 
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
@@ -47,7 +48,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
 
     def __init__(
         self,
-        content: AsyncIterable[Any] | Iterable[Any],
+        content: ContentStream,
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         media_type: str | None = None,
@@ -59,7 +60,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         if background is not None:
             assign_owner(background)
 
-    def init_raw(self, status_code: int, headers: list[tuple[bytes, bytes]], content: AsyncIterable[Any]) -> None:
+    def init_raw(self, status_code: int, headers: list[tuple[bytes, bytes]], content: AsyncIterable[object]) -> None:
         """Take the place of `__init__` where the headers are known as ASGI has them."""
         self.status_code = status_code
         self.raw_headers = headers
@@ -69,9 +70,9 @@ class StreamingResponse(Response, starlette.StreamingResponse):
     def encode_for_layers(self) -> None:
         """Let dispatch layers read bytes, as they do from Starlette's `call_next`, whatever the content yields."""
         if type(self.body_iterator) is not _EncodedChunks:
-            self.body_iterator = _EncodedChunks(self.body_iterator, self._encoded)
+            self.body_iterator = _EncodedChunks(self.body_iterator, self._encode_chunk)
 
-    async def __call__(self, scope: Any, receive: object, send: Any = None) -> None:
+    async def __call__(self, scope: Any, receive: object, send: Send | None = None) -> None:
         """Send as any response; the answer to `HEAD` has no body, so that none is made."""
         if send is None or scope["type"] != "http" or scope.get("method") != "HEAD" or self._streams_itself():
             await super().__call__(scope, receive, send)
@@ -80,14 +81,14 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         self._started = True
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-        await self._make_none()
+        await self._skip_body()
         if self.background is not None:
             await self.background()
 
     def _streams_itself(self) -> bool:
         return type(self).stream_response is not StreamingResponse.stream_response
 
-    async def _make_none(self) -> None:
+    async def _skip_body(self) -> None:
         """Leave the body, which has no reader."""
         await close_iterator(self.body_iterator)
 
@@ -103,7 +104,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
                 if opening.pending:
                     await opening.open()
                 if type(chunk) is not bytes:
-                    chunk = self._encoded(chunk)
+                    chunk = self._encode_chunk(chunk)
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             if opening.pending:
                 await opening.open()
@@ -121,7 +122,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
             opening.stop()
             await close_iterator(self.body_iterator)
 
-    def _encoded(self, chunk: Any) -> bytes:
+    def _encode_chunk(self, chunk: Content) -> bytes:
         # As Starlette reads it. Of a number `bytes` would make as many zeros.
         return bytes(chunk) if isinstance(chunk, bytes | memoryview) else chunk.encode(self.charset)
 
@@ -130,11 +131,11 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         return self._stream_rsgi(scope, protocol)
 
     async def _stream_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
-        opening = RSGIOpening(self, protocol, self._checked_headers(scope.method))
+        opening = RSGIOpening(self, protocol, self._check_headers(scope.method))
         if scope.method == "HEAD":
             opening.open()
             opening.close()
-            await self._make_none()
+            await self._skip_body()
             return
         self._started = False
         if not self.start_delay:
@@ -167,13 +168,13 @@ class StreamingResponse(Response, starlette.StreamingResponse):
             await Outgoing(scope, protocol).abort()
 
     async def _send_chunks(self, scope: HTTPScope, protocol: HTTPProtocol, opening: RSGIOpening) -> None:
-        send: Any = None
+        send: Callable[[bytes], Awaitable[None]] | None = None
         outgoing = None
         ahead = 0
         try:
             async for chunk in self.body_iterator:
                 if type(chunk) is not bytes:
-                    chunk = self._encoded(chunk)
+                    chunk = self._encode_chunk(chunk)
                 if send is None:
                     send = (opening.transport or opening.open()).send_bytes
                 try:
@@ -197,7 +198,7 @@ class _EncodedChunks:
 
     __slots__ = ("_chunks", "_content", "_encode")
 
-    def __init__(self, content: AsyncIterable[Any], encode: Callable[[Any], bytes]) -> None:
+    def __init__(self, content: AsyncIterable[Content], encode: Callable[[Content], bytes]) -> None:
         self._content = content
         self._chunks = aiter(content)
         self._encode = encode

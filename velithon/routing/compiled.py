@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.convertors import CONVERTOR_TYPES
 from starlette.routing import PARAM_REGEX, compile_path
@@ -20,7 +20,7 @@ __all__ = ["read_compiled_path"]
 
 def read_compiled_path(
     path: str, endpoint: Callable[..., object]
-) -> tuple[re.Pattern[str], str, dict[str, Convertor[Any]]]:
+) -> tuple[re.Pattern[str], str, dict[str, Convertor[object]]]:
     """Return a path's pattern, its template and the convertors of its parameters by name.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles as StarletteStaticFiles
@@ -18,11 +18,12 @@ from velithon.signature.outcome import merge_headers
 from velithon.staticfiles import PathLike, StaticFiles, accepts_html
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Collection
 
     from starlette.responses import Response as StarletteResponse
     from starlette.types import Scope
 
+    from velithon.faces.serve import RouteHandler
     from velithon.routing.options import RouteOptions
 
 __all__ = ["Fallback", "Frontend", "FrontendFiles"]
@@ -121,7 +122,7 @@ class FrontendFiles(StaticFiles):
 
 
 def relativize(path: str) -> str:
-    """Return a path of a URL, relative to where it is looked up, as a path of the file system."""
+    """Convert a URL's path, relative to its directory, to one of the file system."""
     return os.path.normpath(os.path.join(*path.split("/")))
 
 
@@ -172,11 +173,11 @@ class Frontend(Route):
         """Tell whether a path, within the router, is this frontend's."""
         return self.path == "/" or path == self.path or path.startswith(f"{self.path}/")
 
-    def get_route_handler(self) -> Callable[[Any], Awaitable[Any]]:
+    def get_route_handler(self) -> RouteHandler:
         """Return what answers a request; other methods than GET and HEAD are refused without dependencies."""
         read = super().get_route_handler()
 
-        async def handler(request: Request) -> Any:
+        async def handler(request: Request) -> object:
             if request.method in ("GET", "HEAD"):
                 return await read(request)
             return await self.files.serve(self._rest(request._route_path), request.scope)

@@ -9,16 +9,16 @@ from typing import Any, TypeVar, overload
 
 __all__ = ["F", "Handlers", "adopt_lifespan"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 
 
-class Handlers(list[Callable[[], Any]]):
+class Handlers(list[Callable[[], object]]):
     """Startup or shutdown functions: a list, and a decorator that adds to it.
 
     Functions run in order of priority, the highest first, and of registration among equals.
     """
 
-    def __init__(self, handlers: Iterable[Callable[[], Any]] = ()) -> None:
+    def __init__(self, handlers: Iterable[Callable[[], object]] = ()) -> None:
         super().__init__(handlers)
         self._priorities: dict[int, int] = {}
 
@@ -28,7 +28,7 @@ class Handlers(list[Callable[[], Any]]):
     @overload
     def __call__(self, priority: int = 0) -> Callable[[F], F]: ...
 
-    def __call__(self, priority: Any = 0) -> Any:
+    def __call__(self, priority: F | int = 0) -> F | Callable[[F], F]:
         """Return the decorator; the function comes back unchanged. Works without parentheses as well."""
         if callable(priority):
             self.append(priority)
@@ -50,7 +50,10 @@ class Handlers(list[Callable[[], Any]]):
 
 
 def adopt_lifespan(lifespan: object) -> Any:
-    """Return a lifespan written as a generator, async or not, as the context manager that it is meant to be."""
+    """Return a lifespan as an async context manager.
+
+    It may be written as a generator, async or not.
+    """
     if inspect.isasyncgenfunction(lifespan):
         return asynccontextmanager(lifespan)
     if not inspect.isgeneratorfunction(lifespan):
@@ -58,7 +61,7 @@ def adopt_lifespan(lifespan: object) -> Any:
     manager = contextmanager(lifespan)
 
     @asynccontextmanager
-    async def run(app: object) -> AsyncIterator[Any]:
+    async def run(app: object) -> AsyncIterator[object]:
         with manager(app) as state:
             yield state
 

@@ -1,4 +1,4 @@
-"""What a route's limits come to, with those of its application and of where that is mounted."""
+"""Computes a route's limits from its own and those around it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["build_limited", "find_form_limits"]
 def build_limited(respond: Responder, limit: int) -> Responder:
     """Return a responder whose requests have a body of at most `limit` bytes."""
 
-    def respond_limited(request: Request) -> Awaitable[Any]:
+    def respond_limited(request: Request) -> Awaitable[object]:
         request.limit_body(limit)
         return respond(request)
 
@@ -24,7 +24,10 @@ def build_limited(respond: Responder, limit: int) -> Responder:
 
 
 def find_form_limits(router: Any) -> dict[str, int]:
-    """Return the limits of forms in a router: its own, and the strictest of where its application is mounted."""
+    """Return the limits of forms in a router.
+
+    They are its own, and the strictest of where its application is mounted.
+    """
     if router is None:
         return {}
     found: dict[str, int] = {}

@@ -25,29 +25,29 @@ class WatchedList(list[T]):
         super().__init__(items)
         self._tell = changed
 
-    def _taken(self, argument: object) -> Any:
+    def _adopt(self, argument: object) -> Any:
         """Return what stands for an argument of a change: an item, several, or an index."""
         return argument
 
-    def _changed(name: str) -> Any:  # type: ignore[misc]  # called while the class is made, not as a method
+    def _wrap(name: str) -> Any:  # type: ignore[misc]  # called while the class is made, not as a method
         change = getattr(list, name)
 
         @functools.wraps(change)
         def method(self: WatchedList[Any], *args: Any, **kwargs: Any) -> Any:
-            result = change(self, *map(self._taken, args), **kwargs)
+            result = change(self, *map(self._adopt, args), **kwargs)
             self._tell()
             return result
 
         return method
 
-    append = _changed("append")
-    clear = _changed("clear")
-    extend = _changed("extend")
-    insert = _changed("insert")
-    pop = _changed("pop")
-    remove = _changed("remove")
-    reverse = _changed("reverse")
-    sort = _changed("sort")
-    __delitem__ = _changed("__delitem__")
-    __iadd__ = _changed("__iadd__")
-    __setitem__ = _changed("__setitem__")
+    append = _wrap("append")
+    clear = _wrap("clear")
+    extend = _wrap("extend")
+    insert = _wrap("insert")
+    pop = _wrap("pop")
+    remove = _wrap("remove")
+    reverse = _wrap("reverse")
+    sort = _wrap("sort")
+    __delitem__ = _wrap("__delitem__")
+    __iadd__ = _wrap("__iadd__")
+    __setitem__ = _wrap("__setitem__")

@@ -1,4 +1,4 @@
-"""What is mounted: served under a path or for a host, with its lifespan where that is this application's to run.
+"""Mounts applications under a path or for a host, and runs their lifespans.
 
 An application of ours that is mounted starts and stops with the one that holds it. One of another framework does so
 where its mount says `lifespan=True`: many start themselves in the lifespan of the application that mounts them, and
@@ -48,7 +48,10 @@ class Mounted(starlette.BaseRoute):
     max_body_size: int | None = None
 
     def behind(self, layers: Sequence[Middleware], max_body_size: int | None) -> Self:
-        """Return it with a router's layers around its own, and with the router's limit where it has none."""
+        """Return it with a router's layers around its own.
+
+        It has the router's limit where it has none.
+        """
         if not layers and (max_body_size is None or self.max_body_size is not None):
             return self
         from velithon.middleware.stack import mount_stack
@@ -67,7 +70,7 @@ class Mounted(starlette.BaseRoute):
         """
         outer = scope.get("state")
         own = outer[STATES].get(id(find_inner_application(self))) if outer and STATES in outer else None
-        if own:
+        if own and outer is not None:
             state = _Inside(outer, apart=own)
             state.update(own)
             scope = _Inside(scope, apart=("state",))
@@ -78,21 +81,21 @@ class Mounted(starlette.BaseRoute):
 class _Inside(dict[str, Any]):
     """A scope, or its state, inside a mount: what is set in it is set outside too, but for what is kept apart."""
 
-    def __init__(self, outer: Any, apart: Collection[str]) -> None:
+    def __init__(self, outer: Scope, apart: Collection[str]) -> None:
         super().__init__(outer)
         self._outer = outer
         self._apart = apart
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         super().__setitem__(key, value)
         if key not in self._apart:
             self._outer[key] = value
 
-    def update(self, *args: Any, **kwargs: Any) -> None:
+    def update(self, *args: Any, **kwargs: object) -> None:
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
 
-    def setdefault(self, key: str, default: Any = None) -> Any:
+    def setdefault(self, key: str, default: object = None) -> Any:
         if key not in self:
             self[key] = default
         return self[key]
@@ -134,7 +137,10 @@ class Mount(Mounted, starlette.Mount):
         return moved
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand over to the application, and note the mount for whoever asks for the route's template."""
+        """Hand over to the application.
+
+        The mount is noted for whoever asks for the route's template.
+        """
         scope[MOUNTS] = (*scope.get(MOUNTS, ()), self)
         await super().handle(scope, receive, send)
 
@@ -197,7 +203,7 @@ def iterate_mounted(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
                 yield from iterate_mounted(inner.routes)
 
 
-async def start_mounted(mounts: Iterable[BaseRoute], stack: AsyncExitStack) -> dict[str, Any]:
+async def start_mounted(mounts: Iterable[BaseRoute], stack: AsyncExitStack) -> Mapping[str, object]:
     """Start mounted applications, each once, however often it is mounted.
 
     Args:
@@ -207,39 +213,40 @@ async def start_mounted(mounts: Iterable[BaseRoute], stack: AsyncExitStack) -> d
     Returns:
         The part of the application's state in which the mounts find what the lifespans yielded.
     """
-    states: dict[int, Mapping[str, Any] | None] = {}
+    states: dict[int, Mapping[str, object] | None] = {}
     for mount in filter(_has_lifespan, mounts):
         app = find_inner_application(mount)
         if id(app) in states:
             continue
         try:
-            states[id(app)] = await stack.enter_async_context(_lifespan_of(app))
+            states[id(app)] = await stack.enter_async_context(_run_lifespan(app))
         except Exception as exc:
-            exc.add_note(f"It was the start of what is mounted at {_place(mount)!r}.")
+            exc.add_note(f"It was the start of what is mounted at {_describe_place(mount)!r}.")
             raise
     return {STATES: states} if any(states.values()) else {}
 
 
-def _place(mount: object) -> str:
+def _describe_place(mount: object) -> str:
     return str(getattr(mount, "path", None) or getattr(mount, "host", "/"))
 
 
-def _has_lifespan(mount: Any) -> bool:
+def _has_lifespan(mount: BaseRoute) -> bool:
     inner = find_inner_application(mount)
-    if isinstance(inner, starlette.Router) or getattr(mount, "lifespan", None) is False:
+    wanted = getattr(mount, "lifespan", None)
+    if isinstance(inner, starlette.Router) or wanted is False:
         return False  # a router's is its parent's affair
     # FastAPI leaves mounted lifespans to the application that mounts.
-    return bool(mount.lifespan) or (isinstance(inner, Lifetime) and not stands_for_fastapi())
+    return bool(wanted) or (isinstance(inner, Lifetime) and not stands_for_fastapi())
 
 
-def _lifespan_of(app: Any) -> AbstractAsyncContextManager[Mapping[str, Any] | None]:
+def _run_lifespan(app: Any) -> AbstractAsyncContextManager[Mapping[str, object] | None]:
     if isinstance(app, Lifetime):
-        return _own_lifespan(app)
-    return _foreign_lifespan(app)
+        return _run_own_lifespan(app)
+    return _run_foreign_lifespan(app)
 
 
 @asynccontextmanager
-async def _own_lifespan(app: Any) -> AsyncIterator[Mapping[str, Any] | None]:
+async def _run_own_lifespan(app: Any) -> AsyncIterator[Mapping[str, object] | None]:
     # The lifespan of the application around may have started it by hand, as FastAPI's users have to.
     if app.router.runs_in_this_task():
         yield None
@@ -249,7 +256,7 @@ async def _own_lifespan(app: Any) -> AsyncIterator[Mapping[str, Any] | None]:
 
 
 @asynccontextmanager
-async def _foreign_lifespan(app: ASGIApp) -> AsyncIterator[Mapping[str, Any] | None]:
+async def _run_foreign_lifespan(app: ASGIApp) -> AsyncIterator[Mapping[str, object] | None]:
     from velithon_adapters.lifespan import Lifespan
 
     lifespan = Lifespan(app, "on")

@@ -1,9 +1,9 @@
-"""What applications, routers and routes can be given, and how the options of a router reach its routes."""
+"""The options of applications, routers and routes, and how they are joined."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict
 
 from velithon.datastructures import DefaultPlaceholder
 from velithon.signature.limits import check_limits, check_size
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from pydantic.main import IncEx
     from starlette.middleware import Middleware
+    from starlette.responses import Response as StarletteResponse
     from starlette.routing import BaseRoute
 
+    from velithon._runtime.json_values import JSONObject
     from velithon.params import Depends
     from velithon.websocket.heartbeat import Heartbeat
 
@@ -45,15 +47,15 @@ class AppOptions(TypedDict, total=False):
     It counts from the route on: what a layer reads before is in memory already, unless `BodyLimitMiddleware` stands
     around that layer.
     """
-    form_limits: dict[str, Any] | None
+    form_limits: dict[str, int] | None
     """`max_files` and `max_fields` (counts, 1000 each), `max_part_size` (bytes of one field that is no file, 1 MiB)."""
-    strict_content_type: Any
+    strict_content_type: bool | DefaultPlaceholder
     """Whether a JSON body needs a JSON `Content-Type`; by default it does."""
     raises: Sequence[type[Exception] | Exception]
     """`HTTPException` subclasses, or instances, that the document shows as responses."""
     tags: Sequence[str | Enum] | None
     """The groups that the document shows the operations in."""
-    responses: dict[int | str, dict[str, Any]] | None
+    responses: dict[int | str, JSONObject] | None
     """More responses for the document: status code, or `4XX`, or `default` -> `description`, `model` and the like."""
     deprecated: bool | None
     """Whether the document marks the operations as deprecated."""
@@ -73,7 +75,7 @@ class SharedOptions(AppOptions, total=False):
 
 
 class RouteOptions(SharedOptions, total=False):
-    """What a route can be given beside its path, its endpoint and its methods: `SharedOptions`, and its own."""
+    """The options of a route: `SharedOptions`, and its own."""
 
     name: str | None
     """For `url_path_for`; the endpoint's name by default."""
@@ -91,7 +93,7 @@ class RouteOptions(SharedOptions, total=False):
     """Whether fields that equal their default are left out."""
     response_model_exclude_none: bool
     """Whether fields that are `None` are left out."""
-    response_class: Any
+    response_class: ResponseClass
     """The class of responses made of what the endpoint returns; `JSONResponse` by default."""
     status_code: int | None
     """The status of a success; that of the response class, 200, by default."""
@@ -103,7 +105,7 @@ class RouteOptions(SharedOptions, total=False):
     """The description of a success in the document."""
     operation_id: str | None
     """The operation's identifier in the document, which generated clients use as a name."""
-    openapi_extra: dict[str, Any] | None
+    openapi_extra: JSONObject | None
     """Merged into the operation in the document, in depth."""
 
 
@@ -120,12 +122,17 @@ class WebSocketOptions(TypedDict, total=False):
     """Whose pages may connect, such as `https://example.org`; others are refused with 403. All by default."""
 
 
+ResponseClass: TypeAlias = "type[StarletteResponse] | DefaultPlaceholder"
+
 AROUND = ("middleware", "max_body_size")
 """What a router is given for all that it serves, whether it is added here or exists already."""
 
 
 def join_websocket_options(outer: RouteOptions, inner: WebSocketOptions) -> WebSocketOptions:
-    """Return the options of a WebSocket route inside a router: the router's dependencies and layers come first."""
+    """Return the options of a WebSocket route inside a router.
+
+    The router's dependencies and layers come first.
+    """
     joined = inner.copy()
     joined["dependencies"] = [*(outer.get("dependencies") or ()), *(inner.get("dependencies") or ())]
     joined["middleware"] = [*(outer.get("middleware") or ()), *(inner.get("middleware") or ())]
@@ -149,9 +156,12 @@ _FALLBACK = ("response_class", "generate_unique_id_function", "strict_content_ty
 
 
 def join_options(outer: RouteOptions, inner: RouteOptions) -> RouteOptions:
-    """Return the options of a route inside a router: the route's own, with the router's where they belong."""
-    joined: dict[str, Any] = dict(inner)
-    given: dict[str, Any] = dict(outer)
+    """Return the options of a route inside a router.
+
+    They are the route's own, with the router's where they belong.
+    """
+    joined: dict[str, object] = dict(inner)
+    given: dict[str, object] = dict(outer)
     for name, value in given.items():
         if name not in joined:
             # A copy, because the router's own may grow.
@@ -185,6 +195,12 @@ def check_options(where: str, options: Any, known: type) -> None:
         options["form_limits"] = dict(options["form_limits"])
 
 
+class Sharing(Protocol):
+    """A router, as far as this is about what its routes share."""
+
+    shared: Any
+
+
 class Shared:
     """What the routes of a router share, as an attribute of it.
 
@@ -193,28 +209,28 @@ class Shared:
         default: Its value where nobody chose one.
     """
 
-    def __init__(self, name: str, default: Any = None) -> None:
+    def __init__(self, name: str, default: object = None) -> None:
         self.name = name
         self.default = default
 
-    def __get__(self, router: Any, owner: type) -> Any:
+    def __get__(self, router: Sharing | None, owner: type) -> Any:
         if router is None:
             return self
         return router.shared.get(self.name, self.default)
 
-    def __set__(self, router: Any, value: Any) -> None:
+    def __set__(self, router: Sharing, value: object) -> None:
         router.shared[self.name] = value
 
 
 class SharedList(Shared):
     """A list that may be added to."""
 
-    make: Callable[[], Any] = list
+    make: Callable[[], object] = list
 
-    def __get__(self, router: Any, owner: type) -> Any:
+    def __get__(self, router: Sharing | None, owner: type) -> Any:
         if router is None:
             return self
-        shared: dict[str, Any] = router.shared
+        shared = router.shared
         if shared.get(self.name) is None:
             shared[self.name] = self.make()
         return shared[self.name]

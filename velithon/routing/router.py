@@ -1,9 +1,9 @@
-"""The router: a list of routes, the options they share, and the table that finds one of them."""
+"""The router: routes, the options they share, and the table that finds one."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from starlette import routing as starlette
@@ -25,6 +25,7 @@ from velithon.routing.handlers import Handlers, adopt_lifespan
 from velithon.routing.mounts import Host, Mount, adopt_mount, find_inner_application, iterate_mounted, start_mounted
 from velithon.routing.options import (
     AROUND,
+    ResponseClass,
     RouteOptions,
     Shared,
     SharedList,
@@ -81,9 +82,9 @@ class Router(Verbs, starlette.Router):
         redirect_slashes: bool = True,
         default: ASGIApp | None = None,
         lifespan: Lifespan[Any] | None = None,
-        on_startup: Sequence[Callable[[], Any]] | None = None,
-        on_shutdown: Sequence[Callable[[], Any]] | None = None,
-        default_response_class: Any = None,
+        on_startup: Sequence[Callable[[], object]] | None = None,
+        on_shutdown: Sequence[Callable[[], object]] | None = None,
+        default_response_class: ResponseClass | None = None,
         route_class: type[Route] = Route,
         dependency_overrides_provider: HandlingOwner | None = None,
         **options: Unpack[SharedOptions],
@@ -103,15 +104,15 @@ class Router(Verbs, starlette.Router):
         self.on_startup = Handlers(on_startup or ())
         self.on_shutdown = Handlers(on_shutdown or ())
         # What stands around the lifespan, where an application owns the router.
-        self.resources: Callable[[], Any] | None = None
+        self.resources: Callable[[], AbstractAsyncContextManager[object]] | None = None
         # Waits for what is still running, before anything that it may use is closed.
         self.finish_work: Callable[[], Awaitable[None]] | None = None
         # Those that have started it.
-        self._tasks: list[Any] = []
+        self._tasks: list[object] = []
         self._includes: list[tuple[Router, RouteOptions, str]] = []
         self._included: list[Router] = []
         # The applications in which the one of this router is mounted.
-        self.mounted_in: list[Any] = []
+        self.mounted_in: list[HandlingOwner] = []
         self._user_lifespan: Lifespan[Any] = self.lifespan_context
         self.lifespan_context = self.lifecycle  # type: ignore[assignment]  # Starlette's type wants one state or none
         self._http = build_asgi_app(self.respond, errors=SurroundingErrors())
@@ -147,7 +148,7 @@ class Router(Verbs, starlette.Router):
         route_class_override: type[Route] | None = None,
         **options: Unpack[RouteOptions],
     ) -> None:
-        """Add a route, of another class if one is given; see `Route` and `RouteOptions` for the other arguments."""
+        """Add a route; see `Route` and `RouteOptions` for the other arguments."""
         joined = join_options(self.shared, options)
         route_class = route_class_override or self.route_class
         self._add(route_class(self.prefix + path, endpoint, methods=methods, **joined))
@@ -187,7 +188,7 @@ class Router(Verbs, starlette.Router):
         router: Router | starlette.Router,
         *,
         prefix: str = "",
-        default_response_class: object = None,
+        default_response_class: ResponseClass | None = None,
         **options: Unpack[SharedOptions],
     ) -> None:
         """Add the routes of another router, those that it gets later too.
@@ -321,7 +322,7 @@ class Router(Verbs, starlette.Router):
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """The routes, in the order in which they are tried. A change to the list counts from the next request on."""
+        """The routes in order; a change counts from the next request on."""
         return self._routes
 
     @routes.setter
@@ -344,13 +345,13 @@ class Router(Verbs, starlette.Router):
     def _changed(self) -> None:
         self._table = None
 
-    def respond(self, request: Request) -> Awaitable[Any]:
+    def respond(self, request: Request) -> Awaitable[object]:
         """Find the route and let it answer.
 
         Raises:
             HTTPException: 404 or 405, when no route does.
         """
-        method, path = request._asked()
+        method, path = request._get_target()
         table = self._table or self.table
         exact = table.exact.get(path)
         answer = table.by_tree(method, path) if exact is None else exact.answers.get(method)
@@ -359,31 +360,31 @@ class Router(Verbs, starlette.Router):
         if answer is MISS:
             raise HTTPException(404)
         route, params = answer
-        request._matched(route, {} if params is None else params)
+        request._note_route(route, {} if params is None else params)
         return route.respond(request)  # type: ignore[no-any-return]  # Starlette types routes as `BaseRoute`
 
-    async def _respond_alone(self, request: Request) -> Any:
+    async def _respond_alone(self, request: Request) -> object:
         """Answer where no application is around the router, whose handlers would see to what is raised."""
         try:
             return await self.respond(request)
         except StarletteHTTPException as exc:
             return PlainTextResponse(str(exc.detail), exc.status_code, dict(exc.headers or {}))
 
-    def search(self, request: Request, method: str, path: str) -> Awaitable[Any]:
+    def search(self, request: Request, method: str, path: str) -> Awaitable[object]:
         """Do what `respond` does where `Table.direct` had no answer."""
         found = self.table.resolve(method, path, request)
         if found is not None and found.direct:
-            request._matched(found.route, found.path_params or {})
+            request._note_route(found.route, found.path_params or {})
             return found.route.respond(request)  # type: ignore[attr-defined, no-any-return]  # Starlette types routes as `BaseRoute`
-        return self._otherwise(request, found)
+        return self._respond_otherwise(request, found)
 
-    async def _otherwise(self, request: Request, found: Found | None) -> Any:
+    async def _respond_otherwise(self, request: Request, found: Found | None) -> object:
         if found is None:
-            return await self._unmatched(request)
+            return await self._respond_unmatched(request)
         if not found.allowed and found.child_scope is None:  # a route with a rule of its own answers by itself
             # What counts requests names these by the path too, as Starlette does.
-            request._matched(found.route, found.path_params)
-            raise HTTPException(405, headers={"Allow": ", ".join(sorted(self._allowed(request, found)))})
+            request._note_route(found.route, found.path_params)
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(self._list_allowed(request, found)))})
         limit = self._find_limit(found.route)
         if limit is not None:
             request.limit_body(limit)
@@ -395,16 +396,16 @@ class Router(Verbs, starlette.Router):
         if found.child_scope is not None:
             scope.update(found.child_scope)
         else:
-            request._matched(found.route, found.path_params)
+            request._note_route(found.route, found.path_params)
         return AppResponse(found.route.handle, request)
 
-    def _allowed(self, request: Request, found: Found) -> set[str]:
+    def _list_allowed(self, request: Request, found: Found) -> set[str]:
         allowed: set[str] = set()
         for other in self.table.matching(request._route_path):
             allowed |= getattr(other.route, "allowed_methods", None) or getattr(other.route, "methods", None) or set()
         return allowed or set(getattr(found.route, "methods", None) or ())
 
-    async def _unmatched(self, request: Request) -> Any:
+    async def _respond_unmatched(self, request: Request) -> object:
         path = request._route_path
         if self.redirect_slashes and path != "/":
             other = path.rstrip("/") if path.endswith("/") else path + "/"
@@ -412,14 +413,14 @@ class Router(Verbs, starlette.Router):
                 scope = dict(request.scope)
                 scope["path"] = scope["path"].rstrip("/") if path.endswith("/") else scope["path"] + "/"
                 if found := self.table.resolve(request.method, other, Request(scope)):
-                    request._matched(found.route, {})
+                    request._note_route(found.route, {})
                     return RedirectResponse(str(URL(scope=scope)))
         if self.frontends:
             from velithon.routing.frontend import find_most_specific
 
             frontend = find_most_specific(self.frontends, path)
             if frontend is not None:
-                request._matched(frontend, {})
+                request._note_route(frontend, {})
                 return await frontend.respond(request)
         if self.default != self.not_found:
             return AppResponse(self.default, request)
@@ -457,8 +458,8 @@ class Router(Verbs, starlette.Router):
     # -- lifespan -------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def lifecycle(self, app: object) -> AsyncIterator[Mapping[str, Any] | None]:
-        """Run the lifespan, those of included routers and those of what is mounted; yield their state together."""
+    async def lifecycle(self, app: object) -> AsyncIterator[Mapping[str, object] | None]:
+        """Run the lifespans of the router, of included routers and of mounts; merge their states."""
         async with AsyncExitStack() as stack:
             if self.resources is not None:
                 await stack.enter_async_context(self.resources())
@@ -475,7 +476,7 @@ class Router(Verbs, starlette.Router):
         """Tell whether this router's lifespan runs, begun by the task that asks."""
         return bool(self._tasks) and asyncio.current_task() in self._tasks
 
-    async def _start(self, app: object, stack: AsyncExitStack) -> list[Mapping[str, Any]]:
+    async def _start(self, app: object, stack: AsyncExitStack) -> list[Mapping[str, object]]:
         """Start this router, then those that it includes and mounts, each once; return what they yield."""
         task = asyncio.current_task()
         self._tasks.append(task)

@@ -37,8 +37,10 @@ from velithon.websocket.trampoline import run_at_bottom
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from velithon.faces.serve import HandlingOwner, Responder
+    from velithon.faces.serve import HandlingOwner, Responder, RouteHandler
+    from velithon.params import Depends
     from velithon.signature import EndpointModel, ResponseOptions
+    from velithon.websocket.connection import WebSocket
     from velithon.websocket.endpoint import EndpointClass
 
 __all__ = [
@@ -72,16 +74,16 @@ class Route(Guised, Replaceable, starlette.Route):
     methods: Any
     # Fast path: the endpoint, and what makes a response of its value; set, from the first request on, when the endpoint
     # has no arguments and no middleware.
-    direct_call: tuple[Callable[[], Awaitable[Any]], Callable[..., Any]] | None = None
+    direct_call: tuple[Callable[[], Awaitable[object]], Callable[..., object]] | None = None
     # Fast path: the plan over an RSGI scope and the values in the path, set when the endpoint reads no more.
-    scope_plan: Callable[..., Awaitable[Any]] | None = None
+    scope_plan: Callable[..., Awaitable[object]] | None = None
     # Whether routers keep it apart, for what none of their routes has.
     is_frontend = False
 
     def __init__(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., object],
         *,
         methods: Collection[str] | None = None,
         dependency_overrides_provider: HandlingOwner | None = None,
@@ -113,7 +115,7 @@ class Route(Guised, Replaceable, starlette.Route):
         self.response_class = options.get("response_class", Default(JSONResponse))
         status_code = options.get("status_code")
         self.status_code = None if status_code is None else int(status_code)
-        self.dependencies = WatchedList[Any](options.get("dependencies") or (), self._read_again)
+        self.dependencies: WatchedList[Depends] = WatchedList(options.get("dependencies") or (), self._read_again)
         self.middleware = list(options.get("middleware") or ())
         self.max_body_size = options.get("max_body_size")
         self.form_limits = options.get("form_limits") or {}
@@ -132,7 +134,7 @@ class Route(Guised, Replaceable, starlette.Route):
         self.openapi_extra = options.get("openapi_extra")
         self.generate_unique_id_function = options.get("generate_unique_id_function", Default(generate_unique_id))
 
-    def _read(self, endpoint: Callable[..., Any], methods: Collection[str] | None) -> None:
+    def _read(self, endpoint: Callable[..., object], methods: Collection[str] | None) -> None:
         """Read the signatures, once: `model` for a function, `models` by method for a class, neither for ASGI."""
         self.model: EndpointModel | None = None
         self.models: dict[str, EndpointModel] = {}
@@ -140,7 +142,7 @@ class Route(Guised, Replaceable, starlette.Route):
             found = list_methods(endpoint)
             self.methods = {method.upper() for method in methods} if methods is not None else set(found)
             self.models = {
-                name: self._model(build_method_endpoint(endpoint, method))
+                name: self._read_model(build_method_endpoint(endpoint, method))
                 for name, method in found.items()
                 if name in self.methods or (name == "HEAD" and "GET" in self.methods)
             }
@@ -148,12 +150,12 @@ class Route(Guised, Replaceable, starlette.Route):
             self.methods = None if methods is None else {method.upper() for method in methods}
             if self.dependencies:
                 self.include_in_schema = False
-                self.model = self._model(respond_with(endpoint))
+                self.model = self._read_model(respond_with(endpoint))
         else:
             # A dict keeps the order of declaration; what takes "the first method" must not depend on hashing.
             self.methods = dict.fromkeys(method.upper() for method in methods or ("GET",)).keys()
-            self.model = self._model(endpoint)
-        for method, call in {**dict.fromkeys(self.methods or (), endpoint), **_calls(self.models)}.items():
+            self.model = self._read_model(endpoint)
+        for method, call in {**dict.fromkeys(self.methods or (), endpoint), **_list_calls(self.models)}.items():
             if method not in ("GET", "HEAD") and hasattr(call, "__velithon_cache__"):
                 raise RegistrationError(
                     f"@cache keeps responses to GET, and this endpoint answers {method}: give that one of its own",
@@ -167,7 +169,7 @@ class Route(Guised, Replaceable, starlette.Route):
         self._read(self.endpoint, self.methods)
         self.forget()
 
-    def _model(self, call: Callable[..., Any]) -> EndpointModel:
+    def _read_model(self, call: Callable[..., object]) -> EndpointModel:
         model = signature.read_endpoint(
             call, path=self.path, kind="http", dependencies=self.dependencies, name=self.name
         )
@@ -233,55 +235,55 @@ class Route(Guised, Replaceable, starlette.Route):
         conn = Request(scope, receive, send)
         await wrap_app_handling_exceptions(self.app, conn)(scope, receive, send)
 
-    def get_route_handler(self) -> Callable[[Any], Awaitable[Any]]:
+    def get_route_handler(self) -> RouteHandler:
         """Return what answers a request: `async handler(request) -> Response`. Subclasses may wrap it."""
         if self.model is not None:
-            self._made = self._handler(self.model, self.methods or ())
+            self._made = self._compile_handler(self.model, self.methods or ())
         else:
-            self._made = self._class_handler() if self.models else respond_with(self.endpoint)
+            self._made = self._compile_class_handler() if self.models else respond_with(self.endpoint)
         return self._made
 
     @functools.cached_property
-    def _endpoint_handler(self) -> Callable[[Any], Awaitable[Any]]:
+    def _endpoint_handler(self) -> RouteHandler:
         return self.get_route_handler()
 
-    def _handler(self, model: EndpointModel, methods: Collection[str]) -> Callable[[Any], Awaitable[Any]]:
+    def _compile_handler(self, model: EndpointModel, methods: Collection[str]) -> Responder:
         compiled = functools.partial(
             signature.compile_http,
-            _traced(model, self._provider),
+            _trace(model, self._provider),
             self.response_options,
-            strict_content_type=_value(self.strict_content_type),
+            strict_content_type=_read_flag(self.strict_content_type),
             form_limits=self.all_form_limits,
             methods=methods,
         )
         plan = compiled()
-        respond = self._overridable(model, plan, compiled)
+        respond = self._heed_overrides(model, plan, compiled)
         if not hasattr(model.call, "__velithon_cache__"):
             return respond
         from velithon.cache.route import build_cached_responder
 
         return build_cached_responder(self, model, respond)
 
-    def _overridable(self, model: EndpointModel, plan: Responder, compiled: Callable[..., Responder]) -> Responder:
+    def _heed_overrides(self, model: EndpointModel, plan: Responder, compiled: Callable[..., Responder]) -> Responder:
         """Return a plan that heeds `dependency_overrides`."""
         provider = self._provider
         if provider is None or not model.dependencies:
             return plan
         overridden = PlanCache(lambda overrides: compiled(overrides=overrides))
 
-        def handler(request: Any) -> Awaitable[Any]:
+        def handler(request: Request) -> Awaitable[object]:
             overrides = provider.dependency_overrides
             return overridden.get(overrides)(request) if overrides else plan(request)
 
         return handler
 
-    def _class_handler(self) -> Callable[[Any], Awaitable[Any]]:
-        handlers = {method: self._handler(model, [method]) for method, model in self.models.items()}
+    def _compile_class_handler(self) -> Responder:
+        handlers = {method: self._compile_handler(model, [method]) for method, model in self.models.items()}
         if "GET" in handlers:
             handlers.setdefault("HEAD", handlers["GET"])
         allow = ", ".join(sorted(handlers))
 
-        def handler(request: Any) -> Awaitable[Any]:
+        def handler(request: Request) -> Awaitable[object]:
             answer = handlers.get(request.method)
             if answer is None:
                 raise HTTPException(405, headers={"Allow": allow})
@@ -289,12 +291,12 @@ class Route(Guised, Replaceable, starlette.Route):
 
         return handler
 
-    def respond(self, request: Request) -> Awaitable[Any]:
+    def respond(self, request: Request) -> Awaitable[object]:
         """Answer a request; the plan is made when the first one arrives."""
         self.respond = self._build()  # type: ignore[assignment, method-assign]  # the compiled plan takes the place of this method
         return self.respond(request)
 
-    def _respond(self, request: Request) -> Awaitable[Any]:
+    def _respond(self, request: Request) -> Awaitable[object]:
         # An application that was assigned may call this one, which is the endpoint's then.
         return self.respond(request) if self._replacement is None else self._endpoint_handler(request)
 
@@ -332,15 +334,15 @@ APIRoute = Route
 PREDICTABLE.add(Route.matches)
 
 
-def _calls(models: dict[str, EndpointModel]) -> dict[str, Callable[..., Any]]:
+def _list_calls(models: dict[str, EndpointModel]) -> dict[str, Callable[..., object]]:
     return {method: model.call for method, model in models.items()}
 
 
-def _value(option: object) -> Any:
-    return option.value if isinstance(option, DefaultPlaceholder) else option
+def _read_flag(option: object) -> bool:
+    return bool(option.value if isinstance(option, DefaultPlaceholder) else option)
 
 
-def _traced(model: EndpointModel, owner: HandlingOwner | None) -> EndpointModel:
+def _trace(model: EndpointModel, owner: HandlingOwner | None) -> EndpointModel:
     """Return the model of an endpoint whose calls have a span of their own, where its application wants that."""
     telemetry = getattr(owner, "_telemetry", None)
     return model if telemetry is None else telemetry.traced_model(model)
@@ -364,7 +366,7 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
     def __init__(
         self,
         path: str,
-        endpoint: Callable[..., Any],
+        endpoint: Callable[..., object],
         *,
         name: str | None = None,
         dependency_overrides_provider: HandlingOwner | None = None,
@@ -377,13 +379,14 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
         self.endpoint = endpoint
         self.name = name or get_name(endpoint)
         self.options = options
-        self.dependencies = WatchedList[Any](options.get("dependencies") or (), self._read_again)
+        self.dependencies: WatchedList[Depends] = WatchedList(options.get("dependencies") or (), self._read_again)
         self.middleware = list(options.get("middleware") or ())
         self.path_regex, self.path_format, self.param_convertors = read_compiled_path(path, endpoint)
         self.model: EndpointModel | None = None
         self._class: EndpointClass | None = None
         self._provider = dependency_overrides_provider
-        self.app = self._own_app = endpoint
+        self._own_app: ASGIApp = self._run_session
+        self.app = self._own_app
         self._read_again()
 
     def _read_again(self) -> None:
@@ -391,20 +394,20 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
         self.check_not_replaced()
         self.options = {**self.options, "dependencies": list(self.dependencies)}
         self._plans = PlanCache(self._compile)
-        self.app = self._own_app = self._layers(self._innermost(self.endpoint))
+        self.app = self._own_app = self._wrap_in_layers(self._build_innermost(self.endpoint))
 
     @property
     def is_replaced(self) -> bool:
         """Whether another application than the endpoint's answers."""
         return self.app is not self._own_app
 
-    def _innermost(self, endpoint: Any) -> ASGIApp:
+    def _build_innermost(self, endpoint: Any) -> ASGIApp:
         if inspect.isclass(endpoint) and issubclass(endpoint, StarletteWebSocketEndpoint):
             from velithon.websocket.endpoint import EndpointClass
 
             if endpoint.dispatch is StarletteWebSocketEndpoint.dispatch:
                 self._class = EndpointClass(endpoint, path=self.path, dependencies=self.dependencies, name=self.name)
-                return self._session
+                return self._run_session
         if inspect.isclass(endpoint) or is_asgi(endpoint):
             if self.dependencies:
                 problem = (
@@ -415,9 +418,9 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
         self.model = signature.read_endpoint(
             endpoint, path=self.path, kind="websocket", dependencies=self.dependencies, name=self.name
         )
-        return self._session
+        return self._run_session
 
-    def _layers(self, app: ASGIApp) -> ASGIApp:
+    def _wrap_in_layers(self, app: ASGIApp) -> ASGIApp:
         heartbeat, origins = self.options.get("heartbeat"), self.options.get("allowed_origins")
         if heartbeat is not None:
             from velithon.websocket.heartbeat import add_heartbeat
@@ -433,7 +436,7 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
             app = build_websocket_stack(app, self.middleware)
         return app
 
-    async def _session(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _run_session(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_silent(scope):
             await self._run(scope, receive, send)
             return
@@ -457,15 +460,15 @@ class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):
 
         await wrap_app_handling_exceptions(app, websocket)(scope, receive, send)
 
-    def _compile(self, overrides: Overrides) -> Callable[[Any], Awaitable[None]]:
+    def _compile(self, overrides: Overrides) -> Callable[[WebSocket], Awaitable[None]]:
         assert self.model is not None
-        return signature.compile_websocket(_traced(self.model, self._provider), overrides=overrides or None)
+        return signature.compile_websocket(_trace(self.model, self._provider), overrides=overrides or None)
 
 
 APIWebSocketRoute = WebSocketRoute
 
 
-def _as_ours(argument: object) -> Any:
+def _adopt_item(argument: object) -> Any:
     """Return what is put into a list of routes, with routes of ours for FastAPI's, and mounts for Starlette's."""
     if isinstance(argument, BaseRoute):
         argument = adopt_mount(argument)
@@ -492,5 +495,5 @@ class RouteList(WatchedList[BaseRoute]):
     def __init__(self, routes: Iterable[BaseRoute], changed: Callable[[], None]) -> None:
         super().__init__(map(adopt_mount, routes), changed)
 
-    def _taken(self, argument: object) -> Any:
-        return _as_ours(argument)
+    def _adopt(self, argument: object) -> Any:
+        return _adopt_item(argument)

@@ -1,4 +1,4 @@
-"""Finding the route of a request at a cost that does not grow with the number of routes.
+"""Finds a request's route at a cost independent of the number of routes.
 
 The answer is always the one that walking Starlette's list would give: the first route in order of declaration that
 matches path and method, else the first that matches the path alone. Two structures stand in front of that walk. Paths
@@ -17,20 +17,22 @@ from starlette.routing import PARAM_REGEX, Match, Mount, WebSocketRoute
 from starlette.routing import Route as StarletteRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from starlette.convertors import Convertor
     from starlette.requests import HTTPConnection
     from starlette.routing import BaseRoute
     from starlette.types import Scope
 
+    from velithon.requests.request import PathParams
+
 # Convertors whose values fill a part of one segment; any other may be empty, or reach across slashes.
 _ONE_SEGMENT = (StringConvertor, IntegerConvertor, FloatConvertor, UUIDConvertor)
 # The matching rules that a table can foretell; `velithon.routing.routes` adds its own.
-PREDICTABLE: set[Any] = {StarletteRoute.matches}
+PREDICTABLE: set[object] = {StarletteRoute.matches}
 # The parameters of a path, each with the index of the segment that it fills.
 Positions = tuple[tuple[str, int], ...]
-Answer = tuple[Any, dict[str, Any] | None]
+Answer = tuple[Any, "PathParams | None"]
 
 
 class Nowhere:
@@ -59,7 +61,7 @@ class Found:
     def __init__(
         self,
         route: BaseRoute,
-        path_params: dict[str, Any],
+        path_params: PathParams,
         allowed: bool,
         direct: bool,
         child_scope: Scope | None = None,
@@ -94,23 +96,23 @@ class Entry:
         self.opaque = type(route).matches not in PREDICTABLE
         self.plain = not self.opaque and not PARAM_REGEX.search(route.path)  # type: ignore[attr-defined]  # every route that is indexed has a path
         self.responds = hasattr(route, "respond")
-        self.convertors: dict[str, Convertor[Any]] = getattr(route, "param_convertors", {})
+        self.convertors: dict[str, Convertor[object]] = getattr(route, "param_convertors", {})
         self.methods: set[str] | None = None
-        self.conversions: tuple[tuple[str, Any], ...] = ()
+        self.conversions: tuple[tuple[str, Callable[[str], object]], ...] = ()
         # Where in the path each parameter stands, when each is a whole segment of text: no pattern is needed then.
         self.positions: Positions | None = None
         if not self.opaque:
             assert isinstance(route, StarletteRoute)  # narrows the type; `opaque` says so already
             self.methods = getattr(route, "allowed_methods", route.methods) or None
             self.match = route.path_regex.match
-            self.positions = _positions(route.path, self.convertors)
+            self.positions = _find_positions(route.path, self.convertors)
             self.conversions = tuple(
                 (name, convertor.convert)
                 for name, convertor in self.convertors.items()
                 if type(convertor) is not StringConvertor
             )
 
-    def attempt(self, path: str, method: str, connection: HTTPConnection[Any] | None) -> Found | None:
+    def attempt(self, path: str, method: str, connection: HTTPConnection | None) -> Found | None:
         if self.opaque:
             if connection is None:
                 return None
@@ -140,7 +142,7 @@ class Node:
         self.here: list[Entry] = []
         self.below: list[Entry] = []
         # By method, the responder among `here` that answers it and where its parameters stand, for `Table.direct`.
-        self.answers: dict[str, tuple[Any, Positions]] = {}
+        self.answers: dict[str, tuple[object, Positions]] = {}
         # The literals that lead on with no other way beside them and no route that takes all that follows.
         self.steps: dict[str, Node] = {}
 
@@ -232,7 +234,7 @@ class Table:
                 # A route of its own for HEAD counts, though one for GET that stands before it would answer.
                 entry.methods = entry.methods - {"HEAD"}
             if entry.opaque:
-                prefix = _literal_prefix(route)
+                prefix = _list_literal_segments(route)
                 if prefix is None:
                     self.opaque.append(entry)
                 else:
@@ -248,7 +250,7 @@ class Table:
         # Where the direct way begins; there is none past routes that may be anywhere.
         self.start = None if self.opaque or self.root.below else self.root
         # The shortest direct way, for what most paths with parameters look like: `/literal/parts/{last}`.
-        self.tails: dict[str, dict[str, tuple[Any, str]]] = {}
+        self.tails: dict[str, dict[str, tuple[object, str]]] = {}
         if self.start is not None:
             self._find_tails(self.start, [])
 
@@ -279,7 +281,7 @@ class Table:
             self.root.collect(path[:-1].split("/"), 0, found)
             found = list({id(entry): entry for entry in found}.values())
         if len(found) > 1:
-            found.sort(key=_order)
+            found.sort(key=_get_order)
         return found
 
     def _precompute(self, path: str) -> Exact:
@@ -300,7 +302,7 @@ class Table:
                 otherwise = found
         return Exact(by_method, otherwise)
 
-    def resolve(self, method: str, path: str, connection: HTTPConnection[Any] | None = None) -> Found | None:
+    def resolve(self, method: str, path: str, connection: HTTPConnection | None = None) -> Found | None:
         """Find the route for a method and a path.
 
         Args:
@@ -368,7 +370,7 @@ class Table:
         """Tell whether any route can have this path."""
         return path in self.exact or bool(self.candidates(path))
 
-    def _walk(self, method: str, path: str, connection: HTTPConnection[Any] | None) -> Found | None:
+    def _walk(self, method: str, path: str, connection: HTTPConnection | None) -> Found | None:
         partial: Found | None = None
         for entry in self.candidates(path):
             found = entry.attempt(path, method, connection)
@@ -398,7 +400,7 @@ def _read_declared(route: BaseRoute) -> Collection[str]:
     return (getattr(route, "methods", None) or ()) if hasattr(route, "allowed_methods") else ()
 
 
-def _positions(path: str, convertors: dict[str, Convertor[Any]]) -> Positions | None:
+def _find_positions(path: str, convertors: dict[str, Convertor[object]]) -> Positions | None:
     positions = []
     for index, segment in enumerate(path.split("/")):
         if "{" in segment:
@@ -409,19 +411,19 @@ def _positions(path: str, convertors: dict[str, Convertor[Any]]) -> Positions | 
     return tuple(positions)
 
 
-def _order(entry: Entry) -> int:
+def _get_order(entry: Entry) -> int:
     return entry.order
 
 
-def _literal_prefix(route: BaseRoute) -> list[str] | None:
+def _list_literal_segments(route: BaseRoute) -> list[str] | None:
     """Return the segments of a mount's path before its first parameter, or `None` where a route can be anywhere."""
     if type(route).matches is not Mount.matches:
         return None
     assert isinstance(route, Mount)  # narrows the type
-    return list(_until_parameter(route.path.split("/")))
+    return list(_take_until_parameter(route.path.split("/")))
 
 
-def _until_parameter(segments: Iterable[str]) -> Iterator[str]:
+def _take_until_parameter(segments: Iterable[str]) -> Iterator[str]:
     for segment in segments:
         if PARAM_REGEX.search(segment):
             return

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.routing import Mount
 
 from velithon.requests.rsgi import RSGIRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from starlette.types import Scope
 
     from velithon.requests.request import Request
 
@@ -20,13 +20,16 @@ MOUNTS = "velithon.mounts"
 
 
 def request_template(request: Request) -> str | None:
-    """Return the path template of the route that answered a request, with those of its mounts; `None` for none."""
+    """Return the path template of the route that answered a request.
+
+    Those of its mounts stand before it. `None` for none.
+    """
     if isinstance(request, RSGIRequest) and request._scope is None:
         return _read_path(request._route)
     return get_route_template(request.scope)
 
 
-def get_route_template(scope: Mapping[str, Any]) -> str | None:
+def get_route_template(scope: Scope) -> str | None:
     """Return the path template of the route that answered a request or a WebSocket.
 
     `None` for none.

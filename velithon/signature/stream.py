@@ -104,7 +104,7 @@ def _build_json_lines(model: EndpointModel, options: ResponseOptions, outcome: O
     def build(generator: Generated, request: object, arguments: dict[str, Any]) -> Response:
         dump = dumper(request)
         items = _iterate(generator, lambda item: dump(item) + b"\n")
-        return responses.StreamingResponse(items, media_type="application/jsonl", **arguments)
+        return responses.StreamingResponse(items, media_type="application/jsonl", **arguments)  # type: ignore[arg-type]  # encoded
 
     return build
 

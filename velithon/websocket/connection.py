@@ -33,7 +33,7 @@ class WebSocket(WithCookies, StarletteWebSocket[Any]):
     """A WebSocket connection: Starlette's."""
 
     # What a class endpoint is about to call: the bound method and the arguments that no signature names.
-    _call: tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]
+    _call: tuple[Callable[..., Awaitable[None]], tuple[object, ...]]
 
 
 class RSGIWebSocket(WebSocket):
@@ -89,7 +89,7 @@ class RSGIWebSocket(WebSocket):
         try:
             await connection.outgoing().send_str(data)
         except (ClientDisconnected, rsgi.ProtocolClosed, rsgi.ProtocolError) as exc:
-            raise self._left() from exc
+            raise self._build_disconnect() from exc
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a message."""
@@ -100,9 +100,9 @@ class RSGIWebSocket(WebSocket):
         try:
             await connection.outgoing().send_bytes(data)
         except (ClientDisconnected, rsgi.ProtocolClosed, rsgi.ProtocolError) as exc:
-            raise self._left() from exc
+            raise self._build_disconnect() from exc
 
-    def _left(self) -> WebSocketDisconnect:
+    def _build_disconnect(self) -> WebSocketDisconnect:
         """Return what to raise when the client is gone."""
         self._server.connection.lost()
         self.application_state = _DISCONNECTED

@@ -16,7 +16,7 @@ from velithon.signature.plan_cache import Overrides, PlanCache
 from velithon.websocket.connection import INTERNAL_ERROR, NORMAL_CLOSURE, WebSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
 
     from starlette.types import Message, Receive, Scope, Send
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
         def __init__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
-        def __await__(self) -> Generator[Any, None, None]: ...
+        def __await__(self) -> Generator[object, None, None]: ...
 
         async def decode(self, websocket: Any, message: Message) -> Any: ...
 
@@ -62,7 +62,7 @@ class WebSocketEndpoint(Base):
         if not _takes_close_code(type(self).on_disconnect, ()):
             disconnected: Any = self.on_disconnect
 
-            async def on_disconnect(websocket: StarletteWebSocket[Any], close_code: int) -> None:
+            async def on_disconnect(websocket: StarletteWebSocket, close_code: int) -> None:
                 await disconnected(websocket)
 
             self.on_disconnect = on_disconnect  # type: ignore[method-assign]  # the wrapper takes the place of the method of this instance
@@ -87,19 +87,19 @@ class EndpointClass:
         fixed = {"on_connect": 1, "on_receive": 2, "on_disconnect": 1 + self.close_code}
         for method, count in fixed.items():
             own = dependencies if method == "on_connect" else ()
-            call, extra = _function(cls, method, count)
+            call, extra = _build_function(cls, method, count)
             if extra or own:
                 self.models[method] = signature.read_endpoint(
                     call, path=path, kind="websocket", dependencies=own, name=name
                 )
         self._plans = PlanCache(self._compile)
 
-    async def run(self, websocket: WebSocket, overrides: Mapping[Any, Any]) -> None:
+    async def run(self, websocket: WebSocket, overrides: Overrides) -> None:
         """Run one connection."""
         plans = self._plans.get(overrides)
         endpoint = self.cls(websocket.scope, websocket._receive, websocket._send)
 
-        async def call(name: str, *arguments: Any) -> None:
+        async def call(name: str, *arguments: object) -> None:
             # An instance may hide the method behind one that takes another number of arguments.
             method = functools.partial(getattr(self.cls, name), endpoint)
             plan = plans.get(name)
@@ -127,13 +127,13 @@ class EndpointClass:
         finally:
             await call("on_disconnect", *((code,) if self.close_code else ()))
 
-    def _compile(self, overrides: Overrides) -> dict[str, Callable[[Any], Awaitable[None]]]:
+    def _compile(self, overrides: Overrides) -> dict[str, Callable[[WebSocket], Awaitable[None]]]:
         return {
             name: signature.compile_websocket(model, overrides=overrides or None) for name, model in self.models.items()
         }
 
 
-def _function(cls: type, name: str, count: int) -> tuple[Callable[..., Awaitable[None]], bool]:
+def _build_function(cls: type, name: str, count: int) -> tuple[Callable[..., Awaitable[None]], bool]:
     """Return a function endpoint for a method that gets its first `count` arguments by position.
 
     Returns:
@@ -151,7 +151,7 @@ def _function(cls: type, name: str, count: int) -> tuple[Callable[..., Awaitable
     ]
 
     @functools.wraps(method)
-    async def call(*, _websocket: WebSocket, **found: Any) -> None:
+    async def call(*, _websocket: WebSocket, **found: object) -> None:
         bound, arguments = _websocket._call
         await bound(*arguments, **found)
 
@@ -161,7 +161,7 @@ def _function(cls: type, name: str, count: int) -> tuple[Callable[..., Awaitable
     return call, bool(rest)
 
 
-def _takes_close_code(method: Any, path_parameters: Any) -> bool:
+def _takes_close_code(method: Callable[..., object], path_parameters: Collection[str]) -> bool:
     """Tell whether the argument after the WebSocket is the close code, and not something to be looked up."""
     parameters = list(inspect.signature(method).parameters.values())
     if len(parameters) < 3:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,7 +33,7 @@ def allow_origins(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
             raise ValueError(f"An origin looks like 'https://example.org', without a path: got {origin!r}.")
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        origin: Any = next((value for name, value in scope["headers"] if name == b"origin"), None)
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
         if origin is None or "*" in allowed or origin.decode("latin-1").lower() in allowed:
             await app(scope, receive, send)
             return

@@ -6,7 +6,7 @@ one message is read ahead while nobody else reads.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon_adapters.readahead import ReadAhead
 
@@ -18,7 +18,7 @@ __all__ = ["WebSocketReadAhead", "build_closed_message", "is_silent"]
 
 def is_silent(scope: Scope) -> bool:
     """Tell whether the server's `send` is silent about clients that left."""
-    version: Any = scope.get("asgi", {}).get("spec_version")
+    version = scope.get("asgi", {}).get("spec_version")
     return version is not None and tuple(map(int, version.split("."))) < (2, 4)
 
 

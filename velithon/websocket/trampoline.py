@@ -1,4 +1,4 @@
-"""Run the endpoint at the bottom of the task's stack, not at the top of twenty frames.
+"""Runs a WebSocket's endpoint at the bottom of the task's stack.
 
 A task that is woken walks down from its first frame to the one that waits, through every function in between. There are
 twenty of them between a server and an endpoint, which costs a microsecond for each message in and again for each one
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from velithon.exceptions import as_exception
 
@@ -30,19 +30,22 @@ class Bounced:
 
     __slots__ = ("coroutine",)
 
-    def __init__(self, coroutine: Coroutine[object, Any, None]) -> None:
+    def __init__(self, coroutine: Coroutine[object, object, None]) -> None:
         self.coroutine = coroutine
 
     def __await__(self) -> Generator[Bounced, None, None]:
         yield self
 
 
-def run_at_bottom(scope: Scope, coroutine: Coroutine[object, Any, None]) -> Awaitable[None]:
-    """Return an awaitable that runs a coroutine at the bottom of the stack, or in place in another task."""
+def run_at_bottom(scope: Scope, coroutine: Coroutine[object, object, None]) -> Awaitable[None]:
+    """Return an awaitable that runs a coroutine at the bottom of the stack.
+
+    In another task than the trampoline's it runs in place.
+    """
     return Bounced(coroutine) if scope.get(_TASK) is asyncio.current_task() else coroutine
 
 
-def run_trampoline(scope: Scope, layers: Coroutine[object, Any, None]) -> Awaitable[None]:
+def run_trampoline(scope: Scope, layers: Coroutine[object, object, None]) -> Awaitable[None]:
     """Return an awaitable that runs a connection's layers and, below them, what `run_at_bottom` yields."""
     task = asyncio.current_task()
     if scope.get(_TASK) is task:
@@ -52,8 +55,8 @@ def run_trampoline(scope: Scope, layers: Coroutine[object, Any, None]) -> Awaita
 
 
 @types.coroutine
-def _run(layers: Coroutine[object, Any, None]) -> Generator[Any, Any, None]:
-    value: Any = None
+def _run(layers: Coroutine[object, object, None]) -> Generator[object, object, None]:
+    value: object = None
     failure: BaseException | None = None
     while True:
         try:
