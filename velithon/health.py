@@ -13,7 +13,7 @@ import signal
 import threading
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from velithon._runtime.json_values import JSONObject
 from velithon.logging import quiet_paths

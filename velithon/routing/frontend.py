@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles as StarletteStaticFiles
