@@ -608,3 +608,29 @@ def test_middleware_does_not_cancel_tasks(client: ClientFactory) -> None:
 
     assert client(app).get("/").json() == "ok"
     assert lines == ["done"]
+
+
+def test_a_task_that_a_task_adds_is_run(client: ClientFactory) -> None:
+    """As under Starlette, whose loop over the list sees what is added to it."""
+    app, done = Velithon(), list[str]()
+
+    @app.get("/")
+    async def root(tasks: BackgroundTasks) -> None:
+        tasks.add_task(tasks.add_task, done.append, "added")
+
+    assert client(app).get("/").status_code == 200
+    assert done == ["added"]
+
+
+async def test_a_patched_task_is_called_as_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenTelemetry's instrumentation replaces the call of Starlette's class."""
+    plain, seen = StarletteBackgroundTask.__call__, list[Any]()
+
+    async def traced(task: StarletteBackgroundTask) -> None:
+        seen.append(task)
+        await plain(task)
+
+    monkeypatch.setattr(StarletteBackgroundTask, "__call__", traced)
+    task = BackgroundTask(seen.append, "done")
+    await task()
+    assert seen == [task, "done"]

@@ -12,6 +12,7 @@ import inspect
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ParamSpec, Self, overload
 
@@ -38,6 +39,8 @@ __all__ = [
 P = ParamSpec("P")
 
 logger = logging.getLogger("velithon.background")
+
+_STARLETTES_CALL = StarletteBackgroundTask.__call__
 
 ASIDE = "velithon.background"
 """In a request's scope: the background tasks of responses that went through layers; see `set_aside`."""
@@ -116,7 +119,10 @@ class BackgroundTask(StarletteBackgroundTask):
         """
         self._unclaimed = False
         try:
-            if self.is_async:
+            if StarletteBackgroundTask.__call__ is not _STARLETTES_CALL:
+                # What instruments tasks replaces it.
+                await super().__call__()
+            elif self.is_async:
                 await self.func(*self.args, **self.kwargs)
             else:
                 await run_in_threadpool(self.func, *self.args, **self.kwargs)
@@ -146,6 +152,8 @@ class BackgroundTasks(StarletteBackgroundTasks):
     """
 
     _unclaimed = False
+    # Given each task, returns what its run stands in; set by whoever traces them.
+    _around: Callable[[StarletteBackgroundTask], AbstractContextManager[None]] | None = None
 
     def __init__(self, tasks: Sequence[StarletteBackgroundTask] | None = None, max_concurrent: int = 10) -> None:
         if max_concurrent < 1:
@@ -182,7 +190,9 @@ class BackgroundTasks(StarletteBackgroundTasks):
         return [*self._unfinished.values(), *self.tasks[self._taken :]]
 
     async def __call__(self, continue_on_error: bool = True) -> None:
-        """Run the tasks that were not run before, and return when they have ended.
+        """Run the tasks that were not run before and those that they add.
+
+        Return when all have ended.
 
         Args:
             continue_on_error: Whether the others go on when one fails; each failure is logged. Otherwise the first
@@ -194,12 +204,21 @@ class BackgroundTasks(StarletteBackgroundTasks):
         """
         self._unclaimed = False
         late = [task for task in self.tasks[: self._taken] if has_late_tasks(task)]
-        tasks = [*late, *self.tasks[self._taken :]]
+        tasks = [*late, *self._take()]
+        while tasks:
+            await self._run(tasks, continue_on_error)
+            # What these have added.
+            tasks = self._take()
+
+    def _take(self) -> list[StarletteBackgroundTask]:
+        """Return the tasks that were not run before, to run them now."""
+        tasks = self.tasks[self._taken :]
         self._taken = len(self.tasks)
-        if not tasks:
-            return
+        return tasks
+
+    async def _run(self, tasks: list[StarletteBackgroundTask], continue_on_error: bool) -> None:
         self._unfinished = {id(task): task for task in tasks}
-        run = _Run(iter(tasks), self._unfinished, continue_on_error)
+        run = _Run(iter(tasks), self._unfinished, continue_on_error, self._around)
         try:
             if len(tasks) == 1 or self.max_concurrent == 1:
                 await run.work()
@@ -228,17 +247,26 @@ class _Run:
     """One run over a collection: workers that take the next task from the same iterator."""
 
     def __init__(
-        self, tasks: Iterator[StarletteBackgroundTask], unfinished: dict[int, StarletteBackgroundTask], go_on: bool
+        self,
+        tasks: Iterator[StarletteBackgroundTask],
+        unfinished: dict[int, StarletteBackgroundTask],
+        go_on: bool,
+        around: Callable[[StarletteBackgroundTask], AbstractContextManager[None]] | None,
     ) -> None:
         self._tasks = tasks
         self._unfinished = unfinished
         self._go_on = go_on
+        self._around = around
         self.failure: tuple[StarletteBackgroundTask, Exception] | None = None
 
     async def work(self) -> None:
         for task in self._tasks:
             try:
-                await task()
+                if self._around is None:
+                    await task()
+                else:
+                    with self._around(task):
+                        await task()
             except Exception as error:
                 if self._go_on:
                     _log_failure(task, error)

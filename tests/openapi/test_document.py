@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.routing import Route as StarletteRoute
 
 from velithon import (
@@ -483,3 +483,40 @@ def test_a_document_leaves_the_routes_as_they_are() -> None:
     before = dict(vars(route.model))
     assert "Body_operation_pair" in app.openapi()["components"]["schemas"]
     assert vars(route.model) == before
+
+
+def test_a_form_of_several_models_has_every_name_of_a_required_field() -> None:
+    """One of them must come; a model alone is documented by its aliases, as it is in JSON."""
+
+    class Person(BaseModel):
+        model_config = ConfigDict(populate_by_name=True)
+        name: str = Field(alias="display_name")
+        city: str = Field(validation_alias=AliasChoices("city", "town"))
+        age: int
+
+    class Account(BaseModel):
+        login: str
+
+    app = Velithon()
+
+    @app.post("/both")
+    def both(person: Annotated[Person, Form()], account: Annotated[Account | None, Form()] = None) -> None: ...
+
+    @app.post("/alone")
+    def alone(person: Annotated[Person, Form()]) -> None: ...
+
+    def shown(path: str) -> Any:
+        (media_type,) = app.openapi()["paths"][path]["post"]["requestBody"]["content"].values()
+        schema = media_type["schema"]
+        return schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+
+    schemas = app.openapi()["components"]["schemas"]
+    person, account = shown("/both")["allOf"]
+    assert (person["required"], person["properties"]) == (["age"], schemas["Person"]["properties"])
+    assert person["allOf"] == [
+        {"anyOf": [{"required": ["display_name"]}, {"required": ["name"]}]},
+        {"anyOf": [{"required": ["city"]}, {"required": ["town"]}]},
+    ]
+    assert account["anyOf"][1]["anyOf"] == [{"$ref": "#/components/schemas/Account"}]
+    assert shown("/alone") == schemas["Person"]
+    assert schemas["Person"]["required"] == ["display_name", "city", "age"]

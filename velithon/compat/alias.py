@@ -7,7 +7,9 @@ import importlib.util
 import os
 import sys
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import Distribution, DistributionFinder
+from pathlib import Path
 from types import ModuleType
 
 from velithon.compat.asked import VARIABLE, is_asked_for
@@ -24,6 +26,19 @@ _ELSEWHERE = {
 _PACKAGES = ("fastapi.dependencies",)
 
 
+class _Distribution(Distribution):
+    """What packages look for that ask which FastAPI is installed before they work with it."""
+
+    def read_text(self, filename: str) -> str | None:
+        if filename != "METADATA":
+            return None
+        summary = "Velithon, which this process takes for FastAPI"
+        return f"Metadata-Version: 2.1\nName: fastapi\nVersion: {VERSION}\nSummary: {summary}\n"
+
+    def locate_file(self, path: str | os.PathLike[str]) -> Path:
+        return Path(__file__).parent / path
+
+
 class _Importer(MetaPathFinder, Loader):
     """Finds `fastapi.x` as `velithon.x`; the very same module, so that what is patched is patched."""
 
@@ -37,6 +52,11 @@ class _Importer(MetaPathFinder, Loader):
                 name=name,
             )
         return ModuleSpec(name, self, is_package=True)
+
+    def find_distributions(self, context: DistributionFinder.Context) -> list[Distribution]:
+        """Return a distribution for `importlib.metadata.version("fastapi")`, where FastAPI's own is not installed."""
+        is_asked = context.name is not None and context.name.lower() == "fastapi"
+        return [] if not is_asked or any(PathFinder.find_distributions(context)) else [_Distribution()]
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         if spec.name == "fastapi":

@@ -150,6 +150,8 @@ async def answer_failure(request: Request, response: object, exc: BaseException,
     finally:
         if errors is not None and isinstance(request, RSGIRequest):
             request._close_receive()
+            if request._at_end is not None:
+                request._at_end()
 
 
 async def finish_rsgi(app: Owner, request: RSGIRequest | None, response: Response) -> None:
@@ -166,6 +168,8 @@ async def finish_rsgi(app: Owner, request: RSGIRequest | None, response: Respons
         await stack.aclose()
         if background is not None and has_late_tasks(background):
             await app._in_flight.run(background)
+    if request is not None and request._at_end is not None:
+        request._at_end()
 
 
 async def run_background(background: starlette_background.BackgroundTask, scope: Scope) -> None:

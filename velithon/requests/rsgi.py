@@ -22,7 +22,7 @@ from velithon_adapters.http import HTTPReceive, HTTPSend
 from velithon_adapters.scope import RSGIScope, asgi_scope, body_length, parse_address
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from contextlib import AsyncExitStack
 
     from starlette.types import Receive, Scope
@@ -57,6 +57,7 @@ class RSGIRequest(Request):
     _early_state: State | None = None
     # Whether the face has anything to close once the response was given to the server.
     _opened = False
+    _at_end: Callable[[], None] | None = None
 
     def __init__(self, scope: HTTPScope, protocol: HTTPProtocol, app: Owner) -> None:
         self._rsgi = scope
@@ -104,6 +105,11 @@ class RSGIRequest(Request):
     @_exit_stack.setter
     def _exit_stack(self, stack: AsyncExitStack) -> None:
         self._exits = stack
+        self._opened = True
+
+    def call_at_end(self, function: Callable[[], None]) -> None:
+        """Have a function called once response, background tasks or failure are dealt with."""
+        self._at_end = function
         self._opened = True
 
     @property

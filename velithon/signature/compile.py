@@ -101,13 +101,13 @@ class HTTPPlan(PlanWriter):
         """Whether the plan is no more than a call of an asynchronous function without arguments."""
         model = self.model
         needs = model.order or model.dependencies or model.body or self.needs_response
-        return model.is_coroutine and model.span_of is None and not (needs or self.needs_background)
+        return model.is_coroutine and not (needs or self.needs_background or self.is_traced)
 
     @property
     def takes_little(self) -> bool:
         """Whether the path, the query string and providers are all that the plan reads."""
         model = self.model
-        apart = model.dependencies or model.injected or model.header_params or model.cookie_params
+        apart = self.is_traced or model.dependencies or model.injected or model.header_params or model.cookie_params
         return not (apart or model.body or self.query_is_multi or model.is_generator or model.is_async_generator)
 
     def write_request_stack(self, respond: str) -> None:
@@ -146,6 +146,7 @@ class HTTPPlan(PlanWriter):
         errors = "errors" if self.fails else None
         if errors is not None:
             out.line("errors = None")
+        self.write_note()
         span_of = self.model.span_of
         if span_of is None:
             arguments = self.write_solving(errors)
@@ -161,7 +162,10 @@ class HTTPPlan(PlanWriter):
         """Write what happens before the endpoint is called; return the text of its arguments."""
         # Before everything else, as under FastAPI.
         received = "" if self.model.body is None else f", {self.model.body.write_reading(self)}"
-        arguments = self.write_node(self.model, errors)
+        if self.is_traced and received:
+            with self.out.block("if note is not None:"):
+                self.out.line(f"note.note_body(lambda: {received[2:]})")
+        arguments = self.write_endpoint_arguments(errors)
         if errors is not None:
             with self.out.block("if errors is not None:"):
                 self.out.line(
@@ -253,6 +257,7 @@ class WebSocketPlan(PlanWriter):
         errors = "errors" if self.can_fail(self.model) else None
         if errors is not None:
             out.line("errors = None")
+        self.write_note()
         span_of = self.model.span_of
         if span_of is None:
             arguments = self.write_solving(errors)
@@ -264,7 +269,7 @@ class WebSocketPlan(PlanWriter):
 
     def write_solving(self, errors: str | None) -> str:
         """Write what happens before the endpoint is called; return the text of its arguments."""
-        arguments = self.write_node(self.model, errors)
+        arguments = self.write_endpoint_arguments(errors)
         if errors is not None:
             with self.out.block("if errors is not None:"):
                 model_name = self.out.constant(self.model, "model")

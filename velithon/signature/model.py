@@ -166,9 +166,12 @@ class EndpointModel(DependencyModel):
     Attributes:
         body: The body, made of the body fields of the endpoint and of everything that it depends on; none without any.
         span_of: Gives the context manager around a part of the work, by its name; none where nobody traces it.
+        note: Takes the request or WebSocket and returns an object that is given `note_body(read)`, `values` and
+            `errors`, or `None`; none where nobody traces it.
     """
 
     span_of: Callable[[str], AbstractContextManager[None]] | None = None
+    note: Callable[[object], object] | None = None
 
     def __init__(
         self, call: Callable[..., Any], *, name: str | None = None, path: str = "", kind: Kind = "http"

@@ -88,6 +88,7 @@ class PlanWriter:
         for name in (
             "request", "scope", "errors", "error", "body", "response", "background", "raw", "found", "form", "result",
             "stack", "inner", "plan", "path", "query", "headers", "cookies", "endpoint", "invalid", "more", "value",
+            "note",
         ):  # fmt: skip
             self.out.fresh(name)
 
@@ -199,8 +200,32 @@ class PlanWriter:
 
     # Dependencies
 
+    @property
+    def is_traced(self) -> bool:
+        """Whether somebody traces the endpoint."""
+        return self.model.note is not None
+
+    def write_note(self) -> None:
+        """Write the variable `note`, which takes what is read for an endpoint that is traced."""
+        if self.model.note is not None:
+            self.out.line(f"note = {self.out.constant(self.model.note, 'note_connection')}(request)")
+
+    def write_endpoint_arguments(self, errors: str | None) -> str:
+        """Write everything that the endpoint needs; return the text of its arguments."""
+        arguments = self.write_values(self.model, errors)
+        if self.is_traced:
+            valid = "note is not None" if errors is None else "note is not None and errors is None"
+            with self.out.block(f"if {valid}:"):
+                self.out.line(f"note.values = {{{', '.join(f'{key!r}: {text}' for key, text in arguments.items())}}}")
+                self.out.line("note.errors = []")
+        return write_arguments(self.model, arguments)
+
     def write_node(self, node: DependencyModel, errors: str | None) -> str:
         """Write everything that a callable needs; return the text of its arguments."""
+        return write_arguments(node, self.write_values(node, errors))
+
+    def write_values(self, node: DependencyModel, errors: str | None) -> dict[str, str]:
+        """Write everything that a callable needs; return the expressions of its arguments."""
         arguments: dict[str, str] = {}
         for dependency in node.dependencies:
             solved = self.write_dependency(dependency, errors)
@@ -211,7 +236,7 @@ class PlanWriter:
             arguments[name] = self.write_injected(node, what)
         for name, marker in node.provided.items():
             arguments[name] = self.write_provided(name, marker)
-        return write_arguments(node, arguments)
+        return arguments
 
     def write_injected(self, node: DependencyModel, what: str) -> str:
         if what != "security_scopes":

@@ -22,7 +22,7 @@ from velithon.telemetry.layer import (
     observe_failure,
     observe_validation,
 )
-from velithon.telemetry.tracer import Tracer
+from velithon.telemetry.tracer import Tracer, note_connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +98,8 @@ class Telemetry:
         if not self.active or getattr(call, "__module__", "").startswith("velithon."):
             return model
         model = copy(model)
-        if self.settings.tracing and self.settings.operation_spans:
+        model.note = note_connection
+        if self.tracer.has_operations:
             model.span_of = partial(self.tracer.span_of, function=call)
         model.call = self.tracer.operation("endpoint", call)
         return model

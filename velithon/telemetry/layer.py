@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
-from starlette.background import BackgroundTasks
+from starlette.background import BackgroundTasks as StarletteBackgroundTasks
 from starlette.datastructures import Headers
-from starlette.websockets import WebSocketDisconnect
 
 from velithon._compat.opentelemetry import logs
 from velithon._compat.starlette import is_async_callable
-from velithon.background import ASIDE
+from velithon.background import ASIDE, BackgroundTasks
 from velithon.concurrency import close_iterator, run_in_threadpool
+from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.requests.rsgi import RSGIRequest
 from velithon.responses.stream import StreamingResponse
 from velithon.routing.template import MOUNTS, get_route_template, request_template
-from velithon.telemetry.tracer import CURRENT, Traced
+from velithon.telemetry.tracer import CURRENT, Traced, has_left
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
+    from contextlib import AbstractContextManager
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -61,6 +63,8 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
             return await call_next(request)
         traced = self.telemetry.begin(request)
         _make_current(traced)
+        if isinstance(request, RSGIRequest) and Traced.make_data is not None:
+            request.call_at_end(traced.close)
         try:
             response = await call_next(request)
         except BaseException as exc:
@@ -94,9 +98,8 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
         try:
             await self.app(scope, receive, send)
         except BaseException as exc:
-            left = isinstance(exc, WebSocketDisconnect) and exc.code in (1000, 1001)
             traced.name(get_route_template(scope))
-            traced.end(error=None if left else exc)
+            traced.end(error=None if has_left(exc) else exc)
             raise
         traced.name(get_route_template(scope))
         traced.end()
@@ -112,10 +115,27 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
         return is_servers and otel_context.get_value(CURRENT) is None
 
     def _trace_background(self, background: object) -> None:
-        tasks = background.tasks if isinstance(background, BackgroundTasks) else [background]
+        if not self.telemetry.has_operations:
+            return
+        if isinstance(background, BackgroundTasks):
+            # Those that other tasks add have a span too.
+            background._around = self._build_task_span
+            return
+        tasks = background.tasks if isinstance(background, StarletteBackgroundTasks) else [background]
         for task in tasks:
-            if hasattr(task, "func"):
+            if hasattr(task, "func") and not _is_inner(task.func):
                 task.func = self.telemetry.operation("background_task", task.func)
+
+    def _build_task_span(self, task: object) -> AbstractContextManager[None]:
+        function = getattr(task, "func", None)
+        if function is None or _is_inner(function):
+            return nullcontext()
+        return self.telemetry.span_of("background_task", function)
+
+
+def _is_inner(function: object) -> bool:
+    """Tell whether a task sends a response: nobody asked for it as work."""
+    return str(getattr(function, "__module__", "")).startswith("velithon.faces.")
 
 
 def _is_lazy(request: Request) -> bool:
@@ -148,14 +168,18 @@ async def _stream(chunks: AsyncIterable[C], response: StreamingResponse, traced:
 def keep_context(app: ASGIApp) -> ASGIApp:
     """Return an ASGI application that leaves its caller's OpenTelemetry context as it was.
 
-    An RSGI server runs each request in a task, and so in a context, of its own.
+    It forgets its request. An RSGI server runs each request in a task, and so in a context, of its own.
     """
 
     async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        outside = otel_context.get_value(CURRENT)
         token = otel_context.attach(otel_context.get_current())
         try:
             await app(scope, receive, send)
         finally:
+            traced = otel_context.get_value(CURRENT)
+            if traced is not outside and isinstance(traced, Traced):
+                traced.close()
             otel_context.detach(token)
 
     return asgi
@@ -164,11 +188,16 @@ def keep_context(app: ASGIApp) -> ASGIApp:
 def observe_validation(handler: ExceptionHandler) -> ExceptionHandler:
     """Return the handler of refused input with a log event before it."""
 
-    async def observed(request: Any, exc: Any) -> object:
+    async def observed(request: Any, exc: RequestValidationError | WebSocketRequestValidationError) -> object:
         traced = otel_context.get_value(CURRENT)
         if isinstance(traced, Traced):
             is_http = request.scope["type"] == "http"
             traced.name(request_template(request) if is_http else get_route_template(request.scope))
+            data = traced.get_data()
+            if data is not None:
+                data.errors = list(exc.errors())
+                if isinstance(exc, RequestValidationError):
+                    data.body = exc.body
             name = f"{traced.telemetry.word}.validation"
             count = {f"{name}.error_count": len(exc.errors())}
             traced.event(f"{name}.failed", logs.SeverityNumber.WARN, "Request validation failed", count)
@@ -180,7 +209,7 @@ def observe_validation(handler: ExceptionHandler) -> ExceptionHandler:
 def observe_failure(request: object, exc: Exception) -> None:
     """Note what nobody handled; an error observer of the application."""
     traced = otel_context.get_value(CURRENT)
-    if isinstance(traced, Traced):
+    if isinstance(traced, Traced) and not has_left(exc):
         traced.fail(exc)
 
 

@@ -8,7 +8,7 @@ import os
 from contextlib import contextmanager
 from importlib.metadata import version
 from time import perf_counter, time_ns
-from typing import TYPE_CHECKING, Any, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from opentelemetry import context as otel_context
@@ -16,6 +16,7 @@ from opentelemetry import metrics, propagate, trace
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.exceptions import HTTPException, WebSocketException
+from starlette.websockets import WebSocketDisconnect
 
 from velithon._compat.opentelemetry import is_deferred, logs
 from velithon.compat.asked import is_asked_for
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from velithon.requests.request import Request
+    from velithon.telemetry.data import TelemetryData
 
     Attributes = dict[str, AttributeValue]
     # A host and a port; the path of a UNIX socket has none.
     Address = Sequence[Any]
 
-__all__ = ["CURRENT", "Traced", "Tracer"]
+__all__ = ["CURRENT", "Traced", "Tracer", "has_left", "note_connection"]
 
 P = ParamSpec("P")
 
@@ -88,7 +90,21 @@ class Traced:
         failures: What was raised and not handled, each once.
     """
 
-    __slots__ = ("attributes", "ended", "failures", "logger", "method", "root", "span", "started", "telemetry")
+    __slots__ = (
+        "attributes",
+        "closed",
+        "data",
+        "ended",
+        "failures",
+        "logger",
+        "method",
+        "root",
+        "span",
+        "started",
+        "telemetry",
+    )
+    make_data: ClassVar[type[TelemetryData] | None] = None
+    """Makes what is noted of a request; set once somebody has imported `get_telemetry_data`."""
 
     def __init__(
         self,
@@ -106,8 +122,9 @@ class Traced:
         self.logger = logger
         self.root = root.rstrip("/")
         self.started = perf_counter()
-        self.ended = False
+        self.ended = self.closed = False
         self.failures: list[BaseException] = []
+        self.data: TelemetryData | None = None
 
     def name(self, template: str | None) -> None:
         """Name the span by the route's template."""
@@ -117,6 +134,22 @@ class Traced:
             self.attributes["http.route"] = template
             if self.span is not None:
                 self.span.update_name(f"{self.method} {template}")
+
+    def get_data(self) -> TelemetryData | None:
+        """Return what is noted of the request.
+
+        `None` once it was closed, and of a WebSocket that has neither span nor log events.
+        """
+        if self.data is None and not self.closed and self.make_data is not None:
+            if self.method != "WS" or self.span is not None or self.logger is not None:
+                self.data = self.make_data()
+        return self.data
+
+    def close(self) -> None:
+        """Forget the request: whoever kept its context finds nothing in it."""
+        self.closed = True
+        self.data = None
+        self.failures.clear()
 
     def end(self, status: int | None = None, error: BaseException | None = None) -> None:
         """End the span, once.
@@ -189,6 +222,28 @@ class Traced:
         )
 
 
+def has_left(error: BaseException) -> bool:
+    """Tell whether a client closed its WebSocket in order.
+
+    Over RSGI each such close is 1005 (RFC 6455, 7.1.5).
+    """
+    return isinstance(error, WebSocketDisconnect) and error.code in (1000, 1001, 1005)
+
+
+def note_connection(connection: object) -> TelemetryData | None:
+    """Return where the plan of an endpoint notes what it has read.
+
+    `None` where nobody asks for it, and where the request is not traced.
+    """
+    if Traced.make_data is None:
+        return None
+    traced = otel_context.get_value(CURRENT)
+    data = traced.get_data() if isinstance(traced, Traced) else None
+    if isinstance(traced, Traced) and data is not None:
+        setattr(data, "websocket" if traced.method == "WS" else "request", connection)
+    return data
+
+
 class Tracer:
     """What one application traces with.
 
@@ -200,6 +255,7 @@ class Tracer:
         self.settings = settings
         # Where `fastapi` means Velithon, dashboards and alerts look for FastAPI's names.
         self.word, self.title = ("fastapi", "FastAPI") if is_asked_for() else ("velithon", "Velithon")
+        self.has_operations = settings.tracing and settings.operation_spans
         self._about = (self.word, version("velithon"))
         # Whether a handler of failures ends the span of a request that failed.
         self.ends_late = False
@@ -327,7 +383,7 @@ class Tracer:
             try:
                 yield
             except Exception as exc:
-                if name == "background_task" or not isinstance(exc, EXPECTED):
+                if name == "background_task" or not (isinstance(exc, EXPECTED) or has_left(exc)):
                     span.set_attribute("error.type", _find_type_name(exc))
                     span.set_status(StatusCode.ERROR)
                 raise
@@ -337,7 +393,7 @@ class Tracer:
 
         Itself where there are none.
         """
-        if not (self.settings.tracing and self.settings.operation_spans):
+        if not self.has_operations:
             return function
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
 
