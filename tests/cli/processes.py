@@ -16,6 +16,7 @@ from tests.waiting import until
 __all__ = ["ROOT", "Run", "listening", "velithon_run"]
 
 ROOT = Path(__file__).resolve().parents[2]
+_PATH = os.pathsep.join([str(ROOT), str(ROOT / "adapters")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def velithon_run(
             stdout=file,
             stderr=file,
             cwd=directory,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **(env or {})},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _PATH, **(env or {})},
             start_new_session=True,
         )
     run = Run(process, output)

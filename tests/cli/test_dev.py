@@ -58,7 +58,12 @@ def copy(source: int, file: BinaryIO) -> None:
 def started(directory: Path, *arguments: str, terminal: bool = False) -> Iterator[Run]:
     """Start Python with arguments, in a terminal or not, wait until it listens, and end it."""
     output = directory / "output.txt"
-    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    env = {
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")]),
+        "TERM": "xterm",
+    }
     env.pop("VELITHON_ENV", None)
     env.pop("NO_COLOR", None)
     file = output.open("wb")
@@ -233,7 +238,7 @@ def test_dev_says_where_it_looked(tmp_path: Path, package: str | None, cure: str
         (tmp_path / package).mkdir()
         (tmp_path / package / "main.py").touch()
     command = [sys.executable, "-m", "velithon", "dev", "--port", "0"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
     result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30, check=False)
     assert result.returncode == 1
     assert "No application was given, and there is no main.py, app.py, app/main.py, src/main.py" in result.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.processes import Run, velithon_run
-from tests.effort import variants
+from tests.effort import FULL, variants
 from tests.waiting import until
 
 pytestmark = pytest.mark.server
@@ -200,6 +200,29 @@ def test_an_application_that_cannot_start_ends_the_server(directory: Path, mode:
         assert "there is no database" in run.text
         assert "Respawning" not in run.text
         assert run.text.count("RuntimeError: there is no database") <= number
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_start_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    """As a handler does it: the kernel ignores a signal without one for the first process of a container."""
+    (tmp_path / "slow.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    with velithon_run(tmp_path, "slow:app", wait=False) as run:
+        until(lambda: "importing" in run.text, "the application is imported")
+        caught = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{run.process.pid}/status").read_text())[0]
+        assert int(caught, 16) >> (number - 1) & 1
+        run.process.send_signal(number)
+        assert run.wait(10) == 128 + number
+        assert "Traceback" not in run.text
+
+
+@pytest.mark.skipif(not FULL, reason="VELITHON_TESTS=full runs it: it starts ten processes")
+def test_workers_that_die_in_every_start_end_the_server(tmp_path: Path) -> None:
+    """With a status that says so, where no worker of Uvicorn serves meanwhile."""
+    dying = "import multiprocessing, os\nif multiprocessing.parent_process():\n    os._exit(7)\n"
+    (tmp_path / "dying.py").write_text(f"{dying}from velithon import Velithon\napp = Velithon()\n")
+    with velithon_run(tmp_path, "dying:app", "--server", "uvicorn", "--workers", "2", wait=False) as run:
+        assert run.wait(60) == 1
+        assert "ended with status 7, stopping" in run.text
 
 
 @pytest.mark.parametrize(

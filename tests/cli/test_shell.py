@@ -29,7 +29,7 @@ async def items() -> list[str]:
 def shell(directory: Path, text: str) -> "subprocess.CompletedProcess[str]":
     """Run the command with text as its standard input."""
     (directory / "shop.py").write_text(SHOP)
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
     return subprocess.run(
         [sys.executable, "-m", "velithon", "shell", "shop:app"],
         input=text, cwd=directory, env=env, capture_output=True, text=True, timeout=60, check=False,

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.cli.processes import Run, velithon_run
-from tests.effort import FULL
+from tests.effort import FULL, variants
 from tests.waiting import until
 
 pytestmark = pytest.mark.server
@@ -49,6 +49,7 @@ async def lifespan(app):
 app = Velithon(lifespan=lifespan)
 
 @app.get("/")
+@app.post("/", status_code=200)
 async def root():
     return [VERSION, os.getpid()]
 
@@ -258,4 +259,42 @@ def test_what_a_worker_has_accepted_it_answers(directory: Path, name: str) -> No
             for thread in threads:
                 thread.join()
         assert len(answers) > 20
+        assert set(answers) == {b"HTTP/1.1 200"}
+
+
+def _ask_again_and_again(port: int, over: threading.Event, answers: list[bytes]) -> None:
+    """Send requests that may not be repeated, each on a connection of its own, until nobody listens."""
+    while not over.is_set():
+        try:
+            client = socket.create_connection(("127.0.0.1", port), timeout=20)
+        except OSError:  # refused: a proxy asks another instance
+            over.wait(0.01)
+            continue
+        with client:
+            try:
+                client.sendall(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                answers.append(read_to_end(client)[:12])
+            except OSError:
+                answers.append(b"")
+
+
+@pytest.mark.parametrize("name", variants(["granian-rsgi", "uvicorn"], list(MODES)))
+@pytest.mark.parametrize("workers", variants([2], [1, 2]))
+def test_a_connection_that_stands_is_answered_though_the_server_ends(directory: Path, name: str, workers: int) -> None:
+    """The kernel takes it before a worker does: a reset would be the answer to a request that is not to be repeated."""
+    for _ in range(5 if FULL else 1):
+        over, answers = threading.Event(), list[bytes]()
+        options = [*MODES[name], "--workers", str(workers)]
+        with velithon_run(directory, "shop:app", *options, workers=workers, env={"END_TIME": "0"}) as run:
+            threads = [threading.Thread(target=_ask_again_and_again, args=(run.port, over, answers)) for _ in range(12)]
+            for thread in threads:
+                thread.start()
+            try:
+                until(lambda: len(answers) > 100, "some load")  # noqa: B023 - called at once
+                run.process.terminate()
+                assert run.wait() == 0
+            finally:
+                over.set()
+                for thread in threads:
+                    thread.join()
         assert set(answers) == {b"HTTP/1.1 200"}

@@ -288,7 +288,10 @@ def run(
         from velithon.compat import install
 
         install()
-    _serve(name, context.params)
+    from velithon.cli.signals import ended_by_signals
+
+    with ended_by_signals():
+        _serve(name, context.params)
 
 
 def _serve(name: str, params: Params) -> None:

@@ -41,6 +41,7 @@ from velithon_adapters.servers.config import (
 )
 from velithon_adapters.servers.granian_worker import Loader, asgi_worker, rsgi_worker
 from velithon_adapters.servers.spare import Barrier, Gate, gates, keeps_spare
+from velithon_adapters.servers.supervising import leaving_no_workers, set_in_handler
 from velithon_adapters.servers.worker import logger
 
 __all__ = ["check", "protocol", "serve"]
@@ -110,11 +111,12 @@ def serve(config: ServerConfig, started: Started = lambda is_ready: None) -> Non
         server = _Server(sock, config, **_build_options(config, interface), ssl_key=key)
         started(server.has_any_started)
         try:
-            server.serve(
-                spawn_target=rsgi_worker if interface == "rsgi" else asgi_worker,
-                target_loader=Loader(config, interface),
-                wrap_loader=False,
-            )
+            with leaving_no_workers():
+                server.serve(
+                    spawn_target=rsgi_worker if interface == "rsgi" else asgi_worker,
+                    target_loader=Loader(config, interface),
+                    wrap_loader=False,
+                )
         except FatalError as exc:
             raise ServerError(f"granian refuses the option {exc}") from exc
 
@@ -186,6 +188,25 @@ def _rename_keys(options: dict[str, T], **names: str) -> dict[str, T]:
     return {names.get(name, name): value for name, value in options.items()}
 
 
+class _Wakeup(threading.Event):
+    """What Granian's main loop waits for. It is set for good by the signal that ends the server.
+
+    Granian clears it before it respawns workers: the signal that came a moment before would be lost.
+    """
+
+    last = False
+
+    def end(self) -> None:
+        """Set it in a signal handler."""
+        self.last = True
+        set_in_handler(self)
+
+    def clear(self) -> None:
+        super().clear()
+        if self.last:
+            self.set()
+
+
 class _Server(MPServer):
     """Granian's supervisor, which keeps the listening socket and a worker that answers.
 
@@ -203,10 +224,13 @@ class _Server(MPServer):
 
     def __init__(self, sock: socket.socket, config: ServerConfig, **options: Any) -> None:
         super().__init__(config.name, **options)
+        self.main_loop_interrupt: _Wakeup = _Wakeup()
         self.bound = sock
         self.spares = Spares(self) if keeps_spare(config) else None
         if self.spares is not None:
             self.on_reload(self.spares.open)
+        # the first end is every worker's, by which it sees that the other one was closed: see `has_server_ended`
+        self.alive, self.end_of_life = multiprocessing.Pipe(duplex=False)
         # for each worker the two ends of the pipe by which it says that its application has started
         self.pipes: dict[int, Pipe] = {}
 
@@ -226,9 +250,8 @@ class _Server(MPServer):
         for worker in self.wrks:
             worker.interrupt_by_parent = True
         self.interrupt_signal = True
-        # What the kernel would take for this socket when the workers have stopped nobody would answer.
-        self.bound.close()
-        self.main_loop_interrupt.set()
+        self.end_of_life.close()
+        self.main_loop_interrupt.end()
 
     def signal_handler_reload(self, *args: object, **kwargs: object) -> None:
         # Saved files reload the workers of a server in development: its SIGHUP is the end of its terminal.
@@ -242,12 +265,15 @@ class _Server(MPServer):
     ) -> WorkerProcess:
         reader, writer = multiprocessing.Pipe(duplex=False)
         self.pipes[idx] = reader, writer
-        return super()._spawn_worker(idx, target, replace(callback_loader, ready=writer))
+        return super()._spawn_worker(idx, target, self._loader(callback_loader, ready=writer))
+
+    def _loader(self, loader: Any, **pipes: Any) -> Any:
+        return replace(loader, alive=self.alive, **pipes)
 
     def spawn_spare(self, target: Target, loader: Loader, gate: Gate) -> tuple[WorkerProcess, Pipe]:
         """Return the next worker, which has been started, and its pipe."""
         reader, writer = multiprocessing.Pipe(duplex=False)
-        worker = super()._spawn_worker(0, target, replace(loader, ready=writer, gate=gate))
+        worker = super()._spawn_worker(0, target, self._loader(loader, ready=writer, gate=gate))
         worker.interrupt_by_parent = True  # its end is nobody's loss
         start_silently(worker)
         return worker, (reader, writer)
@@ -265,6 +291,7 @@ class _Server(MPServer):
             self.spares.prepare(spawn_target, target_loader)
 
     def shutdown(self, exit_code: int = 0) -> None:
+        self.end_of_life.close()
         if self.spares is not None:
             self.spares.close()
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]  # likewise

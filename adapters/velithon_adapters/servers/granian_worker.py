@@ -30,10 +30,17 @@ from velithon_adapters.lifespan import LifespanError
 from velithon_adapters.servers.config import STARTUP_FAILURE, ServerConfig, ServerError
 from velithon_adapters.servers.debugging import log_failure, use_terminal_for_breakpoints
 from velithon_adapters.servers.interface import adapt, trust_proxies
-from velithon_adapters.servers.listeners import close_listeners
+from velithon_adapters.servers.listeners import close_listeners, until_read
 from velithon_adapters.servers.sockets import Stoppable
 from velithon_adapters.servers.spare import Gate
-from velithon_adapters.servers.worker import exit_now, limit_threads, logger, outlive_hangups, stop_with_parent
+from velithon_adapters.servers.worker import (
+    exit_now,
+    has_server_ended,
+    limit_threads,
+    logger,
+    outlive_hangups,
+    stop_with_parent,
+)
 from velithon_adapters.stopping import stopping
 
 if TYPE_CHECKING:
@@ -50,6 +57,8 @@ class Loader:
     interface: Literal["rsgi", "asgi"]
     ready: Connection | None = None
     """Where a new worker says that its application has started."""
+    alive: Connection | None = None
+    """Whose other end the parent closes when the whole server ends."""
     gate: Gate | None = None
     """What a worker waits at that is there before it is needed."""
 
@@ -64,6 +73,7 @@ class Loader:
             self.gate.wait_to_start()
         hosted = (_HostedRSGI if self.interface == "rsgi" else _HostedASGI)(app, self.config)
         hosted.ready = self.ready
+        hosted.alive = self.alive
         _Hosted.current = hosted
         return hosted
 
@@ -79,6 +89,7 @@ class _Hosted:
         self.drain: Drain | None = None
         self.failed = False
         self.ready: Connection | None = None
+        self.alive: Connection | None = None
 
     def say_ready(self) -> None:
         """Tell the parent that the application has started; the listening socket is open already."""
@@ -91,7 +102,9 @@ class _Hosted:
         """Start the drain on the first signal, in the place of Granian's handler, which the drain calls."""
         config = self.config
         address = config.port if config.uds is None else str(config.uds)
-        self.drain = drain = Drain(loop, config.workers_kill_timeout, config.task_impl != "rust", address)
+        self.drain = drain = Drain(loop, config.workers_kill_timeout, config.task_impl != "rust", address, self.alive)
+        if config.reload:
+            drain.patience = drain.arrival  # who waits for a reload is the developer
 
         def handle(signum: int, frame: FrameType | None) -> None:
             granian = before[signum]
@@ -191,6 +204,7 @@ class Drain:
         timeout: Seconds until the parent kills the worker.
         counts: Whether requests in flight can be seen, which is so when they are asyncio's tasks.
         address: The port that it listens on, or the path of its UNIX socket.
+        alive: Says whether the whole server ends, or others go on to accept; see `has_server_ended`.
 
     Attributes:
         over: Whether the loop was stopped here, and not by Granian.
@@ -201,12 +215,22 @@ class Drain:
     """Seconds for telling WebSockets that the server stops, before it does."""
     arrival = 0.2
     """Seconds for the first request of a connection that was accepted last."""
+    patience = 1.0
+    """Seconds for a client that is slower, and for a server that has to catch up."""
     linger = 0.5
     """Seconds for requests that are being accepted or answered while the signal arrives."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float, counts: bool, address: int | str) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        timeout: float,
+        counts: bool,
+        address: int | str,
+        alive: Connection | None = None,
+    ) -> None:
         self.loop = loop
         self.address = address
+        self.alive = alive
         self.timeout = timeout
         self.counts = counts
         self.over = False
@@ -215,6 +239,7 @@ class Drain:
         self._reserve = min(2.0, timeout / 3)  # for the application's shutdown
         self._finishing = False
         self._watching: asyncio.Task[None] | None = None
+        self._accepting: asyncio.Task[None] | None = None
 
     def start(self, stop_granian: Callable[[], None]) -> None:
         """Begin, on the first signal.
@@ -228,23 +253,33 @@ class Drain:
 
     def _begin(self, stop_granian: Callable[[], None]) -> None:
         stopping.begin(self.timeout, self._reserve)
-        self.loop.call_later(self.notice, self._stop_accepting, stop_granian)
+        self._accepting = self.loop.create_task(self._stop_accepting(stop_granian))
         self._watching = self.loop.create_task(self._watch())
 
-    def _stop_accepting(self, stop_granian: Callable[[], None]) -> None:
+    async def _stop_accepting(self, stop_granian: Callable[[], None]) -> None:
         """Accept nothing more, and only then stop: Granian closes what it has accepted and read nothing of."""
-        close_listeners(self.address)
-        self.loop.call_later(min(self.arrival, self.timeout / 10), stop_granian)
+        await asyncio.sleep(self.notice)
+        patience = min(self.patience, self.timeout / 10)
+        await close_listeners(self.address, for_good=has_server_ended(self.alive), patience=patience)
+        await asyncio.sleep(min(self.arrival, self.timeout / 10))
+        await until_read(self.address, patience - self.arrival)
+        stop_granian()
 
     async def _watch(self) -> None:
         """Stop the loop when nothing is in flight any more, unless Granian has done so meanwhile."""
         assert self.stop_time is not None
         # Polled: nobody tells when a task of Granian's begins or ends.
-        while self._has_time() and (time.monotonic() < self.stop_time + self.linger or self.busy()):  # noqa: ASYNC110
+        while self._has_time() and (self._lingers() or self.busy()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         if not self._finishing:
             self.over = True
             self.loop.stop()
+
+    def _lingers(self) -> bool:
+        """Tell whether requests may be on their way that nobody sees yet."""
+        assert self.stop_time is not None
+        is_accepting = self._accepting is not None and not self._accepting.done()
+        return is_accepting or time.monotonic() < self.stop_time + self.linger
 
     async def finish(self) -> None:
         """Wait for what Granian does not wait for, such as background work.

@@ -8,9 +8,10 @@ import os
 import signal
 import sys
 import threading
+from multiprocessing.connection import Connection
 from typing import NoReturn
 
-__all__ = ["exit_now", "limit_threads", "outlive_hangups", "stop_with_parent"]
+__all__ = ["exit_now", "has_server_ended", "limit_threads", "outlive_hangups", "stop_with_parent"]
 
 logger = logging.getLogger("velithon_adapters.servers")
 
@@ -40,6 +41,18 @@ def stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="stop-with-parent", daemon=True).start()
+
+
+def has_server_ended(alive: Connection | None) -> bool:
+    """Tell whether this worker stops with its whole server.
+
+    Nobody accepts connections after it then.
+
+    Args:
+        alive: Whose other end the supervising process closes when it stops all workers, or dies; `None` where there is
+            no such process.
+    """
+    return alive is None or alive.poll()
 
 
 def outlive_hangups() -> None:
