@@ -114,7 +114,7 @@ def serve(config: ServerConfig, started: Started = lambda is_ready: None) -> Non
             with leaving_no_workers():
                 server.serve(
                     spawn_target=rsgi_worker if interface == "rsgi" else asgi_worker,
-                    target_loader=Loader(config, interface),
+                    target_loader=Loader(config, interface, alive=server.alive),
                     wrap_loader=False,
                 )
         except FatalError as exc:
@@ -265,15 +265,12 @@ class _Server(MPServer):
     ) -> WorkerProcess:
         reader, writer = multiprocessing.Pipe(duplex=False)
         self.pipes[idx] = reader, writer
-        return super()._spawn_worker(idx, target, self._loader(callback_loader, ready=writer))
-
-    def _loader(self, loader: Any, **pipes: Any) -> Any:
-        return replace(loader, alive=self.alive, **pipes)
+        return super()._spawn_worker(idx, target, replace(callback_loader, ready=writer))
 
     def spawn_spare(self, target: Target, loader: Loader, gate: Gate) -> tuple[WorkerProcess, Pipe]:
         """Return the next worker, which has been started, and its pipe."""
         reader, writer = multiprocessing.Pipe(duplex=False)
-        worker = super()._spawn_worker(0, target, self._loader(loader, ready=writer, gate=gate))
+        worker = super()._spawn_worker(0, target, replace(loader, ready=writer, gate=gate))
         worker.interrupt_by_parent = True  # its end is nobody's loss
         start_silently(worker)
         return worker, (reader, writer)

@@ -74,7 +74,9 @@ class _Worker(Process):
 
 
 class Supervisor(Multiprocess):
-    """Uvicorn's supervisor of workers, bounded in time, with a second signal that kills and respawning as an option.
+    """Uvicorn's supervisor of workers, with respawning as an option.
+
+    It is bounded in time, and a second signal kills.
 
     Args:
         options: Uvicorn's.
@@ -172,7 +174,10 @@ class Supervisor(Multiprocess):
 
 
 class Reload(WatchFilesReload):
-    """Uvicorn's reloader, bounded in time, with a second signal that kills, and with the next worker in waiting."""
+    """Uvicorn's reloader, with the next worker in waiting.
+
+    It is bounded in time, and a second signal kills.
+    """
 
     def __init__(
         self, options: uvicorn.Config, target: Callable[..., None], sockets: list[socket.socket], settings: ServerConfig

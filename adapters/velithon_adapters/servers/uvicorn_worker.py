@@ -51,7 +51,10 @@ def compute_reserve(timeout: int) -> int:
 
 @dataclass
 class Loader:
-    """Makes a worker's application; goes to the worker in a pickle. Uvicorn calls it in the worker's loop."""
+    """Makes a worker's application; goes to the worker in a pickle.
+
+    Uvicorn calls it in the worker's loop.
+    """
 
     config: ServerConfig
     alive: Connection | None = None
@@ -96,7 +99,10 @@ class _WithThreads:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn's server, which ends in time even when threads or a blocked loop hold it, and at once when told twice."""
+    """Uvicorn's server, which ends in time, and at once when told twice.
+
+    Also when threads or a blocked loop hold it.
+    """
 
     def __init__(self, options: uvicorn.Config, config: ServerConfig) -> None:
         super().__init__(options)
