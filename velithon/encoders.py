@@ -161,7 +161,7 @@ def _encode(obj: object, include: _Names, exclude: _Names, options: _Options) ->
     if (encoder := _find_encoder(obj, ENCODERS_BY_TYPE)) is not None:
         return encoder(obj)
     if _is_struct(type(obj)):
-        return _encode(struct_data(obj), include, exclude, options)
+        return _encode(dump_struct(obj), include, exclude, options)
     return _encode_object(obj, include, exclude, options)
 
 
@@ -196,7 +196,7 @@ def _is_struct(kind: type[object]) -> bool:
     return hasattr(kind, "__struct_fields__") or "__attrs_attrs__" in vars(kind)
 
 
-def struct_data(obj: Any) -> object:
+def dump_struct(obj: Any) -> object:
     """Return the data of a msgspec Struct, or of an object of an attrs class.
 
     Raises:
@@ -330,7 +330,7 @@ def _encode_default(obj: Any) -> object:
         return list(obj)
     encoder = ENCODERS_BY_TYPE.get(kind)
     if encoder is None:
-        return struct_data(obj)
+        return dump_struct(obj)
     return encoder(obj)
 
 

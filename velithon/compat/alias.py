@@ -46,7 +46,7 @@ class _Importer(MetaPathFinder, Loader):
         if name.partition(".")[0] != "fastapi":
             return None
         private = "._" in name
-        if name != "fastapi" and name not in _PACKAGES and (private or not _exists(_ours(name))):
+        if name != "fastapi" and name not in _PACKAGES and (private or not _has_module(_translate_module_name(name))):
             raise ModuleNotFoundError(
                 f"{name} is internal to FastAPI and Velithon has nothing of the kind: use the public names of fastapi.",
                 name=name,
@@ -60,10 +60,10 @@ class _Importer(MetaPathFinder, Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         if spec.name == "fastapi":
-            return _top()
+            return _build_top_module()
         if spec.name in _PACKAGES:
             return None
-        module = importlib.import_module(_ours(spec.name))
+        module = importlib.import_module(_translate_module_name(spec.name))
         self._kept = (module.__spec__, getattr(module, "__path__", None))
         return module
 
@@ -78,29 +78,29 @@ class _Importer(MetaPathFinder, Loader):
                 module.__path__ = path
 
 
-def _ours(name: str) -> str:
+def _translate_module_name(name: str) -> str:
     return _ELSEWHERE.get(name, "velithon" + name.removeprefix("fastapi"))
 
 
-def _exists(name: str) -> bool:
+def _has_module(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
 
 
-def _top() -> ModuleType:
+def _build_top_module() -> ModuleType:
     import velithon
 
     module = ModuleType("fastapi", "FastAPI's public names, which Velithon answers to in this process.")
     names: dict[str, object] = {name: getattr(velithon, name) for name in velithon.__all__}
-    vars(module).update(names, FastAPI=velithon.Velithon, __version__=VERSION, __getattr__=_submodule)
+    vars(module).update(names, FastAPI=velithon.Velithon, __version__=VERSION, __getattr__=_import_submodule)
     return module
 
 
-def _submodule(name: str) -> ModuleType:
+def _import_submodule(name: str) -> ModuleType:
     """Import `fastapi.routing` for whoever asks for it after `import fastapi` alone, which imports it there."""
-    if name.startswith("_") or not _exists(f"velithon.{name}"):
+    if name.startswith("_") or not _has_module(f"velithon.{name}"):
         raise AttributeError(f"module 'fastapi' has no attribute {name!r}")
     return importlib.import_module(f"fastapi.{name}")
 

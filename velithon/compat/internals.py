@@ -46,11 +46,11 @@ def request_response(func: Callable[[Request], object]) -> ASGIApp:
     """
     from velithon.faces.serve import build_asgi_app
 
-    async def in_thread(request: Request) -> object:
+    async def run_in_thread(request: Request) -> object:
         response = await run_in_threadpool(func, request)
         return await response if inspect.isawaitable(response) else response
 
-    handler = func if is_async_callable(func) else in_thread
+    handler = func if is_async_callable(func) else run_in_thread
     app = build_asgi_app(handler)
     # Where it is assigned to `route.app`, these are looked at.
     vars(app).update(__velithon_handler__=handler, __velithon_made_of__=func)

@@ -44,7 +44,7 @@ def migrate_project(path: Path) -> Iterator[Change]:
     Args:
         path: Of the file or the directory.
     """
-    for file in [path] if path.is_file() else sorted(_files(path)):
+    for file in [path] if path.is_file() else sorted(_iterate_files(path)):
         # As it stands: with the line ends that it has.
         with file.open(encoding="utf-8", errors="surrogateescape", newline="") as opened:
             before = opened.read()
@@ -54,23 +54,23 @@ def migrate_project(path: Path) -> Iterator[Change]:
             except SyntaxError as exc:
                 after, notes = before, [Note(1, f"it cannot be read, and is left as it is: {exc}")]
         else:
-            after, notes = before, list(_named_beside(before))
+            after, notes = before, list(_iterate_notes(before))
         if after != before or notes:
             yield Change(file, before, after, notes)
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _iterate_files(path: Path) -> Iterator[Path]:
     for item in path.iterdir():
         if item.name.startswith(".") or item.is_symlink():
             continue
         if item.is_dir():
             if item.name not in _SKIPPED and not (item / "pyvenv.cfg").exists():
-                yield from _files(item)
+                yield from _iterate_files(item)
         elif item.suffix in (".py", ".pyi") or _BESIDE.fullmatch(item.name):
             yield item
 
 
-def _named_beside(text: str) -> Iterator[Note]:
+def _iterate_notes(text: str) -> Iterator[Note]:
     for number, line in enumerate(text.splitlines(), 1):
         command = _COMMAND.search(line)
         if command is not None:

@@ -41,7 +41,7 @@ def migrate_source(source: str) -> tuple[str, list[Note]]:
     return changed, sorted(set(notes))
 
 
-def _dotted(name: str) -> object:
+def _parse_dotted(name: str) -> object:
     return cst.parse_expression(name)
 
 
@@ -57,7 +57,7 @@ class _Rewrite(cst.CSTTransformer):
         # Names that are no references: attributes, keywords, parameters.
         self._no_references: set[cst.CSTNode] = set()
 
-    def _note(self, node: cst.CSTNode, text: str) -> None:
+    def _add_note(self, node: cst.CSTNode, text: str) -> None:
         self.notes.append(Note(self.get_metadata(PositionProvider, node).start.line, text))
 
     # -- imports --------------------------------------------------------------------------------------------------
@@ -75,10 +75,10 @@ class _Rewrite(cst.CSTTransformer):
             self.is_fastapi = True
             module = translate_module(name)
             if module is None:
-                self._note(original_node, f"{name} has no namesake: left as it is")
+                self._add_note(original_node, f"{name} has no namesake: left as it is")
                 names.append(alias)
             else:
-                names.append(alias.with_changes(name=_dotted(module.__name__)))
+                names.append(alias.with_changes(name=_parse_dotted(module.__name__)))
         return updated_node.with_changes(names=names)
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
@@ -93,9 +93,9 @@ class _Rewrite(cst.CSTTransformer):
         self.is_fastapi = True
         module = translate_module(name)
         if module is None:
-            self._note(original_node, f"{name} is internal to FastAPI and has no namesake: left as it is")
+            self._add_note(original_node, f"{name} is internal to FastAPI and has no namesake: left as it is")
             return updated_node
-        target = updated_node.with_changes(module=_dotted(module.__name__))
+        target = updated_node.with_changes(module=_parse_dotted(module.__name__))
         if isinstance(updated_node.names, cst.ImportStar):
             return target
         ours, left = [], []
@@ -103,7 +103,7 @@ class _Rewrite(cst.CSTTransformer):
             theirs = get_full_name_for_node(alias.name) or ""
             renamed = translate_name(name, theirs)
             if renamed is None:
-                self._note(original_node, f"{name} has {theirs}, Velithon has not: left as it is")
+                self._add_note(original_node, f"{name} has {theirs}, Velithon has not: left as it is")
                 left.append(alias)
             else:
                 ours.append(alias.with_changes(name=cst.Name(renamed)))
@@ -111,7 +111,7 @@ class _Rewrite(cst.CSTTransformer):
             return target.with_changes(names=ours)
         if not ours:
             return updated_node
-        return cst.FlattenSentinel([_with(target, ours), _with(updated_node, left)])
+        return cst.FlattenSentinel([_replace_names(target, ours), _replace_names(updated_node, left)])
 
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
@@ -133,7 +133,7 @@ class _Rewrite(cst.CSTTransformer):
         if node.keyword is not None:
             self._no_references.add(node.keyword)
 
-    def _imported(self, node: cst.CSTNode) -> str:
+    def _find_imported(self, node: cst.CSTNode) -> str:
         """Return the full name of what a node refers to, where that was imported from fastapi."""
         for found in self.get_metadata(QualifiedNameProvider, node, set()):
             if found.source is QualifiedNameSource.IMPORT and found.name.partition(".")[0] == "fastapi":
@@ -143,7 +143,7 @@ class _Rewrite(cst.CSTTransformer):
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
         if original_node in self._no_references:
             return updated_node
-        name = self._imported(original_node)
+        name = self._find_imported(original_node)
         if name == "fastapi" and original_node.value == "fastapi":
             return updated_node.with_changes(value="velithon")
         if name.endswith(".FastAPI") and original_node.value == "FastAPI":
@@ -151,7 +151,7 @@ class _Rewrite(cst.CSTTransformer):
         return updated_node
 
     def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.BaseExpression:
-        name = self._imported(original_node)
+        name = self._find_imported(original_node)
         if not name:
             return updated_node
         module, _, attribute = name.rpartition(".")
@@ -159,13 +159,13 @@ class _Rewrite(cst.CSTTransformer):
             return updated_node  # an attribute of an imported object, or what the import's note is about
         renamed = translate_name(module, attribute)
         if renamed is None:
-            self._note(original_node, f"{module} has {attribute}, Velithon has not")
+            self._add_note(original_node, f"{module} has {attribute}, Velithon has not")
             return updated_node
         return updated_node.with_changes(attr=cst.Name(renamed))
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
         """Keep the title of the document where FastAPI's default was it."""
-        if not self._imported(original_node.func).endswith(".FastAPI"):
+        if not self._find_imported(original_node.func).endswith(".FastAPI"):
             return updated_node
         if any(arg.star or (arg.keyword is not None and arg.keyword.value == "title") for arg in original_node.args):
             return updated_node
@@ -183,7 +183,7 @@ class _Rewrite(cst.CSTTransformer):
     def visit_SimpleString(self, node: cst.SimpleString) -> None:
         value = node.evaluated_value
         if isinstance(value, str) and _DOTTED.fullmatch(value):
-            self._note(node, f"the text {value!r} may name FastAPI's module, distribution or logger: left as it is")
+            self._add_note(node, f"the text {value!r} may name FastAPI's module, distribution or logger: left as it is")
 
 
 class _QuotedNames(cst.CSTTransformer):
@@ -191,7 +191,7 @@ class _QuotedNames(cst.CSTTransformer):
         return updated_node.with_changes(value=re.sub(r"\bFastAPI\b", "Velithon", updated_node.value))
 
 
-def _with(statement: cst.ImportFrom, names: list[cst.ImportAlias]) -> cst.ImportFrom:
+def _replace_names(statement: cst.ImportFrom, names: list[cst.ImportAlias]) -> cst.ImportFrom:
     names[-1] = names[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
     return (
         statement.with_changes(names=names, lpar=None, rpar=None)

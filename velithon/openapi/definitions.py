@@ -65,7 +65,7 @@ class Definitions:
         for field in (*fields, *nested):
             key = self._keys[field] = _build_key(field)
             if key not in inputs:
-                inputs[key] = (key, self._mode(field), _get_core_schema(field))
+                inputs[key] = (key, self._choose_mode(field), _get_core_schema(field))
         found, schemas = _Generator(ref_template=REF_TEMPLATE).generate_definitions(list(inputs.values()))
         self._found = {key: schema for (key, _), schema in found.items()}
         self.schemas: dict[str, JSONObject] = schemas  # type: ignore[assignment]  # pydantic types the schemas by their references
@@ -77,7 +77,7 @@ class Definitions:
             if "description" in schema:
                 schema["description"] = schema["description"].split("\f")[0]
 
-    def _mode(self, field: Field) -> Mode:
+    def _choose_mode(self, field: Field) -> Mode:
         return field.mode if self._separate or _has_computed_fields(field) else "validation"
 
     def schema(self, field: Field, alias: str | None = None) -> JSONObject:

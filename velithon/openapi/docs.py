@@ -110,7 +110,7 @@ def get_redoc_html(
 
 def get_swagger_ui_oauth2_redirect_html() -> HTMLResponse:
     """Return the page that OAuth2 servers send the browser back to."""
-    return redirect_page()
+    return build_redirect_page()
 
 
 def build_console_config(
@@ -140,7 +140,7 @@ def render_page(
         files: Where its files are served; none puts them into the page.
         connect: The sources that requests may be sent to, as `connect-src` takes them.
     """
-    body = f'<div id="velithon-docs" aria-busy="true" data-config="{config_attribute(config)}">Loading…</div>'
+    body = f'<div id="velithon-docs" aria-busy="true" data-config="{format_config_attribute(config)}">Loading…</div>'
     return HTMLResponse(*_build_document_page(title, body, "page.js", "page.css", icon, files, connect))
 
 
@@ -149,7 +149,7 @@ def render_document_page(title: str, document: JSONObject) -> str:
     config = {"reader": True, "offline": True}
     data = json.dumps(document).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     body = (
-        f'<div id="velithon-docs" data-config="{config_attribute(config)}"></div>'
+        f'<div id="velithon-docs" data-config="{format_config_attribute(config)}"></div>'
         f'<script type="application/json" id="velithon-document">{data}</script>'
     )
     script, style = read_source("page.js"), read_source("page.css")
@@ -184,7 +184,7 @@ def render_swagger_page(
         f"<script>{starter}</script>" if files is None else f'<script src="{escape(files.url("swagger.js"))}"></script>'
     )
     bundle = f'<script src="{escape(js_url)}"></script>'
-    box = f'<div id="swagger-ui" data-config="{config_attribute(config)}"></div>'
+    box = f'<div id="swagger-ui" data-config="{format_config_attribute(config)}"></div>'
     style = f'<link rel="stylesheet" href="{escape(css_url)}">' if css_url else ""
     if files is not None:
         # What Swagger UI leaves out for screen readers, and colours with more contrast.
@@ -229,7 +229,7 @@ def render_redoc_page(
     return HTMLResponse(_write_html(title, style, body, icon), headers=_build_headers(policy))
 
 
-def viewer_page(title: str, body: str, *, js_url: str, css_url: str | None = None, connect: str) -> HTMLResponse:
+def build_viewer_page(title: str, body: str, *, js_url: str, css_url: str | None = None, connect: str) -> HTMLResponse:
     """Return the page of another viewer whose files the application serves.
 
     Args:
@@ -252,7 +252,7 @@ def viewer_page(title: str, body: str, *, js_url: str, css_url: str | None = Non
     return HTMLResponse(html, headers=_build_headers(policy))
 
 
-def redirect_page(files: Files | None = None) -> HTMLResponse:
+def build_redirect_page(files: Files | None = None) -> HTMLResponse:
     """Return the page that OAuth2 servers send the browser back to; `files` as for `render_page`."""
     body = '<p id="message"></p>'
     return HTMLResponse(*_build_document_page("OAuth2 redirect", body, "redirect.js", None, None, files, "'none'"))
@@ -291,7 +291,7 @@ def _write_html(title: str, head: str, body: str, icon: str | None) -> str:
     )
 
 
-def config_attribute(value: JSONObject) -> str:
+def format_config_attribute(value: JSONObject) -> str:
     """Return options as the value of an HTML attribute."""
     return escape(json.dumps(jsonable_encoder(value)))
 

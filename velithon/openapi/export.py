@@ -34,14 +34,14 @@ def select_operations(document: JSONObject, *, include: Sequence[str] = (), excl
 
 def as_markdown(document: JSONObject) -> str:
     """Return a document as Markdown: its operations by tag, then its schemas."""
-    return "\n".join(_Markdown(document).lines()).rstrip() + "\n"
+    return "\n".join(_Markdown(document).write_document()).rstrip() + "\n"
 
 
 class _Markdown:
     def __init__(self, document: JSONObject) -> None:
         self.document = document
 
-    def lines(self) -> Iterator[str]:
+    def write_document(self) -> Iterator[str]:
         info = self.document["info"]
         yield f"# {info['title']}"
         yield from ("", f"Version {info['version']}, OpenAPI {self.document['openapi']}", "")
@@ -54,13 +54,13 @@ class _Markdown:
                 described = f": {server['description']}" if server.get("description") else ""
                 yield f"- `{server['url']}`{described}"
             yield ""
-        for tag, operations in self.groups().items():
+        for tag, operations in self.group_operations().items():
             yield from (f"## {tag}", "")
             for operation in operations:
-                yield from self.operation(*operation)
-        yield from self.components()
+                yield from self.write_operation(*operation)
+        yield from self.write_components()
 
-    def groups(self) -> dict[str, list[Operation]]:
+    def group_operations(self) -> dict[str, list[Operation]]:
         """Return the operations by tag, in the order of the document's tags, then of their appearance."""
         groups: dict[str, list[Operation]] = {tag["name"]: [] for tag in self.document.get("tags", ())}
         for path, item in self.document["paths"].items():
@@ -74,7 +74,7 @@ class _Markdown:
                     groups.setdefault("Webhooks", []).append((method, name, item[method]))
         return {tag: operations for tag, operations in groups.items() if operations}
 
-    def operation(self, method: str, path: str, operation: JSONObject) -> Iterator[str]:
+    def write_operation(self, method: str, path: str, operation: JSONObject) -> Iterator[str]:
         yield from (f"### `{method.upper()} {path}`", "")
         if operation.get("deprecated"):
             yield from ("**Deprecated.**", "")
@@ -91,7 +91,7 @@ class _Markdown:
         body = operation.get("requestBody")
         if body:
             yield from (f"Request body{' (required)' if body.get('required') else ''}:", "")
-            yield from self.content(body.get("content", {}))
+            yield from self.write_content(body.get("content", {}))
         yield from ("Responses:", "")
         for status, response in operation.get("responses", {}).items():
             yield f"- `{status}`: {_escape_line(response.get('description', ''))}"
@@ -99,7 +99,7 @@ class _Markdown:
                 yield f"  - `{media_type}`: {_format_type(media.get('schema', media.get('itemSchema', {})))}"
         yield ""
 
-    def content(self, content: JSONObject) -> Iterator[str]:
+    def write_content(self, content: JSONObject) -> Iterator[str]:
         for media_type, media in content.items():
             yield f"- `{media_type}`: {_format_type(media.get('schema', {}))}"
             example = media.get("example")
@@ -112,7 +112,7 @@ class _Markdown:
                 )
         yield ""
 
-    def components(self) -> Iterator[str]:
+    def write_components(self) -> Iterator[str]:
         components = self.document.get("components", {})
         if components.get("securitySchemes"):
             yield from ("## Authorization", "")

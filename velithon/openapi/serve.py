@@ -185,7 +185,9 @@ class _Pages:
             return docs.render_page(f"{app.title} - API", config, files=_build_files(base, *_OWN), connect=connect)
         viewer = viewers.VIEWERS[app.docs_viewer]
         files = _build_files(base, *_OWN, viewer.script, *([viewer.style] if viewer.style else []))
-        return viewers.viewer_html(app.docs_viewer, app.title, config, app.swagger_ui_parameters or {}, files, connect)
+        return viewers.build_viewer_html(
+            app.docs_viewer, app.title, config, app.swagger_ui_parameters or {}, files, connect
+        )
 
     async def redoc_html(self, request: Request) -> Response:
         from velithon.openapi import docs
@@ -201,7 +203,7 @@ class _Pages:
         from velithon.openapi import docs
 
         base = _read_root_path(request) + str(self.app.docs_url).rstrip("/") + "/-"
-        return docs.redirect_page(_build_files(base, *_OWN))
+        return docs.build_redirect_page(_build_files(base, *_OWN))
 
     async def file(self, request: Request) -> Response:
         from velithon.openapi.assets import find_asset

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from velithon.openapi.docs import Files
     from velithon.responses.base import HTMLResponse
 
-__all__ = ["OURS", "VIEWERS", "Viewer", "check_viewer", "viewer_html"]
+__all__ = ["OURS", "VIEWERS", "Viewer", "build_viewer_html", "check_viewer"]
 
 OURS = "velithon"
 """The name of our own page."""
@@ -66,7 +66,7 @@ def _format_attribute_name(name: str) -> str:
 def _build_scalar(url: str, settings: JSONObject) -> str:
     # Nothing that asks its makers' servers: fonts, an assistant, usage figures. The page's policy refuses them anyway.
     local = {"withDefaultFonts": False, "telemetry": False, "agent": {"disabled": True}, "mcp": {"disabled": True}}
-    config = docs.config_attribute({**local, **settings})
+    config = docs.format_config_attribute({**local, **settings})
     return f'<script id="api-reference" data-url="{escape(url)}" data-configuration="{config}"></script>'
 
 
@@ -111,7 +111,7 @@ def check_viewer(name: str, settings: JSONObject) -> None:
     viewer.body("", settings)
 
 
-def viewer_html(
+def build_viewer_html(
     name: str, title: str, config: JSONObject, settings: JSONObject, files: Files, connect: str
 ) -> HTMLResponse:
     """Return the page of a viewer.
@@ -129,4 +129,4 @@ def viewer_html(
     title = f"{title} - {viewer.title}"
     if name == "swagger":
         return docs.render_swagger_page(title, config, files=files, connect=connect, **urls)  # type: ignore[arg-type]  # the script has a URL
-    return docs.viewer_page(title, viewer.body(config["url"], settings), connect=connect, **urls)  # type: ignore[arg-type]  # likewise
+    return docs.build_viewer_page(title, viewer.body(config["url"], settings), connect=connect, **urls)  # type: ignore[arg-type]  # likewise

@@ -156,7 +156,7 @@ class HTTPPlan(PlanWriter):
                 out.line("pass")
         response = "response" if self.needs_response else "None"
         background = "background" if self.needs_background else "None"
-        out.line(f"{target}{respond}({self.endpoint_call(arguments)}, {self.asked}, {response}, {background})")
+        out.line(f"{target}{respond}({self.write_endpoint_call(arguments)}, {self.asked}, {response}, {background})")
 
     def write_solving(self, errors: str | None) -> str:
         """Write what happens before the endpoint is called; return the text of its arguments."""
@@ -177,7 +177,7 @@ class HTTPPlan(PlanWriter):
         body = self.model.body
         return body.write_fields(self, node.body_params, errors) if body is not None and node.body_params else {}
 
-    def endpoint_call(self, arguments: str) -> str:
+    def write_endpoint_call(self, arguments: str) -> str:
         model = self.model
         endpoint = self.out.constant(find_called(model), "call_endpoint")
         if model.is_generator or model.is_async_generator:
@@ -218,7 +218,7 @@ class ScopePlan(HTTPPlan):
         self.write_core(out.constant(self.finish, "to_response"), "return ")
         return out.function("scope, path", self.title)
 
-    def source(self, place: str, many: bool) -> str:
+    def write_source(self, place: str, many: bool) -> str:
         """Return the variable that holds a place's values, writing it at its first use."""
         if place == "query" and place not in self.sources:
             self.sources[place] = "query"

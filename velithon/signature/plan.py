@@ -105,7 +105,7 @@ class PlanWriter:
 
     # Parameters
 
-    def source(self, place: str, many: bool) -> str:
+    def write_source(self, place: str, many: bool) -> str:
         """Return the variable that holds a place's values, writing it at its first use."""
         if place == "query" and not many and not self.query_is_multi:
             name, expression = "query", f"{self.use(runtime.read_query)}(request)"
@@ -134,7 +134,7 @@ class PlanWriter:
         if is_simple(field):
             self.write_simple(field, name, errors)
         else:
-            received = self.source(field.place, many=True)
+            received = self.write_source(field.place, many=True)
             constant = self.out.constant(field, f"{field.name}_field")
             self.out.line(f"{name}, found = {self.use(values.take_argument)}({constant}, {received})")
             self.write_found(errors)
@@ -151,7 +151,7 @@ class PlanWriter:
         out = self.out
         wire = str.__str__(list_aliases(field)[0][1])
         key = wire.lower() if field.place == "header" else wire
-        received = self.source(field.place, many=False)
+        received = self.write_source(field.place, many=False)
         location = out.constant((field.place, wire), f"{field.name}_at")
         certain = field.place == "path" and wire in list_path_names(self.model.path)
         as_it_is = is_text(field) and not (certain and has_convertor(self.model.path, wire))

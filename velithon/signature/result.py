@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse as StarletteJSONResponse
 from starlette.responses import Response as StarletteResponse
 
 from velithon.background import assign_owner
-from velithon.encoders import has_non_finite, json_bytes, jsonable_encoder, struct_data
+from velithon.encoders import dump_struct, has_non_finite, json_bytes, jsonable_encoder
 from velithon.exception_handlers import is_body_allowed_for_status_code
 from velithon.responses.base import Response
 from velithon.responses.json import JSONResponse
@@ -83,7 +83,7 @@ def _build_encoder(field: Field, model: EndpointModel, options: ResponseOptions,
     def encode_again(value: object) -> Any:
         """Encode what pydantic's serializer does not know, and text of clients that is none in UTF-8."""
         try:
-            return dump(value, fallback=struct_data)
+            return dump(value, fallback=dump_struct)
         except (PydanticSerializationError, UnicodeError) as error:
             if "utf-8" not in str(error):
                 raise
@@ -120,15 +120,21 @@ def compile_result(model: EndpointModel, options: ResponseOptions) -> Finish:
     if model.is_generator or model.is_async_generator:
         return compile_stream(model, options, outcome)
     if outcome.response_class is JSONResponse or not outcome.chosen and outcome.field is not None:
-        finish = _finish_json(_build_json_encoder(outcome, model, options), options.status_code, outcome.field, model)
+        finish = _build_json_finish(
+            _build_json_encoder(outcome, model, options), options.status_code, outcome.field, model
+        )
     else:
-        finish = _finish_with(
+        finish = _build_class_finish(
             outcome.response_class, _build_data_encoder(outcome, model, options), options.status_code, model
         )
-    return finish if is_body_allowed_for_status_code(options.status_code) else _without_body(finish, model, options)
+    return (
+        finish
+        if is_body_allowed_for_status_code(options.status_code)
+        else _build_bodyless_finish(finish, model, options)
+    )
 
 
-def _without_body(finish: Finish, model: EndpointModel, options: ResponseOptions) -> Finish:
+def _build_bodyless_finish(finish: Finish, model: EndpointModel, options: ResponseOptions) -> Finish:
     """Return `finish` for a status without a body, which warns once of a value that is not sent."""
     warned = False
 
@@ -181,13 +187,13 @@ def _build_json_encoder(outcome: Outcome, model: EndpointModel, options: Respons
     # A JSONResponse that somebody asked for refuses what JSON cannot say; the bytes of a model say null.
     to_data = _build_data_encoder(outcome, model, options)
 
-    def strict(result: object, request: object) -> bytes:
+    def encode_strictly(result: object, request: object) -> bytes:
         body: bytes = encode(result, request)
         if b"null" in body and has_non_finite(data := to_data(result, request)):
             return json_bytes(data)
         return body
 
-    return strict
+    return encode_strictly
 
 
 def _build_data_encoder(outcome: Outcome, model: EndpointModel, options: ResponseOptions) -> Encode:
@@ -197,7 +203,9 @@ def _build_data_encoder(outcome: Outcome, model: EndpointModel, options: Respons
     return _build_encoder(outcome.field, model, options, to_bytes=False)
 
 
-def _finish_json(encode: Encode | None, status_code: int | None, field: Field | None, model: EndpointModel) -> Finish:
+def _build_json_finish(
+    encode: Encode | None, status_code: int | None, field: Field | None, model: EndpointModel
+) -> Finish:
     status = 200 if status_code is None else status_code
     warned = field is not None
 
@@ -223,7 +231,7 @@ def _finish_json(encode: Encode | None, status_code: int | None, field: Field | 
     )
 
 
-def _finish_with(
+def _build_class_finish(
     response_class: type[StarletteResponse], encode: Encode, status_code: int | None, model: EndpointModel
 ) -> Finish:
     is_json = issubclass(response_class, JSONResponse | StarletteJSONResponse)

@@ -300,7 +300,7 @@ def _shape_annotation(annotation: object) -> object:
 
 @lru_cache(maxsize=1024)
 def build_shape(kind: type) -> type[BaseModel]:
-    """Return a pydantic model that reads the fields of a Struct or attrs class from text."""
+    """Return a pydantic model that reads a Struct's or attrs class's fields from text."""
     definitions: dict[str, Any] = {}
     for item in list_struct_fields(kind):
         options: dict[str, Any] = {} if item.required else {"default_factory": item.default}

@@ -62,7 +62,7 @@ def _find(value: object, place: str, depth: int) -> tuple[str, str] | None:
         return place, awaitable
     if isinstance(value, float) and not math.isfinite(value):
         return place, f"the number {value}, which JSON does not have."
-    for step, inner in _parts(value):
+    for step, inner in _iterate_parts(value):
         if (found := _find(inner, place + step, depth - 1)) is not None:
             return found
     try:
@@ -78,7 +78,7 @@ def _find(value: object, place: str, depth: int) -> tuple[str, str] | None:
     return None
 
 
-def _parts(value: object) -> Iterator[tuple[str, object]]:
+def _iterate_parts(value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         yield from ((f"[{key!r:.100}]", inner) for key, inner in value.items())
     elif isinstance(value, list | tuple | deque):

@@ -1,4 +1,6 @@
-"""Which bodies may be validated straight from their bytes, with the values that parsing first would give.
+"""Which bodies may be validated straight from their bytes.
+
+The values are those that parsing first would give.
 
 pydantic is laxer with JSON than with Python objects in places: strict types take strings, custom validators see another
 mode, choices of unions score differently. A schema made only of what behaves the same in both modes may skip the
