@@ -17,6 +17,7 @@ from velithon import signature
 from velithon._runtime.layers import check_layer, order_layers
 from velithon._runtime.lazy import lazy_function
 from velithon._runtime.lifetime import Lifetime
+from velithon._runtime.startup import watch_startup
 from velithon.background import InFlight
 from velithon.compat.instruments import explain_detour
 from velithon.concurrency import ThreadPool, use_thread_pool
@@ -361,11 +362,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "lifespan":
-                # Starlette's test client is the one that does not name the version of ASGI.
-                if self.tune_gc and "asgi" in scope:
-                    from velithon._runtime.gc import tune_after_startup
-
-                    send = tune_after_startup(send)
+                send = watch_startup(self, scope, send, self._telemetry is not None or self._detour is not None)
             elif pool is not None:
                 use_thread_pool(pool)
             scope["starlette.exception_handlers"] = handlers
