@@ -12,16 +12,33 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from velithon_adapters import rsgi
+from velithon_adapters.scope import body_length
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from velithon_adapters.rsgi import HTTPProtocol, Scope
 
-__all__ = ["BodyChunks", "is_http2", "read_http2"]
+__all__ = ["BodyChunks", "closes_connection", "is_http2", "read_http2"]
 
 # Seconds. When a stream of HTTP/2 is reset, its body ends some microseconds before the client is known to be gone.
 _RESET_DELAY = 0.01
+
+# Bytes. What comes along with the head of a request, ten TCP segments at most, is read by Granian itself.
+_COMES_WITH_HEAD = 14_600
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
+
+
+def closes_connection(scope: Scope) -> bool:
+    """Tell whether an answer given before the whole body was read may end the connection.
+
+    Granian (2.8) then closes it on HTTP/1, often without a word, and the client's next request on it fails. The answer
+    has to say ``connection: close`` (RFC 9112 9.6).
+    """
+    if scope.method in _WITHOUT_BODY or is_http2(scope):
+        return False
+    length = body_length(scope)
+    return length is None or length > _COMES_WITH_HEAD
 
 
 def is_http2(scope: Scope) -> bool:

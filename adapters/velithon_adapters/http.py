@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, overload
 
 from velithon_adapters import rsgi
-from velithon_adapters.body import BodyChunks
+from velithon_adapters.body import BodyChunks, closes_connection
 from velithon_adapters.outgoing import SEND_AHEAD, Outgoing
 from velithon_adapters.protocol import RSGIProtocol, RSGIStreamTransport, check_status, has_body
 from velithon_adapters.scope import FILE_RANGE, is_token
@@ -306,6 +306,8 @@ class HTTPSend(Sending):
         if status == 204 and self._left is not None:
             # RFC 9110 8.6: no content-length with 204.
             headers = [header for header in headers if header[0] != "content-length"]
+        if status >= 300 and self._scope is not None and closes_connection(self._scope):
+            headers = [*(header for header in headers if header[0] != "connection"), ("connection", "close")]
         self._status = int(status)
         self._headers = headers
         # Who knows the length has the body at hand.

@@ -13,7 +13,18 @@ from pydantic import BaseModel
 from benchmarks.core.memory import Protocol, Scope
 from tests.conftest import AsyncClientFactory, ClientFactory
 from tests.services.redis import redis_server
-from velithon import Cookie, Depends, Header, HTTPException, Request, Response, Security, Velithon, WebSocket
+from velithon import (
+    APIRouter,
+    Cookie,
+    Depends,
+    Header,
+    HTTPException,
+    Request,
+    Response,
+    Security,
+    Velithon,
+    WebSocket,
+)
 from velithon.cache import CacheMiddleware, CachePolicy, cache, invalidate
 from velithon.exceptions import RegistrationError
 from velithon.middleware.gzip import GZipMiddleware
@@ -620,6 +631,28 @@ def test_class_endpoints(client: ClientFactory, make_app: MakeApp) -> None:
     app.add_api_route("/", Items)
     with client(app) as caller:
         assert [caller.get("/").json(), caller.get("/").json(), caller.post("/").json()] == [1, 1, 2]
+
+
+def test_tags_name_parameters_of_the_whole_path(client: ClientFactory) -> None:
+    """A prefix may bring one; what no path has is refused when the route joins the application."""
+    router, app, count = APIRouter(), Velithon(), Count()
+
+    @router.get("/items/{number:int}")
+    @cache(expire=60, tags=["tenant:{tenant}", "item:{number:03d}"])
+    async def read(tenant: str, number: int) -> int:
+        return count()
+
+    @app.delete("/kept")
+    async def drop(tag: str) -> None:
+        await invalidate(app.store, tag)
+
+    app.include_router(router, prefix="/{tenant}")
+    with client(app) as caller:
+        assert [caller.get("/red/items/3").json(), caller.get("/red/items/3").json()] == [1, 1]
+        caller.delete("/kept", params={"tag": "item:003"})
+        assert caller.get("/red/items/3").json() == 2
+    with pytest.raises(RegistrationError, match=r"read: The tag 'tenant:\{tenant\}' of @cache names 'tenant'"):
+        Velithon().include_router(router)
 
 
 def test_mistakes_are_told_at_registration() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from string import Formatter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from velithon.cache.engine import ResponseCache
@@ -18,9 +19,10 @@ from velithon.signature.values import iterate_header_names
 from velithon.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from velithon._runtime.owner import Owner
+    from velithon.cache.policy import CachePolicy
     from velithon.faces.serve import HandlingOwner, Responder
     from velithon.requests.request import Request
     from velithon.signature import EndpointModel
@@ -35,13 +37,19 @@ if TYPE_CHECKING:
         """What the cache needs of a route."""
 
         @property
+        def path(self) -> str: ...
+
+        @property
+        def param_convertors(self) -> Mapping[str, object]: ...
+
+        @property
         def path_format(self) -> str: ...
 
         @property
         def _provider(self) -> HandlingOwner | None: ...
 
 
-__all__ = ["build_cached_responder", "read_key_headers"]
+__all__ = ["build_cached_responder", "check_tags", "read_key_headers"]
 
 # How many responses of a route are at hand, and how large they may be, in bytes.
 _RECENT, _SMALL = 128, 64 * 1024
@@ -55,6 +63,7 @@ def build_cached_responder(route: CachedRoute, model: EndpointModel, respond: Re
         model: The endpoint's signature: the headers in it belong to the key, those of its security schemes to nobody.
         respond: Answers without the cache.
     """
+    check_tags(route, model.call)
     cache = ResponseCache(
         getattr(model.call, POLICY), f"{route.path_format} ", read_key_headers(model), set(_secret(model))
     )
@@ -216,6 +225,27 @@ def read_key_headers(model: EndpointModel) -> list[str]:
                 )
             names += iterate_header_names(field)
     return names
+
+
+def check_tags(route: CachedRoute, call: Callable[..., object]) -> None:
+    """Check that a route's path has every parameter that the tags of its response name.
+
+    Args:
+        route: With its whole path.
+        call: The endpoint, or a method of its class.
+
+    Raises:
+        RegistrationError: A tag names something else, such as the value of a dependency, which a hit does not resolve.
+    """
+    policy: CachePolicy = getattr(call, POLICY)
+    for tag in () if callable(policy.tags) else policy.tags:
+        for _, name, _, _ in Formatter().parse(tag):
+            if name is not None and name not in route.param_convertors:
+                raise RegistrationError(
+                    f"The tag {tag!r} of @cache names {name!r}, which is no parameter of the path {route.path!r}. A "
+                    "function makes tags of anything else in the request: tags=lambda request: [...].",
+                    endpoint=call,
+                )
 
 
 def _secret(model: EndpointModel) -> Iterator[str]:

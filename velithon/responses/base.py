@@ -11,6 +11,7 @@ from velithon.background import assign_owner
 from velithon.datastructures import check_header
 from velithon.responses.custom import keep_overrides
 from velithon.responses.headers import Pairs, ResponseHeaders, _without, content_type_pairs
+from velithon_adapters.body import closes_connection
 from velithon_adapters.http import rsgi_headers
 from velithon_adapters.sending import Sending, TrackedSend
 
@@ -288,6 +289,8 @@ class Response(starlette.Response):
             protocol.response_bytes(200, self._pairs or [], body)
             return None
         headers = self._check_headers(scope.method)
+        if status >= 300 and closes_connection(scope) and not any(name == "connection" for name, _ in headers):
+            headers = [*headers, ("connection", "close")]
         if body and status != 204 and status != 304:
             protocol.response_bytes(status, headers, body if type(body) is bytes else bytes(body))
         elif self._has_length():

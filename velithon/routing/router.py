@@ -291,12 +291,15 @@ class Router(Verbs, starlette.Router):
         if isinstance(route, Route | WebSocketRoute):
             # Not before a route belongs to an application: webhooks have names for paths, callbacks expressions.
             if not route.path.startswith("/"):
-                problem = f"The path of a route starts with '/': got {route.path!r}."
-                raise RegistrationError(problem, endpoint=route.endpoint)
+                raise RegistrationError(f"A route's path starts with '/': got {route.path!r}.", endpoint=route.endpoint)
             route._provider = self.dependency_overrides_provider
             if isinstance(route, Route):
                 # What was made was made for nobody.
                 route.forget()
+                if hasattr(route.endpoint, "__velithon_cache__"):
+                    from velithon.cache.route import check_tags
+
+                    check_tags(route, route.endpoint)
         elif isinstance(route, starlette.Mount | starlette.Host):
             inner = find_inner_application(route)
             if isinstance(inner, Router):
