@@ -37,7 +37,7 @@ from velithon import (
     status,
 )
 from velithon.background import BackgroundTask
-from velithon.di import FactoryProvider, Provide, ServiceContainer, SingletonProvider, inject
+from velithon.di import FactoryProvider, Provide, Provider, ServiceContainer, SingletonProvider, inject
 from velithon.endpoint import HTTPEndpoint
 from velithon.exception_handlers import http_exception_handler, request_validation_exception_handler
 from velithon.exceptions import RequestValidationError
@@ -138,6 +138,10 @@ class Clock:
         return "now"
 
 
+class StoppedClock(Clock):
+    pass
+
+
 class Prices:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -149,6 +153,9 @@ class Container(ServiceContainer):
 
 
 container = Container()
+# A provider of a class gives what one of its base does.
+stopped = SingletonProvider(StoppedClock)
+any_clock: Provider[Clock] = stopped
 oauth2 = OAuth2PasswordBearer(tokenUrl="token")
 SessionDep = Annotated[str, Depends(session)]
 

@@ -29,6 +29,9 @@ from velithon import Quary
 from velithon.routing import APIRuter
 from velithon.websocket import WebSoket
 from velithon.signature import read_endpont
+
+Query(deprecated=3)
+Query(gt=object())
 """
 
 
@@ -51,7 +54,7 @@ def test_mypy_accepts_what_users_write(mypy: dict[str, list[str]]) -> None:
 
 def test_mypy_finds_mistakes(mypy: dict[str, list[str]]) -> None:
     lines = {int(line.split(":")[1]) for line in mypy["mistakes.py"] if ": error: " in line}
-    assert lines == {7, 8, 9, 10, 13, 15, 16, 17, 18}
+    assert lines == {7, 8, 9, 10, 13, 15, 16, 17, 18, 20, 21}
 
 
 @pytest.mark.skipif(shutil.which("pyright") is None, reason="pyright is not installed")
