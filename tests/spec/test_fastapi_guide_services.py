@@ -590,6 +590,7 @@ CLOSED = "\napp.add_event_handler('shutdown', async_engine.dispose)\n"
     },
 )
 @pytest.mark.filterwarnings(r"ignore:datetime.datetime.utcnow\(\) is deprecated")
+@pytest.mark.filterwarnings("ignore:'asyncio.iscoroutinefunction' is deprecated")
 def test_events_and_webhooks(
     space: ModuleType, client: ClientFactory, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
