@@ -66,7 +66,7 @@ class _Job:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         started: bool,
-        context: Context | None,
+        context: Context,
         scope: anyio.CancelScope | None,
     ) -> None:
         self.future = future
@@ -76,7 +76,7 @@ class _Job:
         # A job that counts as started cannot be called back: see `run`.
         self.started = started
         self.finished = False
-        self.context: Context = copy_context() if context is None else context
+        self.context = context
         # Cancels what the function awaits by `anyio.from_thread`.
         self.scope = scope
         self.value: Any = None
@@ -119,27 +119,19 @@ class _Workers:
     """The threads of one lane that serve one event loop."""
 
     __slots__ = (
-        "count",
-        "done",
-        "gone",
-        "in_flight",
-        "innermost_scope",
-        "loop",
-        "queue",
-        "retiring",
-        "scheduled",
-        "size",
-        "threads",
-        "token",
-    )
+        "count", "done", "gone", "in_flight", "innermost_scope", "loop", "queue", "retiring", "scheduled", "size",
+        "states", "threads", "token",
+    )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, size: float) -> None:
         from anyio.lowlevel import current_token
 
         # With AnyIO's backend, which is imported late.
-        from velithon._compat.anyio_scopes import innermost_cancel_scope
+        from velithon._compat.anyio_scopes import innermost_cancel_scope, states_of_tasks
 
         self.innermost_scope = innermost_cancel_scope
+        # While it is empty there is no scope to look for.
+        self.states = states_of_tasks
         self.loop = loop
         self.size = size
         self.token = current_token()
@@ -161,7 +153,10 @@ class _Workers:
         context: Context | None = None,
     ) -> Any:
         """Call in a thread; a cancelled caller waits until a call that has started is over."""
-        job = _Job(self.loop.create_future(), func, args, kwargs, started, context, self.innermost_scope())
+        scope = self.innermost_scope() if self.states else None
+        if context is None:
+            context = copy_context()
+        job = _Job(self.loop.create_future(), func, args, kwargs, started, context, scope)
         self.in_flight += 1
         if self.in_flight > self.count and self.count < self.size:
             self._spawn()
@@ -447,7 +442,10 @@ def use_thread_pool(pool: ThreadPool) -> None:
 
 def run_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
     """Call a blocking function in a thread and await what it returns, as ``ThreadPool.run`` does."""
-    return _current.get().run(func, *args, **kwargs)
+    # As the pool's `run` and its lane's `here` do, without calling them.
+    lane = _current.get()._calls
+    workers = lane.workers.get(asyncio.get_running_loop())
+    return (lane.here() if workers is None else workers).run(func, args, kwargs)
 
 
 def run_dependency_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
