@@ -343,7 +343,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
 
         async def respond(request: Request) -> Any:
             try:
-                return await routed(request)
+                return await (router.respond(request) if pool is None else routed(request))
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
                 return await errors.respond(request, exc)
 
@@ -360,13 +360,13 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         """Return an ASGI application with the thread pool, and what follows the start."""
         pool, handlers = self._thread_pool, self._errors.tables
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             if scope["type"] == "lifespan":
                 send = watch_startup(self, scope, send, self._telemetry is not None or self._detour is not None)
             elif pool is not None:
                 use_thread_pool(pool)
             scope["starlette.exception_handlers"] = handlers
-            await inside(scope, receive, send)
+            return inside(scope, receive, send)
 
         return app if self._telemetry is None else self._telemetry.keep_context(app)
 

@@ -16,6 +16,7 @@ from velithon.compat.asked import is_asked_for
 from velithon.encoders import json_bytes, jsonable_encoder
 from velithon.exceptions import RequestValidationError, WebSocketRequestValidationError
 from velithon.requests.accept import accepts, prefers_html
+from velithon.requests.request import Request as OwnRequest
 from velithon.responses.base import PlainTextResponse, Response
 from velithon.responses.json import JSONResponse
 
@@ -87,7 +88,8 @@ def build_not_found() -> Response:
 
 def _wants_page(request: Request) -> bool:
     """Tell whether a browser asks; where `fastapi` means Velithon, browsers get what FastAPI gives them."""
-    return prefers_html(request.headers.get("accept")) and not is_asked_for()
+    accept = request._header("accept") if isinstance(request, OwnRequest) else request.headers.get("accept")
+    return prefers_html(accept) and not is_asked_for()
 
 
 def build_server_error(request: Request) -> Response:

@@ -1,5 +1,6 @@
 """Responses that say themselves how they are sent, and responses without a body, are the same on all servers."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 from starlette.responses import Response as StarletteResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.conftest import ClientFactory
 from tests.servers import SERVERS, ServerName, serve
@@ -412,3 +414,28 @@ def test_what_is_raised_behind_a_file_is_answered_no_more(client: ClientFactory,
     assert (response.status_code, response.content) == (200, b"content")
     with pytest.raises(RuntimeError, match="response already started"):
         client(app).get("/")
+
+
+def test_a_class_behind_ours_among_the_bases_says_how_asgi_is_sent() -> None:
+    """Python's order of the bases counts, as it does with Starlette's classes alone."""
+
+    class Loud(StarletteResponse):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            self.body = bytes(self.body).upper()
+            self.headers["content-length"] = str(len(self.body))
+            await super().__call__(scope, receive, send)
+
+    class Mine(Response, Loud):
+        pass
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(Mine("loud")({"type": "http", "method": "GET"}, _unused, send))
+    assert sent[1]["body"] == b"LOUD"
+
+
+async def _unused() -> Message:
+    raise AssertionError("Nobody reads the request.")

@@ -117,7 +117,11 @@ class Request(WithCookies, StarletteRequest[Any]):
 
     def _header(self, name: str) -> str | None:
         """Return a header's first value; `name` is in lower case, and neither `cookie` nor `host`."""
-        return self.headers.get(name)
+        wanted = name.encode("latin-1")
+        for key, value in self.scope["headers"]:
+            if key == wanted:
+                return cast("bytes", value).decode("latin-1")
+        return None
 
     @property
     def _scheme(self) -> str:

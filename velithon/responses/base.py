@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["HTMLResponse", "PlainTextResponse", "RedirectResponse", "Response"]
 
 
+# Those with a body about which HTTP has no rule of its own.
+_PLAIN_STATUSES = frozenset(range(200, 600)) - {204, 304}
+
+
 class Response(starlette.Response):
     """A response with its body in memory.
 
@@ -53,8 +57,12 @@ class Response(starlette.Response):
     # What a response becomes whose body is replaced by chunks: `StreamingResponse`, whose module knows this one.
     _stream_class: type[Response]
 
+    # Whether ASGI gets the body that is in memory: no class behind this one among the bases has a way of its own.
+    _sends_body = True
+
     def __init_subclass__(cls) -> None:
         keep_overrides(cls)
+        cls._sends_body = super().__call__ is starlette.Response.__call__
 
     def __init__(
         self,
@@ -144,10 +152,14 @@ class Response(starlette.Response):
         """The headers as ASGI sends them: `list[tuple[bytes, bytes]]`, names in lower case."""
         raw = self._raw
         if raw is None:
-            pairs = self._pairs or []
-            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+            raw = []
             body = self.__dict__.get("body")
-            if body is not None and self._has_length() and not any(name == "content-length" for name, _ in pairs):
+            lacks_length = body is not None and self._has_length()
+            for name, value in self._pairs or ():
+                raw.append((name.encode("latin-1"), value.encode("latin-1")))
+                if name == "content-length":
+                    lacks_length = False
+            if lacks_length:
                 length = (b"content-length", b"%d" % len(body))
                 # Starlette's order: what was given, the length, the type.
                 raw.insert(len(raw) - 1 if raw and raw[-1][0] == b"content-type" else len(raw), length)
@@ -260,9 +272,18 @@ class Response(starlette.Response):
     async def __call__(self, scope: Any, receive: Any, send: Send | None = None) -> None:
         """Send over ASGI, `(scope, receive, send)`, or over RSGI, `(scope, protocol)`; then run the background task."""
         if send is not None:
-            if scope["type"] == "http":
+            if scope["type"] != "http" or not self._sends_body:
+                if scope["type"] == "http":
+                    self._check_headers(scope.get("method", "GET"))
+                await super().__call__(scope, receive, send)
+                return
+            if self._raw is not None or not 200 <= self.status_code <= 599:
                 self._check_headers(scope.get("method", "GET"))
-            await super().__call__(scope, receive, send)
+            # As Starlette's own does, at a call less.
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": self.body})
+            if self.background is not None:
+                await self.background()
             return
         if scope.proto != "http":
             # A layer's answer to a handshake: RSGI carries its status.
@@ -285,8 +306,8 @@ class Response(starlette.Response):
         """
         status = self.status_code
         body = self.body
-        if status == 200 and body and type(body) is bytes and self._raw is None:
-            protocol.response_bytes(200, self._pairs or [], body)
+        if body and self._raw is None and type(body) is bytes and (status == 200 or status in _PLAIN_STATUSES):
+            protocol.response_bytes(status, self._pairs or [], body)
             return None
         headers = self._check_headers(scope.method)
         if status >= 300 and closes_connection(scope) and not any(name == "connection" for name, _ in headers):
