@@ -352,9 +352,9 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
 
     def _direct(self) -> ASGIApp:
         stack = self._layers()
-        outermost = stack.respond if stack.direct else respond_with_layers(stack.asgi, stack.rsgi_form(self))
+        outermost = stack.respond if stack.direct else respond_with_layers(stack.asgi, stack.build_rsgi_form(self))
         self._outermost = None if self._plain else outermost
-        return self._around(build_asgi_app(outermost, otherwise=self._errors.observed(stack.asgi), errors=self._errors))
+        return self._around(build_asgi_app(outermost, otherwise=self._errors.watch(stack.asgi), errors=self._errors))
 
     def _around(self, inside: ASGIApp) -> ASGIApp:
         """Return an ASGI application with the thread pool, and what follows the start."""
@@ -388,7 +388,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         """
         app = self._around(self._layers().asgi)
         handler: Any = self._errors.server_error
-        return ServerErrorMiddleware(self._errors.observed(app), handler=handler)
+        return ServerErrorMiddleware(self._errors.watch(app), handler=handler)
 
     # -- layers and handlers --------------------------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ class _Check:
     async def _call(self, request: Request) -> str | None:
         """Call the function as an endpoint, with its dependencies; return why it failed, if it says so."""
         # A request of its own: its dependencies are closed with the check, not with the answer.
-        own = Request(dict(request.scope), _nothing)
+        own = Request(dict(request.scope), _receive_nothing)
         own.scope.pop("velithon.exits", None)
         try:
             response: Any = await self.route.respond(own)
@@ -188,7 +188,7 @@ class Health:
             ValueError: A number is out of range.
             RegistrationError: The function's parameters cannot be served.
         """
-        self._checks[name] = self._made(name, function, timeout, cache)
+        self._checks[name] = self._build_check(name, function, timeout, cache)
 
     def remove_check(self, name: str) -> None:
         """Remove a check, such as that of a resource that is no longer used.
@@ -206,7 +206,7 @@ class Health:
 
         return decorator
 
-    def _made(self, name: str, function: Callable[..., object], timeout: float, cache: float) -> _Check:
+    def _build_check(self, name: str, function: Callable[..., object], timeout: float, cache: float) -> _Check:
         if timeout <= 0 or cache < 0:
             raise ValueError(f"timeout must be above 0 and cache at least 0, not {timeout!r} and {cache!r}.")
         return _Check(name, Route(self.ready_path, function), timeout, cache)
@@ -221,7 +221,7 @@ class Health:
         """Tell whether the application is ready, and what each check found."""
         if self.stopping:
             return _answer(503, {"status": "stopping"})
-        checks = [*self._checks.values(), *self._container_checks()]
+        checks = [*self._checks.values(), *self._find_container_checks()]
         for found in checks:
             found.route._provider = self._app
         outcomes = await asyncio.gather(*(found.result(request) for found in checks))
@@ -229,14 +229,16 @@ class Health:
         details = {found.name: outcome for found, outcome in zip(checks, outcomes, strict=True)}
         return _answer(200 if ready else 503, {"status": "ok" if ready else "failed", "checks": details})
 
-    def _container_checks(self) -> list[_Check]:
+    def _find_container_checks(self) -> list[_Check]:
         assert self._app is not None
         found: list[_Check] = []
         for container in self._app.containers:
             checks = self._of_containers.get(id(container))
             if checks is None:
                 checks = self._of_containers[id(container)] = [
-                    self._made(options["name"], getattr(container, attribute), options["timeout"], options["cache"])
+                    self._build_check(
+                        options["name"], getattr(container, attribute), options["timeout"], options["cache"]
+                    )
                     for attribute in dir(type(container))
                     if (options := getattr(getattr(type(container), attribute), _MARK, None)) is not None
                 ]
@@ -255,13 +257,13 @@ class Health:
             first, self.stopping = not self.stopping, True
             if first and self.shutdown_delay:
                 logger.info("Not ready from now on; listening ends in %s s", self.shutdown_delay)
-                loop.call_soon_threadsafe(lambda: loop.call_later(self.shutdown_delay, self._pass_on, number))
+                loop.call_soon_threadsafe(lambda: loop.call_later(self.shutdown_delay, self._forward_signal, number))
             else:
-                self._pass_on(number, frame)
+                self._forward_signal(number, frame)
 
         self._before = {number: signal.signal(number, handle) for number in _SIGNALS}
 
-    def _pass_on(self, number: int, frame: FrameType | None = None) -> None:
+    def _forward_signal(self, number: int, frame: FrameType | None = None) -> None:
         before = self._before.get(number)
         if callable(before):
             before(number, frame)
@@ -273,7 +275,7 @@ class Health:
         self.stopping = True
 
 
-async def _nothing() -> Message:
+async def _receive_nothing() -> Message:
     """Bring no body: a check has none."""
     return {"type": "http.request", "body": b"", "more_body": False}
 

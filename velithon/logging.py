@@ -99,13 +99,13 @@ def escape_controls(text: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _millisecond(number: int) -> str:
+def _format_time(number: int) -> str:
     """The time of a millisecond since 1970 by RFC 3339, in UTC."""
     seconds, rest = divmod(number, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
 
 
-def _parted(name: str, message: str) -> tuple[str, str | None]:
+def _split_traceback(name: str, message: str) -> tuple[str, str | None]:
     """Return a message and the traceback in it: servers log what an application raised as text of one message."""
     if name == "uvicorn.error" or name.partition(".")[0] == "granian":
         head, mark, rest = message.partition(_TRACEBACK)
@@ -126,14 +126,14 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line, and below it the lines of its traceback."""
         name = record.name.lstrip("_")
-        message, block = _parted(name, record.getMessage().rstrip("\n"))
+        message, block = _split_traceback(name, record.getMessage().rstrip("\n"))
         request_id = getattr(record, "request_id", None)
         if request_id is not None and not message.endswith(str(request_id)):
             name += f" [{request_id}]"
         trace_id = getattr(record, "trace_id", None)
         if trace_id is not None:
             name += f" trace={trace_id}"
-        lines = [escape_controls(f"{_millisecond(int(record.created * 1000))} {record.levelname:<8} {name}: {message}")]
+        lines = [escape_controls(f"{_format_time(int(record.created * 1000))} {record.levelname:<8} {name}: {message}")]
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         for text in (block, record.exc_text, record.stack_info):
@@ -146,7 +146,7 @@ class TextFormatter(logging.Formatter):
 
         Nothing in its parts needs to be escaped.
         """
-        return f"{_millisecond(int(created * 1000))} {level:<8} {name}: {message}"
+        return f"{_format_time(int(created * 1000))} {level:<8} {name}: {message}"
 
 
 class JSONFormatter(logging.Formatter):
@@ -161,9 +161,9 @@ class JSONFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of JSON."""
         name = record.name.lstrip("_")
-        message, block = _parted(name, record.getMessage().rstrip("\n"))
+        message, block = _split_traceback(name, record.getMessage().rstrip("\n"))
         fields: JSONObject = {
-            "timestamp": _millisecond(int(record.created * 1000)),
+            "timestamp": _format_time(int(record.created * 1000)),
             "level": record.levelname,
             "logger": name,
             "message": message,
@@ -184,7 +184,7 @@ class JSONFormatter(logging.Formatter):
 
         Nothing in its parts needs to be escaped.
         """
-        timestamp = _millisecond(int(created * 1000))
+        timestamp = _format_time(int(created * 1000))
         fields = {"timestamp": timestamp, "level": level, "logger": name, "message": message, **access_fields(values)}
         return orjson.dumps(fields).decode()
 
@@ -210,9 +210,9 @@ class AccessFilter(logging.Filter):
         """Rewrite an access record in place; let every record pass but those of `quiet_paths`."""
         args = record.args
         if isinstance(args, dict) and "dt_ms" in args:
-            fields = _granian_fields(args)
+            fields = _read_granian_fields(args)
         elif record.name == "uvicorn.access" and isinstance(args, tuple) and len(args) == 5:
-            fields = _uvicorn_fields(*args)
+            fields = _read_uvicorn_fields(*args)
         else:
             return True
         if is_access_logged(fields["status"]) or (quiet_paths and fields["path"].partition("?")[0] in quiet_paths):
@@ -285,7 +285,7 @@ def access_level(status: int) -> int:
     return logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
 
 
-def _granian_fields(args: JSONObject) -> JSONObject:
+def _read_granian_fields(args: JSONObject) -> JSONObject:
     # Granian hands the decoded path, which may hold anything, and the query as it came
     path = quote(args["path"], safe=_PATH_SAFE.replace("%?", ""))
     query = f"?{quote(args['query_string'], safe=_PATH_SAFE)}" if args["query_string"] else ""
@@ -299,7 +299,7 @@ def _granian_fields(args: JSONObject) -> JSONObject:
     }
 
 
-def _uvicorn_fields(client: object, method: object, path: object, version: object, status: object) -> JSONObject:
+def _read_uvicorn_fields(client: object, method: object, path: object, version: object, status: object) -> JSONObject:
     return {
         "client": re.sub(r":\d+$", "", str(client)),
         "method": method,

@@ -53,7 +53,7 @@ class Mailer(ABC):
 
     def __init__(self, sender: str) -> None:
         name, address = parseaddr(sender)
-        self.sender = _address(name, address)
+        self.sender = _parse_address(name, address)
 
     def message(
         self, to: str, subject: str, text: str, *, html: str | None = None, headers: Mapping[str, str] | None = None
@@ -72,7 +72,7 @@ class Mailer(ABC):
         """
         message = EmailMessage(policy=SMTP)
         message["From"] = self.sender
-        message["To"] = _address("", to)
+        message["To"] = _parse_address("", to)
         message["Subject"] = subject
         message["Date"] = formatdate(localtime=False)
         message["Message-ID"] = make_msgid(domain=self.sender.domain)
@@ -223,7 +223,9 @@ def mailer_from_url(url: str, *, sender: str) -> Mailer:
     options = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     tls = options.pop("tls", "implicit" if parts.scheme == "smtps" else "starttls")
     if options or (parts.scheme not in ("smtp", "smtps") and parts.query):
-        raise ValueError(f"The URL of a mailer has no options but tls=, and that with smtp; it is {_hidden(url)!r}.")
+        raise ValueError(
+            f"The URL of a mailer has no options but tls=, and that with smtp; it is {_hide_password(url)!r}."
+        )
     if parts.scheme == "memory":
         return MemoryMailer(sender)
     if parts.scheme == "file" and parts.path:
@@ -232,14 +234,16 @@ def mailer_from_url(url: str, *, sender: str) -> Mailer:
         username = None if parts.username is None else unquote(parts.username)
         password = None if parts.password is None else unquote(parts.password)
         return SMTPMailer(sender, parts.hostname, parts.port, username=username, password=password, tls=tls)
-    raise ValueError(f"A mailer's URL begins with smtp://, smtps://, file:// or memory://; it is {_hidden(url)!r}.")
+    raise ValueError(
+        f"A mailer's URL begins with smtp://, smtps://, file:// or memory://; it is {_hide_password(url)!r}."
+    )
 
 
-def _hidden(url: str) -> str:
+def _hide_password(url: str) -> str:
     return re.sub(r":[^:/@]*@", ":***@", url)
 
 
-def _address(name: str, address: str) -> Address:
+def _parse_address(name: str, address: str) -> Address:
     try:
         made = Address(name, addr_spec=address)
     except (ValueError, IndexError, MessageError) as exc:

@@ -30,9 +30,9 @@ def run(app: object, **options: Any) -> None:
 
     if multiprocessing.parent_process() is not None:
         raise RuntimeError('A worker imported this module: call velithon.run() below `if __name__ == "__main__":`.')
-    target = app if isinstance(app, str) else _target_of(app)
+    target = app if isinstance(app, str) else _find_target(app)
     group: Any = get_command(commands)
-    arguments = _arguments(group.commands["run"], options)
+    arguments = _build_arguments(group.commands["run"], options)
     try:
         group.main(["run", target, *arguments], prog_name="velithon")
     except SystemExit as end:
@@ -40,7 +40,7 @@ def run(app: object, **options: Any) -> None:
             raise
 
 
-def _target_of(app: object) -> str:
+def _find_target(app: object) -> str:
     """Return the file and the name that the application has in the module that is run."""
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
@@ -53,7 +53,7 @@ def _target_of(app: object) -> str:
     return f"{Path(file).resolve()}:{name}"
 
 
-def _arguments(command: Any, options: dict[str, Any]) -> list[str]:
+def _build_arguments(command: Any, options: dict[str, Any]) -> list[str]:
     """Return the options as they are written on a command line."""
     known = {parameter.name: parameter for parameter in command.params if parameter.param_type_name == "option"}
     known.pop("app_option", None)

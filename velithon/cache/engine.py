@@ -119,7 +119,7 @@ class ResponseCache:
     def key(self, request: Request) -> str | None:
         """Return the key of a request, or `None` for one that passes the cache."""
         if self.policy.key is None:
-            key = self.place + _url(request)
+            key = self.place + _build_url(request)
         else:
             own = self.policy.key(request)
             if own is None:
@@ -138,20 +138,20 @@ class ResponseCache:
         """
         key = self.key(request)
         if key is not None:
-            await self._try(self.store.of(request.app).delete(key))
+            await self._try_store(self.store.of(request.app).delete(key))
 
     # -- looking up -----------------------------------------------------------------------------------------------
 
     async def _find(self, request: Request, key: str) -> Entry | None:
         """Return what may be sent, fresh or stale."""
         store = self.store.of(request.app)
-        entry = _read(await self._try(store.get(key)))
+        entry = _read(await self._try_store(store.get(key)))
         if entry is not None and not entry.status:
-            entry = _read(await self._try(store.get(_variant(entry, request))))
+            entry = _read(await self._try_store(store.get(_build_variant_key(entry, request))))
         if entry is None or time.time() >= entry.stale_until or not entry.is_for(request):
             return None
         if entry.tags:
-            tokens = await self._try(store.get_many(*entry.tags))
+            tokens = await self._try_store(store.get_many(*entry.tags))
             if tokens is None or [token and token.decode() for token in tokens] != list(entry.tags.values()):
                 return None
         return entry
@@ -159,7 +159,7 @@ class ResponseCache:
     def _answer(self, entry: Entry, request: Request, now: float) -> Response:
         return entry.answer(now, request._header("if-none-match"), request._header("if-modified-since"))
 
-    async def _try(self, operation: Awaitable[T]) -> T | None:
+    async def _try_store(self, operation: Awaitable[T]) -> T | None:
         """Await an operation of the store; `None` while it is away, which is logged once."""
         if self._away_until is not None and time.monotonic() < self._away_until:
             if inspect.iscoroutine(operation):
@@ -214,7 +214,7 @@ class ResponseCache:
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(_LONGEST_WAIT):
-                    await self._try(stack.enter_async_context(store.lock(key)))
+                    await self._try_store(stack.enter_async_context(store.lock(key)))
             except TimeoutError:
                 logger.warning("Another process has computed %s for %.0f seconds: not waiting", key, _LONGEST_WAIT)
             entry = await self._find(request, key)
@@ -225,18 +225,18 @@ class ResponseCache:
     async def _run(self, request: Request, key: str, respond: Respond) -> tuple[Any, Entry | None]:
         """Run the responder; return its answer, and what was kept of it."""
         store = self.store.of(request.app)
-        tokens = await self._tokens(store, request)
+        tokens = await self._read_tokens(store, request)
         response = await respond(request)
         if request._header("cache-control") and "no-store" in parse_directives(request._header("cache-control")):
             return response, None
         pairs = [(name.lower(), value) for name, value in response.rsgi_headers()]
         lifetime = None if tokens is None else compute_lifetime(self.policy, response.status_code, pairs)
-        if lifetime is None or not await self._in_memory(response):
+        if lifetime is None or not await self._take_body(response):
             self._remember_pass(key)
             return response, None
         self._passes.pop(key, None)
-        self._complete(response, pairs, lifetime)
-        entry = self._entry(request, response, lifetime, tokens or {})
+        self._add_headers(response, pairs, lifetime)
+        entry = self._build_entry(request, response, lifetime, tokens or {})
         await self._keep(store, request, key, entry)
         if response.status_code == 200 and matches_condition(
             request._header("if-none-match"), request._header("if-modified-since"), entry.etag, entry.last_modified
@@ -244,12 +244,12 @@ class ResponseCache:
             response = build_not_modified(response)
         return response, entry
 
-    async def _tokens(self, store: Store, request: Request) -> dict[str, str] | None:
+    async def _read_tokens(self, store: Store, request: Request) -> dict[str, str] | None:
         """Return the tokens of the tags as they are before the response is made; `None` while the store is away."""
         keys = [TAG + tag for tag in self.policy.tags_of(request)] if self.policy.tags else []
         if not keys:
             return {}
-        found = await self._try(store.get_many(*keys))
+        found = await self._try_store(store.get_many(*keys))
         if found is None:
             return None
         tokens = {}
@@ -257,11 +257,11 @@ class ResponseCache:
             if token is None:
                 token = secrets.token_hex(8).encode()
                 lifetime = max(_TAG_SECONDS, 2 * ((self.policy.expire or 0) + self.policy.stale_while_revalidate))
-                await self._try(store.set(key, token, expire=lifetime))
+                await self._try_store(store.set(key, token, expire=lifetime))
             tokens[key] = token.decode()
         return tokens
 
-    async def _in_memory(self, response: Response) -> bool:
+    async def _take_body(self, response: Response) -> bool:
         """Tell whether a response can be kept; of a stream that says how short it is, the body is taken."""
         limit = self.policy.max_body_size
         if isinstance(response, FileResponse):
@@ -275,12 +275,12 @@ class ResponseCache:
                 async for chunk in response.body_iterator
             ]
             response.body = b"".join(chunks)
-            response.body_iterator = _again(chunks)
+            response.body_iterator = _repeat_chunks(chunks)
             return True
         body = response.__dict__.get("body")
         return body is not None and len(body) <= limit
 
-    def _complete(self, response: Response, pairs: Pairs, lifetime: Lifetime) -> None:
+    def _add_headers(self, response: Response, pairs: Pairs, lifetime: Lifetime) -> None:
         """Say to clients and proxies what the cache knows."""
         names = {name for name, _ in pairs}
         if not names & {"cache-control", "expires"}:
@@ -295,7 +295,7 @@ class ResponseCache:
         for name in (*self.vary, *self.credentials):
             response.add_vary(name.title())
 
-    def _entry(self, request: Request, response: Response, lifetime: Lifetime, tokens: dict[str, str]) -> Entry:
+    def _build_entry(self, request: Request, response: Response, lifetime: Lifetime, tokens: dict[str, str]) -> Entry:
         pairs = [(name.lower(), value) for name, value in response.rsgi_headers()]
         named = {name.strip().lower() for key, value in pairs if key == "vary" for name in value.split(",")}
         varies = sorted(named - set(self.vary) - set(self.credentials) - {""})
@@ -317,12 +317,12 @@ class ResponseCache:
     async def _keep(self, store: Store, request: Request, key: str, entry: Entry) -> None:
         expire = entry.stale_until - entry.born
         if entry.varies:
-            names = _read(await self._try(store.get(key)))
+            names = _read(await self._try_store(store.get(key)))
             if names is None or names.status or names.varies.keys() != entry.varies.keys():
-                names = _names(entry)
-                await self._try(store.set(key, names, expire=_TAG_SECONDS))
-            key = _variant(names, request)
-        await self._try(store.set(key, entry, expire=expire))
+                names = _build_names_entry(entry)
+                await self._try_store(store.set(key, names, expire=_TAG_SECONDS))
+            key = _build_variant_key(names, request)
+        await self._try_store(store.set(key, entry, expire=expire))
 
     def _remember_pass(self, key: str) -> None:
         self._passes[key] = time.monotonic() + _PASS_SECONDS
@@ -347,11 +347,11 @@ class ResponseCache:
         store = self.store.of(request.app)
         try:
             # Of several processes one does it.
-            claim = await self._try(store.increment(f"{key} refresh", expire=_LONGEST_WAIT))
+            claim = await self._try_store(store.increment(f"{key} refresh", expire=_LONGEST_WAIT))
             if claim is not None and claim > 1:
                 return
             response, _ = await self._run(request, key, respond)
-            await self._try(store.delete(f"{key} refresh"))
+            await self._try_store(store.delete(f"{key} refresh"))
             background = with_set_aside(request.scope, response.background)
             if background is not None:
                 await background()
@@ -361,7 +361,7 @@ class ResponseCache:
                 await request._exit_stack.aclose()
 
 
-async def _again(chunks: list[bytes]) -> AsyncIterator[bytes]:
+async def _repeat_chunks(chunks: list[bytes]) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk
 
@@ -370,7 +370,7 @@ def _read(blob: bytes | None) -> Entry | None:
     return None if blob is None else Entry.of(blob)
 
 
-def _names(entry: Entry) -> Entry:
+def _build_names_entry(entry: Entry) -> Entry:
     """Return what says by which headers the responses of a URL differ."""
     head = {
         "status": 0,
@@ -385,12 +385,12 @@ def _names(entry: Entry) -> Entry:
     return Entry.make(head, b"")
 
 
-def _variant(names: Entry, request: Request) -> str:
+def _build_variant_key(names: Entry, request: Request) -> str:
     values = "\n".join(f"{name}: {request.headers.get(name)}" for name in names.varies)
     return f"{names.identity} {hashlib.blake2b(values.encode(), digest_size=16).hexdigest()}"
 
 
-def _url(request: Request) -> str:
+def _build_url(request: Request) -> str:
     """Return the URL that was asked for, with the host that the client named."""
     if isinstance(request, RSGIRequest) and request._scope is None:
         rsgi = request._rsgi

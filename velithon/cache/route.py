@@ -65,7 +65,10 @@ def build_cached_responder(route: CachedRoute, model: EndpointModel, respond: Re
     """
     check_tags(route, model.call)
     cache = ResponseCache(
-        getattr(model.call, POLICY), f"{route.path_format} ", read_key_headers(model), set(_secret(model))
+        getattr(model.call, POLICY),
+        f"{route.path_format} ",
+        read_key_headers(model),
+        set(_iterate_secret_headers(model)),
     )
     answer, call = cache.answer, build_call_next(respond)
 
@@ -248,7 +251,7 @@ def check_tags(route: CachedRoute, call: Callable[..., object]) -> None:
                 )
 
 
-def _secret(model: EndpointModel) -> Iterator[str]:
+def _iterate_secret_headers(model: EndpointModel) -> Iterator[str]:
     """Yield the names of the headers that security schemes read."""
     for node in model.walk():
         scheme: Any = node.call

@@ -58,13 +58,13 @@ def compute_lifetime(policy: CachePolicy, status: int, pairs: Pairs) -> Lifetime
         return None
     if control.keys() & {"no-store", "private", "no-cache"}:
         return None
-    fresh = _explicit(control, headers)
+    fresh = _read_freshness(control, headers)
     if fresh is None:
         fresh = policy.expire if status in _BY_POLICY else None
     if fresh is None:
         return None
-    fresh -= _seconds(headers.get("age")) or 0
-    stale = _seconds(control.get("stale-while-revalidate"))
+    fresh -= _read_seconds(headers.get("age")) or 0
+    stale = _read_seconds(control.get("stale-while-revalidate"))
     if control.keys() & {"must-revalidate", "proxy-revalidate"}:
         stale = 0
     elif stale is None:
@@ -72,23 +72,23 @@ def compute_lifetime(policy: CachePolicy, status: int, pairs: Pairs) -> Lifetime
     return Lifetime(fresh, stale) if fresh > 0 else None
 
 
-def _explicit(control: Mapping[str, str | None], headers: Mapping[str, str]) -> float | None:
+def _read_freshness(control: Mapping[str, str | None], headers: Mapping[str, str]) -> float | None:
     for name in ("s-maxage", "max-age"):
         if name in control:
             # What cannot be read is not fresh (section 4.2.1).
-            return _seconds(control[name]) or 0
+            return _read_seconds(control[name]) or 0
     expires = headers.get("expires")
     if expires is None:
         return None
-    end, begin = _date(expires), _date(headers.get("date"))
+    end, begin = _read_date(expires), _read_date(headers.get("date"))
     return 0 if end is None else end - (time.time() if begin is None else begin)
 
 
-def _seconds(value: str | None) -> float | None:
+def _read_seconds(value: str | None) -> float | None:
     return float(value) if value is not None and value.isdecimal() else None
 
 
-def _date(value: str | None) -> float | None:
+def _read_date(value: str | None) -> float | None:
     try:
         return None if value is None else parsedate_to_datetime(value).timestamp()
     except ValueError:
@@ -102,13 +102,13 @@ def matches_condition(
     if if_none_match is not None:
         if if_none_match.strip() == "*":
             return True
-        return etag is not None and _opaque(etag) in map(_opaque, if_none_match.split(","))
+        return etag is not None and _strip_weakness(etag) in map(_strip_weakness, if_none_match.split(","))
     if if_modified_since is None or last_modified is None:
         return False
-    since, modified = _date(if_modified_since), _date(last_modified)
+    since, modified = _read_date(if_modified_since), _read_date(last_modified)
     return since is not None and modified is not None and modified <= since
 
 
-def _opaque(tag: str) -> str:
+def _strip_weakness(tag: str) -> str:
     """Return an entity tag without its mark of weakness, which does not count here (RFC 9110, section 8.8.3.2)."""
     return tag.strip().removeprefix("W/")

@@ -99,7 +99,7 @@ class RedisChannels(Channels):
         """Send a message to all who are subscribed to a channel."""
         name = self.prefix + check_channel_name(channel)
         payload = encode(data)
-        with translated():
+        with translate_errors():
             await self.link.client.publish(name, payload)
         return None
 
@@ -113,7 +113,7 @@ class RedisChannels(Channels):
 
     async def members(self, channel: str) -> list[str]:
         """Return who is in a channel, over all processes: sorted, each once."""
-        with translated():
+        with translate_errors():
             return await self.link.presence.members(check_channel_name(channel))
 
     async def open(self, subscription: Subscription) -> None:
@@ -165,7 +165,7 @@ class Link:
             async with asyncio.timeout(self.timeout):
                 await self._subscribe(subscription)
                 if subscription.member is not None:
-                    with translated():
+                    with translate_errors():
                         await self.presence.join(subscription, subscription.member)
         except TimeoutError as error:
             raise ChannelsUnavailableError(f"Redis did not confirm a subscription within {self.timeout} s.") from error
@@ -190,7 +190,7 @@ class Link:
 
     async def _send(self, pubsub: PubSub, names: list[str]) -> None:
         exact = [self.prefix + name for name in names if not is_pattern(name)]
-        patterns = [_escaped(self.prefix) + name for name in names if is_pattern(name)]
+        patterns = [_escape(self.prefix) + name for name in names if is_pattern(name)]
         if exact:
             await pubsub.subscribe(*exact)
         if patterns:
@@ -217,7 +217,7 @@ class Link:
         if self._pubsub is None or not self._pubsub.connection:
             return
         exact = [self.prefix + name for name in names if not is_pattern(name)]
-        patterns = [_escaped(self.prefix) + name for name in names if is_pattern(name)]
+        patterns = [_escape(self.prefix) + name for name in names if is_pattern(name)]
         if exact:
             await self._pubsub.unsubscribe(*exact)
         if patterns:
@@ -239,13 +239,13 @@ class Link:
                     await self._send(pubsub, names)
                     # Last, and a pattern: when it is confirmed, all the others are subscribed to. redis-py subscribes
                     # in this order, too, when it connects again by itself.
-                    await pubsub.psubscribe(_escaped(self._control))
+                    await pubsub.psubscribe(_escape(self._control))
                     self._pubsub = pubsub
-                async for message in _messages(pubsub):
+                async for message in _read_messages(pubsub):
                     if wait:
                         logger.info("Redis answers again.")
                         wait = 0.0
-                    await self._take(message)
+                    await self._handle_message(message)
             except (RedisError, OSError) as error:
                 if not wait:
                     logger.warning("Channels lost Redis and try to reach it again: %r", error)
@@ -254,16 +254,16 @@ class Link:
                 self._pubsub = None
                 await pubsub.aclose()  # type: ignore[no-untyped-call] # redis-py's own
 
-    async def _take(self, message: PubSubMessage) -> None:
+    async def _handle_message(self, message: PubSubMessage) -> None:
         kind, channel = message["type"], message["channel"].decode()
         if kind in ("message", "pmessage"):
             pattern = None if message["pattern"] is None else message["pattern"].decode()
             self.dispatch(channel.removeprefix(self.prefix), pattern, message["data"])
         elif kind in ("subscribe", "psubscribe"):
-            if channel == _escaped(self._control):
+            if channel == _escape(self._control):
                 await self.recover()
                 return
-            name = channel.removeprefix(self.prefix if kind == "subscribe" else _escaped(self.prefix))
+            name = channel.removeprefix(self.prefix if kind == "subscribe" else _escape(self.prefix))
             future = self._confirmed.pop(name, None)
             if future is not None and not future.done():
                 future.set_result(None)
@@ -278,7 +278,7 @@ class Link:
             for subscription in list(self.hub.exact.get(channel, ())):
                 subscription.deliver(message)
             return
-        name = pattern.removeprefix(_escaped(self.prefix))
+        name = pattern.removeprefix(_escape(self.prefix))
         for subscription in list(self.hub.subscriptions_of(name)):
             if len(subscription.names) == 1 or self.hub.first_match(subscription, channel) == name:
                 subscription.deliver(message)
@@ -297,7 +297,7 @@ class Link:
         await self.client.aclose()
 
 
-async def _messages(pubsub: PubSub) -> AsyncIterator[PubSubMessage]:
+async def _read_messages(pubsub: PubSub) -> AsyncIterator[PubSubMessage]:
     """Yield what comes; an idle connection is asked whether it lives.
 
     Raises:
@@ -316,13 +316,13 @@ async def _messages(pubsub: PubSub) -> AsyncIterator[PubSubMessage]:
             await pubsub.ping()
 
 
-def _escaped(prefix: str) -> str:
+def _escape(prefix: str) -> str:
     """Return a prefix as it stands in a pattern."""
     return "".join(f"\\{char}" if char in "*?[]\\^" else char for char in prefix)
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Raise our exceptions where redis-py raises its own."""
     try:
         yield

@@ -12,7 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from velithon.channels.message import Message, check_channel_name, compile_pattern, encode, is_pattern, parse_id
-from velithon.channels.redis import Link, RedisChannels, translated
+from velithon.channels.redis import Link, RedisChannels, translate_errors
 
 if TYPE_CHECKING:
     from velithon.channels.subscription import Subscription
@@ -82,7 +82,7 @@ class RedisStreamChannels(RedisChannels):
             round(self.history_seconds * 1000),
             self.prefix + name,
         ]
-        with translated():
+        with translate_errors():
             found: bytes = await link.send(keys=[link.key(name)], args=arguments)
         return found.decode()
 
@@ -92,15 +92,15 @@ class RedisStreamChannels(RedisChannels):
             return []
         link = self.link
         assert isinstance(link, StreamLink)
-        with translated():
+        with translate_errors():
             found: Any = await link.client.xrevrange(link.key(check_channel_name(channel)), count=limit)
-        return [_message(channel, entry) for entry in reversed(found)]
+        return [_build_message(channel, entry) for entry in reversed(found)]
 
     async def replay(self, channel: str, after: str, limit: int) -> list[Message]:
         """Return at most `limit` messages after an id, the oldest first."""
         link = self.link
         assert isinstance(link, StreamLink)
-        with translated():
+        with translate_errors():
             return await link.read(channel, after, limit)
 
 
@@ -121,11 +121,11 @@ class StreamLink(Link):
     async def read(self, channel: str, after: str, limit: int) -> list[Message]:
         """Return at most `limit` messages after an id."""
         found: Any = await self.client.xrange(self.key(channel), min=f"({after}", count=limit)
-        return [_message(channel, entry) for entry in found]
+        return [_build_message(channel, entry) for entry in found]
 
     async def before_subscribe(self, names: list[str]) -> None:
         """Note where each channel is now: a lost connection is recovered from there."""
-        with translated():
+        with translate_errors():
             for name in names:
                 if is_pattern(name):
                     seconds, _ = await self.client.time()
@@ -164,7 +164,7 @@ class StreamLink(Link):
         """Give subscribers what came into the streams since the last message that they got."""
         channels = {name: self._last.get(name, (0, 0)) for name in list(self.hub.exact)}
         for pattern, since in list(self._since.items()):
-            for channel in await self._matching(pattern):
+            for channel in await self._list_matching(pattern):
                 channels.setdefault(channel, max(since, self._last.get(channel, (0, 0))))
         for channel, last in channels.items():
             after = f"{last[0]}-{last[1]}"
@@ -174,7 +174,7 @@ class StreamLink(Link):
                     self._deliver(message)
                 after = page[-1].id or after
 
-    async def _matching(self, pattern: str) -> list[str]:
+    async def _list_matching(self, pattern: str) -> list[str]:
         start, regex = self.key(""), compile_pattern(pattern)
         found = []
         async for key in self.client.scan_iter(match=f"{start}*", count=1000):
@@ -192,5 +192,5 @@ class StreamLink(Link):
             await asyncio.sleep(0.005)
 
 
-def _message(channel: str, entry: tuple[bytes, dict[bytes, bytes]]) -> Message:
+def _build_message(channel: str, entry: tuple[bytes, dict[bytes, bytes]]) -> Message:
     return Message(channel, entry[1][b"d"], entry[0].decode())

@@ -57,7 +57,7 @@ def find_blocking_calls(directory: Path) -> Iterator[Finding]:
     """
     known = _list_blocking()
     for module in list(sys.modules.values()):
-        file = _file_of(module, directory)
+        file = _find_file(module, directory)
         if file is None:
             continue
         try:
@@ -66,10 +66,10 @@ def find_blocking_calls(directory: Path) -> Iterator[Finding]:
             continue
         for function in ast.walk(tree):
             if isinstance(function, ast.AsyncFunctionDef):
-                yield from _in_function(function, module, known, str(file.relative_to(directory)))
+                yield from _check_function(function, module, known, str(file.relative_to(directory)))
 
 
-def _file_of(module: ModuleType, directory: Path) -> Path | None:
+def _find_file(module: ModuleType, directory: Path) -> Path | None:
     name = getattr(module, "__file__", None)
     if not name or not name.endswith(".py"):
         return None
@@ -95,11 +95,11 @@ def _list_blocking() -> dict[int, str]:
     return found
 
 
-def _in_function(
+def _check_function(
     function: ast.AsyncFunctionDef, module: ModuleType, known: dict[int, str], file: str
 ) -> Iterator[Finding]:
-    for call in _own_calls(function):
-        name = known.get(id(_value(call.func, _names(function, module))))
+    for call in _iterate_own_calls(function):
+        name = known.get(id(_resolve_value(call.func, _resolve_names(function, module))))
         if name is not None:
             yield Finding(
                 f"{file}:{call.lineno}",
@@ -109,7 +109,7 @@ def _in_function(
             )
 
 
-def _own_calls(function: ast.AsyncFunctionDef) -> Iterator[ast.Call]:
+def _iterate_own_calls(function: ast.AsyncFunctionDef) -> Iterator[ast.Call]:
     waiting: list[ast.AST] = list(function.body)
     while waiting:
         node = waiting.pop(0)
@@ -120,7 +120,7 @@ def _own_calls(function: ast.AsyncFunctionDef) -> Iterator[ast.Call]:
         waiting.extend(ast.iter_child_nodes(node))
 
 
-def _names(function: ast.AsyncFunctionDef, module: ModuleType) -> dict[str, object]:
+def _resolve_names(function: ast.AsyncFunctionDef, module: ModuleType) -> dict[str, object]:
     """Return what names mean in a function: builtins, the module's, and what the function itself imports."""
     names = {**vars(sys.modules["builtins"]), **vars(module)}
     for node in ast.walk(function):
@@ -135,12 +135,12 @@ def _names(function: ast.AsyncFunctionDef, module: ModuleType) -> dict[str, obje
     return names
 
 
-def _value(node: ast.expr, names: dict[str, object]) -> object:
+def _resolve_value(node: ast.expr, names: dict[str, object]) -> object:
     """Return what a dotted name leads to: through modules, and to methods of classes, as nothing else runs no code."""
     if isinstance(node, ast.Name):
         return names.get(node.id)
     if isinstance(node, ast.Attribute):
-        holder = _value(node.value, names)
+        holder = _resolve_value(node.value, names)
         if isinstance(holder, ModuleType):
             return vars(holder).get(node.attr)
         return getattr_static(type(holder), node.attr, None)

@@ -24,7 +24,7 @@ _SECRET_BYTES = 32
 
 def check_layers(application: Checked) -> Iterator[Finding]:
     """Yield mistakes in the options of an application, its mounts and their layers."""
-    for prefix, owner in _applications(application):
+    for prefix, owner in _iterate_applications(application):
         of = f" of what is mounted at {prefix}" if prefix else ""
         if getattr(owner, "debug", False) and os.environ.get("VELITHON_ENV") != "development":
             yield Finding(
@@ -34,14 +34,14 @@ def check_layers(application: Checked) -> Iterator[Finding]:
                 " Turn it on in development only; `velithon dev` does, and sets VELITHON_ENV=development.",
             )
         for layer in getattr(owner, "user_middleware", ()):
-            yield from _layer(layer, of)
+            yield from _check_layer(layer, of)
     for prefix, routes in iterate_groups(application.routes):
         for route in routes:
             for layer in getattr(route, "middleware", ()):
-                yield from _layer(layer, f" of {prefix}{getattr(route, 'path', '')}")
+                yield from _check_layer(layer, f" of {prefix}{getattr(route, 'path', '')}")
 
 
-def _applications(application: Checked) -> Iterator[tuple[str, object]]:
+def _iterate_applications(application: Checked) -> Iterator[tuple[str, object]]:
     yield "", application
     for prefix, routes in iterate_groups(application.routes):
         for route in routes:
@@ -50,7 +50,7 @@ def _applications(application: Checked) -> Iterator[tuple[str, object]]:
                 yield prefix + getattr(route, "path", ""), inner
 
 
-def _layer(layer: Middleware, of: str) -> Iterator[Finding]:
+def _check_layer(layer: Middleware, of: str) -> Iterator[Finding]:
     cls: Any = layer.cls
     if not inspect.isclass(cls):
         return

@@ -35,7 +35,7 @@ def check_paths(application: Checked) -> Iterator[Finding]:
         table = Table(routes)
         websockets = [route for route in routes if isinstance(route, WebSocketRoute | Mount)]
         for route in routes:
-            sample = None if isinstance(route, Host) else _sample(route)
+            sample = None if isinstance(route, Host) else _build_sample(route)
             if sample is None:
                 continue
             # In order of declaration, both.
@@ -44,25 +44,27 @@ def check_paths(application: Checked) -> Iterator[Finding]:
                 if isinstance(route, WebSocketRoute)
                 else [entry.route for entry in table.candidates(sample) if not isinstance(entry.route, Host)]
             )
-            yield from _hidden(route, sample, _before(route, tried), prefix)
+            yield from _find_hidden(route, sample, _iterate_earlier(route, tried), prefix)
 
 
-def _before(route: BaseRoute, tried: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+def _iterate_earlier(route: BaseRoute, tried: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
     for other in tried:
         if other is route:
             return
         yield other
 
 
-def _hidden(route: BaseRoute, sample: str, earlier: Iterable[BaseRoute], prefix: str) -> Iterator[Finding]:
-    left = _methods(route)
+def _find_hidden(route: BaseRoute, sample: str, earlier: Iterable[BaseRoute], prefix: str) -> Iterator[Finding]:
+    left = _list_methods(route)
     for other in earlier:
-        answered = _answered(other)
-        if "HEAD" in answered - set(getattr(other, "methods", None) or ()) and _pattern(route) == _pattern(other):
+        answered = _find_answered(other)
+        if "HEAD" in answered - set(getattr(other, "methods", None) or ()) and _strip_names(route) == _strip_names(
+            other
+        ):
             # It comes with GET there, and gives way to a route of its own.
             answered.discard("HEAD")
         taken = [method for method in left if _EVERY in answered or method in answered]
-        if not taken or not _takes(other, sample, route):
+        if not taken or not _takes_all_of(other, sample, route):
             continue
         left = [method for method in left if method not in taken]
         shown = [] if _EVERY in taken else taken
@@ -73,7 +75,7 @@ def _hidden(route: BaseRoute, sample: str, earlier: Iterable[BaseRoute], prefix:
         where = place_of(get_endpoint(other))
         at = f" ({where})" if where else ""
         place = place_of(get_endpoint(route))
-        if _pattern(route) == _pattern(other):
+        if _strip_names(route) == _strip_names(other):
             yield Finding(place, "duplicate-route", f"{what} is there already, as {first}{at}. Remove one of them.")
         else:
             yield Finding(
@@ -81,7 +83,7 @@ def _hidden(route: BaseRoute, sample: str, earlier: Iterable[BaseRoute], prefix:
             )
 
 
-def _takes(other: Any, sample: str, route: BaseRoute) -> bool:
+def _takes_all_of(other: Any, sample: str, route: BaseRoute) -> bool:
     """Tell whether an earlier route takes every request for the path of a later one."""
     if isinstance(other, WebSocketRoute) != isinstance(route, WebSocketRoute) and not isinstance(other, Mount):
         return False
@@ -89,7 +91,7 @@ def _takes(other: Any, sample: str, route: BaseRoute) -> bool:
     return predictable and other.path_regex.match(sample) is not None
 
 
-def _methods(route: BaseRoute) -> list[str]:
+def _list_methods(route: BaseRoute) -> list[str]:
     methods = getattr(route, "methods", None)
     if not methods:
         return [_EVERY]
@@ -97,11 +99,11 @@ def _methods(route: BaseRoute) -> list[str]:
     return sorted(method for method in methods if method != "HEAD" or "GET" not in methods)
 
 
-def _answered(route: object) -> set[str]:
+def _find_answered(route: object) -> set[str]:
     return set(getattr(route, "allowed_methods", None) or getattr(route, "methods", None) or {_EVERY})
 
 
-def _sample(route: object) -> str | None:
+def _build_sample(route: object) -> str | None:
     """Return a path that only a route as wide as this one matches, or none where that cannot be told."""
     path = getattr(route, "path", None)
     convertors = getattr(route, "param_convertors", {})
@@ -119,7 +121,7 @@ def _sample(route: object) -> str | None:
     return f"{filled}/~0~/~1~" if isinstance(route, Mount) else filled
 
 
-def _pattern(route: Any) -> str:
+def _strip_names(route: Any) -> str:
     """Return the path without the names of its parameters."""
     return PARAM_REGEX.sub(lambda match: f"{{{match[2] or ''}}}".replace("{:str}", "{}"), route.path) + (
         "/*" if isinstance(route, Mount) else ""

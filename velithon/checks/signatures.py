@@ -35,7 +35,7 @@ def check_signatures(application: Checked) -> Iterator[Finding]:
             yield from _find_unused(what, getattr(route, "path", ""), models)
             if methods and set(methods) <= _BODILESS:
                 for node in (node for model in models for node in model.walk()):
-                    yield from _lists(what, node)
+                    yield from _check_lists(what, node)
 
 
 def _find_unused(what: str, path: str, models: list[EndpointModel]) -> Iterator[Finding]:
@@ -49,18 +49,19 @@ def _find_unused(what: str, path: str, models: list[EndpointModel]) -> Iterator[
         yield Finding(
             place_of(models[0].call),
             "unread-path-parameter",
-            f"{what}: no parameter takes {{{name}}}. Add {name!r} to the signature of {_name(models[0].call)}.{hint}",
+            f"{what}: no parameter takes {{{name}}}. Add {name!r} to the signature of {_format_name(models[0].call)}."
+            f"{hint}",
         )
 
 
-def _lists(what: str, node: DependencyModel) -> Iterator[Finding]:
+def _check_lists(what: str, node: DependencyModel) -> Iterator[Finding]:
     for field in node.body_params:
         if _is_list(field) and not _is_explicit(node.call, field.name):
             yield Finding(
                 place_of(node.call),
                 "list-body",
-                f"{what}: {field.name!r} of {_name(node.call)} is a list without a marker, so it is read from the body."
-                f" Write Annotated[..., Query()] to read it from the query.",
+                f"{what}: {field.name!r} of {_format_name(node.call)} is a list without a marker, so it is read from"
+                " the body. Write Annotated[..., Query()] to read it from the query.",
             )
 
 
@@ -75,5 +76,5 @@ def _is_explicit(call: Callable[..., object], name: str) -> bool:
     return any(isinstance(mark, Body) for mark in (parameter.default, *marks))
 
 
-def _name(call: object) -> str:
+def _format_name(call: object) -> str:
     return f"{getattr(call, '__qualname__', type(call).__qualname__)}()".rpartition("<locals>.")[2]

@@ -31,10 +31,10 @@ def describe_steps(model: EndpointModel) -> Iterator[str]:
     if model.body is not None:
         yield f"body      read first, as {model.body.label}"
     done: dict[tuple[object, ...], int] = {}
-    yield from _node(model, done)
+    yield from _describe_node(model, done)
 
 
-def _node(node: DependencyModel, done: dict[tuple[object, ...], int]) -> Iterator[str]:
+def _describe_node(node: DependencyModel, done: dict[tuple[object, ...], int]) -> Iterator[str]:
     """Yield what runs before a callable, then the callable with the places of its arguments."""
     from velithon.signature import EndpointModel
 
@@ -42,22 +42,23 @@ def _node(node: DependencyModel, done: dict[tuple[object, ...], int]) -> Iterato
     for dependency in node.dependencies:
         number = done.get(dependency.cache_key) if dependency.use_cache else None
         if number is None:
-            yield from _node(dependency, done)
+            yield from _describe_node(dependency, done)
             number = done[dependency.cache_key]
         if dependency.name is not None:
             values[dependency.name] = f"step {number}, {describe_callable(dependency.call)}"
-    values.update({item.name: _field(item) for item in node.fields})
+    values.update({item.name: _describe_field(item) for item in node.fields})
     values.update({name: f"injected: {what.replace('_', ' ')}" for name, what in node.injected.items()})
-    values.update({name: f"container: {_chain(marker.provider)}" for name, marker in node.provided.items()})
+    values.update({name: f"container: {_describe_chain(marker.provider)}" for name, marker in node.provided.items()})
     number = len(done) + 1
     done[node.cache_key] = number
     role = "  the endpoint" if isinstance(node, EndpointModel) else ""
     place = place_of(node.call)
-    yield f"step {number}    {describe_callable(node.call)} ({_kind(node)}){f'  {place}' if place else ''}{role}"
+    kind = _describe_kind(node)
+    yield f"step {number}    {describe_callable(node.call)} ({kind}){f'  {place}' if place else ''}{role}"
     yield from (f"            {name} <- {values[name]}" for name in node.order or values if name in values)
 
 
-def _kind(node: DependencyModel) -> str:
+def _describe_kind(node: DependencyModel) -> str:
     from velithon.signature import EndpointModel
 
     if node.is_generator or node.is_async_generator:
@@ -68,26 +69,30 @@ def _kind(node: DependencyModel) -> str:
     return f"{kind}, {_EXITS['app']}" if node.scope == "app" else kind
 
 
-def _field(item: Field) -> str:
+def _describe_field(item: Field) -> str:
     from velithon.signature.fields import find_param_model, read_model_fields
 
     place = _PLACES.get(item.place)
     model = find_param_model(item) if place else None
     if model is not None:
-        return f"{place} as {_type(model)}: {'; '.join(map(_value, read_model_fields(model)))}"
-    return f"{place} {_value(item)}" if place else f"body: {_type(item.annotation)}, {_default(item)}"
+        return f"{place} as {_describe_type(model)}: {'; '.join(map(_describe_value, read_model_fields(model)))}"
+    return (
+        f"{place} {_describe_value(item)}"
+        if place
+        else f"body: {_describe_type(item.annotation)}, {_describe_default(item)}"
+    )
 
 
-def _value(item: Field) -> str:
-    return f"{item.validation_alias or item.alias!r}: {_type(item.annotation)}, {_default(item)}"
+def _describe_value(item: Field) -> str:
+    return f"{item.validation_alias or item.alias!r}: {_describe_type(item.annotation)}, {_describe_default(item)}"
 
 
-def _default(item: Field) -> str:
+def _describe_default(item: Field) -> str:
     return "required" if item.required else f"default {item.default!r}"
 
 
-def _chain(provider: Provider[object]) -> str:
-    inner = ", ".join(_chain(dependency) for dependency in provider.dependencies())
+def _describe_chain(provider: Provider[object]) -> str:
+    inner = ", ".join(_describe_chain(dependency) for dependency in provider.dependencies())
     return f"{provider} ({inner})" if inner else str(provider)
 
 
@@ -101,11 +106,11 @@ def describe_outcome(model: EndpointModel, route: Any) -> str:
     name = outcome.response_class.__name__
     checked = ""
     if outcome.field is not None and outcome.field.annotation is not Any:
-        checked = f", validated as {_type(outcome.field.annotation)}"
+        checked = f", validated as {_describe_type(outcome.field.annotation)}"
     return f"{name} of what it returns{checked}; a response of its own is sent as it is"
 
 
-def _type(annotation: object) -> str:
+def _describe_type(annotation: object) -> str:
     return annotation.__name__ if inspect.isclass(annotation) else str(annotation).replace("typing.", "")
 
 

@@ -30,7 +30,7 @@ def check_wrappers(application: Checked) -> Iterator[Finding]:
             if not inspect.isfunction(endpoint) or "." in endpoint.__qualname__:
                 continue
             found = vars(sys.modules.get(endpoint.__module__, sys)).get(endpoint.__name__)
-            if found is endpoint or not _wraps(found, endpoint):
+            if found is endpoint or not _is_wrapper_of(found, endpoint):
                 continue
             yield Finding(
                 place_of(endpoint),
@@ -41,20 +41,20 @@ def check_wrappers(application: Checked) -> Iterator[Finding]:
             )
 
 
-def _wraps(found: object, endpoint: object) -> bool:
+def _is_wrapper_of(found: object, endpoint: object) -> bool:
     """Tell whether a decorator made `found` of a function, by `functools.wraps` or by what its code remembers."""
     # `inject`, whose work a plan does itself, and what else returns an object of ours for a function.
     if hasattr(found, "__velithon_inject__") or type(found).__module__.partition(".")[0] == "velithon":
         return False
     while found is not None:
         closure = getattr(found, "__closure__", None) or ()
-        if found is endpoint or any(_content(cell) is endpoint for cell in closure):
+        if found is endpoint or any(_read_cell(cell) is endpoint for cell in closure):
             return True
         found = getattr(found, "__wrapped__", None)
     return False
 
 
-def _content(cell: CellType) -> object:
+def _read_cell(cell: CellType) -> object:
     try:
         return cell.cell_contents
     except ValueError:  # it is empty

@@ -43,7 +43,7 @@ def _show_version(value: bool) -> None:
 
 
 @app.callback()
-def _options(
+def _show_help(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,

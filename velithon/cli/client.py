@@ -57,7 +57,7 @@ def client(
         options = ["--path", str(path), "--output-path", str(output), "--meta", meta]
         flags = {"--overwrite": overwrite, "--fail-on-warning": fail_on_warning}
         command = [generator, "generate", *options, *(flag for flag, given in flags.items() if given)]
-        done = subprocess.run(command, capture_output=True, text=True, env=_environment(generator), check=False)
+        done = subprocess.run(command, capture_output=True, text=True, env=_build_environment(generator), check=False)
     said = (done.stdout + done.stderr).strip()
     if done.returncode:
         raise fail(f"{GENERATOR} ended with status {done.returncode}:\n{said}")
@@ -72,7 +72,7 @@ def client(
     )
 
 
-def _environment(generator: str) -> dict[str, str]:
+def _build_environment(generator: str) -> dict[str, str]:
     # It formats what it writes with ruff, which is installed beside it, wherever a link to it stands.
     beside = str(Path(generator).resolve().parent)
     return {**os.environ, "PATH": os.pathsep.join([beside, os.environ.get("PATH", "")])}

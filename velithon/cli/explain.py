@@ -79,12 +79,14 @@ class Asked:
         yield from lines
         yield ""
         route = scope.get("answers")
-        yield from _faces(application, way if self.mounts == [] else "mounted", _shortcut(route, way, application))
+        yield from _describe_faces(
+            application, way if self.mounts == [] else "mounted", _describe_shortcut(route, way, application)
+        )
         for inner in self.inner:
-            yield from _layers(inner.user_middleware, inner, "of the inner application: ")
+            yield from _describe_layers(inner.user_middleware, inner, "of the inner application: ")
         if route is not None:
-            yield from _route_layers(route, application)
-            yield from _plan(route, self.method)
+            yield from _describe_route_layers(route, application)
+            yield from _describe_plan(route, self.method)
 
     def found(self, router: Router, scope: Scope) -> tuple[list[str], str]:
         """Return what the router's table finds, and how.
@@ -106,16 +108,16 @@ class Asked:
             asked = Request({**scope, "path": whole})
             if path != "/" and router.redirect_slashes and table.resolve(self.method, other, asked):
                 return [f"route     none; redirected to {other} (307)"], "walk"
-            frontend = self._frontend(router, path)
+            frontend = self._find_frontend(router, path)
             if frontend is not None:
                 scope["answers"] = frontend
-                return [f"route     none; {_route(frontend)} serves files for what no route has"], "walk"
+                return [f"route     none; {_describe_route(frontend)} serves files for what no route has"], "walk"
             return ["route     none: 404"], "miss" if table.direct(self.method, path) is MISS else "walk"
         if not found.allowed:
             allowed = router._list_allowed(_Path(path), found)  # type: ignore[arg-type]  # it has the two attributes that are read
             return [f"route     none: 405, allowed are {', '.join(sorted(allowed))}"], "walk"
         if not isinstance(found.route, Route):
-            return self._inner(found.route, dict(found.child_scope or {}), scope)
+            return self._explain_inner(found.route, dict(found.child_scope or {}), scope)
         scope["answers"] = found.route
         exact = path in table.exact
         way = "exact" if exact else "tree" if table.direct(self.method, path) else "patterns"
@@ -124,20 +126,20 @@ class Asked:
             "tree": "the segments of its path; no pattern is tried",
             "patterns": f"trying the patterns of {len(table.candidates(path))} of {len(router.routes)} routes",
         }[way]
-        lines = [f"route     {_route(found.route)}", f"found by  {how}"]
+        lines = [f"route     {_describe_route(found.route)}", f"found by  {how}"]
         if found.path_params:
             lines.append(f"path      {', '.join(f'{name} = {value!r}' for name, value in found.path_params.items())}")
         later = [other.route for other in table.matching(path) if other.route is not found.route]
-        lines += [f"also      {_route(route)} has this path, too" for route in later]
+        lines += [f"also      {_describe_route(route)} has this path, too" for route in later]
         return lines, way
 
     @staticmethod
-    def _frontend(router: Router, path: str) -> Frontend | None:
+    def _find_frontend(router: Router, path: str) -> Frontend | None:
         from velithon.routing.frontend import find_most_specific
 
         return find_most_specific(router.frontends, path)
 
-    def _inner(self, route: BaseRoute, child: Scope, scope: Scope) -> tuple[list[str], str]:
+    def _explain_inner(self, route: BaseRoute, child: Scope, scope: Scope) -> tuple[list[str], str]:
         from velithon.application import Velithon
         from velithon.routing.router import Router
         from velithon_adapters.scope import put_below
@@ -172,16 +174,16 @@ class Asked:
         if found is None:
             yield "route     none: the handshake is refused with 403"
             return
-        yield f"route     {_route(found)}"
+        yield f"route     {_describe_route(found)}"
         yield ""
         yield "WebSockets run in their ASGI form. On Granian's RSGI an adapter carries the messages;"
         yield "while no layer stands between, endpoints send and receive them without it."
-        yield from _layers(application.user_middleware, application)
+        yield from _describe_layers(application.user_middleware, application)
         if isinstance(found, WebSocketRoute):
-            yield from _layers(found.middleware, application, "of the route: ")
+            yield from _describe_layers(found.middleware, application, "of the route: ")
             if found.model is not None:
                 yield from describe_steps(found.model)
-                yield from _source(source_of(compile_websocket(found.model)))
+                yield from _list_source_lines(source_of(compile_websocket(found.model)))
 
 
 @dataclass
@@ -191,7 +193,7 @@ class _Path:
     _route_path: str
 
 
-def _shortcut(route: Any, way: str, application: Velithon) -> str:
+def _describe_shortcut(route: Any, way: str, application: Velithon) -> str:
     """Return what the direct way leaves out."""
     if way == "miss" and application._missing is None:
         return "no route is tried; HTTPException(404) is raised, which somebody has a handler for"
@@ -205,7 +207,7 @@ def _shortcut(route: Any, way: str, application: Velithon) -> str:
     return "its plan reads the server's scope, so no request is made" if route.scope_plan is not None else ""
 
 
-def _faces(application: Velithon, way: str, shortcut: str) -> Iterator[str]:
+def _describe_faces(application: Velithon, way: str, shortcut: str) -> Iterator[str]:
     """Yield which way the request takes on each face, and why."""
     reasons = []
     if application.user_middleware:
@@ -228,10 +230,10 @@ def _faces(application: Velithon, way: str, shortcut: str) -> Iterator[str]:
     else:
         yield "RSGI      direct, and the router tries patterns"
     yield "ASGI      the same layers, router and plan, on a request that reads the ASGI scope"
-    yield from _layers(application.user_middleware, application)
+    yield from _describe_layers(application.user_middleware, application)
 
 
-def _layers(layers: Sequence[Middleware], application: Velithon, whose: str = "") -> Iterator[str]:
+def _describe_layers(layers: Sequence[Middleware], application: Velithon, whose: str = "") -> Iterator[str]:
     from velithon.middleware.stack import Next
 
     for number, (cls, args, kwargs) in enumerate(layers, 1):
@@ -239,18 +241,19 @@ def _layers(layers: Sequence[Middleware], application: Velithon, whose: str = ""
         dispatch = kwargs.get("dispatch")
         if dispatch is not None:
             name = f"{name}({describe_callable(dispatch)})"
-        yield f"layer {number}   {whose}{name}: {_form(cls(Next(_nothing, _nothing), *args, **kwargs), application)}"
+        layer = cls(Next(_do_nothing, _do_nothing), *args, **kwargs)
+        yield f"layer {number}   {whose}{name}: {_describe_form(layer, application)}"
 
 
-async def _nothing(*arguments: object) -> None:
+async def _do_nothing(*arguments: object) -> None:
     """Stand where the next layer would; nothing is sent through."""
 
 
-def _form(layer: Any, application: Velithon) -> str:
-    from velithon.middleware.base import dispatch_of
+def _describe_form(layer: Any, application: Velithon) -> str:
+    from velithon.middleware.base import get_dispatch
     from velithon.middleware.stack import get_forms
 
-    if dispatch_of(layer) is not None:
+    if get_dispatch(layer) is not None:
         return "a dispatch function, the same on both protocols"
     _, rsgi = get_forms(layer, application, layer)
     if getattr(layer, "__rsgi__", None) is not None:
@@ -260,14 +263,14 @@ def _form(layer: Any, application: Velithon) -> str:
     return "ASGI; on RSGI an adapter makes the ASGI scope for it"
 
 
-def _route_layers(route: Any, application: Velithon) -> Iterator[str]:
+def _describe_route_layers(route: Any, application: Velithon) -> Iterator[str]:
     limit = route.body_limit
     if limit is not None:
         yield f"limit     a body of more than {limit:,} bytes is answered with 413"
-    yield from _layers(route.middleware, application, "of the route: ")
+    yield from _describe_layers(route.middleware, application, "of the route: ")
 
 
-def _plan(route: Any, method: str) -> Iterator[str]:
+def _describe_plan(route: Any, method: str) -> Iterator[str]:
     """Yield the steps of a route's plan and its source."""
     from velithon.routing.routes import Route, _read_flag
     from velithon.signature import compile_http
@@ -287,15 +290,15 @@ def _plan(route: Any, method: str) -> Iterator[str]:
         strict_content_type=_read_flag(route.strict_content_type),
         form_limits=route.all_form_limits,
     )
-    yield from _source(source_of(plan))
+    yield from _list_source_lines(source_of(plan))
 
 
-def _source(text: str) -> Iterator[str]:
+def _list_source_lines(text: str) -> Iterator[str]:
     yield ""
     yield from text.rstrip().splitlines()
 
 
-def _route(route: BaseRoute) -> str:
+def _describe_route(route: BaseRoute) -> str:
     methods = getattr(route, "methods", None)
     endpoint = getattr(route, "endpoint", None)
     head = f"{','.join(sorted(methods))} " if methods else ""

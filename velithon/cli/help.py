@@ -42,8 +42,8 @@ def panel(title: str, rows: Sequence[Row], width: int, *, colour: bool = False, 
     left_top, right_top, left_low, right_low, across, down = "++++-|" if ascii_only else "╭╮╰╯─│"
     inner = width - 4
     head = f"{across} {title} "
-    lines = [left_top + _styled(head, colour, bold=True) + across * max(0, width - 2 - len(head)) + right_top]
-    for line, length in _lines(rows, inner, colour):
+    lines = [left_top + _style(head, colour, bold=True) + across * max(0, width - 2 - len(head)) + right_top]
+    for line, length in _wrap_rows(rows, inner, colour):
         lines.append(f"{down} {line}{' ' * max(0, inner - length)} {down}")
     return "\n".join([*lines, left_low + across * (width - 2) + right_low])
 
@@ -56,23 +56,23 @@ def is_coloured(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _lines(rows: Sequence[Row], width: int, colour: bool) -> Iterable[tuple[str, int]]:
+def _wrap_rows(rows: Sequence[Row], width: int, colour: bool) -> Iterable[tuple[str, int]]:
     """Yield each line with its length on the screen, which colours do not count for."""
     indent = 4 if width < 2 * _NAMES else min(_NAMES, max(len(name) for name, _ in rows) + 2)
     for name, text in rows:
         texts = textwrap.wrap(text, width - indent) or [""]
         if len(name) + 2 <= indent:
-            first = f"{_styled(name, colour, fg='cyan')}{' ' * (indent - len(name))}{texts[0]}"
+            first = f"{_style(name, colour, fg='cyan')}{' ' * (indent - len(name))}{texts[0]}"
             yield first, indent + len(texts.pop(0))
         else:
             yield from (
-                (_styled(part, colour, fg="cyan"), len(part))
+                (_style(part, colour, fg="cyan"), len(part))
                 for part in textwrap.wrap(name, width, break_on_hyphens=False)
             )
         yield from ((" " * indent + part, indent + len(part)) for part in texts if part)
 
 
-def _styled(text: str, colour: bool, **style: Any) -> str:
+def _style(text: str, colour: bool, **style: Any) -> str:
     return typer.style(text, **style) if colour else text
 
 
@@ -90,7 +90,7 @@ def _draw(context: Context, rows: dict[str, list[Row]]) -> str:
     return "\n\n".join(filter(None, [usage, *texts, "\n".join(boxes)])) + "\n"
 
 
-def _parameters(command: TyperCommand | TyperGroup, context: Context) -> dict[str, list[Row]]:
+def _list_parameters(command: TyperCommand | TyperGroup, context: Context) -> dict[str, list[Row]]:
     """Return the rows of a command's parameters by their panels; the panel of `--help` is the last one."""
     found: dict[str, list[Row]] = {}
     for parameter in command.get_params(context):
@@ -116,7 +116,7 @@ class PanelCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
-        formatter.write(_draw(ctx, _parameters(self, ctx)))
+        formatter.write(_draw(ctx, _list_parameters(self, ctx)))
 
 
 class PanelGroup(TyperGroup):
@@ -130,7 +130,7 @@ class PanelGroup(TyperGroup):
             if command is not None and not command.hidden:
                 title = getattr(command, "rich_help_panel", None) or "Commands"
                 rows.setdefault(title, []).append((name, command.get_short_help_str(200)))
-        formatter.write(_draw(ctx, {**rows, **_parameters(self, ctx)}))
+        formatter.write(_draw(ctx, {**rows, **_list_parameters(self, ctx)}))
 
 
 class PanelApp(typer.Typer):

@@ -40,7 +40,7 @@ def migrate(
                 file.write(change.after)
             typer.echo(f"rewritten: {change.path}")
         else:
-            typer.echo(_diff(change), nl=False)
+            typer.echo(_build_diff(change), nl=False)
     noted = [f"{change.path}:{note.line}: {note.text}" for change in changes for note in change.notes]
     if noted:
         typer.echo("\nTo look at; docs/coming-from/fastapi.md says why:")
@@ -54,7 +54,7 @@ def migrate(
     typer.echo(f"\n{done}")
 
 
-def _diff(change: Change) -> str:
+def _build_diff(change: Change) -> str:
     name = str(change.path)
     lines = difflib.unified_diff(
         change.before.splitlines(keepends=True), change.after.splitlines(keepends=True), name, name

@@ -50,12 +50,12 @@ def new(
     ] = None,
 ) -> None:
     """Write a service with settings, routes, tests, Makefile and Dockerfile."""
-    package = _package(name)
+    package = _make_package_name(name)
     directory = Path(name)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise fail(f"{name} is there already and not empty; give another name, or empty it.")
     chosen = {option for option, wanted in {"database": database, "login": login, "jobs": jobs}.items() if wanted}
-    extras = ",".join(sorted(_extras(chosen)))
+    extras = ",".join(sorted(_list_extras(chosen)))
     values = {
         "name": name,
         "package": package,
@@ -72,7 +72,7 @@ def new(
     typer.echo(f"Wrote {name}. Next:\n  cd {name}\n  make test\n  make dev")
 
 
-def _package(name: str) -> str:
+def _make_package_name(name: str) -> str:
     package = name.replace("-", "_").lower()
     if not package.isascii() or not package.isidentifier() or keyword.iskeyword(package):
         raise fail(f"{name!r} names no Python package; take letters, digits and dashes, a letter first: my-shop.")
@@ -83,7 +83,7 @@ def _package(name: str) -> str:
     return package
 
 
-def _extras(chosen: set[str]) -> Iterator[str]:
+def _list_extras(chosen: set[str]) -> Iterator[str]:
     names = {"database": "sqlalchemy", "login": "auth", "jobs": "jobs"}
     return (names[option] for option in chosen)
 

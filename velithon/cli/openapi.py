@@ -43,7 +43,7 @@ def openapi(
     document = load(target, app_option, factory=factory).openapi()
     if form is None:
         form = "yaml" if output is not None and output.suffix in {".yaml", ".yml"} else "json"
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n" if form == "json" else _yaml(document)
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n" if form == "json" else _dump_yaml(document)
     write(text, output)
 
 
@@ -85,7 +85,7 @@ def write(text: str, output: Path | None) -> None:
         raise fail(f"--output: cannot write to {output}: {exc}") from exc
 
 
-def _yaml(document: JSONObject) -> str:
+def _dump_yaml(document: JSONObject) -> str:
     try:
         import yaml
     except ImportError as exc:

@@ -45,7 +45,7 @@ def routes(
     They stand in the order in which they are tried.
     """
     application = load(target, app_option, factory=factory)
-    rows = [_HEAD, *_rows([*application.routes, *application.router.frontends], "", docs)]
+    rows = [_HEAD, *_list_rows([*application.routes, *application.router.frontends], "", docs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -55,18 +55,18 @@ def _is_documentation(route: BaseRoute) -> bool:
     return getattr(getattr(route, "endpoint", None), "__module__", None) == "velithon.openapi.serve"
 
 
-def _rows(found: Sequence[BaseRoute], prefix: str, docs: bool) -> Iterator[Row]:
+def _list_rows(found: Sequence[BaseRoute], prefix: str, docs: bool) -> Iterator[Row]:
     for route in found:
         router = getattr(getattr(route, "app", None), "router", getattr(route, "app", None))
         inner = [*(getattr(route, "routes", None) or ()), *getattr(router, "frontends", ())]
         path = prefix + getattr(route, "path", getattr(route, "host", ""))
         if inner:
-            yield from _rows(inner, path, docs)
+            yield from _list_rows(inner, path, docs)
         elif docs or not _is_documentation(route):
-            yield _row(route, path)
+            yield _build_row(route, path)
 
 
-def _row(route: BaseRoute, path: str) -> Row:
+def _build_row(route: BaseRoute, path: str) -> Row:
     from velithon.openapi.routes import list_dependencies
     from velithon.routing.routes import Route, WebSocketRoute
 
@@ -77,22 +77,22 @@ def _row(route: BaseRoute, path: str) -> Row:
     elif isinstance(route, WebSocketRoute) and route.model is not None:
         models = [route.model]
     return Row(
-        _methods(route),
+        _format_methods(route),
         path,
         getattr(route, "name", None) or "-",
-        _name(endpoint),
+        _format_name(endpoint),
         ", ".join(list_dependencies(models)) or "-",
         place_of(endpoint) or "-",
     )
 
 
-def _methods(route: BaseRoute) -> str:
+def _format_methods(route: BaseRoute) -> str:
     methods = getattr(route, "methods", None)
     if methods:
         return ",".join(sorted(methods))
     return {"WebSocketRoute": "WS", "Mount": "MOUNT", "Host": "HOST"}.get(type(route).__name__, "ANY")
 
 
-def _name(endpoint: object) -> str:
+def _format_name(endpoint: object) -> str:
     named: Any = endpoint if hasattr(endpoint, "__qualname__") else type(endpoint)
     return f"{named.__module__}.{named.__qualname__}"

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
-def _option(name: str, text: str, *, negatable: bool = False, **settings: Any) -> Any:
+def _build_option(name: str, text: str, *, negatable: bool = False, **settings: Any) -> Any:
     """An option that may also come from the environment: `--log-level` from `VELITHON_LOG_LEVEL`."""
     declared = f"{name}/--no-{name[2:]}" if negatable else name
     envvar = f"VELITHON_{name[2:].upper().replace('-', '_')}"
     settings = {"envvar": envvar, "show_envvar": False, "show_default": False, **settings}
-    return typer.Option(declared, help=text, rich_help_panel=_panel(name), **settings)
+    return typer.Option(declared, help=text, rich_help_panel=_find_panel(name), **settings)
 
 
 # What the names of a panel's options begin with.
@@ -47,11 +47,11 @@ _PANELS = {
 }
 
 
-def _panel(name: str) -> str:
+def _find_panel(name: str) -> str:
     return next((title for title, starts in _PANELS.items() if name.startswith(starts)), "Application")
 
 
-def _workers(text: str) -> int:
+def _read_workers(text: str) -> int:
     """Read `--workers`: a number, or `auto`."""
     if str(text).strip().lower() == "auto":
         from velithon.cli.processors import count_processors
@@ -88,31 +88,31 @@ def run(
         str | None, typer.Argument(metavar="MODULE:ATTRIBUTE", help="The application, such as main:app.")
     ] = None,
     app_option: Annotated[
-        str | None, _option("--app", "The application, such as main:app; the same as the argument.")
+        str | None, _build_option("--app", "The application, such as main:app; the same as the argument.")
     ] = None,
-    factory: Annotated[bool, _option("--factory", "The attribute is a function that returns the application.")] = (
-        False
-    ),
+    factory: Annotated[
+        bool, _build_option("--factory", "The attribute is a function that returns the application.")
+    ] = (False),
     as_fastapi: Annotated[
         bool,
-        _option(
+        _build_option(
             "--as-fastapi", "Have `import fastapi` mean Velithon: runs an application written for FastAPI as it is."
         ),
     ] = False,
     check_import: Annotated[
         bool,
-        _option(
+        _build_option(
             "--check-import",
             "Import the application before the workers do, so that a mistake is told at once. Default: yes.",
             negatable=True,
         ),
     ] = True,
     url_path_prefix: Annotated[
-        str | None, _option("--url-path-prefix", "The path that a proxy strips from requests (root_path).")
+        str | None, _build_option("--url-path-prefix", "The path that a proxy strips from requests (root_path).")
     ] = None,
     forwarded_allow_ips: Annotated[
         str | None,
-        _option(
+        _build_option(
             "--forwarded-allow-ips",
             "Proxies whose X-Forwarded-* and Forwarded headers count: addresses, networks, unix, *."
             " Default: 127.0.0.1.",
@@ -121,156 +121,168 @@ def run(
     ] = None,
     env_file: Annotated[
         Path | None,
-        _option(
+        _build_option(
             "--env-file",
             "Read environment variables from this file first.",
             is_eager=True,
             callback=_load_env_file,
         ),
     ] = None,
-    server: Annotated[Literal["granian", "uvicorn"], _option("--server", "Default: granian.")] = "granian",
+    server: Annotated[Literal["granian", "uvicorn"], _build_option("--server", "Default: granian.")] = "granian",
     interface: Annotated[
         Literal["rsgi", "asgi"] | None,
-        _option("--interface", "How the server calls the application. Default: rsgi on Granian."),
+        _build_option("--interface", "How the server calls the application. Default: rsgi on Granian."),
     ] = None,
-    host: Annotated[str, _option("--host", "Address to listen on. Default: 127.0.0.1.")] = "127.0.0.1",
+    host: Annotated[str, _build_option("--host", "Address to listen on. Default: 127.0.0.1.")] = "127.0.0.1",
     port: Annotated[
-        int, _option("--port", "Port to listen on; 0 takes a free one. Default: 8000.", min=0, max=65535)
+        int, _build_option("--port", "Port to listen on; 0 takes a free one. Default: 8000.", min=0, max=65535)
     ] = 8000,
-    uds: Annotated[Path | None, _option("--uds", "Listen on this UNIX socket instead of an address and port.")] = None,
+    uds: Annotated[
+        Path | None, _build_option("--uds", "Listen on this UNIX socket instead of an address and port.")
+    ] = None,
     workers: Annotated[
         int,
-        _option(
+        _build_option(
             "--workers",
             "Worker processes; auto: as many as there are processors. Default: 1.",
-            parser=_workers,
+            parser=_read_workers,
             metavar="INTEGER|auto",
         ),
     ] = 1,
     reload: Annotated[
-        bool, _option("--reload", "Restart when a Python file below the working directory changes.")
+        bool, _build_option("--reload", "Restart when a Python file below the working directory changes.")
     ] = False,
     debug: Annotated[
-        bool, _option("--debug", "asyncio's debug mode: steps of over 0.1 s are logged with their endpoint.")
+        bool, _build_option("--debug", "asyncio's debug mode: steps of over 0.1 s are logged with their endpoint.")
     ] = False,
     workers_kill_timeout: Annotated[
         int,
-        _option("--workers-kill-timeout", "Seconds a worker may take to stop. Default: 10.", min=1, max=1800),
+        _build_option("--workers-kill-timeout", "Seconds a worker may take to stop. Default: 10.", min=1, max=1800),
     ] = 10,
     workers_lifetime: Annotated[
-        int | None, _option("--workers-lifetime", "Seconds after which Granian replaces a worker.", min=60)
+        int | None, _build_option("--workers-lifetime", "Seconds after which Granian replaces a worker.", min=60)
     ] = None,
     workers_max_rss: Annotated[
-        int | None, _option("--workers-max-rss", "MiB of memory at which Granian replaces a worker.", min=1)
+        int | None, _build_option("--workers-max-rss", "MiB of memory at which Granian replaces a worker.", min=1)
     ] = None,
     rss_sample_interval: Annotated[
-        int | None, _option("--rss-sample-interval", "Seconds between two looks. Default: 30.", min=1, max=300)
+        int | None, _build_option("--rss-sample-interval", "Seconds between two looks. Default: 30.", min=1, max=300)
     ] = None,
     rss_samples: Annotated[
-        int | None, _option("--rss-samples", "Looks in a row that must find too much. Default: 1.", min=1)
+        int | None, _build_option("--rss-samples", "Looks in a row that must find too much. Default: 1.", min=1)
     ] = None,
     limit_max_requests: Annotated[
-        int | None, _option("--limit-max-requests", "Requests after which Uvicorn replaces a worker.", min=1)
+        int | None, _build_option("--limit-max-requests", "Requests after which Uvicorn replaces a worker.", min=1)
     ] = None,
     respawn_failed_workers: Annotated[
         bool | None,
-        _option("--respawn-failed-workers", "Replace workers that died. Default: yes.", negatable=True),
+        _build_option("--respawn-failed-workers", "Replace workers that died. Default: yes.", negatable=True),
     ] = None,
-    log_level: Annotated[Level, _option("--log-level", "In any case. Default: info.", case_sensitive=False)] = "info",
+    log_level: Annotated[
+        Level, _build_option("--log-level", "In any case. Default: info.", case_sensitive=False)
+    ] = "info",
     log_format: Annotated[
         Literal["text", "json", "pretty"],
-        _option("--log-format", "pretty: short and coloured. Default: text.", case_sensitive=False),
+        _build_option("--log-format", "pretty: short and coloured. Default: text.", case_sensitive=False),
     ] = "text",
-    access_log: Annotated[bool, _option("--access-log", "Log a line for every request.", negatable=True)] = (False),
-    log_to_file: Annotated[bool, _option("--log-to-file", "Log to a file as well as to the console.")] = False,
+    access_log: Annotated[bool, _build_option("--access-log", "Log a line for every request.", negatable=True)] = (
+        False
+    ),
+    log_to_file: Annotated[bool, _build_option("--log-to-file", "Log to a file as well as to the console.")] = False,
     log_file: Annotated[
-        Path | None, _option("--log-file", "That file; implies --log-to-file. Default: velithon.log.")
+        Path | None, _build_option("--log-file", "That file; implies --log-to-file. Default: velithon.log.")
     ] = None,
     max_bytes: Annotated[
         int | None,
-        _option("--max-bytes", "Size at which a new file begins; 0: never. Default: 10485760 (10 MiB).", min=0),
+        _build_option("--max-bytes", "Size at which a new file begins; 0: never. Default: 10485760 (10 MiB).", min=0),
     ] = None,
     backup_count: Annotated[
-        int | None, _option("--backup-count", "How many full files are kept. Default: 7.", min=0)
+        int | None, _build_option("--backup-count", "How many full files are kept. Default: 7.", min=0)
     ] = None,
-    ssl_certificate: Annotated[Path | None, _option("--ssl-certificate", "Certificate chain, PEM.")] = None,
-    ssl_keyfile: Annotated[Path | None, _option("--ssl-keyfile", "Private key, PEM.")] = None,
+    ssl_certificate: Annotated[Path | None, _build_option("--ssl-certificate", "Certificate chain, PEM.")] = None,
+    ssl_keyfile: Annotated[Path | None, _build_option("--ssl-keyfile", "Private key, PEM.")] = None,
     ssl_keyfile_password: Annotated[
         str | None,
-        _option("--ssl-keyfile-password", "Password of the key; safer in VELITHON_SSL_KEYFILE_PASSWORD."),
+        _build_option("--ssl-keyfile-password", "Password of the key; safer in VELITHON_SSL_KEYFILE_PASSWORD."),
     ] = None,
-    http: Annotated[Literal["auto", "1", "2"] | None, _option("--http", "Version of HTTP. Default: auto.")] = None,
-    loop: Annotated[Loop | None, _option("--loop", "Event loop. Default: auto, the fastest installed.")] = None,
+    http: Annotated[
+        Literal["auto", "1", "2"] | None, _build_option("--http", "Version of HTTP. Default: auto.")
+    ] = None,
+    loop: Annotated[Loop | None, _build_option("--loop", "Event loop. Default: auto, the fastest installed.")] = None,
     blocking_threads: Annotated[
         int | None,
-        _option("--blocking-threads", "Threads for synchronous endpoints, in each worker. Default: 40.", min=1),
+        _build_option("--blocking-threads", "Threads for synchronous endpoints, in each worker. Default: 40.", min=1),
     ] = None,
     runtime_threads: Annotated[
-        int | None, _option("--runtime-threads", "Granian's Rust threads, in each worker. Default: 1.", min=1)
+        int | None, _build_option("--runtime-threads", "Granian's Rust threads, in each worker. Default: 1.", min=1)
     ] = None,
     runtime_mode: Annotated[
         Literal["auto", "mt", "st"] | None,
-        _option("--runtime-mode", "Granian's runtime, single- or multi-threaded. Default: auto."),
+        _build_option("--runtime-mode", "Granian's runtime, single- or multi-threaded. Default: auto."),
     ] = None,
     runtime_blocking_threads: Annotated[
         int | None,
-        _option("--runtime-blocking-threads", "Granian's Rust threads for files. Default: 512.", min=1),
+        _build_option("--runtime-blocking-threads", "Granian's Rust threads for files. Default: 512.", min=1),
     ] = None,
     task_impl: Annotated[
-        Literal["asyncio", "rust"] | None, _option("--task-impl", "Granian's tasks. Default: asyncio.")
+        Literal["asyncio", "rust"] | None, _build_option("--task-impl", "Granian's tasks. Default: asyncio.")
     ] = None,
     backpressure: Annotated[
         int | None,
-        _option(
+        _build_option(
             "--backpressure",
             "Connections of one Granian worker, idle ones too; others wait. Default: 1024 / workers.",
             min=1,
         ),
     ] = None,
     http1_keep_alive: Annotated[
-        bool | None, _option("--http1-keep-alive", "Keep connections open. Default: yes.", negatable=True)
+        bool | None, _build_option("--http1-keep-alive", "Keep connections open. Default: yes.", negatable=True)
     ] = None,
     http1_header_read_timeout: Annotated[
         int | None,
-        _option("--http1-header-read-timeout", "Milliseconds to read headers. Default: 30000.", min=1, max=60_000),
+        _build_option(
+            "--http1-header-read-timeout", "Milliseconds to read headers. Default: 30000.", min=1, max=60_000
+        ),
     ] = None,
     http1_buffer_size: Annotated[
-        int | None, _option("--http1-buffer-size", "Largest buffer in bytes. Default: 417792.", min=8192)
+        int | None, _build_option("--http1-buffer-size", "Largest buffer in bytes. Default: 417792.", min=8192)
     ] = None,
     http1_pipeline_flush: Annotated[
         bool | None,
-        _option("--http1-pipeline-flush", "Gather pipelined responses. Default: no.", negatable=True),
+        _build_option("--http1-pipeline-flush", "Gather pipelined responses. Default: no.", negatable=True),
     ] = None,
     http2_max_concurrent_streams: Annotated[
-        int | None, _option("--http2-max-concurrent-streams", "Streams of a connection. Default: 200.", min=10)
+        int | None, _build_option("--http2-max-concurrent-streams", "Streams of a connection. Default: 200.", min=10)
     ] = None,
     http2_initial_connection_window_size: Annotated[
         int | None,
-        _option("--http2-initial-connection-window-size", "Bytes in flight. Default: 1048576.", min=1024),
+        _build_option("--http2-initial-connection-window-size", "Bytes in flight. Default: 1048576.", min=1024),
     ] = None,
     http2_initial_stream_window_size: Annotated[
         int | None,
-        _option("--http2-initial-stream-window-size", "Bytes in flight. Default: 1048576.", min=1024),
+        _build_option("--http2-initial-stream-window-size", "Bytes in flight. Default: 1048576.", min=1024),
     ] = None,
     http2_adaptive_window: Annotated[
         bool | None,
-        _option("--http2-adaptive-window", "Size windows by the connection's speed. Default: no.", negatable=True),
+        _build_option(
+            "--http2-adaptive-window", "Size windows by the connection's speed. Default: no.", negatable=True
+        ),
     ] = None,
     http2_keep_alive_interval: Annotated[
         int | None,
-        _option("--http2-keep-alive-interval", "Milliseconds between pings. Default: none.", min=1, max=60_000),
+        _build_option("--http2-keep-alive-interval", "Milliseconds between pings. Default: none.", min=1, max=60_000),
     ] = None,
     http2_keep_alive_timeout: Annotated[
-        int | None, _option("--http2-keep-alive-timeout", "Seconds to answer a ping. Default: 20.", min=1)
+        int | None, _build_option("--http2-keep-alive-timeout", "Seconds to answer a ping. Default: 20.", min=1)
     ] = None,
     http2_max_frame_size: Annotated[
-        int | None, _option("--http2-max-frame-size", "Bytes. Default: 16384.", min=1024)
+        int | None, _build_option("--http2-max-frame-size", "Bytes. Default: 16384.", min=1024)
     ] = None,
     http2_max_headers_size: Annotated[
-        int | None, _option("--http2-max-headers-size", "Bytes. Default: 16777216.", min=1)
+        int | None, _build_option("--http2-max-headers-size", "Bytes. Default: 16777216.", min=1)
     ] = None,
     http2_max_send_buffer_size: Annotated[
-        int | None, _option("--http2-max-send-buffer-size", "Bytes of a stream. Default: 409600.", min=1024)
+        int | None, _build_option("--http2-max-send-buffer-size", "Bytes of a stream. Default: 409600.", min=1024)
     ] = None,
 ) -> None:
     """Serve an application with Granian or Uvicorn.
@@ -321,7 +333,7 @@ def _serve(name: str, params: Params) -> None:
             _announce(config, params, application, module.protocol(config))
             announce_when_ready(config, is_ready, began)
 
-        with _metrics_of_all_workers(config.workers, seen=application is not None):
+        with _share_metrics(config.workers, seen=application is not None):
             module.serve(config, announce)
     except (LoadError, ServerError) as exc:
         if params["log_format"] == "json":
@@ -330,7 +342,7 @@ def _serve(name: str, params: Params) -> None:
 
 
 @contextmanager
-def _metrics_of_all_workers(workers: int, *, seen: bool) -> Iterator[None]:
+def _share_metrics(workers: int, *, seen: bool) -> Iterator[None]:
     """Let prometheus-client, where the application has it, add up several workers: it does so through files.
 
     Args:

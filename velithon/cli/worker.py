@@ -109,12 +109,12 @@ def _run(
     from velithon_adapters.lifespan import LifespanError
 
     try:
-        asyncio.run(_main(application, work, grace=grace, is_worker=is_worker))
+        asyncio.run(_work_until_stopped(application, work, grace=grace, is_worker=is_worker))
     except (JobsError, LifespanError) as error:
         raise fail(str(error)) from error
 
 
-async def _main(
+async def _work_until_stopped(
     application: Velithon,
     work: Callable[[Jobs, asyncio.Event], Awaitable[None]],
     *,

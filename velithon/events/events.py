@@ -59,7 +59,7 @@ class _Handler:
     call: Callable[[Event], object]
     everywhere: bool
 
-    def hears(self, kind: str) -> bool:
+    def matches(self, kind: str) -> bool:
         if not is_pattern(self.pattern):
             return self.pattern == kind
         return compile_pattern(self.pattern).fullmatch(kind) is not None
@@ -178,16 +178,16 @@ class Events:
             raise ValueError(f"An event's type is text without '*' and '?', not {event_type!r}.")
         event = Event(event_type, data)
         await self._call(event, everywhere=False)
-        if any(handler.everywhere and handler.hears(event.type) for handler in self._handlers):
-            await self._channels.publish(_CHANNEL, _as_json(event))
-        urls = [url for pattern, url in self._webhooks if _Handler(pattern, print, False).hears(event.type)]
+        if any(handler.everywhere and handler.matches(event.type) for handler in self._handlers):
+            await self._channels.publish(_CHANNEL, _dump_event(event))
+        urls = [url for pattern, url in self._webhooks if _Handler(pattern, print, False).matches(event.type)]
         for url in dict.fromkeys(urls):
             await self.deliver(url, event)
         return event
 
     async def deliver(self, url: str, event: Event) -> JobHandle:
         """Ask for one event to be sent to one address; return the job's handle."""
-        body = _as_json(event)
+        body = _dump_event(event)
         body["event_type"] = body.pop("type")
         if self._app is None:
             raise RuntimeError("Webhooks are jobs of an application: use app.events.")
@@ -197,7 +197,7 @@ class Events:
 
     async def _call(self, event: Event, *, everywhere: bool) -> None:
         for handler in list(self._handlers):
-            if handler.everywhere is not everywhere or not handler.hears(event.type):
+            if handler.everywhere is not everywhere or not handler.matches(event.type):
                 continue
             try:
                 if inspect.iscoroutinefunction(handler.call):
@@ -238,7 +238,7 @@ class Events:
                     if not ready.done():
                         ready.set_result(None)
                     async for message in subscription:
-                        await self._call(_from_json(message.data), everywhere=True)
+                        await self._call(_load_event(message.data), everywhere=True)
                 return
             except ChannelsError as error:
                 logger.warning("Events of other processes are not heard: %r", error)
@@ -247,12 +247,12 @@ class Events:
                 await asyncio.sleep(_RETRY_SECONDS)
 
 
-def _as_json(event: Event) -> JSONObject:
+def _dump_event(event: Event) -> JSONObject:
     data = jsonable_encoder(event.data)
     return {"id": event.id, "type": event.type, "timestamp": event.timestamp.isoformat(), "data": data}
 
 
-def _from_json(data: JSONObject) -> Event:
+def _load_event(data: JSONObject) -> Event:
     return Event(data["type"], data["data"], data["id"], datetime.fromisoformat(data["timestamp"]))
 
 

@@ -30,7 +30,7 @@ class WebhookVerificationError(Exception):
     """A webhook is not what its sender signed, or it is too old."""
 
 
-def _key(secret: str) -> bytes:
+def _decode_secret(secret: str) -> bytes:
     if secret.startswith(_PREFIX):
         try:
             return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
@@ -54,7 +54,7 @@ def sign_webhook(body: bytes, secret: str, *, id: str, timestamp: int | None = N
         ValueError: The secret is empty or no base64.
     """
     moment = str(int(time.time()) if timestamp is None else timestamp)
-    digest = hmac.new(_key(secret), f"{id}.{moment}.".encode() + body, hashlib.sha256).digest()
+    digest = hmac.new(_decode_secret(secret), f"{id}.{moment}.".encode() + body, hashlib.sha256).digest()
     return {
         "webhook-id": id,
         "webhook-timestamp": moment,
@@ -109,7 +109,7 @@ class VerifiedWebhook:
     """
 
     def __init__(self, secret: str, *, tolerance: float = TOLERANCE_SECONDS) -> None:
-        _key(secret)
+        _decode_secret(secret)
         self._secret = secret
         self._tolerance = tolerance
 

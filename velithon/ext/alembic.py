@@ -147,7 +147,7 @@ def _check_database(reference: str) -> None:
         names = [f"{module.__name__}:{name}" for name, value in vars(module).items() if isinstance(value, Database)]
         there = f"the Database there is {' or '.join(names)}" if names else "there is no Database in its module"
         raise ValueError(
-            f"--database {reference} is a {_kind(found)}, not a velithon.ext.sqlalchemy.Database; {there}."
+            f"--database {reference} is a {_describe_kind(found)}, not a velithon.ext.sqlalchemy.Database; {there}."
         )
 
 
@@ -156,7 +156,7 @@ def _find_tables(reference: str, models: Sequence[str]) -> list[str]:
     if not isinstance(found, MetaData):
         of_its_own = isinstance(getattr(found, "metadata", None), MetaData)
         cure = f"; write {reference}.metadata" if of_its_own else ", such as shop.models:Base.metadata"
-        raise ValueError(f"--metadata {reference} is a {_kind(found)}, not SQLAlchemy's MetaData{cure}.")
+        raise ValueError(f"--metadata {reference} is a {_describe_kind(found)}, not SQLAlchemy's MetaData{cure}.")
     for module in models:
         _import(module)
     if not found.tables:
@@ -175,7 +175,7 @@ def _load(reference: str) -> object:
         try:
             found = getattr(found, name)
         except AttributeError:
-            raise ValueError(f"There is no {reference}: {_kind(found)} has no attribute {name!r}.") from None
+            raise ValueError(f"There is no {reference}: {_describe_kind(found)} has no attribute {name!r}.") from None
     return found
 
 
@@ -191,7 +191,7 @@ def _import(name: str) -> ModuleType:
         raise ValueError(f"Importing {name!r} failed: {type(exc).__name__}: {exc}") from exc
 
 
-def _kind(found: object) -> str:
+def _describe_kind(found: object) -> str:
     return f"module {found.__name__!r}" if isinstance(found, ModuleType) else type(found).__name__
 
 

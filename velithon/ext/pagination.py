@@ -142,7 +142,7 @@ class _StoredColumn:
         return (
             value.name
             if isinstance(value, Enum) and kind is not str
-            else _adapter(kind).dump_python(value, mode="json")
+            else _build_adapter(kind).dump_python(value, mode="json")
         )
 
     def load(self, dumped: object) -> Value:
@@ -156,12 +156,12 @@ class _StoredColumn:
             if dumped not in kind.__members__:
                 raise ValueError
             return kind[dumped]
-        value = _adapter(kind).validate_json(json.dumps(dumped))
-        if not self._can_have(value):
+        value = _build_adapter(kind).validate_json(json.dumps(dumped))
+        if not self._is_possible(value):
             raise ValueError
         return value
 
-    def _can_have(self, value: Value) -> bool:
+    def _is_possible(self, value: Value) -> bool:
         """Tell whether the database could have given a value: it would fail of another one."""
         if isinstance(self.kind, EnumType):
             return value in self.kind.enums
@@ -202,7 +202,7 @@ def _check_type(column: Any) -> None:
 
 
 @cache
-def _adapter(kind: type) -> TypeAdapter[Value]:
+def _build_adapter(kind: type) -> TypeAdapter[Value]:
     config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
     # A column of decimals in SQLite has integers, too.
     return TypeAdapter(int | float if kind is float else kind, config=config)
@@ -248,7 +248,7 @@ class Keyset:
         dialect = session.get_bind(clause=statement).dialect
         columns = [_StoredColumn(column, dialect) for column in self._columns]
         if query.cursor is not None:
-            statement = statement.where(_after(columns, self._read(columns, query.cursor)))
+            statement = statement.where(_build_condition(columns, self._read(columns, query.cursor)))
         # One more than asked for tells whether there is a next page.
         wanted: Any = statement.add_columns(*(column.expression.label(None) for column in columns))
         wanted = wanted.order_by(*(column.order for column in self._columns)).limit(query.limit + 1)
@@ -274,7 +274,7 @@ class Keyset:
             raise RequestValidationError([{**error, "input": cursor}]) from None
 
 
-def _after(columns: list[_StoredColumn], values: list[Value]) -> ColumnElement[bool]:
+def _build_condition(columns: list[_StoredColumn], values: list[Value]) -> ColumnElement[bool]:
     """Return the condition that a row comes after the one with these values."""
     bound = [column.bind(value) for column, value in zip(columns, values, strict=True)]
     if len({column.is_descending for column in columns}) == 1:

@@ -77,7 +77,7 @@ class JobCall:
         resolved = []
         for parameter in declared.parameters.values():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-                raise self._error(
+                raise self._build_error(
                     parameter.name, "a job's parameters have names: leave out *args, **kwargs and the sign /"
                 )
             if is_subclass(strip_metadata(parameter.annotation), JobContext):
@@ -85,40 +85,40 @@ class JobCall:
             elif _is_resolved(parameter):
                 resolved.append(parameter.replace(kind=parameter.KEYWORD_ONLY))
             else:
-                self.arguments[parameter.name] = self._adapter(parameter)
+                self.arguments[parameter.name] = self._build_adapter(parameter)
         self._signature = declared.replace(
             parameters=[found for found in declared.parameters.values() if found.name in self.arguments],
             return_annotation=_EMPTY,
         )
-        self.returns: TypeAdapter[object] = self._return_adapter(declared.return_annotation)
-        self._model = self._read(resolved)
+        self.returns: TypeAdapter[object] = self._build_return_adapter(declared.return_annotation)
+        self._model = self._read_dependencies(resolved)
 
-    def _error(self, parameter: str, problem: str) -> RegistrationError:
+    def _build_error(self, parameter: str, problem: str) -> RegistrationError:
         return RegistrationError(problem, endpoint=self.function, parameter=parameter)
 
-    def _adapter(self, parameter: inspect.Parameter) -> TypeAdapter[object]:
+    def _build_adapter(self, parameter: inspect.Parameter) -> TypeAdapter[object]:
         annotation = Any if parameter.annotation is _EMPTY else parameter.annotation
         if isinstance(annotation, Unknown):
-            raise self._error(
+            raise self._build_error(
                 parameter.name,
                 f"the name {annotation.name!r} of its annotation {annotation.text!r} is unknown where the job stands",
             )
         try:
             return TypeAdapter(annotation)
         except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
-            raise self._error(
+            raise self._build_error(
                 parameter.name,
                 f"{annotation!r} cannot travel as JSON: take an id or a model, or let it be resolved where the job is "
                 "done, with Depends or Provide",
             ) from error
 
-    def _return_adapter(self, annotation: Any) -> TypeAdapter[object]:
+    def _build_return_adapter(self, annotation: Any) -> TypeAdapter[object]:
         try:
             return TypeAdapter(Any if annotation in (_EMPTY, inspect.Signature.empty) else annotation)
         except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
             return TypeAdapter(Any)
 
-    def _read(self, resolved: list[inspect.Parameter]) -> EndpointModel:
+    def _read_dependencies(self, resolved: list[inspect.Parameter]) -> EndpointModel:
         def collect(**_: object) -> None: ...
 
         for name in ("__module__", "__qualname__", "__name__"):
@@ -175,7 +175,7 @@ class JobCall:
         if self._context is not None:
             values[self._context] = context
         invocation = Invocation(app, self, values)
-        value = await self._plan(app)(invocation)
+        value = await self._find_plan(app)(invocation)
         if not invocation.is_done:
             raise RuntimeError("A dependency with yield caught the job's exception: it must raise it again.")
         return self.returns.dump_python(value, mode="json", warnings=False)
@@ -184,7 +184,7 @@ class JobCall:
         """Return the value that JSON carried, as the function's annotation says."""
         return self.returns.validate_json(orjson.dumps(result))
 
-    def _plan(self, app: object) -> Plan:
+    def _find_plan(self, app: object) -> Plan:
         overrides = getattr(app, "dependency_overrides", None) or {}
         key = tuple(overrides.items())
         plan = self._plans.get(key)
@@ -208,10 +208,10 @@ class _JobPlan(WebSocketPlan):
         out = self.out
         out.begin_prelude()
         arguments = self.write_node(self.model, None)
-        out.line(f"return await {self.use(_call)}(request, {arguments})")
+        out.line(f"return await {self.use(_run_invocation)}(request, {arguments})")
 
 
-async def _call(invocation: Invocation, **resolved: object) -> object:
+async def _run_invocation(invocation: Invocation, **resolved: object) -> object:
     value = await invocation.call.call({**invocation.arguments, **resolved})
     invocation.is_done = True
     return value

@@ -52,7 +52,7 @@ class CeleryBackend:
         if visibility_timeout <= 0:
             raise ValueError(f"visibility_timeout is a number of seconds, more than 0, not {visibility_timeout!r}.")
         self.queue = f"{queue}.celery"
-        self.celery = _celery(broker, self.queue, visibility_timeout) if isinstance(broker, str) else broker
+        self.celery = _build_celery(broker, self.queue, visibility_timeout) if isinstance(broker, str) else broker
         self._is_redis = str(self.celery.conf.broker_url).startswith(("redis", "rediss", "sentinel"))
         self._execute: Execute | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -111,7 +111,7 @@ class CeleryBackend:
             return
         if self._execute is None or self._loop is None:
             raise JobsError("A job came to a worker that has not started; start it with `velithon worker`.")
-        asyncio.run_coroutine_threadsafe(_awaited(self._execute, message), self._loop).result()
+        asyncio.run_coroutine_threadsafe(_run_execute(self._execute, message), self._loop).result()
 
     async def stop(self, grace: float | None) -> None:
         """Let go of the connections."""
@@ -154,11 +154,11 @@ class CeleryBackend:
             raise JobsUnavailableError(f"Celery's worker ended: {failures[0]!r}") from failures[0]
 
 
-async def _awaited(execute: Execute, message: JobMessage) -> None:
+async def _run_execute(execute: Execute, message: JobMessage) -> None:
     await execute(message)
 
 
-def _celery(url: str, queue: str, visibility_timeout: float) -> Celery:
+def _build_celery(url: str, queue: str, visibility_timeout: float) -> Celery:
     celery = Celery("velithon", broker=url)
     transport: JSONObject = {"visibility_timeout": visibility_timeout, "confirm_publish": True}
     if url.startswith(("redis", "sentinel")):

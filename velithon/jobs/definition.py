@@ -120,7 +120,7 @@ class Job(Generic[P, R_co]):
             raise TypeError("A function cannot travel with one job: give it to the decorator, @job(backoff=...).")
         twin: Job[P, R_co] = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        twin.settings = _replaced(self.settings, options)
+        twin.settings = _replace_options(self.settings, options)
         return twin
 
     async def enqueue(self, *args: object, **kwargs: object) -> JobHandle:
@@ -202,7 +202,7 @@ def job(
         RegistrationError: A parameter can be nothing that a job has.
         ValueError: The name is taken, or an option cannot have this value.
     """
-    settings = _replaced(Options(), options)
+    settings = _replace_options(Options(), options)
 
     def decorate(function: Callable[P, R_co]) -> Job[P, R_co]:
         return Job(function, name, schedule, settings)
@@ -210,7 +210,7 @@ def job(
     return decorate if function is None else decorate(function)
 
 
-def _replaced(settings: Options, options: JobOptions) -> Options:
+def _replace_options(settings: Options, options: JobOptions) -> Options:
     unknown = options.keys() - JobOptions.__annotations__.keys()
     if unknown:
         known = ", ".join(JobOptions.__annotations__)

@@ -124,7 +124,7 @@ class Jobs:
             priority=settings.priority,
             enqueued_at=now,
             not_before=now + settings.delay if settings.delay else 0.0,
-            request_id=_request_id(),
+            request_id=_get_request_id(),
             retries=settings.retries,
             backoff=None if callable(settings.backoff) else settings.backoff,
             timeout=settings.timeout,
@@ -170,7 +170,7 @@ class Jobs:
 
     def get(self, id: str) -> JobHandle:
         """Return the handle of a job by its id."""
-        return JobHandle(id, self.records if self.is_seen else None, _load)
+        return JobHandle(id, self.records if self.is_seen else None, _load_result)
 
     # -- doing ----------------------------------------------------------------------------------------------------
 
@@ -178,9 +178,9 @@ class Jobs:
         """Run a job, and enqueue it again if it failed and has retries left."""
         job = find_job(message.job)
         if job is None:
-            await self._unknown(message)
+            await self._handle_unknown(message)
             return
-        record = await self._record(message)
+        record = await self._find_record(message)
         if record.is_finished:
             # Delivered twice: it ended, and what delivers it was not told.
             return
@@ -194,7 +194,7 @@ class Jobs:
                 value = await self._run(job, message, record)
             except Exception as error:  # noqa: BLE001 - whatever it is, the job failed with it
                 seconds = time.perf_counter() - begin
-                await self._failed(job, message, record, error, seconds)
+                await self._handle_failure(job, message, record, error, seconds)
                 return
         record.state, record.result, record.error, record.finished_at = "succeeded", value, None, time.time()
         seconds = time.perf_counter() - begin
@@ -215,7 +215,7 @@ class Jobs:
         finally:
             current.reset(token)
 
-    async def _failed(
+    async def _handle_failure(
         self, job: Job[..., object], message: JobMessage, record: JobRecord, error: Exception, seconds: float
     ) -> None:
         record.error = repr(error)
@@ -229,7 +229,7 @@ class Jobs:
             observe.notify(observe.JobEvent("retried", job.name, message.id, message.attempt, seconds))
             record.state = "queued"
             await self._save(record)
-            await self._again(message, wait, attempt=message.attempt + 1)
+            await self._send_again(message, wait, attempt=message.attempt + 1)
             return
         logger.error(
             "Job %s (%s) failed: %r", job.name, message.id, error, exc_info=error,
@@ -239,7 +239,7 @@ class Jobs:
         record.state, record.finished_at = "failed", time.time()
         await self._finish(message, record)
 
-    async def _again(self, message: JobMessage, wait: float, *, attempt: int) -> None:
+    async def _send_again(self, message: JobMessage, wait: float, *, attempt: int) -> None:
         """Ask for a job once more, as long as that takes: it is not acknowledged before."""
         again = replace(message, attempt=attempt, not_before=time.time() + wait if wait else 0.0)
         pause = 1.0
@@ -253,17 +253,17 @@ class Jobs:
             else:
                 return
 
-    async def _unknown(self, message: JobMessage) -> None:
+    async def _handle_unknown(self, message: JobMessage) -> None:
         if self.backend.is_remote and time.time() - message.enqueued_at < _UNKNOWN_LIMIT:
             logger.warning("There is no job %s here; it is sent on, for a worker that knows it", message.job)
-            await self._again(message, _UNKNOWN_WAIT, attempt=message.attempt)
+            await self._send_again(message, _UNKNOWN_WAIT, attempt=message.attempt)
             return
         logger.error("Job %s (%s) failed: no worker knows it", message.job, message.id)
-        record = await self._record(message)
+        record = await self._find_record(message)
         record.state, record.error, record.finished_at = "failed", "No worker knows it.", time.time()
         await self._finish(message, record)
 
-    async def _record(self, message: JobMessage) -> JobRecord:
+    async def _find_record(self, message: JobMessage) -> JobRecord:
         try:
             found = await self.records.get(message.id)
         except StoreError as error:
@@ -343,12 +343,12 @@ class Jobs:
         await self.stop()
 
 
-def _request_id() -> str | None:
+def _get_request_id() -> str | None:
     context = current.get()
     return get_request_id() if context is None else context.request_id
 
 
-def _load(name: str, result: object) -> object:
+def _load_result(name: str, result: object) -> object:
     """Return what a job returned, as its annotation says, of what JSON carried."""
     job = find_job(name)
     return result if job is None else job.call.load(result)

@@ -35,14 +35,14 @@ def register(job: Job[..., object]) -> None:
         ValueError: Another function has it.
     """
     known = _jobs.get(job.name)
-    if known is not None and _place(known) != _place(job):
+    if known is not None and _locate_job(known) != _locate_job(job):
         raise ValueError(
-            f"Two jobs are named {job.name!r}, {_place(known)} and {_place(job)}: give one @job(name=...)."
+            f"Two jobs are named {job.name!r}, {_locate_job(known)} and {_locate_job(job)}: give one @job(name=...)."
         )
     _jobs[job.name] = job
 
 
-def _place(job: Job[..., object]) -> str:
+def _locate_job(job: Job[..., object]) -> str:
     code = getattr(job.function, "__code__", None)
     return repr(job.function) if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 

@@ -159,8 +159,8 @@ class SQLiteBackend:
             wait = _POLL_SECONDS
             try:
                 while len(self._running) < self.concurrency and (claimed := await self._run(self._claim)) is not None:
-                    self._begin(*claimed)
-                wait = await self._run(self._until_next)
+                    self._start_job(*claimed)
+                wait = await self._run(self._compute_wait)
             except JobsUnavailableError:
                 logger.exception("No jobs can be fetched")
             with contextlib.suppress(TimeoutError):
@@ -172,8 +172,8 @@ class SQLiteBackend:
         database = self._database
         # Who only looks shall not hold up others; the look is repeated when the file is ours.
         if database.execute(_CLAIM, {"now": now}).fetchone() is None:
-            return self._claim() if self._release_of_the_dead() else None
-        with _transaction(database):
+            return self._claim() if self._release_dead_owners() else None
+        with _begin_transaction(database):
             found: tuple[int, str] | None = database.execute(_CLAIM, {"now": now}).fetchone()
             if found is not None:
                 database.execute(
@@ -182,7 +182,7 @@ class SQLiteBackend:
                 )
         return found
 
-    def _release_of_the_dead(self) -> bool:
+    def _release_dead_owners(self) -> bool:
         """Let go of what processes of this machine had claimed that are no longer there; tell whether there were."""
         rows = self._database.execute("SELECT DISTINCT owner FROM jobs WHERE claimed_until > ?", (time.time(),))
         gone = [owner for (owner,) in rows.fetchall() if _is_gone(owner)]
@@ -191,26 +191,26 @@ class SQLiteBackend:
             self._release(owner)
         return bool(gone)
 
-    def _until_next(self) -> float:
+    def _compute_wait(self) -> float:
         """Return how long to wait for what is due next, in seconds."""
         (moment,) = self._database.execute(
             "SELECT min(not_before) FROM jobs WHERE claimed_until <= ? AND not_before > ?", (time.time(), time.time())
         ).fetchone()
         return _POLL_SECONDS if moment is None else min(_POLL_SECONDS, max(0.0, moment - time.time()))
 
-    def _begin(self, number: int, data: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._do(number, data))
+    def _start_job(self, number: int, data: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._execute_row(number, data))
         self._running[task] = number
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._note_end)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _note_end(self, task: asyncio.Task[None]) -> None:
         number = self._running.pop(task)
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its claim is not renewed, and ends.
             logger.error("The job in row %d of %s is begun again", number, self.path, exc_info=error)
 
-    async def _do(self, number: int, data: str) -> None:
+    async def _execute_row(self, number: int, data: str) -> None:
         try:
             message = JobMessage.decode(data)
         except JobsError:
@@ -276,7 +276,7 @@ class SQLiteBackend:
 
 
 @contextlib.contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+def _begin_transaction(database: sqlite3.Connection) -> Iterator[None]:
     database.execute("BEGIN IMMEDIATE")
     try:
         yield

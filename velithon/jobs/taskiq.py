@@ -53,7 +53,7 @@ class TaskiqBackend:
     def __init__(self, broker: AsyncBroker | str, *, queue: str = "velithon", claim_seconds: float = 30.0) -> None:
         if claim_seconds <= 0:
             raise ValueError(f"claim_seconds is a number of seconds, more than 0, not {claim_seconds!r}.")
-        self.broker = _broker(broker, queue, claim_seconds) if isinstance(broker, str) else broker
+        self.broker = _build_broker(broker, queue, claim_seconds) if isinstance(broker, str) else broker
         self.has_priorities: bool = getattr(self.broker, "has_priorities", True)
 
     async def start(self, execute: Execute, *, is_worker: bool) -> None:
@@ -128,7 +128,7 @@ class TaskiqBackend:
                     await asyncio.sleep(1)
 
 
-def _broker(url: str, queue: str, claim_seconds: float) -> AsyncBroker:
+def _build_broker(url: str, queue: str, claim_seconds: float) -> AsyncBroker:
     scheme = url.partition("://")[0]
     kinds = {
         "redis": ("redis_broker", "RedisBroker", "taskiq-redis"),

@@ -65,7 +65,7 @@ class Metrics:
         if interval <= 0:
             raise ValueError(f"interval is a number of seconds above 0, not {interval!r}.")
         self.registry = REGISTRY if registry is None else registry
-        self.series = Series.of(self.registry, namespace, _finite(buckets), _finite(size_buckets))
+        self.series = Series.of(self.registry, namespace, _clip_infinite(buckets), _clip_infinite(size_buckets))
         self.namespace = namespace
         self.exclude_paths = set(exclude_paths)
         self.interval = interval
@@ -110,39 +110,39 @@ class Metrics:
 
     def start(self) -> None:
         """Begin to look, in the running loop."""
-        failure_observers.append(self._task_failed)
+        failure_observers.append(self._count_failed_task)
         if "velithon.jobs" in sys.modules:
             from velithon.jobs import add_observer
 
-            add_observer(self._job_event)
+            add_observer(self._count_job)
         # Whoever traces has imported it by now.
         self.exemplars = "opentelemetry.trace" in sys.modules
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self.interval, self._look, loop, loop.time() + self.interval)
+        self._timer = loop.call_later(self.interval, self._poll, loop, loop.time() + self.interval)
 
     def stop(self) -> None:
         """Write what was counted, and look no more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            failure_observers.remove(self._task_failed)
+            failure_observers.remove(self._count_failed_task)
             if "velithon.jobs" in sys.modules:
                 from velithon.jobs import remove_observer
 
-                remove_observer(self._job_event)
+                remove_observer(self._count_job)
         self.write()
         if MULTIPROCESS in os.environ:
-            _multiprocess().mark_process_dead(os.getpid())
+            _import_multiprocess().mark_process_dead(os.getpid())
 
-    def _look(self, loop: asyncio.AbstractEventLoop, expected: float) -> None:
+    def _poll(self, loop: asyncio.AbstractEventLoop, expected: float) -> None:
         self.series.loop_lag.observe(max(0.0, loop.time() - expected))
         self.write()
-        self._timer = loop.call_later(self.interval, self._look, loop, loop.time() + self.interval)
+        self._timer = loop.call_later(self.interval, self._poll, loop, loop.time() + self.interval)
 
-    def _task_failed(self, task: object, error: Exception) -> None:
+    def _count_failed_task(self, task: object, error: Exception) -> None:
         self.series.tasks_failed.inc()
 
-    def _job_event(self, event: JobEvent) -> None:
+    def _count_job(self, event: JobEvent) -> None:
         self.series.jobs.labels(event.job, event.kind).inc()
         if event.kind == "started":
             self.series.job_waits.labels(event.job).observe(event.seconds)
@@ -198,27 +198,27 @@ class Metrics:
         encode, content_type = choose_encoder(accept)
         registry: Any = self.registry
         if MULTIPROCESS in os.environ:
-            registry = _all_workers(os.environ[MULTIPROCESS])
+            registry = _collect_workers(os.environ[MULTIPROCESS])
         if names:
             registry = registry.restricted_registry(names)
         return encode(registry), content_type
 
 
-def _finite(bounds: Sequence[float]) -> tuple[float, ...]:
+def _clip_infinite(bounds: Sequence[float]) -> tuple[float, ...]:
     """Return the bounds as floats, without the infinite one, which every histogram has."""
     return tuple(float(bound) for bound in bounds if bound != float("inf"))
 
 
-def _multiprocess() -> Any:
+def _import_multiprocess() -> Any:
     """Return prometheus-client's module for several processes, which is not annotated."""
     from prometheus_client import multiprocess
 
     return multiprocess
 
 
-def _all_workers(directory: str) -> CollectorRegistry:
+def _collect_workers(directory: str) -> CollectorRegistry:
     """Return a registry over what all workers wrote, without the gauges of those that died unseen."""
-    multiprocess = _multiprocess()
+    multiprocess = _import_multiprocess()
     for file in glob.glob(os.path.join(glob.escape(directory), "gauge_live*_*.db")):
         pid = int(file.rpartition("_")[2].removesuffix(".db"))
         if not is_alive(pid):

@@ -67,20 +67,20 @@ class MetricsMiddleware(BaseHTTPMiddleware):
         except BaseException as exc:
             metrics.in_flight -= 1
             status = _CLIENT_GONE if isinstance(exc, asyncio.CancelledError) else 500
-            self._cell(request, status).observe(perf_counter() - start, metrics.exemplar())
+            self._find_cell(request, status).observe(perf_counter() - start, metrics.exemplar())
             raise
         if isinstance(response, StreamingResponse):
-            response.body_iterator = self._stream(response.body_iterator, request, response, start)
+            response.body_iterator = self._measure_stream(response.body_iterator, request, response, start)
             return response
         metrics.in_flight -= 1
         if type(request) is RSGIRequest and request._scope is None:
             # A route's object is found faster than its template, which a mount would have a part of.
             cell = self.by_route.get((request._route, response.status_code, request._rsgi.method))
             if cell is None:
-                cell = self._cell(request, response.status_code)
+                cell = self._find_cell(request, response.status_code)
                 self.by_route[request._route, response.status_code, cell.method] = cell
         else:
-            cell = self._cell(request, response.status_code)
+            cell = self._find_cell(request, response.status_code)
         if cell.takes_body:
             _observe_upload(cell, request)
         if metrics.exemplars:
@@ -93,7 +93,7 @@ class MetricsMiddleware(BaseHTTPMiddleware):
             cell.write()
         return response
 
-    def _cell(self, request: Request, status: int) -> Cell:
+    def _find_cell(self, request: Request, status: int) -> Cell:
         method = request.method
         if method not in METHODS:
             # A client may send any, so those that nobody knows are one.
@@ -108,7 +108,7 @@ class MetricsMiddleware(BaseHTTPMiddleware):
             )
         return cell
 
-    async def _stream(
+    async def _measure_stream(
         self, chunks: AsyncIterable[C], request: Request, response: StreamingResponse, start: float
     ) -> AsyncIterator[C]:
         size = 0
@@ -123,7 +123,7 @@ class MetricsMiddleware(BaseHTTPMiddleware):
             raise
         finally:
             self.metrics.in_flight -= 1
-            cell = self._cell(request, status)
+            cell = self._find_cell(request, status)
             if cell.takes_body:
                 _observe_upload(cell, request)
             cell.observe(perf_counter() - start, self.metrics.exemplar())

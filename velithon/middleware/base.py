@@ -67,12 +67,12 @@ class BaseHTTPMiddleware(Base):
         await self.app(scope, receive, send)
 
     # The ASGI layer in place of `dispatch` under an application that is not Velithon's, where Starlette has one.
-    _elsewhere: ASGIApp | None = None
+    _run_as_asgi: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run as an ASGI layer, under an application that is not Velithon's."""
-        if scope["type"] == "http" and self._elsewhere is not None:
-            await self._elsewhere(scope, receive, send)
+        if scope["type"] == "http" and self._run_as_asgi is not None:
+            await self._run_as_asgi(scope, receive, send)
         elif scope["type"] == "http":
             dispatch, call_next = self.dispatch_func, build_call_next(capture(self.app))
 
@@ -86,7 +86,7 @@ class BaseHTTPMiddleware(Base):
             await self.app(scope, receive, send)
 
 
-def dispatch_of(layer: object) -> DispatchFunction | None:
+def get_dispatch(layer: object) -> DispatchFunction | None:
     """Return a layer's dispatch function if the layer consists of nothing else.
 
     Its base class may be Starlette's or ours. `None` if the layer has an ASGI form of its own.

@@ -40,7 +40,7 @@ class BodyLimitMiddleware(BaseHTTPMiddleware):
             raise ValueError(f"max_body_size must be at least 0, not {max_body_size}.")
         super().__init__(app)
         self.max_body_size = max_body_size
-        self._elsewhere = StarletteBodyLimitMiddleware(app, max_body_size)
+        self._run_as_asgi = StarletteBodyLimitMiddleware(app, max_body_size)
 
     async def dispatch(self, request: Request, call_next: CallNext) -> Response:
         """Let a request through whose body is announced to fit; watch one that says nothing."""
@@ -48,12 +48,12 @@ class BodyLimitMiddleware(BaseHTTPMiddleware):
         announced = headers.get("content-length")
         if announced is None:
             if "transfer-encoding" in headers or not request._http_version.startswith("1"):
-                self._watch(request)
+                self._limit_body(request)
         elif not announced.isdecimal() or int(announced) > self.max_body_size:
             return PlainTextResponse("Content Too Large", status_code=413)
         return await call_next(request)
 
-    def _watch(self, request: Request) -> None:
+    def _limit_body(self, request: Request) -> None:
         receive: Any = LimitedReceive(request.receive, self.max_body_size)
         if isinstance(request, RSGIRequest):
             request._asgi_receive = receive

@@ -84,7 +84,7 @@ class CORSMiddleware(BaseHTTPMiddleware, StarletteCORSMiddleware):
                 "Name the origins in allow_origins."
             )
         # Origins come from outside, so no more than these are remembered.
-        self._headers_for = lru_cache(maxsize=256)(self._simple_headers)
+        self._headers_for = lru_cache(maxsize=256)(self._build_headers)
 
     takes_responder = True
 
@@ -111,7 +111,7 @@ class CORSMiddleware(BaseHTTPMiddleware, StarletteCORSMiddleware):
     def _on_error(self, request: Request, response: Response) -> None:
         self._add(response, self._headers_for(request.headers.get("origin")))
 
-    def _simple_headers(self, origin: str | None) -> list[tuple[str, str]]:
+    def _build_headers(self, origin: str | None) -> list[tuple[str, str]]:
         """Return the headers of an answer that is no preflight's."""
         pairs: list[tuple[str, str]] = []
         if origin is not None:

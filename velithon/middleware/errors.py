@@ -121,7 +121,7 @@ class Errors:
         # Starlette's layer keeps the look-up tables, and is itself what WebSockets and ASGI applications run behind.
         # Instruments that patch it do so when a `Middleware` of it is made, as Starlette makes one.
         made: Any = Middleware(ExceptionMiddleware, handlers=inner, debug=debug)
-        self.layer = made.cls(_nothing, *made.args, **made.kwargs)
+        self.layer = made.cls(_do_nothing, *made.args, **made.kwargs)
         self.tables: tuple[dict[type[Exception], ExceptionHandler], dict[int, ExceptionHandler]] = (
             self.layer._exception_handlers,
             self.layer._status_handlers,
@@ -197,7 +197,7 @@ class Errors:
             except Exception:
                 logger.exception("The error observer %r failed.", observer)
 
-    def observed(self, app: ASGIApp) -> ASGIApp:
+    def watch(self, app: ASGIApp) -> ASGIApp:
         """Return an ASGI application that reports its exceptions to the observers.
 
         The exceptions go on to the server.
@@ -317,5 +317,5 @@ async def _call(handler: ExceptionHandler, request: Request, exc: Exception) -> 
     return await run_in_threadpool(handler, request, exc)
 
 
-async def _nothing(scope: object, receive: object, send: object) -> None:
+async def _do_nothing(scope: object, receive: object, send: object) -> None:
     """Stand in for the application of a layer that only keeps tables."""

@@ -69,11 +69,11 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
         )
         BaseHTTPMiddleware.__init__(self, app)
 
-    async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _run_as_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         accepted = accepts_gzip(Headers(scope=scope).get("accept-encoding"))
-        await self._responder(self.app, accepted)(scope, receive, send)
+        await self._build_responder(self.app, accepted)(scope, receive, send)
 
-    def _responder(self, app: ASGIApp, accepted: bool) -> ASGIApp:
+    def _build_responder(self, app: ASGIApp, accepted: bool) -> ASGIApp:
         if not accepted:
             return IdentityResponder(app, self.minimum_size, exclude_content_types=self.exclude_content_types)
         return GZipResponder(
@@ -91,8 +91,8 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
             return response
         accepted = accepts_gzip(request.headers.get("accept-encoding"))
         if isinstance(response, FileResponse):
-            return self._file(request, response, accepted)
-        length = _length(response)
+            return self._compress_file(request, response, accepted)
+        length = _read_length(response)
         if length is not None and length < self.minimum_size:
             return response
         response.add_vary("Accept-Encoding")
@@ -100,7 +100,7 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
             return response
         compressor = zlib.compressobj(self.compresslevel, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
         if isinstance(response, StreamingResponse):
-            response.body_iterator = self._stream(response.body_iterator, compressor, response.charset)
+            response.body_iterator = self._compress_stream(response.body_iterator, compressor, response.charset)
             del response.headers["content-length"]
         else:
             response.body = await self._compress(compressor, bytes(response.body), zlib.Z_FINISH)
@@ -118,18 +118,18 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
             types.add("application/grpc")
         return not types.isdisjoint(self.exclude_content_types)
 
-    def _file(self, request: Request, response: FileResponse, accepted: bool) -> Response:
+    def _compress_file(self, request: Request, response: FileResponse, accepted: bool) -> Response:
         if not accepted or "range" in request.headers:
             # The server sends it, which a compressed one cannot have.
             response.add_vary("Accept-Encoding")
             return response
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._responder(response, accepted)({**scope, "extensions": {}}, receive, send)
+            await self._build_responder(response, accepted)({**scope, "extensions": {}}, receive, send)
 
         return AppResponse(app, request)
 
-    async def _stream(
+    async def _compress_stream(
         self, chunks: AsyncIterable[str | bytes | memoryview], compressor: Compressor, charset: str
     ) -> AsyncIterator[bytes]:
         try:
@@ -142,15 +142,15 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
 
     async def _compress(self, compressor: Compressor, data: bytes, mode: int) -> bytes:
         if len(data) >= self.thread_minimum_size:
-            return await run_in_threadpool(_compressed, compressor, data, mode)
-        return _compressed(compressor, data, mode)
+            return await run_in_threadpool(_compress_chunk, compressor, data, mode)
+        return _compress_chunk(compressor, data, mode)
 
 
-def _compressed(compressor: Compressor, data: bytes, mode: int) -> bytes:
+def _compress_chunk(compressor: Compressor, data: bytes, mode: int) -> bytes:
     return compressor.compress(data) + compressor.flush(mode)
 
 
-def _length(response: Response) -> int | None:
+def _read_length(response: Response) -> int | None:
     if not isinstance(response, StreamingResponse):
         return len(response.body)
     declared = response.get_header("content-length")

@@ -74,7 +74,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
             self._log(request, path, 500, start)
             raise
         if isinstance(response, StreamingResponse):
-            response.body_iterator = self._stream(response.body_iterator, request, path, response, start)
+            response.body_iterator = self._log_stream(response.body_iterator, request, path, response, start)
         else:
             self._log(request, path, response.status_code, start)
         return response
@@ -102,7 +102,7 @@ class LoggingMiddleware(BaseHTTPMiddleware):
             host = client[0] if client else "-"
             self._write(host, "WEBSOCKET", scope["path"], scope.get("http_version", "1.1"), status, start)
 
-    async def _stream(
+    async def _log_stream(
         self, chunks: AsyncIterable[C], request: Request, path: str, response: StreamingResponse, start: float
     ) -> AsyncIterator[C]:
         status = response.status_code

@@ -75,21 +75,21 @@ class ConcurrencyLimitMiddleware(BaseHTTPMiddleware):
         if request._path in self.exclude_paths:
             return await call_next(request)
         if self.requests >= self.max_requests:
-            self._say(True)
+            self._log_refusals(True)
             return PlainTextResponse("Service Unavailable", status_code=503, headers=self.headers)
         self.requests += 1
         try:
             response = await call_next(request)
             if isinstance(response, StreamingResponse):
-                response.body_iterator = self._stream(response.body_iterator)
+                response.body_iterator = self._count_stream(response.body_iterator)
                 # The stream counts from here on.
                 self.requests += 1
             return response
         finally:
             self.requests -= 1
-            self._say(False)
+            self._log_refusals(False)
 
-    async def _stream(self, chunks: AsyncIterable[C]) -> AsyncIterator[C]:
+    async def _count_stream(self, chunks: AsyncIterable[C]) -> AsyncIterator[C]:
         try:
             async for chunk in chunks:
                 yield chunk
@@ -115,7 +115,7 @@ class ConcurrencyLimitMiddleware(BaseHTTPMiddleware):
         finally:
             self.websockets -= 1
 
-    def _say(self, refusing: bool) -> None:
+    def _log_refusals(self, refusing: bool) -> None:
         """Log once that requests are refused, and not again before one was answered with room to spare."""
         if refusing and not self._refusing:
             logger.warning("Refusing requests: %d are in flight", self.requests)
@@ -169,7 +169,7 @@ class TimeoutMiddleware(BaseHTTPMiddleware):
         if request._path in self.exclude_paths:
             return await call_next(request)
         if self.body is not None and _has_body(request):
-            self._watch(request)
+            self._limit_receive(request)
         if self.request is None:
             return await call_next(request)
         limit = asyncio.timeout(self.request)
@@ -179,10 +179,10 @@ class TimeoutMiddleware(BaseHTTPMiddleware):
         except TimeoutError:
             if not limit.expired():
                 raise
-        logger.warning("%s %s took over %s s and was cancelled", request.method, _shown(request), self.request)
+        logger.warning("%s %s took over %s s and was cancelled", request.method, _format_path(request), self.request)
         return PlainTextResponse("Gateway Timeout", status_code=504)
 
-    def _watch(self, request: Request) -> None:
+    def _limit_receive(self, request: Request) -> None:
         receive: Any = _PatientReceive(request.receive, self.body)
         if isinstance(request, RSGIRequest):
             request._is_unread = False
@@ -252,5 +252,5 @@ def _has_body(request: Request) -> bool:
     return length != "0" if length is not None else request.method not in ("GET", "HEAD", "OPTIONS", "DELETE")
 
 
-def _shown(request: Request) -> str:
+def _format_path(request: Request) -> str:
     return ascii(request._path)[1:-1]

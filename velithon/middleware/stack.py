@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from velithon.exceptions import RegistrationError
 from velithon.faces.capture import build_call_next, capture
 from velithon.faces.serve import adapt_asgi_layer, build_asgi_app, build_rsgi_app, find_request, respond_with_layers
-from velithon.middleware.base import BaseHTTPMiddleware, dispatch_of
+from velithon.middleware.base import BaseHTTPMiddleware, get_dispatch
 from velithon.responses.custom import show_files
 from velithon_adapters import ASGIAdapter, ASGIWebsocket, RSGIProtocol, RSGIScope, asgi_scope, unwrap
 from velithon_adapters.sending import TrackedSend
@@ -55,7 +55,7 @@ class Stack:
         """Whether `respond` is the whole stack for HTTP."""
         return self.rsgi is None
 
-    def rsgi_form(self, app: HandlingOwner) -> RSGIApp:
+    def build_rsgi_form(self, app: HandlingOwner) -> RSGIApp:
         return self.rsgi or build_rsgi_app(self.respond, app, app._errors.inside, make=find_request)
 
 
@@ -138,13 +138,13 @@ def build_stack(
     """
     stack = Stack(respond, build_asgi_app(respond, otherwise, app._errors.inside), call_next=call_next)
     for cls, args, kwargs in reversed(list(layers)):
-        layer = cls(Next(stack.asgi, stack.rsgi_form(app)), *args, **kwargs)
+        layer = cls(Next(stack.asgi, stack.build_rsgi_form(app)), *args, **kwargs)
         stack = _extend(stack, layer, app)
     return stack
 
 
 def _extend(stack: Stack, layer: object, app: HandlingOwner) -> Stack:
-    dispatch = dispatch_of(layer)
+    dispatch = get_dispatch(layer)
     if dispatch is not None:
         takes_responder = type(layer).__dict__.get("takes_responder", False)
         call_next = stack.call_next or (stack.respond if takes_responder else build_call_next(stack.respond))
@@ -152,12 +152,12 @@ def _extend(stack: Stack, layer: object, app: HandlingOwner) -> Stack:
         def respond(request: Request) -> Awaitable[object]:
             return dispatch(request, call_next)
 
-        return Stack(respond, build_asgi_app(respond, _otherwise(layer, stack.asgi), app._errors.inside))
+        return Stack(respond, build_asgi_app(respond, _find_other_app(layer, stack.asgi), app._errors.inside))
     asgi, rsgi = get_forms(layer, app, stack.asgi)
     return Stack(capture(asgi), asgi, rsgi)
 
 
-def _otherwise(layer: object, inside: ASGIApp) -> ASGIApp:
+def _find_other_app(layer: object, inside: ASGIApp) -> ASGIApp:
     """Return what takes a dispatch layer's WebSockets, and hands the lifespan on to what is inside."""
     websocket = getattr(layer, "dispatch_websocket", None)
     if websocket is None or getattr(websocket, "__func__", None) is BaseHTTPMiddleware.dispatch_websocket:
@@ -195,13 +195,13 @@ def get_forms(layer: Any, app: HandlingOwner, inside: ASGIApp) -> tuple[ASGIApp,
     rsgi = getattr(layer, "__rsgi__", None)
     if rsgi is not None:
         return layer, rsgi
-    if _asgi_form(layer):
-        asgi = _sees_files(layer)
+    if _is_asgi_layer(layer):
+        asgi = _wrap_to_show_files(layer)
         return asgi, adapt_asgi_layer(asgi, app)
     return LayerAdapter(layer, inside), layer
 
 
-def _sees_files(layer: ASGIApp) -> ASGIApp:
+def _wrap_to_show_files(layer: ASGIApp) -> ASGIApp:
     """Return a layer that files pass through as bytes, which it may want to read or to change, on every server."""
 
     async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
@@ -211,13 +211,13 @@ def _sees_files(layer: ASGIApp) -> ASGIApp:
     return asgi
 
 
-def _asgi_form(layer: Callable[..., object]) -> bool:
+def _is_asgi_layer(layer: Callable[..., object]) -> bool:
     """Tell an ASGI layer from an RSGI layer.
 
     Raises:
         RegistrationError: It is neither.
     """
-    positional = _positional(layer)
+    positional = _count_positional(layer)
     if positional in (3, None):
         return True
     if positional == 2:
@@ -228,7 +228,7 @@ def _asgi_form(layer: Callable[..., object]) -> bool:
     )
 
 
-def _positional(layer: Callable[..., object]) -> int | None:
+def _count_positional(layer: Callable[..., object]) -> int | None:
     """Return how many positional arguments a layer requires, or `None` when it takes any number."""
     try:
         # Not of what it wraps: `functools.wraps(app)` around a layer says nothing of how the layer is called.
@@ -256,7 +256,7 @@ def build_route_stack(respond: Responder, layers: Iterable[Middleware], app: Han
     if app is None:
         app = cast("HandlingOwner", _Nobody)
     stack = build_stack(respond, None, layers, app)
-    return stack.respond if stack.direct else respond_with_layers(stack.asgi, stack.rsgi_form(app))
+    return stack.respond if stack.direct else respond_with_layers(stack.asgi, stack.build_rsgi_form(app))
 
 
 def build_websocket_stack(asgi: ASGIApp, layers: Iterable[Middleware]) -> ASGIApp:
@@ -266,8 +266,8 @@ def build_websocket_stack(asgi: ASGIApp, layers: Iterable[Middleware]) -> ASGIAp
         RegistrationError: A layer has no form that is known.
     """
     for cls, args, kwargs in reversed(list(layers)):
-        layer = cls(Next(asgi, _no_http), *args, **kwargs)
-        asgi = layer if hasattr(layer, "__rsgi__") or _asgi_form(layer) else ASGIAdapter(layer)
+        layer = cls(Next(asgi, _refuse_http), *args, **kwargs)
+        asgi = layer if hasattr(layer, "__rsgi__") or _is_asgi_layer(layer) else ASGIAdapter(layer)
     return asgi
 
 
@@ -279,7 +279,7 @@ def mount_stack(asgi: ASGIApp, layers: Iterable[Middleware]) -> ASGIApp:
     """
     for cls, args, kwargs in reversed(list(layers)):
         layer = cls(asgi, *args, **kwargs)
-        if not hasattr(layer, "__rsgi__") and not _asgi_form(layer):
+        if not hasattr(layer, "__rsgi__") and not _is_asgi_layer(layer):
             raise RegistrationError(
                 f"The middleware {cls.__name__} is called with (scope, protocol), and what is mounted speaks ASGI: "
                 "give the layer to the application."
@@ -288,5 +288,5 @@ def mount_stack(asgi: ASGIApp, layers: Iterable[Middleware]) -> ASGIApp:
     return asgi
 
 
-async def _no_http(scope: object, protocol: object) -> None:
+async def _refuse_http(scope: object, protocol: object) -> None:
     raise RuntimeError("A WebSocket route was asked for an HTTP response.")

@@ -46,22 +46,22 @@ def build_debug_response(request: Request, exc: Exception) -> Response:
     """
     accept = request.headers.get("accept")
     if prefers_html(accept):
-        return _page(request, exc)
+        return _render_page(request, exc)
     if accepts(accept, ("application/json",)):
-        return JSONResponse({"detail": "Internal Server Error", **_data(request, exc)}, status_code=500)
-    return PlainTextResponse(_text(exc), status_code=500)
+        return JSONResponse({"detail": "Internal Server Error", **_build_data(request, exc)}, status_code=500)
+    return PlainTextResponse(_format_traceback(exc), status_code=500)
 
 
-def _text(exc: BaseException) -> str:
+def _format_traceback(exc: BaseException) -> str:
     return mask_secrets("".join(traceback.format_exception(exc)))
 
 
-def _data(request: Request, exc: Exception) -> JSONObject:
+def _build_data(request: Request, exc: Exception) -> JSONObject:
     return {
         "errors": [
             {
-                "type": _type(link),
-                "message": mask_secrets(_message(link)),
+                "type": _format_type(link),
+                "message": mask_secrets(_read_message(link)),
                 "relation": relation,
                 "frames": [
                     {
@@ -72,33 +72,33 @@ def _data(request: Request, exc: Exception) -> JSONObject:
                         "code": dict(frame.code).get(frame.line, "").strip(),
                         "locals": frame.values,
                     }
-                    for frame in _shortened(read_frames(link))
+                    for frame in _shorten(read_frames(link))
                 ],
             }
             for link, relation in iterate_links(exc)
         ],
-        "request": dict(_asked(request)),
-        "plan": _plan(request),
+        "request": dict(_iterate_request(request)),
+        "plan": _list_steps(request),
     }
 
 
-def _type(exc: BaseException) -> str:
+def _format_type(exc: BaseException) -> str:
     cls = type(exc)
     return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _message(exc: BaseException) -> str:
+def _read_message(exc: BaseException) -> str:
     try:
         return str(exc)
     except Exception as error:  # noqa: BLE001 - an exception of the application's own
         return f"its text cannot be told: {type(error).__name__}"
 
 
-def _shortened(frames: list[Frame]) -> list[Frame]:
+def _shorten(frames: list[Frame]) -> list[Frame]:
     return frames if len(frames) <= 2 * _MOST_FRAMES else frames[:_MOST_FRAMES] + frames[-_MOST_FRAMES:]
 
 
-def _asked(request: Request) -> Iterator[tuple[str, str]]:
+def _iterate_request(request: Request) -> Iterator[tuple[str, str]]:
     """Yield what the page says of the request, secrets masked; not the body, which may be anything."""
     yield "Method", request.method
     yield "Path", request.url.path
@@ -112,7 +112,7 @@ def _asked(request: Request) -> Iterator[tuple[str, str]]:
         yield f"Header {name}", MASK if is_secret(name) else mask_secrets(value)
 
 
-def _plan(request: Request) -> list[str]:
+def _list_steps(request: Request) -> list[str]:
     """Return the steps of the route that answered; none where no route of ours did."""
     route: Any = getattr(request, "_route", None) or request.scope.get("route")
     model = getattr(route, "model", None) or getattr(route, "models", {}).get(request.method)
@@ -132,10 +132,10 @@ def _plan(request: Request) -> list[str]:
 # -- the page -----------------------------------------------------------------------------------------------------
 
 
-def _page(request: Request, exc: Exception) -> HTMLResponse:
+def _render_page(request: Request, exc: Exception) -> HTMLResponse:
     sheet, script = read_style("debug.css"), read_style("debug.js")
-    name, message = _type(exc), mask_secrets(_message(exc))
-    body = "\n".join([*_head(request, name, message), *_sections(request, exc), "</main>", _FOOTER])
+    name, message = _format_type(exc), mask_secrets(_read_message(exc))
+    body = "\n".join([*_render_head(request, name, message), *_render_sections(request, exc), "</main>", _FOOTER])
     html = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -157,47 +157,49 @@ def _page(request: Request, exc: Exception) -> HTMLResponse:
     return HTMLResponse(html, 500, headers)
 
 
-def _head(request: Request, name: str, message: str) -> Iterator[str]:
+def _render_head(request: Request, name: str, message: str) -> Iterator[str]:
     yield f'<header>\n<p class="asked">{escape(request.method)} {escape(request.url.path)}</p>'
     yield f'<h1>{escape(name)}</h1>\n<p class="message">{escape(message)}</p>'
     yield '<p class="actions"><button type="button" id="copy">Copy as text</button>'
     yield '<span id="copied" role="status"></span></p>\n</header>\n<main>'
 
 
-def _sections(request: Request, exc: Exception) -> Iterator[str]:
-    yield from _own(read_frames(exc))
-    yield from (_link(link, relation) for link, relation in iterate_links(exc))
-    yield _request(request)
-    yield _plan_section(request)
-    text = f'<pre id="text" tabindex="0" role="region" aria-label="The traceback">{escape(_text(exc))}</pre>'
+def _render_sections(request: Request, exc: Exception) -> Iterator[str]:
+    yield from _render_own_frame(read_frames(exc))
+    yield from (_render_link(link, relation) for link, relation in iterate_links(exc))
+    yield _render_request(request)
+    yield _render_steps(request)
+    text = (
+        f'<pre id="text" tabindex="0" role="region" aria-label="The traceback">{escape(_format_traceback(exc))}</pre>'
+    )
     yield f'<details class="section"><summary><h2>As text</h2></summary>{text}</details>'
 
 
-def _own(frames: Sequence[Frame]) -> Iterator[str]:
+def _render_own_frame(frames: Sequence[Frame]) -> Iterator[str]:
     """Yield the frame that its reader wrote, nearest to where the exception was raised."""
     frame = next((frame for frame in frames if frame.kind == "yours"), None)
     if frame is not None:
         yield (
-            f'<section class="section own"><h2>In your code</h2><p class="place">{_where(frame)}</p>'
-            f"{_code(frame)}{_values(frame.values)}</section>"
+            f'<section class="section own"><h2>In your code</h2><p class="place">{_render_place(frame)}</p>'
+            f"{_render_code(frame)}{_render_values(frame.values)}</section>"
         )
 
 
-def _link(exc: BaseException, relation: str) -> str:
+def _render_link(exc: BaseException, relation: str) -> str:
     title = "All frames" if not relation else relation
     named = (
-        f'<p class="message"><strong>{escape(_type(exc))}</strong> {escape(mask_secrets(str(exc)))}</p>'
+        f'<p class="message"><strong>{escape(_format_type(exc))}</strong> {escape(mask_secrets(str(exc)))}</p>'
         if relation
         else ""
     )
-    frames = _shortened(read_frames(exc))
-    groups = "".join(_group(kind, list(found)) for kind, found in groupby(frames, lambda frame: frame.kind))
+    frames = _shorten(read_frames(exc))
+    groups = "".join(_render_group(kind, list(found)) for kind, found in groupby(frames, lambda frame: frame.kind))
     empty = "" if frames else "<p>It has no frames.</p>"
     return f'<section class="section"><h2>{title}</h2>{named}{empty}{groups}</section>'
 
 
-def _group(kind: str, frames: list[Frame]) -> str:
-    inner = "".join(_frame(frame) for frame in frames)
+def _render_group(kind: str, frames: list[Frame]) -> str:
+    inner = "".join(_render_frame(frame) for frame in frames)
     if kind != "package":
         return inner
     names = dict.fromkeys(frame.place.partition("/")[0].removesuffix(".py") for frame in frames)
@@ -205,25 +207,25 @@ def _group(kind: str, frames: list[Frame]) -> str:
     return f'<details class="packages"><summary>{count} in {escape(", ".join(names))}</summary>{inner}</details>'
 
 
-def _frame(frame: Frame) -> str:
+def _render_frame(frame: Frame) -> str:
     note = ' <span class="note">generated for this route</span>' if frame.kind == "generated" else ""
     return (
-        f'<details class="frame {frame.kind}"><summary>{_where(frame)}{note}</summary>'
-        f"{_code(frame)}{_values(frame.values)}</details>"
+        f'<details class="frame {frame.kind}"><summary>{_render_place(frame)}{note}</summary>'
+        f"{_render_code(frame)}{_render_values(frame.values)}</details>"
     )
 
 
-def _where(frame: Frame) -> str:
+def _render_place(frame: Frame) -> str:
     return f"<code>{escape(frame.function)}</code> <span>{escape(frame.place)}:{frame.line}</span>"
 
 
-def _code(frame: Frame) -> str:
-    lines = "".join(_line(number, text, frame) for number, text in frame.code)
+def _render_code(frame: Frame) -> str:
+    lines = "".join(_render_line(number, text, frame) for number, text in frame.code)
     label = escape(f"Code of {frame.place} around line {frame.line}")
     return f'<pre class="lines" tabindex="0" aria-label="{label}" role="region">{lines}</pre>' if lines else ""
 
 
-def _line(number: int, text: str, frame: Frame) -> str:
+def _render_line(number: int, text: str, frame: Frame) -> str:
     start, end = frame.span
     if number != frame.line:
         code = escape(mask_secrets(text))
@@ -235,21 +237,22 @@ def _line(number: int, text: str, frame: Frame) -> str:
     return f"<span{current}><i>{number:>5}</i> {code}\n</span>"
 
 
-def _values(values: dict[str, str]) -> str:
-    return _table("Local variables", values.items()) if values else ""
+def _render_values(values: dict[str, str]) -> str:
+    return _render_table("Local variables", values.items()) if values else ""
 
 
-def _table(caption: str, rows: Iterable[tuple[str, str]]) -> str:
+def _render_table(caption: str, rows: Iterable[tuple[str, str]]) -> str:
     body = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows)
     return f"<table><caption>{caption}</caption><tbody>{body}</tbody></table>"
 
 
-def _request(request: Request) -> str:
-    return f'<section class="section"><h2>Request</h2>{_table("What was asked", _asked(request))}</section>'
+def _render_request(request: Request) -> str:
+    table = _render_table("What was asked", _iterate_request(request))
+    return f'<section class="section"><h2>Request</h2>{table}</section>'
 
 
-def _plan_section(request: Request) -> str:
-    lines = _plan(request)
+def _render_steps(request: Request) -> str:
+    lines = _list_steps(request)
     if not lines:
         return ""
     text = escape("\n".join(lines))

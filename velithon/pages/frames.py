@@ -71,14 +71,14 @@ def read_frames(exc: BaseException) -> list[Frame]:
     found = []
     trace = exc.__traceback__
     while trace is not None:
-        found.append(_frame(trace))
+        found.append(_read_frame(trace))
         trace = trace.tb_next
     return found[::-1]
 
 
-def _frame(trace: TracebackType) -> Frame:
+def _read_frame(trace: TracebackType) -> Frame:
     code = trace.tb_frame.f_code
-    kind = _kind(code.co_filename)
+    kind = _find_kind(code.co_filename)
     values: dict[str, str] = {}
     if kind == "yours":
         variables = list(trace.tb_frame.f_locals.items())
@@ -91,26 +91,26 @@ def _frame(trace: TracebackType) -> Frame:
     around = [(first + index, text.rstrip("\n")) for index, text in enumerate(lines[first - 1 : line + _AROUND])]
     return Frame(
         kind,
-        _place(code.co_filename),
+        _format_place(code.co_filename),
         code.co_filename,
         line,
         code.co_qualname,
         around,
-        _span(code, trace.tb_lasti, line, lines),
+        _find_span(code, trace.tb_lasti, line, lines),
         values,
     )
 
 
-def _kind(file: str) -> Kind:
+def _find_kind(file: str) -> Kind:
     if file.startswith("<velithon "):
         return "generated"
-    if file.startswith("<") or any(file.startswith(place) for place in _packages()):
+    if file.startswith("<") or any(file.startswith(place) for place in _list_package_directories()):
         return "package"
     return "yours"
 
 
 @cache
-def _packages() -> tuple[str, ...]:
+def _list_package_directories() -> tuple[str, ...]:
     """Return the directories of packages, of the standard library and of Velithon."""
     found = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     found |= {os.path.dirname(os.path.realpath(os.__file__))}
@@ -119,10 +119,10 @@ def _packages() -> tuple[str, ...]:
     return tuple(os.path.join(place, "") for place in found if place)
 
 
-def _place(file: str) -> str:
+def _format_place(file: str) -> str:
     if file.startswith("<"):
         return file.strip("<>")
-    for directory in (os.getcwd(), *sorted(_packages(), key=len, reverse=True)):
+    for directory in (os.getcwd(), *sorted(_list_package_directories(), key=len, reverse=True)):
         if file.startswith(os.path.join(directory, "")):
             inside = os.path.relpath(file, directory)
             name = os.path.basename(os.path.normpath(directory))
@@ -130,7 +130,7 @@ def _place(file: str) -> str:
     return file
 
 
-def _span(code: CodeType, index: int, line: int, lines: list[str]) -> tuple[int, int]:
+def _find_span(code: CodeType, index: int, line: int, lines: list[str]) -> tuple[int, int]:
     """Return the columns of what was executed, as characters; the code object has bytes."""
     positions = next((found for number, found in enumerate(code.co_positions()) if number == index // 2), None)
     if positions is None or not 0 < line <= len(lines):

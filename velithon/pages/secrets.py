@@ -72,41 +72,41 @@ def format_value(name: str, value: object) -> str:
     """Return a value as the debug page shows it under a name."""
     if is_secret(name):
         return MASK
-    text = mask_secrets(_text(value, _DEPTH))
+    text = mask_secrets(_format_value(value, _DEPTH))
     return text if len(text) <= _LENGTH else f"{text[:_LENGTH]}…"
 
 
-def _text(value: Any, depth: int) -> str:
+def _format_value(value: Any, depth: int) -> str:
     if depth == 0:
         return "…"
     if isinstance(value, HTTPConnection):
         return f"<{type(value).__name__} {value.scope.get('method', 'WebSocket')} {value.scope.get('path')}>"
     if isinstance(value, Mapping) and type(value).__module__ != "os":
-        return _pairs(value, depth)
+        return _format_mapping(value, depth)
     if type(value) is tuple and len(value) == 2 and isinstance(value[0], str | bytes):
         # As headers and form fields come.
-        return f"({_repr.repr(value[0])}, {_field(value[0], value[1], depth)})"
+        return f"({_repr.repr(value[0])}, {_format_field(value[0], value[1], depth)})"
     if type(value) in (list, tuple):
-        inner = ", ".join(_text(item, depth - 1) for item in value[:_ITEMS])
+        inner = ", ".join(_format_value(item, depth - 1) for item in value[:_ITEMS])
         more = ", …" if len(value) > _ITEMS else "," if type(value) is tuple and len(value) == 1 else ""
         return f"[{inner}{more}]" if type(value) is list else f"({inner}{more})"
     if hasattr(type(value), "model_fields") or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
         fields = getattr(value, "__dict__", {})
-        inner = ", ".join(f"{key}={_field(key, item, depth)}" for key, item in list(fields.items())[:_ITEMS])
+        inner = ", ".join(f"{key}={_format_field(key, item, depth)}" for key, item in list(fields.items())[:_ITEMS])
         return f"{type(value).__name__}({inner})"
     return _repr.repr(value)
 
 
-def _pairs(value: Mapping[object, object], depth: int) -> str:
+def _format_mapping(value: Mapping[object, object], depth: int) -> str:
     try:
         items = [(key, value[key]) for key, _ in zip(value, range(_ITEMS), strict=False)]
     except Exception:  # noqa: BLE001 - a mapping of the application's own
         return _repr.repr(value)
-    inner = ", ".join(f"{_repr.repr(key)}: {_field(key, item, depth)}" for key, item in items)
+    inner = ", ".join(f"{_repr.repr(key)}: {_format_field(key, item, depth)}" for key, item in items)
     more = ", …" if len(value) > _ITEMS else ""
     return f"{{{inner}{more}}}" if type(value) is dict else f"{type(value).__name__}({{{inner}{more}}})"
 
 
-def _field(key: object, value: object, depth: int) -> str:
+def _format_field(key: object, value: object, depth: int) -> str:
     name = key.decode("latin-1") if isinstance(key, bytes) else key
-    return MASK if isinstance(name, str) and is_secret(name) else _text(value, depth - 1)
+    return MASK if isinstance(name, str) and is_secret(name) else _format_value(value, depth - 1)

@@ -67,13 +67,13 @@ async def _take_from_redis(store: RedisStore, rate: Rate, key: str, cost: int) -
         arguments = [rate.burst, rate.amount / rate.seconds, cost]
         allowed, tokens = await store.script(_BUCKET, [store.full(key)], arguments)
         return rate.bucket_decision(bool(allowed), float(tokens), cost)
-    limiter = _limiter(store, rate.strategy)
+    limiter = _get_limiter(store, rate.strategy)
     allowed = await store.run(limiter.hit(rate.item, key, cost=cost))
     reset, remaining = await store.run(limiter.get_window_stats(rate.item, key))
     return Decision(bool(allowed), remaining, max(0.0, reset - time.time()))
 
 
-def _limiter(store: RedisStore, strategy: str) -> RateLimiter:
+def _get_limiter(store: RedisStore, strategy: str) -> RateLimiter:
     """Return the limiter of `limits` that shares the store's connections."""
     from limits.aio.storage import RedisStorage
     from limits.aio.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter

@@ -58,15 +58,15 @@ def by_header(name: str) -> Callable[[HTTPConnection], str]:
     def key(connection: HTTPConnection) -> str:
         value = connection.headers.get(name)
         # What stands in a header may be a secret, which does not belong into a store.
-        return by_client(connection) if value is None else f"{name}:{_digest(value)}"
+        return by_client(connection) if value is None else f"{name}:{_compute_digest(value)}"
 
     return key
 
 
-def _digest(value: str) -> str:
+def _compute_digest(value: str) -> str:
     return hashlib.blake2b(value.encode(), digest_size=16).hexdigest()
 
 
 def shorten_key(identity: str) -> str:
     """Return a key of bounded length."""
-    return identity if len(identity) <= _LONGEST else _digest(identity)
+    return identity if len(identity) <= _LONGEST else _compute_digest(identity)

@@ -106,8 +106,8 @@ class RateLimit:
         self.__velithon_raises__: tuple[HTTPException, ...] = (RateLimitError(),)
         self._store = StoreOption(store, "limit")
         self._away_until: float | None = None
-        self._names = [_policy_name(rate, index, len(self.rates)) for index, rate in enumerate(self.rates)]
-        self.policy = ", ".join(_policy(name, rate) for name, rate in zip(self._names, self.rates, strict=True))
+        self._names = [_get_policy_name(rate, index, len(self.rates)) for index, rate in enumerate(self.rates)]
+        self.policy = ", ".join(_format_policy(name, rate) for name, rate in zip(self._names, self.rates, strict=True))
 
     async def __call__(self, request: Request, response: Response) -> None:
         """Count a request.
@@ -116,7 +116,7 @@ class RateLimit:
             RateLimitError: There were too many.
             RateLimitUnavailableError: The store is away, and `on_error` is `"refuse"`.
         """
-        fields = await self.check(request, self.name or _place(request))
+        fields = await self.check(request, self.name or _find_place(request))
         if fields is not None:
             for name, value in fields.items():
                 response.headers.append(name, value)
@@ -148,8 +148,8 @@ class RateLimit:
         refused = [decision for decision in decisions if not decision.allowed]
         if refused:
             wait = max(1, ceil(max(decision.reset for decision in refused)))
-            raise RateLimitError({"Retry-After": str(wait), **(self._fields(decisions) if self.headers else {})})
-        return self._fields(decisions) if self.headers else None
+            raise RateLimitError({"Retry-After": str(wait), **(self._build_fields(decisions) if self.headers else {})})
+        return self._build_fields(decisions) if self.headers else None
 
     async def _take(self, app: object, key: str) -> list[Decision] | None:
         if self._away_until is not None and time.monotonic() < self._away_until:
@@ -177,7 +177,7 @@ class RateLimit:
         if self.on_error == "refuse":
             raise RateLimitUnavailableError
 
-    def _fields(self, decisions: list[Decision]) -> dict[str, str]:
+    def _build_fields(self, decisions: list[Decision]) -> dict[str, str]:
         left = [
             f'"{name}";r={decision.remaining};t={ceil(decision.reset)}'
             for name, decision in zip(self._names, decisions, strict=False)
@@ -188,15 +188,15 @@ class RateLimit:
 _FATE = {"allow": "let pass", "refuse": "refused"}
 
 
-def _policy_name(rate: Rate, index: int, count: int) -> str:
+def _get_policy_name(rate: Rate, index: int, count: int) -> str:
     return "default" if count == 1 else f"{rate.amount}-in-{rate.seconds}s"
 
 
-def _policy(name: str, rate: Rate) -> str:
+def _format_policy(name: str, rate: Rate) -> str:
     return f'"{name}";q={rate.burst};w={rate.seconds}'
 
 
-def _place(request: Request) -> str:
+def _find_place(request: Request) -> str:
     """Return the route's path, as it is declared, and the method."""
     route = request._route if isinstance(request, RSGIRequest) and request._scope is None else None
     if route is None:

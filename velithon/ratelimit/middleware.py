@@ -57,7 +57,7 @@ class RateLimitMiddleware(BaseHTTPMiddleware):
             self.limit = limit
         else:
             self.limit = RateLimit(limit, **options)
-        self._exempt = exempt_pattern(exempt_paths)
+        self._exempt = compile_exempt_paths(exempt_paths)
         self._name = self.limit.name or "all"
 
     async def dispatch(self, request: Request, call_next: CallNext) -> Response:
@@ -67,7 +67,7 @@ class RateLimitMiddleware(BaseHTTPMiddleware):
         try:
             fields = await self.limit.check(request, self._name)
         except HTTPException as exc:
-            return await _refused(request, exc)
+            return await _refuse(request, exc)
         if fields is None:
             return await call_next(request)
 
@@ -90,13 +90,13 @@ class RateLimitMiddleware(BaseHTTPMiddleware):
     @classmethod
     def documented(cls, path: str, options: dict[str, Any]) -> tuple[HTTPException, ...]:
         """Return the errors that documents show for a path behind this layer."""
-        exempt = exempt_pattern(options.get("exempt_paths", ()))
+        exempt = compile_exempt_paths(options.get("exempt_paths", ()))
         if exempt is not None and exempt.fullmatch(path):
             return ()
         return (RateLimitError(),)
 
 
-def exempt_pattern(paths: Collection[str]) -> re.Pattern[str] | None:
+def compile_exempt_paths(paths: Collection[str]) -> re.Pattern[str] | None:
     """Return what matches the paths that are exempt; `None` for none.
 
     Raises:
@@ -112,7 +112,7 @@ def exempt_pattern(paths: Collection[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(re.escape(path).replace(r"\*", ".*") for path in paths), re.DOTALL)
 
 
-async def _refused(request: Request, exc: HTTPException) -> Response:
+async def _refuse(request: Request, exc: HTTPException) -> Response:
     """Answer as the application answers an `HTTPException`."""
     errors = getattr(request.app, "_errors", None)
     if errors is None:

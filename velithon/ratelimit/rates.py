@@ -75,19 +75,19 @@ class Rate:
         The state is `None` where it has not changed.
         """
         if self.strategy == "token-bucket":
-            return self._bucket(state, now, cost)
+            return self._take_from_bucket(state, now, cost)
         if self.strategy == "sliding-window":
-            return self._sliding(state, now, cost)
-        return self._fixed(state, now, cost)
+            return self._take_sliding(state, now, cost)
+        return self._take_fixed(state, now, cost)
 
-    def _fixed(self, state: State | None, now: float, cost: int) -> tuple[State | None, Decision]:
+    def _take_fixed(self, state: State | None, now: float, cost: int) -> tuple[State | None, Decision]:
         start, used, _ = (now, 0.0, 0.0) if state is None or now >= state[0] + self.seconds else state
         reset = start + self.seconds - now
         if used + cost > self.amount:
             return None, Decision(False, int(self.amount - used), reset)
         return (start, used + cost, 0.0), Decision(True, int(self.amount - used - cost), reset)
 
-    def _sliding(self, state: State | None, now: float, cost: int) -> tuple[State | None, Decision]:
+    def _take_sliding(self, state: State | None, now: float, cost: int) -> tuple[State | None, Decision]:
         start, used, before = state or (now, 0.0, 0.0)
         seconds = self.seconds
         if now >= start + 2 * seconds:
@@ -101,7 +101,7 @@ class Rate:
             return None, Decision(False, max(0, int(self.amount - counted)), reset)
         return (start, used + cost, before), Decision(True, int(self.amount - counted - cost), reset)
 
-    def _bucket(self, state: State | None, now: float, cost: int) -> tuple[State | None, Decision]:
+    def _take_from_bucket(self, state: State | None, now: float, cost: int) -> tuple[State | None, Decision]:
         tokens, since, _ = state or (float(self.burst), now, 0.0)
         tokens = min(self.burst, tokens + max(0.0, now - since) * self.amount / self.seconds)
         if tokens < cost:

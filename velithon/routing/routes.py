@@ -345,7 +345,7 @@ def _read_flag(option: object) -> bool:
 def _trace(model: EndpointModel, owner: HandlingOwner | None) -> EndpointModel:
     """Return the model of an endpoint whose calls have a span of their own, where its application wants that."""
     telemetry = getattr(owner, "_telemetry", None)
-    return model if telemetry is None else telemetry.traced_model(model)
+    return model if telemetry is None else telemetry.trace_model(model)
 
 
 class WebSocketRoute(Guised, Described, starlette.WebSocketRoute):

@@ -114,7 +114,7 @@ class SecurityBase:
             raise self.make_not_authenticated_error()
 
 
-def one_of(given: dict[str, str | None], *, required: bool = True) -> str | None:
+def choose_spelling(given: dict[str, str | None], *, required: bool = True) -> str | None:
     """Return the value of an argument that has two spellings.
 
     Args:

@@ -57,11 +57,13 @@ class JWTBearer(HTTPBearer):
         try:
             claims = await self.verify(token)
         except TokenError as exc:
-            raise HTTPException(401, str(exc), {"WWW-Authenticate": _challenge("invalid_token", str(exc))}) from exc
+            raise HTTPException(
+                401, str(exc), {"WWW-Authenticate": _build_challenge("invalid_token", str(exc))}
+            ) from exc
         missing = [scope for scope in security_scopes.scopes if scope not in claims.scopes]
         if missing:
             detail = f"The token lacks the scope {' '.join(missing)}."
-            challenge = _challenge("insufficient_scope", detail, scope=security_scopes.scope_str)
+            challenge = _build_challenge("insufficient_scope", detail, scope=security_scopes.scope_str)
             raise HTTPException(403, detail, {"WWW-Authenticate": challenge})
         return claims
 
@@ -83,7 +85,7 @@ class JWTBearer(HTTPBearer):
         return Depends(check_role, raises=[HTTPException(403, detail)])
 
 
-def _challenge(error: str, description: str, **members: str) -> str:
+def _build_challenge(error: str, description: str, **members: str) -> str:
     """Return a challenge; quotes and what is not visible ASCII cannot stand in it (RFC 6750, section 3)."""
     text = "".join(char if 32 <= ord(char) < 127 and char not in '"\\' else "'" for char in description)
     pairs = {"error": error, "error_description": text, **members}

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
-from velithon.security.base import SchemeModel, SecurityBase, one_of
+from velithon.security.base import SchemeModel, SecurityBase, choose_spelling
 from velithon.security.utils import get_authorization_scheme_param
 
 __all__ = [
@@ -142,7 +142,9 @@ class HTTPBearer(HTTPBase):
             scheme_name=scheme_name,
             description=description,
             auto_error=auto_error,
-            bearerFormat=one_of({"bearerFormat": bearerFormat, "bearer_format": bearer_format}, required=False),
+            bearerFormat=choose_spelling(
+                {"bearerFormat": bearerFormat, "bearer_format": bearer_format}, required=False
+            ),
         )
 
 

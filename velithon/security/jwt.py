@@ -102,13 +102,13 @@ class Key:
         self.jwk: JSONObject | None = None
         if not self.is_secret:
             self.jwk = dict(implementation.to_jwk(self.public, as_dict=True))
-            id = id or _thumbprint(self.jwk)
+            id = id or _compute_thumbprint(self.jwk)
             self.jwk |= {"kid": id, "alg": algorithm, "use": "sig"}
             self.jwk.pop("key_ops", None)
         self.id = id
 
 
-def _thumbprint(jwk: Mapping[str, object]) -> str:
+def _compute_thumbprint(jwk: Mapping[str, object]) -> str:
     """Return a public key's thumbprint (RFC 7638)."""
     import hashlib
     import json
@@ -194,14 +194,14 @@ class JWT:
             TokenExpiredError: It has expired.
             TokenError: It is none of ours, or not for us.
         """
-        return _verify(token, self._candidates(token), self.issuer, self.audience, self.leeway)
+        return _verify(token, self._find_candidates(token), self.issuer, self.audience, self.leeway)
 
     async def __call__(self, token: str) -> Claims:
         """Return what a token says, as every verifier does for `JWTBearer`; see `verify`."""
         return self.verify(token)
 
-    def _candidates(self, token: str) -> list[tuple[object, str]]:
-        id = _header(token).get("kid")
+    def _find_candidates(self, token: str) -> list[tuple[object, str]]:
+        id = _read_header(token).get("kid")
         keys = [key for key in self.keys if key.id == id] if id is not None else list(self.keys)
         return [(key.public, key.algorithm) for key in keys]
 
@@ -263,7 +263,7 @@ class JWKS:
             TokenExpiredError: It has expired.
             TokenError: It is none of the provider's, not for us, or the provider cannot be asked.
         """
-        id = _header(token).get("kid")
+        id = _read_header(token).get("kid")
         key = await self._find(id)
         algorithm = key.algorithm_name
         if algorithm not in self.algorithms:
@@ -288,7 +288,7 @@ class JWKS:
         return found
 
 
-def _header(token: str) -> JSONObject:
+def _read_header(token: str) -> JSONObject:
     try:
         return jwt.get_unverified_header(token)
     except jwt.InvalidTokenError as exc:

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 
 from velithon.exceptions import RegistrationError
 from velithon.param_functions import Form
-from velithon.security.base import SchemeModel, SecurityBase, one_of
+from velithon.security.base import SchemeModel, SecurityBase, choose_spelling
 from velithon.security.utils import get_authorization_scheme_param
 
 __all__ = [
@@ -175,9 +175,9 @@ class OAuth2PasswordBearer(_Bearer):
         refresh_url: str | None = None,
     ) -> None:
         flow = {
-            "refreshUrl": one_of({"refreshUrl": refreshUrl, "refresh_url": refresh_url}, required=False),
+            "refreshUrl": choose_spelling({"refreshUrl": refreshUrl, "refresh_url": refresh_url}, required=False),
             "scopes": scopes or {},
-            "tokenUrl": one_of({"tokenUrl": tokenUrl, "token_url": token_url}),
+            "tokenUrl": choose_spelling({"tokenUrl": tokenUrl, "token_url": token_url}),
         }
         super().__init__(
             flows={"password": flow}, scheme_name=scheme_name, description=description, auto_error=auto_error
@@ -215,10 +215,12 @@ class OAuth2AuthorizationCodeBearer(_Bearer):
         refresh_url: str | None = None,
     ) -> None:
         flow = {
-            "refreshUrl": one_of({"refreshUrl": refreshUrl, "refresh_url": refresh_url}, required=False),
+            "refreshUrl": choose_spelling({"refreshUrl": refreshUrl, "refresh_url": refresh_url}, required=False),
             "scopes": scopes or {},
-            "authorizationUrl": one_of({"authorizationUrl": authorizationUrl, "authorization_url": authorization_url}),
-            "tokenUrl": one_of({"tokenUrl": tokenUrl, "token_url": token_url}),
+            "authorizationUrl": choose_spelling(
+                {"authorizationUrl": authorizationUrl, "authorization_url": authorization_url}
+            ),
+            "tokenUrl": choose_spelling({"tokenUrl": tokenUrl, "token_url": token_url}),
         }
         super().__init__(
             flows={"authorizationCode": flow}, scheme_name=scheme_name, description=description, auto_error=auto_error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import HTTPConnection
 
-from velithon.security.base import SchemeModel, SecurityBase, one_of
+from velithon.security.base import SchemeModel, SecurityBase, choose_spelling
 
 __all__ = ["OpenIdConnect"]
 
@@ -29,7 +29,7 @@ class OpenIdConnect(SecurityBase):
         auto_error: bool = True,
         open_id_connect_url: str | None = None,
     ) -> None:
-        url = one_of({"openIdConnectUrl": openIdConnectUrl, "open_id_connect_url": open_id_connect_url})
+        url = choose_spelling({"openIdConnectUrl": openIdConnectUrl, "open_id_connect_url": open_id_connect_url})
         model = SchemeModel(type="openIdConnect", description=description, openIdConnectUrl=url)
         super().__init__(model, scheme_name, auto_error)
 

@@ -87,8 +87,8 @@ class RefreshTokens:
         family = secrets.token_urlsafe(16)
         expires = time.time() + self.lifetime
         async with self._subjects.lock(subject):
-            await self._save_list(subject, [*await self._living(subject), family], self.lifetime)
-        return await self._next(family, {"subject": subject, "data": dict(data or {}), "expires": expires})
+            await self._save_list(subject, [*await self._list_living(subject), family], self.lifetime)
+        return await self._issue_next(family, {"subject": subject, "data": dict(data or {}), "expires": expires})
 
     async def rotate(self, token: str) -> RefreshToken:
         """Use a token: return the next one of its family.
@@ -105,13 +105,13 @@ class RefreshTokens:
             if found is None:
                 raise RefreshTokenError("The refresh token has expired or was revoked.")
             record = json.loads(found)
-            if not secrets.compare_digest(record["current"], _digest(secret)):
+            if not secrets.compare_digest(record["current"], _compute_digest(secret)):
                 await self._families.delete(family)
                 raise RefreshTokenReusedError(record["subject"])
             if record["expires"] <= time.time():
                 await self._families.delete(family)
                 raise RefreshTokenError("The refresh token has expired or was revoked.")
-            return await self._next(family, record)
+            return await self._issue_next(family, record)
 
     async def revoke(self, token: str) -> None:
         """End a token's family, at a logout."""
@@ -125,19 +125,19 @@ class RefreshTokens:
         Return how many there were.
         """
         async with self._subjects.lock(subject):
-            families = await self._living(subject)
+            families = await self._list_living(subject)
             await self._subjects.delete(subject)
         return await self._families.delete(*families) if families else 0
 
-    async def _next(self, family: str, record: JSONObject) -> RefreshToken:
+    async def _issue_next(self, family: str, record: JSONObject) -> RefreshToken:
         secret = secrets.token_urlsafe(32)
         left = record["expires"] - time.time()
         expire = left if self.idle is None else min(left, self.idle)
-        value = json.dumps({**record, "current": _digest(secret)}).encode()
+        value = json.dumps({**record, "current": _compute_digest(secret)}).encode()
         await self._families.set(family, value, expire=max(expire, 0.001))
         return RefreshToken(f"{family}.{secret}", record["subject"], record["data"], record["expires"])
 
-    async def _living(self, subject: str) -> list[str]:
+    async def _list_living(self, subject: str) -> list[str]:
         found = await self._subjects.get(subject)
         families: list[str] = [] if found is None else json.loads(found)
         return [family for family in families if await self._families.exists(family)]
@@ -146,5 +146,5 @@ class RefreshTokens:
         await self._subjects.set(subject, json.dumps(families).encode(), expire=expire)
 
 
-def _digest(secret: str) -> str:
+def _compute_digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()

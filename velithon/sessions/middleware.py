@@ -14,7 +14,7 @@ from velithon.exceptions import HTTPException
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.sessions import EXPIRED
 from velithon.responses import JSONResponse
-from velithon.sessions.records import NAMESPACE, Record, Sessions, handle_of, new_identifier, now
+from velithon.sessions.records import NAMESPACE, Record, Sessions, compute_handle, new_identifier, now
 from velithon.sessions.session import ServerSession
 from velithon.stores.base import StoreError
 from velithon.stores.option import StoreOption
@@ -103,13 +103,13 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
         try:
             session = await self._load(sessions, request.cookies.get(self.session_cookie))
         except StoreError as exc:
-            return await self._unavailable(request, exc)
+            return await self._answer_unavailable(request, exc)
         request.scope["session"] = session
         response = await call_next(request)
         try:
             await self._save(sessions, response, session, request.scope["session"])
         except StoreError as exc:
-            return await self._unavailable(request, exc)
+            return await self._answer_unavailable(request, exc)
         return response
 
     async def dispatch_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,25 +142,25 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
         record.data, record.seen = dict(session), now()
         with anyio.CancelScope(shield=True):
             try:
-                await sessions.rewrite(record, self._left(record))
+                await sessions.rewrite(record, self._compute_lifetime(record))
             except StoreError as exc:
                 self._log(exc)
 
     async def _load(self, sessions: Sessions, identifier: str | None) -> ServerSession:
         if not identifier or len(identifier) > _LONGEST:
             return ServerSession()
-        record = await sessions.load(handle_of(identifier))
+        record = await sessions.load(compute_handle(identifier))
         if self._is_away:
             self._is_away = False
             logger.warning("Sessions are kept again")
-        if record is None or self._left(record) <= 0 or now() - record.seen > self.idle_timeout:
+        if record is None or self._compute_lifetime(record) <= 0 or now() - record.seen > self.idle_timeout:
             return ServerSession()
         session = ServerSession(record.data)
         session.record = record
         session._identifier = identifier
         return session
 
-    def _left(self, record: Record) -> float:
+    def _compute_lifetime(self, record: Record) -> float:
         """Return for how long a session that is used now is kept, in seconds."""
         if self.absolute_timeout is None:
             return self.idle_timeout
@@ -168,7 +168,7 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
 
     async def _save(self, sessions: Sessions, response: Response, loaded: ServerSession, current: object) -> None:
         record = loaded.record
-        session = current if isinstance(current, ServerSession) else _replaced(loaded, current)
+        session = current if isinstance(current, ServerSession) else _replace_session(loaded, current)
         if session.accessed or loaded.accessed:
             response.add_vary("Cookie")
         if not session and not session.regenerated:
@@ -180,8 +180,8 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
                 await self._begin(sessions, response, session, record)
         elif session.modified or now() - record.seen > self.idle_timeout / 20:
             record.data, record.seen = dict(session), now()
-            if await sessions.rewrite(record, self._left(record)):
-                self._set_cookie(response, loaded._identifier, self._left(record))
+            if await sessions.rewrite(record, self._compute_lifetime(record)):
+                self._set_cookie(response, loaded._identifier, self._compute_lifetime(record))
             else:
                 # Revoked while it was used.
                 self._remove_cookie(response)
@@ -195,9 +195,9 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
             return
         identifier, time = new_identifier(), now()
         details = dict(session._details or {})
-        record = Record(handle_of(identifier), dict(session), time, time, session.user, details)
-        await sessions.add(record, self._left(record))
-        self._set_cookie(response, identifier, self._left(record))
+        record = Record(compute_handle(identifier), dict(session), time, time, session.user, details)
+        await sessions.add(record, self._compute_lifetime(record))
+        self._set_cookie(response, identifier, self._compute_lifetime(record))
 
     def _set_cookie(self, response: Response, identifier: str, lifetime: float) -> None:
         cookie = f"{self.session_cookie}={identifier}; path={self.path}; Max-Age={max(1, ceil(lifetime))}; "
@@ -207,7 +207,7 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
         cookie = f"{self.session_cookie}=null; path={self.path}; {EXPIRED}{self.security_flags}"
         response.append_header("set-cookie", cookie)
 
-    async def _unavailable(self, request: Request, exc: StoreError) -> Response:
+    async def _answer_unavailable(self, request: Request, exc: StoreError) -> Response:
         self._log(exc)
         error = SessionUnavailableError()
         errors = getattr(request.app, "_errors", None)
@@ -222,7 +222,7 @@ class ServerSessionMiddleware(BaseHTTPMiddleware):
             logger.error("Sessions cannot be loaded or kept: %s", exc)
 
 
-def _replaced(loaded: ServerSession, current: Any) -> ServerSession:
+def _replace_session(loaded: ServerSession, current: Any) -> ServerSession:
     """Return the dictionary that somebody put in the session's place, as that session."""
     session = ServerSession(current)
     session.record = loaded.record

@@ -70,7 +70,7 @@ def new_identifier() -> str:
     return secrets.token_urlsafe(32)
 
 
-def handle_of(identifier: str) -> str:
+def compute_handle(identifier: str) -> str:
     """Return the key of a session in the store.
 
     It is a digest: who reads the store cannot take a session over.
@@ -97,8 +97,8 @@ class Sessions:
         """Keep a new session, and name it in its user's list."""
         await self._store.set(record.handle, record.packed(), expire=expire)
         if record.user is not None:
-            async with self._store.lock(_list_key(record.user)):
-                handles = await self._handles(record.user)
+            async with self._store.lock(_build_list_key(record.user)):
+                handles = await self._list_handles(record.user)
                 # What has expired, or was lost, is left out when the list is written.
                 kept = [handle for handle in handles if await self._store.exists(handle)]
                 await self._write(record.user, [*kept, record.handle])
@@ -114,31 +114,31 @@ class Sessions:
         """Forget a session; tell whether there was one."""
         there = await self._store.delete(handle)
         if user is not None:
-            async with self._store.lock(_list_key(user)):
-                await self._write(user, [known for known in await self._handles(user) if known != handle])
+            async with self._store.lock(_build_list_key(user)):
+                await self._write(user, [known for known in await self._list_handles(user) if known != handle])
         return bool(there)
 
     async def of(self, user: str) -> list[Record]:
         """Return the sessions of a user, the oldest first."""
-        handles = await self._handles(user)
+        handles = await self._list_handles(user)
         blobs = await self._store.get_many(*handles)
         records = [
             Record(handle, *json.loads(blob)) for handle, blob in zip(handles, blobs, strict=True) if blob is not None
         ]
         return sorted((record for record in records if record.user == user), key=lambda record: record.created)
 
-    async def _handles(self, user: str) -> list[str]:
-        blob = await self._store.get(_list_key(user))
+    async def _list_handles(self, user: str) -> list[str]:
+        blob = await self._store.get(_build_list_key(user))
         return [] if blob is None else json.loads(blob)
 
     async def _write(self, user: str, handles: list[str]) -> None:
         if handles:
-            await self._store.set(_list_key(user), json.dumps(handles).encode(), expire=_LIST_LIFETIME)
+            await self._store.set(_build_list_key(user), json.dumps(handles).encode(), expire=_LIST_LIFETIME)
         else:
-            await self._store.delete(_list_key(user))
+            await self._store.delete(_build_list_key(user))
 
 
-def _list_key(user: str) -> str:
+def _build_list_key(user: str) -> str:
     return f"user {hashlib.sha256(user.encode()).hexdigest()}"
 
 
@@ -150,7 +150,7 @@ async def list_sessions(store: Store, user: str) -> list[SessionInfo]:
         user: As `regenerate` was told.
     """
     return [
-        SessionInfo(record.handle, _datetime(record.created), _datetime(record.seen), record.details)
+        SessionInfo(record.handle, _to_datetime(record.created), _to_datetime(record.seen), record.details)
         for record in await Sessions(store.namespace(NAMESPACE)).of(user)
     ]
 
@@ -189,7 +189,7 @@ async def revoke_sessions(store: Store, user: str, *, keep: str | None = None) -
     return count
 
 
-def _datetime(timestamp: float) -> datetime:
+def _to_datetime(timestamp: float) -> datetime:
     return datetime.fromtimestamp(timestamp, UTC)
 
 

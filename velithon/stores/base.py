@@ -262,7 +262,7 @@ def check_expire(expire: float | None) -> float | None:
     return expire
 
 
-def as_number(value: bytes) -> int:
+def parse_number(value: bytes) -> int:
     """Return the number that a value is.
 
     Raises:

@@ -26,9 +26,9 @@ from velithon.stores.base import (
     StoreError,
     StoreFullError,
     StoreUnavailableError,
-    as_number,
     check_expire,
     check_value,
+    parse_number,
 )
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ class FileStore(BaseStore):
 
     async def get(self, key: str) -> bytes | None:
         """Return a value, or `None`."""
-        return await self._run(self._value, self.full(key))
+        return await self._run(self._read_value, self.full(key))
 
     async def get_many(self, *keys: str) -> list[bytes | None]:
         """Return the values of several keys, in their order."""
-        return await self._run(lambda: [self._value(full) for full in map(self.full, keys)])
+        return await self._run(lambda: [self._read_value(full) for full in map(self.full, keys)])
 
     async def set(self, key: str, value: bytes, *, expire: float | None = None) -> None:
         """Keep a value."""
@@ -103,7 +103,7 @@ class FileStore(BaseStore):
         """Return `async with` that one task at a time may be in, of all processes."""
         full = self.full(key)
         async with self._locks(full):
-            path = self.directory / "locks" / _digest(full)
+            path = self.directory / "locks" / _compute_digest(full)
             wait = 0.001
             while (file := await self._run(_try_lock, path)) is None:
                 await asyncio.sleep(wait)
@@ -125,17 +125,17 @@ class FileStore(BaseStore):
             kind = StoreFullError if exc.errno in _FULL else StoreUnavailableError
             raise kind(f"The directory {self.directory} cannot be used: {exc}.") from exc
 
-    def _path(self, full: str) -> Path:
-        digest = _digest(full)
+    def _build_path(self, full: str) -> Path:
+        digest = _compute_digest(full)
         return self.directory / digest[:2] / digest[2:]
 
-    def _value(self, full: str) -> bytes | None:
+    def _read_value(self, full: str) -> bytes | None:
         entry = self._read(full)
         return None if entry is None else entry[0]
 
     def _read(self, full: str) -> tuple[bytes, float] | None:
         """Return a value and when it ends."""
-        path = self._path(full)
+        path = self._build_path(full)
         found = _load(path)
         if found is None or found[0] != full:
             return None
@@ -150,7 +150,7 @@ class FileStore(BaseStore):
             self._sweep(everything=False)
 
     def _write(self, full: str, value: bytes, until: float) -> None:
-        path, name = self._path(full), full.encode()
+        path, name = self._build_path(full), full.encode()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
         try:
@@ -171,7 +171,7 @@ class FileStore(BaseStore):
     def _remove(self, full: str) -> bool:
         with self._guard(full):
             there = self._read(full) is not None
-            self._path(full).unlink(missing_ok=True)
+            self._build_path(full).unlink(missing_ok=True)
             return there
 
     def _increment(self, full: str, by: int, lifetime: float | None) -> int:
@@ -180,14 +180,14 @@ class FileStore(BaseStore):
             if entry is None:
                 number, until = by, _NEVER if lifetime is None else time.time() + lifetime
             else:
-                number, until = as_number(entry[0]) + by, entry[1]
+                number, until = parse_number(entry[0]) + by, entry[1]
             self._write(full, b"%d" % number, until)
             return number
 
     @contextmanager
     def _guard(self, full: str) -> Iterator[None]:
         """Hold one of a few locks for a short time, in this thread."""
-        number = int(_digest(full)[:4], 16) % _LOCKS
+        number = int(_compute_digest(full)[:4], 16) % _LOCKS
         file = _open_lock(self.directory / "locks" / f"guard-{number}")
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -204,19 +204,19 @@ class FileStore(BaseStore):
                     path.unlink(missing_ok=True)
                 continue
             found = _load(path)
-            if found is not None and self._is_over(found, now, everything):
+            if found is not None and self._is_expired(found, now, everything):
                 with self._guard(found[0]):
                     # Somebody may have written a new value meanwhile.
                     found = _load(path)
-                    if found is not None and self._is_over(found, now, everything):
+                    if found is not None and self._is_expired(found, now, everything):
                         path.unlink(missing_ok=True)
 
-    def _is_over(self, found: tuple[str, bytes, float], now: float, everything: bool) -> bool:
+    def _is_expired(self, found: tuple[str, bytes, float], now: float, everything: bool) -> bool:
         full, _, until = found
         return (until != _NEVER and until <= now) or (everything and self.contains(full))
 
 
-def _digest(full: str) -> str:
+def _compute_digest(full: str) -> str:
     return hashlib.blake2b(full.encode(), digest_size=20).hexdigest()
 
 

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from velithon.stores.base import BaseStore, LocalLocks, StoreFullError, as_number, check_expire, check_value
+from velithon.stores.base import BaseStore, LocalLocks, StoreFullError, check_expire, check_value, parse_number
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -83,7 +83,7 @@ class MemoryStore(BaseStore):
         if value is None:
             number, until = by, None if lifetime is None else time.monotonic() + lifetime
         else:
-            number, until = as_number(value) + by, self._memory.entries[full][1]
+            number, until = parse_number(value) + by, self._memory.entries[full][1]
         self._memory.set(full, b"%d" % number, until)
         return number
 
@@ -118,7 +118,7 @@ class _Memory:
         return value
 
     def set(self, full: str, value: bytes, until: float | None) -> None:
-        size = _size(full, value)
+        size = _compute_size(full, value)
         if size > self.max_bytes:
             raise StoreFullError(f"A value of {len(value)} bytes does not fit a store of {self.max_bytes} bytes.")
         self.pop(full)
@@ -126,15 +126,15 @@ class _Memory:
         self.size += size
         while len(self.entries) > self.max_entries or self.size > self.max_bytes:
             oldest, (old, _) = self.entries.popitem(last=False)
-            self.size -= _size(oldest, old)
+            self.size -= _compute_size(oldest, old)
 
     def pop(self, full: str) -> bool:
         entry = self.entries.pop(full, None)
         if entry is None:
             return False
-        self.size -= _size(full, entry[0])
+        self.size -= _compute_size(full, entry[0])
         return entry[1] is None or entry[1] > time.monotonic()
 
 
-def _size(full: str, value: bytes) -> int:
+def _compute_size(full: str, value: bytes) -> int:
     return len(full) + len(value) + _OVERHEAD

@@ -106,24 +106,24 @@ class RedisStore(BaseStore):
     async def get(self, key: str) -> bytes | None:
         """Return a value, or `None`."""
         full = self.full(key)
-        found: bytes | None = await self._repeatable(lambda: self.client.get(full))
+        found: bytes | None = await self._run_repeatable(lambda: self.client.get(full))
         return found
 
     async def get_many(self, *keys: str) -> list[bytes | None]:
         """Return the values of several keys, in their order, as they are at one moment."""
         full = list(map(self.full, keys))
-        found: list[bytes | None] = await self._repeatable(lambda: self.client.mget(full)) if full else []
+        found: list[bytes | None] = await self._run_repeatable(lambda: self.client.mget(full)) if full else []
         return found
 
     async def set(self, key: str, value: bytes, *, expire: float | None = None) -> None:
         """Keep a value, in the place of the one before."""
-        full, data, lifetime = self.full(key), check_value(value), _milliseconds(expire)
-        await self._repeatable(lambda: self.client.set(full, data, px=lifetime))
+        full, data, lifetime = self.full(key), check_value(value), _to_milliseconds(expire)
+        await self._run_repeatable(lambda: self.client.set(full, data, px=lifetime))
 
     async def replace(self, key: str, value: bytes, *, expire: float | None = None) -> bool:
         """Keep a value where there is one, in one step; tell whether there was."""
-        full, data, lifetime = self.full(key), check_value(value), _milliseconds(expire)
-        return bool(await self._repeatable(lambda: self.client.set(full, data, px=lifetime, xx=True)))
+        full, data, lifetime = self.full(key), check_value(value), _to_milliseconds(expire)
+        return bool(await self._run_repeatable(lambda: self.client.set(full, data, px=lifetime, xx=True)))
 
     async def delete(self, *keys: str) -> int:
         """Remove values; return how many there were."""
@@ -133,11 +133,11 @@ class RedisStore(BaseStore):
     async def exists(self, key: str) -> bool:
         """Tell whether there is a value."""
         full = self.full(key)
-        return bool(await self._repeatable(lambda: self.client.exists(full)))
+        return bool(await self._run_repeatable(lambda: self.client.exists(full)))
 
     async def increment(self, key: str, by: int = 1, *, expire: float | None = None) -> int:
         """Add to a number, in one step; return the sum."""
-        lifetime = _milliseconds(expire)
+        lifetime = _to_milliseconds(expire)
         arguments: list[int | str] = [by, "" if lifetime is None else lifetime]
         try:
             total: int = await self.script(_INCREMENT, [self.full(key)], arguments)
@@ -172,7 +172,7 @@ class RedisStore(BaseStore):
 
     async def clear(self) -> None:
         """Remove everything in this namespace and in those below it."""
-        await self._repeatable(self._clear)
+        await self._run_repeatable(self._clear)
 
     async def _clear(self) -> None:
         client = self.client
@@ -196,7 +196,7 @@ class RedisStore(BaseStore):
         """
         return await self.run(self.client.register_script(source)(keys=keys, args=arguments))
 
-    async def _repeatable(self, operation: Callable[[], Awaitable[object]]) -> Any:
+    async def _run_repeatable(self, operation: Callable[[], Awaitable[object]]) -> Any:
         try:
             return await self.run(operation())
         except StoreUnavailableError as exc:
@@ -236,6 +236,6 @@ async def _renew(lock: Lock) -> None:
             logger.warning("The lock %s could not be renewed: %s", lock.name, exc)
 
 
-def _milliseconds(expire: float | None) -> int | None:
+def _to_milliseconds(expire: float | None) -> int | None:
     lifetime = check_expire(expire)
     return None if lifetime is None else max(1, round(lifetime * 1000))

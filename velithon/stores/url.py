@@ -39,18 +39,18 @@ def store_from_url(url: str, **options: Any) -> MemoryStore | FileStore | RedisS
         return RedisStore(url, **options)
     try:
         if parts.scheme == "memory":
-            return MemoryStore(**_numbers(parts.query), **options)
+            return MemoryStore(**_read_numbers(parts.query), **options)
         if parts.scheme == "file":
             from velithon.stores.file import FileStore
 
-            return FileStore(unquote(parts.netloc + parts.path), **_numbers(parts.query), **options)
+            return FileStore(unquote(parts.netloc + parts.path), **_read_numbers(parts.query), **options)
     except TypeError as exc:
         raise ValueError(f"The store {url!r} has an option that does not exist: {exc}.") from exc
     known = ", ".join(f"{scheme}://" for scheme in ("memory", "file", *_REDIS))
     raise ValueError(f"No store has the URL {url!r}; known are {known}.")
 
 
-def _numbers(query: str) -> dict[str, Any]:
+def _read_numbers(query: str) -> dict[str, Any]:
     return {name: int(value) for name, value in parse_qsl(query, strict_parsing=bool(query))}
 
 

@@ -64,11 +64,11 @@ class Settings:
         self.metrics: bool = config.get("metrics", True)
         self.logs: bool = config.get("logs", True)
         self.operation_spans: bool = config.get("operation_spans", True)
-        self.auto_configure: bool = config.get("auto_configure", _asked_by_environment())
+        self.auto_configure: bool = config.get("auto_configure", _is_asked_by_environment())
         self.exclude: Callable[[Scope], bool] | None = config.get("exclude")
 
 
-def _asked_by_environment() -> bool:
+def _is_asked_by_environment() -> bool:
     names = ("VELITHON_OTEL_AUTO_CONFIGURE", "FASTAPI_OTEL_AUTO_CONFIGURE")
     return any(os.environ.get(name, "").strip().lower() in ("1", "true") for name in names)
 

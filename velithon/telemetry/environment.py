@@ -41,7 +41,7 @@ def configure(settings: Settings) -> None:
             ("LOGS", settings.logs, settings.logger_provider),
         ):
             try:
-                endpoint = _endpoint(signal) if on else None
+                endpoint = _find_endpoint(signal) if on else None
                 if endpoint is not None:
                     _export(signal, given, endpoint)
             except ImportError:
@@ -53,7 +53,7 @@ def configure(settings: Settings) -> None:
                 logger.warning("No exporter for OTEL_EXPORTER_OTLP_%s_ENDPOINT: %s", signal, exc)
 
 
-def _endpoint(signal: str) -> str | None:
+def _find_endpoint(signal: str) -> str | None:
     exporter = os.environ.get(f"OTEL_{signal}_EXPORTER", "otlp").strip().lower() or "otlp"
     base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     endpoint = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or (

@@ -91,7 +91,7 @@ class Telemetry:
         """Return an ASGI application that leaves its caller's OpenTelemetry context as it was."""
         return keep_context(app) if self.active else app
 
-    def traced_model(self, model: EndpointModel) -> EndpointModel:
+    def trace_model(self, model: EndpointModel) -> EndpointModel:
         """Return an endpoint's model, with a span around its call where configured."""
         call = strip_inject(model.call)
         # Pages of the document and frontends are ours: nobody looks for what they spend.

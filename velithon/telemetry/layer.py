@@ -79,7 +79,7 @@ class TelemetryMiddleware(BaseHTTPMiddleware):
                 self._trace_background(background)
         traced.name(request_template(request))
         if isinstance(response, StreamingResponse):
-            response.body_iterator = _stream(response.body_iterator, response, traced)
+            response.body_iterator = _trace_stream(response.body_iterator, response, traced)
         else:
             traced.end(response.status_code)
         return response
@@ -153,7 +153,7 @@ def _make_current(traced: Traced) -> None:
     otel_context.attach(context)
 
 
-async def _stream(chunks: AsyncIterable[C], response: StreamingResponse, traced: Traced) -> AsyncIterator[C]:
+async def _trace_stream(chunks: AsyncIterable[C], response: StreamingResponse, traced: Traced) -> AsyncIterator[C]:
     try:
         async for chunk in chunks:
             yield chunk

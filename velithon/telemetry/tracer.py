@@ -178,7 +178,7 @@ class Traced:
             # FastAPI leaves it to the log events.
             if error is not None and self.telemetry.word != "fastapi":
                 span.record_exception(error)
-        self.telemetry.measured(perf_counter() - self.started, attributes)
+        self.telemetry.record_duration(perf_counter() - self.started, attributes)
         if span is not None:
             span.end()
 
@@ -336,7 +336,7 @@ class Tracer:
                 details["url.query"] = query
             if (agent := headers.get("user-agent")) is not None:
                 details["user_agent.original"] = agent
-            span = self._span(tracer, known if known != "_OTHER" else "HTTP", headers, details)
+            span = self._start_span(tracer, known if known != "_OTHER" else "HTTP", headers, details)
         shown = known if known != "_OTHER" else "HTTP"
         return Traced(self, span, shown, attributes, self.logger, _read_root(request))
 
@@ -348,16 +348,16 @@ class Tracer:
         tracer = self.tracer
         if tracer is not None:
             addresses = _read_addresses(headers.get("host"), scheme, scope.get("client"), scope.get("server"))
-            span = self._span(tracer, "WS", headers, {**attributes, "url.path": scope["path"], **addresses})
+            span = self._start_span(tracer, "WS", headers, {**attributes, "url.path": scope["path"], **addresses})
         return Traced(self, span, "WS", attributes, self.logger, scope.get("root_path", ""))
 
-    def _span(self, tracer: trace.Tracer, name: str, headers: Headers, attributes: Attributes) -> Span:
+    def _start_span(self, tracer: trace.Tracer, name: str, headers: Headers, attributes: Attributes) -> Span:
         parent = propagate.extract(headers, getter=_getter)
         # Baggage and the caller's span are current as well, for whoever sends them on.
         otel_context.attach(parent)
         return tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
 
-    def measured(self, seconds: float, attributes: Attributes) -> None:
+    def record_duration(self, seconds: float, attributes: Attributes) -> None:
         """Measure a request that has ended."""
         if "http.request.method" not in attributes:
             return

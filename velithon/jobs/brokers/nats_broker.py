@@ -72,12 +72,12 @@ class NatsBroker(PullBasedJetStreamBroker):
                     if wait > 0:
                         await message.nak(delay=wait)
                     else:
-                        yield AckableMessage(data=message.data, ack=self._claimed(message))
+                        yield AckableMessage(data=message.data, ack=self._build_acknowledge(message))
         finally:
             for task in self._renewing:
                 task.cancel()
 
-    def _claimed(self, message: Msg) -> Callable[[], Awaitable[None]]:
+    def _build_acknowledge(self, message: Msg) -> Callable[[], Awaitable[None]]:
         """Renew the claim on a message from here on; return what acknowledges it."""
         task = asyncio.get_running_loop().create_task(self._renew(message))
         self._renewing.add(task)

@@ -53,7 +53,7 @@ class RabbitMQBroker(AioPikaBroker):
             await super().kick(message)
             return
         assert self.write_channel is not None
-        milliseconds = rounded_up(delay)
+        milliseconds = round_up_delay(delay)
         waiting = await self.write_channel.declare_queue(
             f"{self.jobs}.later.{milliseconds}",
             durable=True,
@@ -72,7 +72,7 @@ class RabbitMQBroker(AioPikaBroker):
         )
 
 
-def rounded_up(seconds: float) -> int:
+def round_up_delay(seconds: float) -> int:
     """Return a delay in milliseconds, rounded up to two digits."""
     milliseconds = max(1, math.ceil(seconds * 1000))
     step: int = 10 ** max(0, len(str(milliseconds)) - 2)

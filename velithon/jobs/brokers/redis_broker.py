@@ -101,9 +101,9 @@ class RedisBroker(RedisStreamBroker):
                     if time.monotonic() >= next_move:
                         await move(keys=[self._delayed, *self._streams], args=[int(time.time() * 1000)])
                         next_move = time.monotonic() + _MOVE_SECONDS
-                    found = await self._new()
+                    found = await self._fetch_new()
                     if time.monotonic() >= next_look:
-                        orphans = await self._orphans()
+                        orphans = await self._fetch_orphans()
                         found += orphans
                         next_look = 0.0 if orphans else time.monotonic() + self._claim / 3
                 except ResponseError as error:
@@ -118,17 +118,17 @@ class RedisBroker(RedisStreamBroker):
                     continue
                 self._claimed.update({(stream, id): None for stream, id, _ in found})
                 for stream, id, fields in found:
-                    yield AckableMessage(data=fields[b"data"], ack=self._acknowledge(stream, id))
+                    yield AckableMessage(data=fields[b"data"], ack=self._build_acknowledge(stream, id))
         finally:
             self._renewing.cancel()
 
-    async def _new(self) -> list[tuple[str, bytes, dict[bytes, bytes]]]:
+    async def _fetch_new(self) -> list[tuple[str, bytes, dict[bytes, bytes]]]:
         # One at a time: what one worker fetched in advance, another could have begun.
         redis = self._redis
         for stream in self._streams:
             found: Any = await redis.xreadgroup(self.consumer_group_name, self.consumer_name, {stream: ">"}, count=1)
             if found:
-                return [(stream, id, fields) for _, entries in _pairs(found) for id, fields in entries]
+                return [(stream, id, fields) for _, entries in _list_entries(found) for id, fields in entries]
         found = await redis.xreadgroup(
             self.consumer_group_name,
             self.consumer_name,
@@ -136,9 +136,9 @@ class RedisBroker(RedisStreamBroker):
             count=1,
             block=_BLOCK_MILLISECONDS,
         )
-        return [(name.decode(), id, fields) for name, entries in _pairs(found) for id, fields in entries]
+        return [(name.decode(), id, fields) for name, entries in _list_entries(found) for id, fields in entries]
 
-    async def _orphans(self) -> list[tuple[str, bytes, dict[bytes, bytes]]]:
+    async def _fetch_orphans(self) -> list[tuple[str, bytes, dict[bytes, bytes]]]:
         orphans = []
         for stream in self._streams:
             claimed: Any = await self._redis.xautoclaim(
@@ -167,7 +167,7 @@ class RedisBroker(RedisStreamBroker):
                 except (RedisError, OSError) as error:
                     logger.warning("The worker cannot renew its claim on %d jobs: %r", len(ids), error)
 
-    def _acknowledge(self, stream: str, id: bytes) -> Callable[[], Awaitable[None]]:
+    def _build_acknowledge(self, stream: str, id: bytes) -> Callable[[], Awaitable[None]]:
         async def acknowledge() -> None:
             async with self._redis.pipeline(transaction=True) as pipeline:
                 pipeline.xack(stream, self.consumer_group_name, id)
@@ -178,7 +178,7 @@ class RedisBroker(RedisStreamBroker):
         return acknowledge
 
 
-def _pairs(found: Any) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]:
+def _list_entries(found: Any) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]:
     """Return what XREADGROUP found: a list of pairs over RESP2, a dictionary of lists over RESP3."""
     if isinstance(found, dict):
         return [(name, entries[0]) for name, entries in found.items() if entries]
