@@ -222,7 +222,7 @@ def test_plans_note_nothing_where_nobody_traces() -> None:
     assert "note" not in explain(compile_http(read_endpoint(read, path="/{number}")))
     telemetry = Telemetry({})
     telemetry.active = True
-    assert "note.values" in explain(compile_http(telemetry.traced_model(read_endpoint(read, path="/{number}"))))
+    assert "note.values" in explain(compile_http(telemetry.trace_model(read_endpoint(read, path="/{number}"))))
     program = "import velithon.telemetry.tracer as t, velithon.telemetry; assert t.Traced.make_data is None"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
 
