@@ -36,12 +36,7 @@ from velithon.routing.options import (
     join_options,
     join_websocket_options,
 )
-from velithon.routing.routes import (
-    Route,
-    RouteList,
-    WebSocketRoute,
-    generate_unique_id,
-)
+from velithon.routing.routes import Route, RouteList, WebSocketRoute, generate_unique_id
 from velithon.routing.table import MISS, Found, Table
 from velithon.routing.verbs import Verbs
 from velithon.websocket.connection import WebSocket
