@@ -317,7 +317,10 @@ def plain_json(data: object) -> bytes:
 
 
 def _encode_default(obj: Any) -> object:
-    """Encode, for orjson, what it does not know and what can be read twice if the slow way has to begin anew."""
+    """Encode, for orjson, what it does not know.
+
+    Only what can be read twice, as the slow way may begin anew.
+    """
     kind = type(obj)
     # isinstance asks pydantic's metaclass, which takes longer than the serializer does.
     if getattr(kind, "model_dump", None) is _model_dump:

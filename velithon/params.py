@@ -157,7 +157,10 @@ def _find_user_level() -> int:
 
 
 class _Info(_Field):  # type: ignore[misc]  # pydantic calls FieldInfo final, and FastAPI extends it too
-    """What may stand in a default: to a type checker calling it makes whatever the parameter is to be."""
+    """A marker that may stand as a default.
+
+    To a type checker, calling it makes a value of the parameter's type.
+    """
 
     if TYPE_CHECKING:
 

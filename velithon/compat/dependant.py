@@ -88,7 +88,10 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def _find_marker(item: Any) -> object:
-    """Return the marker that a dependency was read from: one of ours that was read above, or FastAPI's `Dependant`."""
+    """Return the marker that a dependency was read from.
+
+    It was read by `get_parameterless_sub_dependant`, or is FastAPI's `Dependant`.
+    """
     known = getattr(item, "depends", None)
     if known is not None:
         return known

@@ -49,7 +49,10 @@ def explain_detour(app: Velithon) -> str | None:
 
 
 def _is_starlettes(function: object, cls: type) -> bool:
-    """Tell Starlette's own function from what an instrument put in its place, a proxy around it included."""
+    """Tell Starlette's own function from what an instrument put in its place.
+
+    A proxy around it is no function of Starlette's either.
+    """
     return type(function) is FunctionType and function.__code__.co_filename == sys.modules[cls.__module__].__file__
 
 

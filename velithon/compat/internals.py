@@ -111,4 +111,7 @@ async def serialize_response(*args: object, **options: object) -> NoReturn:
 
 
 class _IncludedRouter:
-    """FastAPI's place holder for an included router; there is none here, where the routes themselves are included."""
+    """FastAPI's placeholder for an included router.
+
+    There are no objects of it here, where the routes themselves are included.
+    """

@@ -97,7 +97,10 @@ def _get_shared_concurrency(owner: object, limit: int) -> Concurrency:
 
 
 def _adopt_field(item: FieldInfo, place: type[FieldInfo]) -> object:
-    """Return a copy of a foreign field as one of ours: what pydantic knows of it, and what the HTTP world adds."""
+    """Copy a foreign field into one of ours.
+
+    The copy has pydantic's attributes, and those that HTTP adds.
+    """
     field: Any = place.__new__(place)
     for name in FieldInfo.__slots__:
         if hasattr(item, name):
@@ -144,7 +147,7 @@ def find_unknown_marker(value: object, annotation: object, *, marked: bool) -> s
 
 
 def _is_uncalled(item: object) -> TypeGuard[type]:
-    """Tell whether it is `Depends` for `Depends()`: the factory, or the class, instead of what it makes."""
+    """Tell whether it is `Depends` where `Depends()` was meant."""
     return getattr(item, "__name__", None) in _WORDS and _get_package(item) in _OURS_AND_THEIRS
 
 

@@ -130,7 +130,10 @@ def adopt_route(route: BaseRoute, classes: Classes) -> BaseRoute:
 
 
 def _read_attributes(source: object, names: Iterable[str]) -> dict[str, Any]:
-    """Return those attributes that say something; FastAPI's placeholders are its defaults, and ours are the same."""
+    """Return the attributes that somebody has set.
+
+    FastAPI's placeholders stand for its defaults, which are ours.
+    """
     values = {name: getattr(source, name, None) for name in names}
     return {name: value for name, value in values.items() if _drop_placeholder(value) is not None}
 

@@ -375,7 +375,7 @@ def _unwrap_marker(value: object) -> object:
 def _find_provided_defaults(
     factory: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
 ) -> dict[str, object]:
-    """What the factory's own signature asks for with `Provide`, where no argument is given."""
+    """Return the providers that the factory's signature names, where no argument is given."""
     try:
         signature = inspect.signature(factory)
         given = signature.bind_partial(*args, **kwargs).arguments

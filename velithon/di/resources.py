@@ -11,7 +11,7 @@ from velithon.di.compile import MISSING, Cell, ProviderError
 
 
 def is_context_manager(kind: object) -> bool:
-    """Whether instances of `kind` are context managers that may be entered to make them ready.
+    """Tell whether instances of `kind` are context managers that may be entered.
 
     Entering a lock would acquire it, so what can be acquired and released is left alone. Only real methods count: a
     `MagicMock` answers to every name.
@@ -20,7 +20,7 @@ def is_context_manager(kind: object) -> bool:
 
 
 def is_async_context_manager(kind: object) -> bool:
-    """The same for asynchronous context managers."""
+    """Tell whether instances of `kind` are asynchronous context managers that may be entered."""
     return _has_methods(kind, "__aenter__", "__aexit__") and not _has_methods(kind, "acquire", "release")
 
 

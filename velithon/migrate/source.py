@@ -134,7 +134,7 @@ class _Rewrite(cst.CSTTransformer):
             self._no_references.add(node.keyword)
 
     def _find_imported(self, node: cst.CSTNode) -> str:
-        """Return the full name of what a node refers to, where that was imported from fastapi."""
+        """Return the full name of what a node refers to, if imported from fastapi."""
         for found in self.get_metadata(QualifiedNameProvider, node, set()):
             if found.source is QualifiedNameSource.IMPORT and found.name.partition(".")[0] == "fastapi":
                 return str(found.name)

@@ -99,7 +99,10 @@ def _find_alias(field: Field) -> str:
 
 
 def _build_key(field: Field) -> object:
-    """Return what fields with the same schema have in common, or the field itself where that is not known."""
+    """Return the key that fields with the same schema share.
+
+    It is the field itself where nobody can tell.
+    """
     info = field.info
     if field.has_structs or field.config or info.json_schema_extra or info.discriminator or info.default_factory:
         return field
@@ -114,7 +117,10 @@ def _build_key(field: Field) -> object:
 
 
 def _get_core_schema(field: Field) -> CoreSchema:
-    """Return a field's core schema; that of a model which the field says nothing more of is made already."""
+    """Return a field's core schema.
+
+    That of a model is made already, where the field adds nothing to it.
+    """
     info, annotation = field.info, field.annotation
     said = (info.title, info.description, info.examples, info.deprecated, info.json_schema_extra, info.discriminator)
     plain = info.is_required() and not info.metadata and not any(said)

@@ -61,7 +61,7 @@ class _Markdown:
         yield from self.write_components()
 
     def group_operations(self) -> dict[str, list[Operation]]:
-        """Return the operations by tag, in the order of the document's tags, then of their appearance."""
+        """Group the operations by tag: the document's tags first, then as they appear."""
         groups: dict[str, list[Operation]] = {tag["name"]: [] for tag in self.document.get("tags", ())}
         for path, item in self.document["paths"].items():
             for method in _METHODS:

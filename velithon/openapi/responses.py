@@ -134,7 +134,10 @@ def _find_phrase(key: str) -> str:
 
 
 def _build_raised_responses(route: DocumentedRoute) -> dict[str, JSONObject]:
-    """Return a response for each status among the exceptions that the route and its dependencies declare."""
+    """Return a response for each status of the declared exceptions.
+
+    The route, its dependencies and its layers declare them.
+    """
     found: dict[str, JSONObject] = {}
     for exception in dict.fromkeys((*route.raises, *survey(route.model).raises, *_iterate_layer_exceptions(route))):
         status, description, detail = _read_exception(exception, route)
@@ -174,7 +177,7 @@ def _build_detail_schema() -> JSONObject:
 
 
 def _read_exception(exception: object, route: DocumentedRoute) -> tuple[int, str, object]:
-    """Return status, description and detail of an exception class, or of an exception made as an example."""
+    """Return status, description and detail of an exception class, or of an example."""
     instance = exception
     if isinstance(exception, type):
         try:

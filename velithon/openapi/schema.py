@@ -232,7 +232,7 @@ def _add_body(operation: JSONObject, route: DocumentedRoute, definitions: Defini
 
 
 def _normalize_url(given: JSONObject | None) -> JSONObject | None:
-    """Return the mapping with its URL in the form that pydantic gives URLs, which is the one FastAPI documents have."""
+    """Return the mapping with its URL in pydantic's form, as FastAPI's documents have it."""
     if not given or given.get("url") is None:
         return given
     return {**given, "url": str(_url.validate_python(str(given["url"])))}

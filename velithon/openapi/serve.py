@@ -236,7 +236,7 @@ def _add_server(schema: JSONObject, root_path: str) -> JSONObject:
 
 
 def _iterate_origins(schema: JSONObject) -> Iterator[str]:
-    """Yield the origins that "Try it out" and the logins of this document must reach, as CSP sources."""
+    """Yield the CSP sources that "Try it out" and the logins must reach."""
     from velithon.openapi.docs import list_sources
 
     urls = [server.get("url", "") for server in schema.get("servers", [])]

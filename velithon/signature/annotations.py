@@ -221,7 +221,9 @@ def read_signature(call: Callable[..., object]) -> inspect.Signature:
 
 
 class _Names(dict[str, object]):
-    """The names that a callable's annotations may use: its module's, and those local to where it is defined.
+    """The names that a callable's annotations may use.
+
+    They are those of its module, and those local to where it is defined.
 
     Registration usually happens in the very function that defines the endpoint, so its frame is on the stack: it is the
     one whose code holds the endpoint's code.

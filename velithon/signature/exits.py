@@ -41,7 +41,10 @@ def build_context_maker(model: DependencyModel) -> ContextMaker:
 def _check_single_yield(
     call: Callable[..., Generator[object, None, object]],
 ) -> Callable[..., Generator[object, None, None]]:
-    """Return a generator function that yields as `call` does, once, and says which dependency yields otherwise."""
+    """Return a generator function that yields once, as `call` must.
+
+    An error names the dependency that never yields, or yields again.
+    """
 
     def run(*args: object, **kwargs: object) -> Generator[object, None, None]:
         generator = call(*args, **kwargs)

@@ -288,7 +288,10 @@ def _build_tools(field: Field) -> Tools:
 
 
 def _build_adapter(annotation: Any, config: ConfigDict | None) -> TypeAdapter[object]:
-    """Return an adapter that refuses NaN and infinity, which JSON could not answer, unless the type allows them."""
+    """Return an adapter that refuses NaN and infinity, unless the type allows them.
+
+    JSON could not carry them in an answer.
+    """
     if config is None:
         try:
             return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))

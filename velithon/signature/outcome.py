@@ -156,7 +156,10 @@ def _evaluate(model: EndpointModel, text: str, complete: bool) -> object:
 
 
 def _is_from_events(kind: object, name: str) -> bool:
-    """Tell a class of `velithon.responses.sse` without importing it: whoever has the class has paid for that."""
+    """Tell a class of `velithon.responses.sse` without importing that module.
+
+    Whoever has the class has imported it.
+    """
     if not isinstance(kind, type):
         return False
     return ("velithon.responses.sse", name) in {(base.__module__, base.__name__) for base in kind.__mro__}

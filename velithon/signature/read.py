@@ -164,7 +164,7 @@ def _read_parameterless(depends: object, parent: DependencyModel, names: set[str
 
 
 def _read_into(model: DependencyModel, names: set[str], above: tuple[object, ...] = ()) -> None:
-    """Read the signature of a callable; `above` are the callables that depend on it, the endpoint first."""
+    """Read a callable's signature; `above` are its dependants, the endpoint first."""
     _classify(model)
     # A dependency may say itself which errors it answers with, as a rate limit does.
     model.raises = tuple(dict.fromkeys((*model.raises, *getattr(model.call, "__velithon_raises__", ()))))
@@ -186,7 +186,7 @@ def _name_endpoint(call: Callable[..., object]) -> Callable[..., object] | str:
 
 
 def _count_positional(call: Callable[..., object], signature: inspect.Signature) -> int:
-    """Count the parameters that may be passed by position: a wrapper may look for them in `kwargs`."""
+    """Count the parameters that no wrapper may look for in `kwargs`."""
     count = 0
     if hasattr(call, "__velithon_inject__"):
         call = call.__wrapped__  # type: ignore[attr-defined]  # what a plan calls instead
@@ -202,7 +202,7 @@ def _count_positional(call: Callable[..., object], signature: inspect.Signature)
 
 
 def _list_candidates(call: Callable[..., object]) -> list[Callable[..., object]]:
-    """Return the functions that may say what calling `call` does: itself unwrapped, and its class's `__call__`."""
+    """Return what may show the kind of `call`: itself unwrapped, its `__call__`."""
     inner, innermost = strip_partials(call), strip_wrappers(call)
     found = [inner, innermost]
     if not inspect.isclass(innermost):
@@ -359,7 +359,7 @@ class _Parameter:
         return True
 
     def take_injected(self, info: FieldInfo | None) -> bool:
-        """Take a parameter that is the connection, a part of it, or made for the response."""
+        """Take a parameter that is the connection, part of it, or the response's."""
         what = self.find_injected()
         if what is None:
             return False

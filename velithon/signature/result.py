@@ -81,7 +81,7 @@ def _build_encoder(field: Field, model: EndpointModel, options: ResponseOptions,
             return encode_again(result)
 
     def encode_again(value: object) -> Any:
-        """Encode what pydantic's serializer does not know, and text of clients that is none in UTF-8."""
+        """Encode what pydantic's serializer does not know, and text that UTF-8 cannot carry."""
         try:
             return dump(value, fallback=dump_struct)
         except (PydanticSerializationError, UnicodeError) as error:
@@ -135,7 +135,10 @@ def compile_result(model: EndpointModel, options: ResponseOptions) -> Finish:
 
 
 def _build_bodyless_finish(finish: Finish, model: EndpointModel, options: ResponseOptions) -> Finish:
-    """Return `finish` for a status without a body, which warns once of a value that is not sent."""
+    """Return `finish` for a status without a body.
+
+    It warns once of a value that is not sent.
+    """
     warned = False
 
     def finish_without(

@@ -63,7 +63,7 @@ def build_details(message: str, location: tuple[str | int, ...], value: object) 
 
 
 def _classify_message(message: str) -> tuple[str | PydanticCustomError, dict[str, str | int | float]]:
-    """Return pydantic's type of an error, which has words of its own, with the values that those name."""
+    """Return pydantic's type of an error, and the values that its message names."""
     if (found := _KIND.match(message)) and found[1] in _KINDS:
         return _KINDS[found[1]], {}
     if found := _BOUND.match(message):

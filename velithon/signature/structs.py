@@ -134,7 +134,7 @@ def _find_errors(kind: object, value: object, location: tuple[str | int, ...]) -
 
 
 def _iterate_children(kind: object, value: object) -> Iterator[tuple[object, object, str | int]]:
-    """Yield (kind, value, key) of what a value holds, where its kind says what each must be."""
+    """Yield (kind, value, key) of what a value holds, where its kind says."""
     if is_optional(kind) and len(list_members(kind)) == 1:
         kind = strip_metadata(list_members(kind)[0])
     if is_struct(kind) and isinstance(value, dict):
@@ -237,7 +237,10 @@ def _format_annotation(annotation: object) -> str:
 
 
 def _find_unknown_classes(annotation: object) -> list[type]:
-    """Return the classes in an annotation that msgspec does not know, at any depth; refuse what it would ignore."""
+    """Return the classes in an annotation that msgspec does not know, at any depth.
+
+    Raises for what msgspec would ignore.
+    """
     unknown: list[type] = []
     seen: set[int] = set()
     waiting: list[object] = [msgspec.inspect.type_info(annotation)]

@@ -79,7 +79,10 @@ def _all_among(kinds: Iterable[object], types: Iterable[type]) -> bool:
 
 
 def _find_pydantic_v1_model(annotation: object) -> type | None:
-    """Return a model of pydantic.v1 in an annotation, which pydantic 2 would take, and validate after a fashion."""
+    """Return a model of pydantic.v1 in an annotation, or none.
+
+    pydantic 2 would take it, and validate it by other rules.
+    """
     if is_subclass(annotation, object):
         found = any(
             (base.__module__, base.__name__) == ("pydantic.v1.main", "BaseModel") for base in annotation.__mro__

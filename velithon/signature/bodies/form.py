@@ -148,7 +148,10 @@ async def _read_file(file: UploadFile) -> bytes:
 
 
 class _Input:
-    """A field as a form carries it: what its declaration says is read once, not with every form."""
+    """A field as a form carries it.
+
+    Its declaration is read once, not with every form.
+    """
 
     __slots__ = ("as_bytes", "field", "many", "names")
 
@@ -225,7 +228,10 @@ class _Texts:
 
 
 class _Models:
-    """A field that stands for a model, or for a union of models, whose fields are those of the form."""
+    """A field that stands for a model, or for a union of models.
+
+    The fields of the models are those of the form.
+    """
 
     __slots__ = ("field", "inputs", "is_optional", "keeps_extras", "names", "texts")
 

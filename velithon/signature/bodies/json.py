@@ -136,7 +136,10 @@ _MANY_DIGITS = b"0" * 300
 
 
 def _has_odd_numbers(body: bytes) -> bool:
-    """Tell whether there may be a number that is infinite, or none; a few searches, each in C."""
+    """Tell whether there may be an infinite number or a NaN.
+
+    It takes a few searches, each in C.
+    """
     shape = body.translate(_SHAPE, b"+")
     return (
         shape.find(b"e000") >= 0
