@@ -82,17 +82,17 @@ def get_parameterless_sub_dependant(*, depends: Depends, path: str) -> Dependenc
 def _do_nothing() -> None: ...
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def _is_same(one: Depends, other: Depends) -> bool:
     scopes = [list(getattr(item, "scopes", None) or ()) for item in (one, other)]
     return one.dependency is other.dependency and scopes[0] == scopes[1]
 
 
-def _find_marker(item: Any) -> object:
+def _find_marker(item: Any) -> Depends:
     """Return the marker that a dependency was read from.
 
     It was read by `get_parameterless_sub_dependant`, or is FastAPI's `Dependant`.
     """
-    known = getattr(item, "depends", None)
+    known: Depends | None = getattr(item, "depends", None)
     if known is not None:
         return known
     if type(item).__name__ != "Dependant" or not callable(getattr(item, "call", None)):

@@ -206,7 +206,7 @@ class Validator(Protocol):
     """What checks a result: a validator of pydantic, or of msgspec."""
 
     @property
-    def validate_python(self) -> Callable[..., Any]:
+    def validate_python(self) -> Callable[..., object]:
         """Return the value of a result, which may be another object."""
 
 
@@ -218,7 +218,7 @@ class Serializer(Protocol):
         """Write JSON."""
 
     @property
-    def to_python(self) -> Callable[..., Any]:
+    def to_python(self) -> Callable[..., object]:
         """Return Python data; with `mode="json"`, the types of JSON."""
 
 
