@@ -6,16 +6,18 @@ Most are there to be found, and called by nobody.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from velithon._compat.starlette import is_async_callable
 from velithon.concurrency import run_in_threadpool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
+
+    from velithon.signature import EndpointModel
 
 __all__ = [
     "_IncludedRouter",
@@ -57,21 +59,37 @@ def request_response(func: Callable[[Request], object]) -> ASGIApp:
     return app
 
 
-async def solve_dependencies(*args: object, **options: object) -> NoReturn:
-    """Say what to use instead of FastAPI's function, which makes the arguments of an endpoint.
+async def solve_dependencies(*args: object, **options: object) -> object:
+    """Make the arguments of an endpoint; called by plans alone, where an instrument wraps it.
 
     Raises:
-        NotImplementedError: Always.
+        NotImplementedError: Somebody else called it.
     """
+    solve = options.get("solve")
+    if callable(solve):
+        return await solve()
     raise NotImplementedError("Velithon compiles an endpoint's dependencies: use velithon.signature.compile_http().")
 
 
-async def run_endpoint_function(*args: object, **options: object) -> NoReturn:
-    """Say what to use instead of FastAPI's function, which calls an endpoint.
+async def run_endpoint_function(
+    *args: object,
+    dependant: EndpointModel | None = None,
+    values: Mapping[str, object] | None = None,
+    is_coroutine: bool = False,
+    **options: object,
+) -> object:
+    """Call an endpoint; called by plans alone, where an instrument wraps it.
 
     Raises:
-        NotImplementedError: Always.
+        NotImplementedError: Somebody else called it, without the endpoint and its arguments.
     """
+    if dependant is not None and values is not None:
+        from velithon.signature.plan import find_called
+
+        call = find_called(dependant)
+        if not is_coroutine:
+            return await run_in_threadpool(call, **values)
+        return await cast("Awaitable[object]", call(**values))
     raise NotImplementedError("Velithon calls an endpoint in its compiled plan: wrap it with get_route_handler().")
 
 

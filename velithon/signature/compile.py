@@ -13,7 +13,8 @@ from velithon.signature import runtime
 from velithon.signature.exits import Exits
 from velithon.signature.model import DependencyModel, EndpointModel, ResponseOptions
 from velithon.signature.overrides import apply_overrides
-from velithon.signature.plan import PlanWriter, find_called
+from velithon.signature.patched import find_patched_functions
+from velithon.signature.plan import PlanWriter, find_called, write_arguments
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from velithon.signature.model import HTTPPlanFunction, WebSocketPlanFunction
     from velithon.signature.overrides import Overrides
+    from velithon.signature.patched import PatchedFunctions
     from velithon.signature.result import Finish
 
 
@@ -69,6 +71,7 @@ class HTTPPlan(PlanWriter):
         self.has_dependencies = bool(model.dependencies)
         self.model_name = self.out.constant(model, "model")
         self.fails = self.can_fail(model)
+        self.patched = find_patched_functions()
         # A body may leave something to close: a request that left nothing has no stack to keep.
         self.may_need_stack = not self.needs_request_stack and model.body is not None and model.body.needs_exit
         if self.may_need_stack:
@@ -101,14 +104,22 @@ class HTTPPlan(PlanWriter):
         """Whether the plan is no more than a call of an asynchronous function without arguments."""
         model = self.model
         needs = model.order or model.dependencies or model.body or self.needs_response
-        return model.is_coroutine and not (needs or self.needs_background or self.is_traced)
+        return model.is_coroutine and not (needs or self.needs_background or self.is_traced or self.patched)
 
     @property
     def takes_little(self) -> bool:
         """Whether the path, the query string and providers are all that the plan reads."""
         model = self.model
-        apart = self.is_traced or model.dependencies or model.injected or model.header_params or model.cookie_params
-        return not (apart or model.body or self.query_is_multi or model.is_generator or model.is_async_generator)
+        apart = model.dependencies or model.injected or model.header_params or model.cookie_params
+        return not (
+            self.is_traced
+            or self.patched
+            or apart
+            or model.body
+            or self.query_is_multi
+            or model.is_generator
+            or model.is_async_generator
+        )
 
     def write_request_stack(self, respond: str) -> None:
         out = self.out
@@ -143,6 +154,12 @@ class HTTPPlan(PlanWriter):
             out.line(f"response = {self.use(runtime.make_blank_response)}()")
         if self.needs_background:
             out.line(f"background = {self.use(injected_tasks)}()")
+        response = "response" if self.needs_response else "None"
+        background = "background" if self.needs_background else "None"
+        if self.patched is not None:
+            result = self.write_patched_call(self.patched)
+            out.line(f"{target}{respond}({result}, {self.asked}, {response}, {background})")
+            return
         errors = "errors" if self.fails else None
         if errors is not None:
             out.line("errors = None")
@@ -154,9 +171,20 @@ class HTTPPlan(PlanWriter):
             with out.block(f"with {out.constant(span_of, 'span_of')}('dependencies'):"):
                 arguments = self.write_solving(errors)
                 out.line("pass")
-        response = "response" if self.needs_response else "None"
-        background = "background" if self.needs_background else "None"
         out.line(f"{target}{respond}({self.write_endpoint_call(arguments)}, {self.asked}, {response}, {background})")
+
+    def write_patched_call(self, patched: PatchedFunctions) -> str:
+        """Write what an instrument stands around; return the text of the endpoint's call."""
+        model = self.model
+        self.write_patched_solving(patched, lambda: "None" if model.body is None else model.body.write_reading(self))
+        if self.fails:
+            with self.out.block("if solved.errors:"):
+                error = self.use(runtime.build_request_error)
+                self.out.line(f"raise {error}({self.model_name}, request, solved.errors, solved.body)")
+        if model.is_generator or model.is_async_generator:
+            return f"{self.out.constant(find_called(model), 'call_endpoint')}(**solved.values)"
+        run = self.out.constant(patched[1], "run_endpoint_function")
+        return f"await {run}(dependant={self.model_name}, values=solved.values, is_coroutine={model.is_coroutine})"
 
     def write_solving(self, errors: str | None) -> str:
         """Write what happens before the endpoint is called; return the text of its arguments."""
@@ -165,7 +193,7 @@ class HTTPPlan(PlanWriter):
         if self.is_traced and received:
             with self.out.block("if note is not None:"):
                 self.out.line(f"note.note_body(lambda: {received[2:]})")
-        arguments = self.write_endpoint_arguments(errors)
+        arguments = write_arguments(self.model, self.write_endpoint_values(errors))
         if errors is not None:
             with self.out.block("if errors is not None:"):
                 self.out.line(
@@ -254,6 +282,14 @@ class WebSocketPlan(PlanWriter):
             out.line(f"response = {self.use(runtime.make_blank_response)}()")
         if self.needs_background:
             out.line(f"background = {self.use(injected_tasks)}()")
+        patched, call = find_patched_functions(), out.constant(find_called(self.model), "call_endpoint")
+        if patched is not None:
+            self.write_patched_solving(patched, lambda: "None")
+            with out.block("if solved.errors:"):
+                error, model_name = self.use(runtime.build_websocket_error), out.constant(self.model, "model")
+                out.line(f"raise {error}({model_name}, request, solved.errors)")
+            out.line(f"await {call}(**solved.values)")
+            return
         errors = "errors" if self.can_fail(self.model) else None
         if errors is not None:
             out.line("errors = None")
@@ -265,11 +301,11 @@ class WebSocketPlan(PlanWriter):
             with out.block(f"with {out.constant(span_of, 'span_of')}('dependencies'):"):
                 arguments = self.write_solving(errors)
                 out.line("pass")
-        out.line(f"await {out.constant(find_called(self.model), 'call_endpoint')}({arguments})")
+        out.line(f"await {call}({arguments})")
 
     def write_solving(self, errors: str | None) -> str:
         """Write what happens before the endpoint is called; return the text of its arguments."""
-        arguments = self.write_endpoint_arguments(errors)
+        arguments = write_arguments(self.model, self.write_endpoint_values(errors))
         if errors is not None:
             with self.out.block("if errors is not None:"):
                 model_name = self.out.constant(self.model, "model")

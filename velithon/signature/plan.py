@@ -19,11 +19,13 @@ from velithon.signature.annotations import is_sequence, strip_wrappers
 from velithon.signature.exits import build_context_maker, build_never_yielded_error, enter_limited
 from velithon.signature.fields import Field, Undefined, build_missing_error, find_param_model, list_aliases
 from velithon.signature.model import DependencyModel, EndpointModel
+from velithon.signature.patched import SolvedArguments
 from velithon.signature.path import has_convertor, list_path_names
 from velithon.signature.writer import Writer
 
 if TYPE_CHECKING:
     from velithon.di.providers import Provide
+    from velithon.signature.patched import PatchedFunctions
 
 _SOURCES = {
     "path": "path_params",
@@ -88,7 +90,7 @@ class PlanWriter:
         for name in (
             "request", "scope", "errors", "error", "body", "response", "background", "raw", "found", "form", "result",
             "stack", "inner", "plan", "path", "query", "headers", "cookies", "endpoint", "invalid", "more", "value",
-            "note",
+            "note", "solve", "solved",
         ):  # fmt: skip
             self.out.fresh(name)
 
@@ -210,15 +212,33 @@ class PlanWriter:
         if self.model.note is not None:
             self.out.line(f"note = {self.out.constant(self.model.note, 'note_connection')}(request)")
 
-    def write_endpoint_arguments(self, errors: str | None) -> str:
-        """Write everything that the endpoint needs; return the text of its arguments."""
+    def write_endpoint_values(self, errors: str | None) -> dict[str, str]:
+        """Write everything that the endpoint needs; return the expressions of its arguments."""
         arguments = self.write_values(self.model, errors)
         if self.is_traced:
             valid = "note is not None" if errors is None else "note is not None and errors is None"
             with self.out.block(f"if {valid}:"):
-                self.out.line(f"note.values = {{{', '.join(f'{key!r}: {text}' for key, text in arguments.items())}}}")
+                self.out.line(f"note.values = {write_dictionary(arguments)}")
                 self.out.line("note.errors = []")
-        return write_arguments(self.model, arguments)
+        return arguments
+
+    def write_patched_solving(self, patched: PatchedFunctions, write_body: Callable[[], str]) -> None:
+        """Write that the variable `solved` is what an instrument's function returns."""
+        out = self.out
+        fails = self.can_fail(self.model)
+        with out.block("async def solve():"):
+            out.begin_prelude()
+            if fails:
+                out.line("errors = None")
+            self.write_note()
+            received = write_body()
+            made = write_dictionary(self.write_endpoint_values("errors" if fails else None))
+            if fails:
+                with out.block("if errors is not None:"):
+                    out.line(f"return {self.use(SolvedArguments)}({{}}, errors, {received})")
+            out.line(f"return {self.use(SolvedArguments)}({made}, [])")
+        solve = out.constant(patched[0], "solve_dependencies")
+        out.line(f"solved = await {solve}(request=request, dependant={out.constant(self.model, 'model')}, solve=solve)")
 
     def write_node(self, node: DependencyModel, errors: str | None) -> str:
         """Write everything that a callable needs; return the text of its arguments."""
@@ -414,6 +434,11 @@ def find_called(node: DependencyModel) -> Callable[..., object]:
     """
     call = node.call
     return call.__wrapped__ if hasattr(call, "__velithon_inject__") else call  # type: ignore[attr-defined]  # set by `functools.update_wrapper`
+
+
+def write_dictionary(values: dict[str, str]) -> str:
+    """Return the text of a dictionary of expressions."""
+    return f"{{{', '.join(f'{key!r}: {text}' for key, text in values.items())}}}"
 
 
 def write_arguments(node: DependencyModel, arguments: dict[str, str]) -> str:
