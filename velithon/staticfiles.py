@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -27,6 +28,11 @@ __all__ = ["NotModifiedResponse", "StaticFiles"]
 
 PathLike = str | os.PathLike[str]
 
+# Seconds for which a file that was found is looked up without a thread: what the kernel has just read of a directory it
+# has at hand, on network file systems too, which ask their server again after three seconds.
+_AT_HAND = 2.0
+_MOST_AT_HAND = 1024
+
 
 class StaticFiles(StarletteStaticFiles):
     """Files of a directory; mount them: `app.mount("/static", StaticFiles(directory="static"))`.
@@ -44,6 +50,14 @@ class StaticFiles(StarletteStaticFiles):
         RuntimeError: The directory or the fallback does not exist.
     """
 
+    # Whether no subclass says how it is served as an ASGI application, so that a mount may ask for the response alone.
+    responds = True
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__call__" in vars(cls):
+            cls.responds = False
+
     def __init__(
         self,
         *,
@@ -58,8 +72,21 @@ class StaticFiles(StarletteStaticFiles):
             directory=directory, packages=packages, html=html, check_dir=check_dir, follow_symlink=follow_symlink
         )
         self.fallback = fallback
+        # Path -> until when it is looked up without a thread.
+        self._at_hand: dict[str, float] = {}
         if fallback is not None and check_dir and self._regular(fallback) is None:
             raise RuntimeError(f"The fallback file {fallback!r} does not exist in {directory!r}.")
+
+    async def respond(self, scope: Scope) -> Response:
+        """Return the response that the files, called as an ASGI application, would send.
+
+        Raises:
+            HTTPException: See `get_response`.
+        """
+        if not self.config_checked:
+            await self.check_config()
+            self.config_checked = True
+        return await self.get_response(self.get_path(scope), scope)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return the response for a path below the directory.
@@ -67,6 +94,9 @@ class StaticFiles(StarletteStaticFiles):
         Raises:
             HTTPException: 404 for what is missing, 405 for other methods than GET and HEAD, 401 for what is private.
         """
+        again = self._respond_again(path, scope)
+        if again is not None:
+            return again
         if self.fallback is None:
             return await super().get_response(path, scope)
         try:
@@ -86,6 +116,52 @@ class StaticFiles(StarletteStaticFiles):
         if missing is not None:
             raise missing
         return response
+
+    def _respond_again(self, path: str, scope: Scope) -> Response | None:
+        """Return the response for a file that was found a moment ago.
+
+        It is looked up without a thread.
+        """
+        until = self._at_hand.get(path)
+        if until is None or scope["method"] not in ("GET", "HEAD"):
+            return None
+        if until < monotonic():
+            del self._at_hand[path]
+            return None
+        found = self._regular(path)
+        return None if found is None else self.file_response(*found, scope)
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Return where a file is, and its status; an empty path and `None` where there is none."""
+        found = self._direct(path)
+        if found is None:
+            return super().lookup_path(path)
+        if path not in self._at_hand:
+            if len(self._at_hand) >= _MOST_AT_HAND:
+                self._at_hand = {}
+            self._at_hand[path] = monotonic() + _AT_HAND
+        return found
+
+    def _direct(self, path: str) -> tuple[str, os.stat_result] | None:
+        """Find a regular file to which no link leads below the directory.
+
+        So it cannot be outside of it.
+        """
+        names = path.split(os.sep)
+        if not names[0] or ".." in names or "\\" in path:
+            return None
+        for directory in self.all_directories:
+            place = os.path.abspath(directory)
+            try:
+                for name in names:
+                    place = f"{place}{os.sep}{name}"
+                    status = os.lstat(place)
+                    if stat.S_ISLNK(status.st_mode):
+                        return None
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            return (place, status) if stat.S_ISREG(status.st_mode) else None
+        return None
 
     def _regular(self, path: str) -> tuple[str, os.stat_result] | None:
         """Return where a regular file is, and its status."""

@@ -31,6 +31,8 @@ PRIVATE = {
     "starlette.responses:FileResponse._handle_simple": "is overridden for 204 and 304, which have no body",
     "starlette.responses:FileResponse._handle_single_range": "is overridden to let the server read a part of a file",
     "starlette.responses:FileResponse._handle_multiple_ranges": "is overridden to know that sending has begun",
+    "starlette.responses:FileResponse._open_file": "is overridden to read most files with one job of a thread",
+    "starlette.responses:FileResponse._parse_range_header": "reads a range that the server is to send",
     "starlette.testclient:TestClient._portal_factory": "runs the application where the client's other calls run",
     "starlette.testclient:_TestClientTransport": "is the transport of the test client over ASGI",
     "starlette.testclient:_TestClientTransport._open_requests": "ends the streams that a test left unread",

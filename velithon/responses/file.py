@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import asynccontextmanager, closing
+from copy import copy
 from functools import lru_cache
 from mimetypes import guess_type
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-import anyio
 from starlette import responses as starlette
 from starlette.datastructures import MutableHeaders
 
 from velithon.background import assign_owner
+from velithon.concurrency import run_in_threadpool
 from velithon.responses.base import Response
 from velithon.responses.headers import Pairs, content_type_pairs
 from velithon_adapters.http import HTTPReceive, HTTPSend
@@ -21,7 +23,7 @@ from velithon_adapters.scope import FILE_RANGE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-    from starlette.types import Message, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from velithon_adapters.rsgi import HTTPProtocol, HTTPScope
 
@@ -62,16 +64,27 @@ class FileResponse(Response, starlette.FileResponse):
     # Whether who sends takes a part of a file by its name.
     sends_ranges = False
 
-    def __init__(self, path: str | os.PathLike[str], status_code: int = 200, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        status_code: int = 200,
+        *args: Any,
+        stat_result: os.stat_result | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not args and not kwargs:
-            # What most endpoints return; Starlette's constructor makes each of these headers anew.
+            # What most endpoints and static files return; Starlette's constructor makes each of these headers anew.
             self.path = path
             self.status_code = status_code
             self.filename = None
-            self.stat_result = None
+            self.stat_result = stat_result
             self.background = None
             self.media_type, self._pairs = _file_kind(os.fspath(path))
+            if stat_result is not None:
+                self._pairs = [*self._pairs, *_file_state(stat_result.st_size, stat_result.st_mtime)]
             return
+        if stat_result is not None:
+            kwargs["stat_result"] = stat_result
         starlette.FileResponse.__init__(self, path, status_code, *args, **kwargs)
         if self.background is not None:
             assign_owner(self.background)
@@ -81,7 +94,28 @@ class FileResponse(Response, starlette.FileResponse):
         if send is not None:
             self.sends_ranges = FILE_RANGE in (scope.get("extensions") or ())
             send = self._complete_refusals(self.track(send))
+            if scope["type"] == "http":
+                await self._file_asgi(scope, cast("Receive", receive), send)
+                return
         await super().__call__(scope, receive, send)
+
+    async def _file_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        looked_at = self
+        if self.stat_result is None:
+            # This very response may be sent again when the file is another.
+            looked_at = copy(self)
+            looked_at.stat_result = await run_in_threadpool(_regular_status, os.fspath(self.path))
+            looked_at.set_stat_headers(looked_at.stat_result)
+        assert looked_at.stat_result is not None  # narrows the type
+        if looked_at.stat_result.st_size < self.chunk_size:
+            # All is one message, so nobody has to watch whether the client leaves, for which Starlette starts a task.
+            scope = {**scope, "asgi": {**scope.get("asgi", {}), "spec_version": "2.4"}}
+        await super(FileResponse, looked_at).__call__(scope, receive, send)
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[_Reader]:  # type: ignore[override]  # has what Starlette asks of a file
+        with closing(_Reader(os.fspath(self.path))) as reader:
+            yield reader
 
     def _iterate_body(self) -> AsyncIterator[bytes]:
         return _iterate_file(self.path, self.chunk_size)
@@ -94,25 +128,43 @@ class FileResponse(Response, starlette.FileResponse):
         Raises:
             RuntimeError: There is no such file.
         """
-        if self.stat_result is not None or self._raw is not None or self.status_code != 200:
+        if scope.method != "GET" or self._raw is not None or self.status_code != 200:
             self._check(scope.method)
             return self._file_rsgi(scope, protocol)
-        if scope.method != "GET" or scope.headers.get("range") is not None:
-            return self._file_rsgi(scope, protocol)
         pairs = self._pairs or []
-        for name, _ in pairs:
-            if name in _OF_A_FILE:
-                return self._file_rsgi(scope, protocol)
+        found = self.stat_result
         path = os.fspath(self.path)
-        try:
+        if found is None:
+            for name, _ in pairs:
+                if name in _OF_A_FILE:
+                    return self._file_rsgi(scope, protocol)
             # Cheaper than a thread by far, and the server is about to read the file anyway.
-            found = os.stat(path)
-        except FileNotFoundError as exc:
-            raise RuntimeError(f"File at path {self.path} does not exist.") from exc
-        if not stat.S_ISREG(found.st_mode):
-            raise RuntimeError(f"File at path {self.path} is not a file.")
+            found = _regular_status(path)
+            pairs = [*pairs, *_file_state(found.st_size, found.st_mtime)]
+        wanted = scope.headers.get("range")
+        if wanted is not None:
+            return self._range_rsgi(scope, protocol, wanted, pairs, found.st_size)
         self._started = True
-        protocol.response_file(200, [*pairs, *_file_state(found.st_size, found.st_mtime)], path)
+        protocol.response_file(200, pairs, path)
+        return None
+
+    def _range_rsgi(
+        self, scope: HTTPScope, protocol: HTTPProtocol, wanted: str, pairs: Pairs, size: int
+    ) -> Awaitable[None] | None:
+        """Let the server send one range; what is not one is returned to be awaited."""
+        if scope.headers.get("if-range") is not None:
+            return self._file_rsgi(scope, protocol)
+        try:
+            ranges = self._parse_range_header(wanted, size)
+        except (starlette.MalformedRangeHeader, starlette.RangeNotSatisfiable):
+            return self._file_rsgi(scope, protocol)
+        if len(ranges) != 1:
+            return self._file_rsgi(scope, protocol)
+        start, end = ranges[0]
+        headers = [pair for pair in pairs if pair[0] != "content-length"]
+        headers += [("content-range", f"bytes {start}-{end - 1}/{size}"), ("content-length", str(end - start))]
+        self._started = True
+        protocol.response_file_range(206, headers, os.fspath(self.path), start, end)
         return None
 
     async def _file_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
@@ -179,7 +231,57 @@ class FileResponse(Response, starlette.FileResponse):
         await super()._handle_multiple_ranges(send, ranges, file_size, send_header_only)
 
 
+class _Reader:
+    """A file that is opened by the thread which first reads of it.
+
+    Most are read in one go.
+    """
+
+    __slots__ = ("_file", "_path", "_start")
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._start: int | None = None
+
+    async def seek(self, start: int) -> None:
+        """Read from there on."""
+        self._start = start
+
+    async def read(self, size: int) -> bytes:
+        """Read as many bytes, fewer at the end."""
+        return await run_in_threadpool(self._read, size)
+
+    def _read(self, size: int) -> bytes:
+        if self._file is None:
+            self._file = open(self._path, "rb")
+        if self._start is not None:
+            self._file.seek(self._start)
+            self._start = None
+        return self._file.read(size)
+
+    def close(self) -> None:
+        """Close the file, which takes no thread as nothing was written."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _regular_status(path: str) -> os.stat_result:
+    """Return a file's status.
+
+    Raises:
+        RuntimeError: There is no such file.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError as exc:
+        raise RuntimeError(f"File at path {path} does not exist.") from exc
+    if not stat.S_ISREG(found.st_mode):
+        raise RuntimeError(f"File at path {path} is not a file.")
+    return found
+
+
 async def _iterate_file(path: str | os.PathLike[str], size: int) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as file:
+    with closing(_Reader(os.fspath(path))) as file:
         while chunk := await file.read(size):
             yield chunk

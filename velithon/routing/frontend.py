@@ -79,6 +79,9 @@ class FrontendFiles(StaticFiles):
                 for what is private.
             RuntimeError: The fallback, or the directory, is not there any more.
         """
+        again = self._respond_again(path, scope)
+        if again is not None:
+            return again
         if scope["method"] not in ("GET", "HEAD"):
             found = await run_in_threadpool(self._file, path)
             raise HTTPException(405, headers={"Allow": "GET, HEAD"}) if found else HTTPException(404)

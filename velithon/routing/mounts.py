@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from starlette import routing as starlette
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
@@ -17,6 +17,7 @@ from starlette.routing import compile_path
 
 from velithon._runtime.lifetime import Lifetime
 from velithon.compat.asked import stands_for_fastapi
+from velithon.responses.app import AppResponse
 from velithon.routing.template import MOUNTS
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from velithon.requests.request import Request
+    from velithon.staticfiles import StaticFiles
 
 __all__ = ["Host", "Mount", "Mounted", "adopt_mount", "find_inner_application", "iterate_mounted", "start_mounted"]
 
@@ -141,8 +145,23 @@ class Mount(Mounted, starlette.Mount):
 
         The mount is noted for whoever asks for the route's template.
         """
-        scope[MOUNTS] = (*scope.get(MOUNTS, ()), self)
+        self._note(scope)
         await super().handle(scope, receive, send)
+
+    def _note(self, scope: Scope) -> None:
+        scope[MOUNTS] = (*scope.get(MOUNTS, ()), self)
+
+    async def respond(self, request: Request) -> object:
+        """Answer with the response of static files.
+
+        Any other application runs when its response is sent.
+        """
+        files = cast("StaticFiles", self.app)
+        # By an attribute, as only those who have files import `StaticFiles`. A layer around them is what `app` is then.
+        if getattr(files, "responds", None) is not True or type(self).handle is not Mount.handle:
+            return AppResponse(self.handle, request)
+        self._note(request.scope)
+        return await files.respond(request.scope)
 
 
 class Host(Mounted, starlette.Host):

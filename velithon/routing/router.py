@@ -395,6 +395,8 @@ class Router(Verbs, starlette.Router):
             scope.update(found.child_scope)
         else:
             request._note_route(found.route, found.path_params)
+        if isinstance(found.route, Mount):
+            return await found.route.respond(request)
         return AppResponse(found.route.handle, request)
 
     def _list_allowed(self, request: Request, found: Found) -> set[str]:
