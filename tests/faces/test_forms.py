@@ -278,3 +278,43 @@ def test_uploads_on_real_servers(server: ServerName) -> None:
             expected = {"size": size, "read": size, "memory": size <= MIB}
             assert c.post("/", content=body, headers=TYPE).json() == expected
             assert c.post("/", content=in_chunks(body, 9_999), headers=TYPE).json() == expected
+
+
+@pytest.mark.parametrize("layered", [False, True], ids=["endpoint", "layer"])
+@pytest.mark.parametrize(
+    ("limits", "detail"),
+    [
+        ({"max_fields": 1}, "Too many fields. Maximum number of fields is 1."),
+        ({"max_files": 0}, "Too many files. Maximum number of files is 0."),
+        ({"max_part_size": 2}, "Part exceeded maximum size of 0KB."),
+        ({"max_fields": 2, "max_files": 1, "max_part_size": 3}, None),
+        ({}, None),
+    ],
+)
+def test_a_form_that_was_read_is_held_to_smaller_limits(
+    client: ClientFactory, layered: bool, limits: dict[str, int], detail: str | None
+) -> None:
+    """Who asks for a form that a layer, or the endpoint itself, has read is not given more than was allowed."""
+    app = Velithon()
+
+    @app.middleware("http")
+    async def reads(request: Request, call_next: Any) -> Any:
+        if not layered:
+            return await call_next(request)
+        async with request.form():
+            return await call_next(request)
+
+    @app.post("/", form_limits=limits)
+    async def declared(one: Annotated[str, Form()]) -> str:
+        return one
+
+    @app.post("/form")
+    async def again(request: Request) -> str:
+        async with request.form():
+            return str((await request.form(**cast("Any", limits)))["one"])
+
+    body = part("one", b"abc") + part("two", b"de") + part("file", b"x", "a.txt") + END
+    c = client(app)
+    for path in ("/", "/form"):
+        answer = c.post(path, content=body, headers=TYPE)
+        assert (answer.status_code, answer.json()) == ((200, "abc") if detail is None else (400, {"detail": detail}))
