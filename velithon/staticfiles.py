@@ -132,7 +132,7 @@ class StaticFiles(StarletteStaticFiles):
         return None if found is None else self.file_response(*found, scope)
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        """Return where a file is, and its status; an empty path and `None` where there is none."""
+        """Return where a file is, and its status; `None` where there is none."""
         found = self._direct(path)
         if found is None:
             return super().lookup_path(path)

@@ -58,14 +58,10 @@ def copy(source: int, file: BinaryIO) -> None:
 def started(directory: Path, *arguments: str, terminal: bool = False) -> Iterator[Run]:
     """Start Python with arguments, in a terminal or not, wait until it listens, and end it."""
     output = directory / "output.txt"
-    env = {
-        **os.environ,
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")]),
-        "TERM": "xterm",
-    }
-    env.pop("VELITHON_ENV", None)
-    env.pop("NO_COLOR", None)
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", "TERM": "xterm"}
+    env["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "adapters")])
+    for name in ("VELITHON_ENV", "NO_COLOR", "PYTHONDONTWRITEBYTECODE"):
+        env.pop(name, None)
     file = output.open("wb")
     reader, writer = os.openpty() if terminal else (None, os.dup(file.fileno()))
     process = subprocess.Popen(
@@ -112,6 +108,13 @@ def test_dev_finds_the_application_and_reloads_it(tmp_path: Path, server: str) -
         until(lambda: re.search(r"GET    \x1b\[0m /fails \x1b\[31m500\x1b\[0m", run.text), "failures are logged")
         main.write_text(MAIN.replace('os.environ.get("VELITHON_ENV", "none")', '"saved"'))
         until(lambda: answer(run, "/") == '"saved"', "the saved file is served")
+        # Python's bytecode of one would do for the other: they are of one length and, in whole seconds, of one age.
+        assert (tmp_path / "__pycache__").is_dir()
+        again = tmp_path / "again"
+        again.write_text(main.read_text().replace('"saved"', '"again"'))
+        os.utime(again, ns=(main.stat().st_atime_ns, main.stat().st_mtime_ns))
+        again.replace(main)
+        until(lambda: answer(run, "/") == '"again"', "the file that was saved at once after it is served")
         assert "the shelf is empty" in answer(run, "/fails")
 
 

@@ -31,6 +31,7 @@ from granian.server.mp import MPServer
 
 from velithon_adapters._compat.granian import BUILD_GIL, SocketHolder, WorkerProcess, loops, start_silently
 from velithon_adapters.servers.address import bind
+from velithon_adapters.servers.bytecode import drop_bytecode
 from velithon_adapters.servers.config import (
     STARTUP_FAILURE,
     OptionError,
@@ -145,7 +146,14 @@ def _decrypt_key(config: ServerConfig) -> Iterator[Path | None]:
 
 
 def _build_options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> dict[str, Any]:
-    from watchfiles import PythonFilter
+    from watchfiles import Change, PythonFilter
+
+    class SavedFiles(PythonFilter):
+        def __call__(self, change: Change, path: str) -> bool:
+            is_source = super().__call__(change, path)
+            if is_source:
+                drop_bytecode(path)
+            return is_source
 
     options: dict[str, Any] = {
         "address": config.host,
@@ -165,7 +173,7 @@ def _build_options(config: ServerConfig, interface: Literal["rsgi", "asgi"]) -> 
         "workers_kill_timeout": config.workers_kill_timeout + math.ceil(config.shutdown_delay),
         "reload": config.reload,
         "reload_paths": [Path.cwd()],
-        "reload_filter": PythonFilter,
+        "reload_filter": SavedFiles,
         # a mistake in a file ends the worker, and the next change starts it again
         "reload_ignore_worker_failure": config.reload,
     }

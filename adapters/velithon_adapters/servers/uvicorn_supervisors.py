@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -25,6 +26,7 @@ from uvicorn.supervisors.multiprocess import Process
 from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 
 from velithon_adapters._compat.uvicorn import get_subprocess
+from velithon_adapters.servers.bytecode import drop_bytecode
 from velithon_adapters.servers.config import STARTUP_FAILURE, ServerConfig
 from velithon_adapters.servers.spare import Barrier, gates, keeps_spare
 from velithon_adapters.servers.supervising import set_in_handler
@@ -233,6 +235,12 @@ class Reload(WatchFilesReload):
                 self.spare = spare, next_barrier
 
         threading.Thread(target=prepare, name="prepare", daemon=True).start()
+
+    def should_restart(self) -> list[Path] | None:
+        changed = super().should_restart()
+        for path in changed or ():
+            drop_bytecode(path)
+        return changed
 
     def restart(self) -> None:
         with self.lock:
