@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 
 from velithon import signature
-from velithon._runtime.layers import check_layer, order_layers
+from velithon._runtime.layers import LayerFactory, P, check_layer, order_layers
 from velithon._runtime.lazy import lazy_function
 from velithon._runtime.lifetime import Lifetime
 from velithon._runtime.startup import watch_startup
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from starlette.routing import Router as StarletteRouter
     from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+    from velithon._runtime.json_values import JSONObject
     from velithon.channels import Channels
     from velithon.faces.serve import Responder, RSGIApp
     from velithon.jobs import Jobs
@@ -128,19 +129,19 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         description: str = "",
         version: str = "0.1.0",
         terms_of_service: str | None = None,
-        contact: dict[str, Any] | None = None,
-        license_info: dict[str, Any] | None = None,
-        servers: list[dict[str, Any]] | None = None,
-        openapi_tags: list[dict[str, Any]] | None = None,
-        openapi_external_docs: dict[str, Any] | None = None,
+        contact: JSONObject | None = None,
+        license_info: JSONObject | None = None,
+        servers: list[JSONObject] | None = None,
+        openapi_tags: list[JSONObject] | None = None,
+        openapi_external_docs: JSONObject | None = None,
         webhooks: Router | None = None,
         openapi_url: str | None = "/openapi.json",
         docs_url: str | None = "/docs",
         redoc_url: str | None = "/redoc",
         docs_viewer: str = "velithon",
         swagger_ui_oauth2_redirect_url: str | None = "/docs/oauth2-redirect",
-        swagger_ui_init_oauth: dict[str, Any] | None = None,
-        swagger_ui_parameters: dict[str, Any] | None = None,
+        swagger_ui_init_oauth: JSONObject | None = None,
+        swagger_ui_parameters: JSONObject | None = None,
         separate_input_output_schemas: bool = True,
         root_path: str = "",
         root_path_in_servers: bool = True,
@@ -169,7 +170,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         self.openapi_tags = openapi_tags
         self.openapi_external_docs = openapi_external_docs
         self.openapi_version = "3.1.0"
-        self.openapi_schema: dict[str, Any] | None = None
+        self.openapi_schema: JSONObject | None = None
         self.webhooks = webhooks or Router()
         self.openapi_url = openapi_url
         self.docs_url = docs_url
@@ -191,7 +192,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
 
             self._telemetry = Telemetry(telemetry)
         self.state = State()
-        self.extra: dict[str, Any] = {}
+        self.extra: JSONObject = {}
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self.containers = []
         self._store = store
@@ -201,11 +202,11 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
             self.jobs = jobs
         self._in_flight = InFlight()
         self._app_values = signature.AppValues()
-        self._lifespan_state: dict[str, Any] = {}
+        self._lifespan_state: dict[str, object] = {}
         self._bridge = RSGIAdapter(self, "on")  # carries WebSockets and the lifespan from RSGI to the ASGI face
         self._entry: RSGIApp | None = None
         self.error_observers: list[ErrorObserver] = []
-        self.exception_handlers = self._handlers(exception_handlers or {}, problem_details)
+        self.exception_handlers = self._join_handlers(exception_handlers or {}, problem_details)
         self.user_middleware = order_layers(middleware or ())
         self._stack: ASGIApp | None = None
         # What `__call__` runs: the stack, or what an instrument put around it.
@@ -226,12 +227,11 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         self.router.finish_work = self._finish_work
         for route in routes or ():
             self.router.add_existing(route)
-        self.on_startup = self.router.on_startup
-        self.on_shutdown = self.router.on_shutdown
+        self.on_startup, self.on_shutdown = self.router.on_startup, self.router.on_shutdown
         self.setup()
 
     @staticmethod
-    def _handlers(given: Mapping[Any, Callable[..., object]], problem_details: bool) -> dict[Any, Any]:
+    def _join_handlers(given: Mapping[Any, Callable[..., object]], problem_details: bool) -> dict[Any, Any]:
         if problem_details:
             return {**problem_handlers(), **given}
         return {
@@ -248,7 +248,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
 
         setup(self)
 
-    def openapi(self) -> dict[str, Any]:
+    def openapi(self) -> JSONObject:
         """Return the OpenAPI document. Replace this method to change it."""
         from velithon.openapi import build_document
 
@@ -277,7 +277,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
             entry = self._entry = build_rsgi_entry(self)
         return entry
 
-    def _composed(self) -> tuple[Errors, Responder | None, Response | None]:
+    def _get_composed(self) -> tuple[Errors, Responder | None, Response | None]:
         """Return the exception handlers; where there are layers, the outermost responder; and the kept 404, if any."""
         if self._way is None:
             self._compose()
@@ -299,14 +299,14 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         """End WebSockets, finish background work and shut down, when a Granian worker stops."""
         self._bridge.__rsgi_del__(loop)
 
-    def _websocket(self, scope: Any, protocol: Any) -> Awaitable[None]:
+    def _run_websocket(self, scope: Any, protocol: object) -> Awaitable[None]:
         self._bridge.root_path = self.root_path
         return self._bridge.__rsgi__(scope, protocol)
 
     def _compose(self) -> ASGIApp:
         """Compose the layers for both faces; from here on none can be added."""
         # An instrument may have replaced what Starlette would call; then both faces call it.
-        way = None if explain_detour(self) else self._direct()
+        way = None if explain_detour(self) else self._build_direct()
         self._detour = explain_detour(self)  # again: a layer may have patched it as it was made
         if way is not None and self._detour is None:
             self._stack = self._way = way
@@ -319,7 +319,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         self._missing, self._way = None, partial(Starlette.__call__, self)
         return self._way
 
-    def _layers(self) -> Stack:
+    def _build_stack(self) -> Stack:
         """Make the exception handlers and, around the router, all layers."""
         if self._telemetry is None and "opentelemetry.trace" in sys.modules:
             from velithon.telemetry import global_telemetry
@@ -336,12 +336,12 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         self._missing = build_not_found() if errors.find(HTTPException(404)) is http_exception_handler else None
         pool = self._thread_pool
 
-        def routed(request: Request) -> Awaitable[Any]:
+        def routed(request: Request) -> Awaitable[object]:
             if pool is not None:
                 use_thread_pool(pool)
             return router.respond(request)
 
-        async def respond(request: Request) -> Any:
+        async def respond(request: Request) -> object:
             try:
                 return await (router.respond(request) if pool is None else routed(request))
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
@@ -350,13 +350,13 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         call_next = build_router_call_next(router, errors) if pool is None else build_call_next(routed, errors)
         return build_stack(respond, errors.wrap(router), layers, self, call_next)
 
-    def _direct(self) -> ASGIApp:
-        stack = self._layers()
+    def _build_direct(self) -> ASGIApp:
+        stack = self._build_stack()
         outermost = stack.respond if stack.direct else respond_with_layers(stack.asgi, stack.build_rsgi_form(self))
         self._outermost = None if self._plain else outermost
-        return self._around(build_asgi_app(outermost, otherwise=self._errors.watch(stack.asgi), errors=self._errors))
+        return self._wrap(build_asgi_app(outermost, otherwise=self._errors.watch(stack.asgi), errors=self._errors))
 
-    def _around(self, inside: ASGIApp) -> ASGIApp:
+    def _wrap(self, inside: ASGIApp) -> ASGIApp:
         """Return an ASGI application with the thread pool, and what follows the start."""
         pool, handlers = self._thread_pool, self._errors.tables
 
@@ -372,7 +372,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
 
     @property
     def middleware_stack(self) -> ASGIApp | None:
-        """The application with its layers, as ASGI, once it was composed; `None` has it composed again."""
+        """The application with its layers, as ASGI; set to `None` it is composed again."""
         return self._stack
 
     @middleware_stack.setter
@@ -382,24 +382,24 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         self._entry = None
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Return the application with its layers, as ASGI: Starlette's layer of server errors around all others.
+        """Return the application with its layers, and Starlette's of server errors around them.
 
         Only what replaces this method, or calls it, runs through what it returns.
         """
-        app = self._around(self._layers().asgi)
+        app = self._wrap(self._build_stack().asgi)
         handler: Any = self._errors.server_error
         return ServerErrorMiddleware(self._errors.watch(app), handler=handler)
 
     # -- layers and handlers --------------------------------------------------------------------------------------
 
-    def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
+    def add_middleware(self, middleware_class: LayerFactory[P], *args: P.args, **kwargs: P.kwargs) -> None:
         """Put a layer around all others. `middleware_class(app, *args, **kwargs)` makes it.
 
         Raises:
             RuntimeError: The application has started, or the layer cannot be made of these arguments.
         """
         check_layer(middleware_class, args, kwargs)
-        super().add_middleware(middleware_class, *args, **kwargs)
+        super().add_middleware(middleware_class, *args, **kwargs)  # type: ignore[arg-type]  # of RSGI, perhaps
 
     def middleware(self, middleware_type: str) -> Callable[[F], F]:
         """Return the decorator that makes `async function(request, call_next)` the outermost layer.
@@ -411,13 +411,13 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
             raise ValueError(f"The only type of function middleware is 'http', not {middleware_type!r}.")
 
         def decorator(function: F) -> F:
-            self.add_middleware(BaseHTTPMiddleware, dispatch=function)
+            self.add_middleware(BaseHTTPMiddleware, dispatch=function)  # type: ignore[arg-type]  # `F` is any function
             return function
 
         return decorator
 
     def exception_handler(self, exc_class_or_status_code: int | type[Exception]) -> Callable[[F], F]:
-        """Return the decorator that makes a function the handler of a status code or an exception class."""
+        """Return the decorator that registers a handler of a status or an exception class."""
 
         def decorator(function: F) -> F:
             self.add_exception_handler(exc_class_or_status_code, function)

@@ -1,4 +1,4 @@
-"""Work that is done after the response: tasks, collections of them, and what a shutdown waits for.
+"""Background tasks, collections of them, and what a shutdown waits for.
 
 A task that a response, an application or a parameter owns is *attached*: nobody is left whom its failure could reach,
 so it is logged with the task's name. A task that somebody awaits is not: its failure is raised to them. A task that is
@@ -11,16 +11,20 @@ import asyncio
 import inspect
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, ParamSpec, Self, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, overload
 
 from starlette.background import BackgroundTask as StarletteBackgroundTask
 from starlette.background import BackgroundTasks as StarletteBackgroundTasks
 
 from velithon.concurrency import run_in_threadpool
 from velithon.exceptions import as_exception
+
+if TYPE_CHECKING:
+    from starlette.responses import Response as StarletteResponse
+    from starlette.types import Scope
 
 __all__ = [
     "ASIDE",
@@ -47,7 +51,10 @@ ASIDE = "velithon.background"
 
 
 def task_name(task: StarletteBackgroundTask) -> str:
-    """The name under which a task is logged: its function's, or those of what a collection has not finished."""
+    """Return the name under which a task is logged.
+
+    It is its function's, or those of what a collection has not finished.
+    """
     if isinstance(task, StarletteBackgroundTasks):
         waiting = task.unfinished() if isinstance(task, BackgroundTasks) else task.tasks
         return ", ".join(map(task_name, waiting)) or "no tasks"
@@ -90,23 +97,26 @@ class BackgroundTask(StarletteBackgroundTask):
 
     @overload
     def __init__(
-        self, func: Callable[..., object], *, args: Sequence[Any], kwargs: dict[str, Any] | None = None
+        self, func: Callable[..., object], *, args: Sequence[object], kwargs: Mapping[str, object] | None = None
     ) -> None: ...
     @overload
-    def __init__(self, func: Callable[..., object], *, kwargs: dict[str, Any]) -> None: ...
+    def __init__(self, func: Callable[..., object], *, kwargs: Mapping[str, object]) -> None: ...
     @overload
     def __init__(self, func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None: ...
 
     def __init__(self, func: Callable[..., object], *args: Any, **kwargs: Any) -> None:
         if not callable(func):
             raise TypeError(f"A background task calls a function, and {func!r} cannot be called.")
-        if kwargs and not args and _are_packed(func, kwargs):
+        if kwargs and not args and _is_packed(func, kwargs):
             args, kwargs = tuple(kwargs.get("args", ())), kwargs.get("kwargs") or {}
         super().__init__(func, *args, **kwargs)
         self._unclaimed = True
 
     def attach(self) -> Self:
-        """Take the task over, as a response does that will run it: from now on its failure is logged."""
+        """Take the task over, as a response does that will run it.
+
+        From now on its failure is logged.
+        """
         self._unclaimed = False
         self._attached = True
         return self
@@ -133,7 +143,7 @@ class BackgroundTask(StarletteBackgroundTask):
 
     def __del__(self) -> None:
         if self._unclaimed:
-            _warn(self)
+            _warn_never_run(self)
 
 
 class BackgroundTasks(StarletteBackgroundTasks):
@@ -186,7 +196,10 @@ class BackgroundTasks(StarletteBackgroundTasks):
         return self
 
     def unfinished(self) -> list[StarletteBackgroundTask]:
-        """The tasks that have not ended: those of a run that goes on, and those that were added and never run."""
+        """Return the tasks that have not ended.
+
+        They are those of a run that goes on, and those that were added and never run.
+        """
         return [*self._unfinished.values(), *self.tasks[self._taken :]]
 
     async def __call__(self, continue_on_error: bool = True) -> None:
@@ -236,7 +249,7 @@ class BackgroundTasks(StarletteBackgroundTasks):
 
     def __del__(self) -> None:
         if self._unclaimed and self.tasks:
-            _warn(self)
+            _warn_never_run(self)
 
 
 class _Failed(Exception):
@@ -330,7 +343,7 @@ class InFlight:
             if left is not None and left <= 0:
                 break
             await asyncio.wait(list(self._tasks), timeout=left)
-        abandoned = [name for background in self._tasks.values() for name in _names(background)]
+        abandoned = [name for background in self._tasks.values() for name in _list_names(background)]
         for name in abandoned:
             logger.error("Background task %s was abandoned: it did not end within %s seconds", name, grace)
         for task in list(self._tasks):
@@ -365,23 +378,30 @@ def injected_tasks() -> BackgroundTasks:
 
 
 def has_late_tasks(background: StarletteBackgroundTask) -> bool:
-    """Tell whether tasks were added after the others had run, as the exits of dependencies may do."""
+    """Tell whether tasks were added after the others had run.
+
+    The exits of dependencies may do that.
+    """
     return isinstance(background, BackgroundTasks) and (
         background._taken < len(background.tasks) or any(map(has_late_tasks, background.tasks))
     )
 
 
-def set_aside(scope: MutableMapping[str, Any], response: Any) -> None:
-    """Keep a response's background task for whoever sends the answer, whatever a layer makes of the response.
+def set_aside(scope: Scope, response: StarletteResponse) -> None:
+    """Keep a response's background task for whoever sends the answer.
 
-    The layer sees a response without one, as on Starlette: what it gives the response runs after what is kept here.
+    So it runs whatever a layer makes of the response. The layer sees a response without one, as on Starlette: what it
+    gives the response runs after what is kept here.
     """
     scope.setdefault(ASIDE, []).append(response.background)
     response.background = None
 
 
-def with_set_aside(scope: MutableMapping[str, Any], background: StarletteBackgroundTask | None) -> Any:
-    """Return what was set aside and a response's own task as one, to run one after the other; `None` for nothing."""
+def with_set_aside(scope: Scope, background: StarletteBackgroundTask | None) -> StarletteBackgroundTask | None:
+    """Join what was set aside and a response's own task.
+
+    They run one after the other. `None` for nothing.
+    """
     tasks = [*scope.pop(ASIDE, ()), *(() if background is None else (background,))]
     return BackgroundTasks(tasks, max_concurrent=1).attach() if len(tasks) > 1 else next(iter(tasks), None)
 
@@ -397,13 +417,13 @@ def assign_owner(task: StarletteBackgroundTask) -> None:
         task._unclaimed = False
 
 
-def _names(background: StarletteBackgroundTask) -> Iterable[str]:
+def _list_names(background: StarletteBackgroundTask) -> Iterable[str]:
     if isinstance(background, BackgroundTasks):
-        return [name for task in background.unfinished() for name in _names(task)]
+        return [name for task in background.unfinished() for name in _list_names(task)]
     return [task_name(background)]
 
 
-def _are_packed(func: Callable[..., object], given: dict[str, Any]) -> bool:
+def _is_packed(func: Callable[..., object], given: Mapping[str, object]) -> bool:
     """Whether the keywords are `args=` and `kwargs=` that hold the arguments."""
     if not given.keys() <= {"args", "kwargs"}:
         return False
@@ -417,7 +437,7 @@ def _are_packed(func: Callable[..., object], given: dict[str, Any]) -> bool:
     return not any(parameter.name in given and parameter.kind not in variadic for parameter in parameters)
 
 
-def _warn(task: BackgroundTask | BackgroundTasks) -> None:
+def _warn_never_run(task: BackgroundTask | BackgroundTasks) -> None:
     what = "tasks" if isinstance(task, BackgroundTasks) else "task"
     warnings.warn(
         f"background {what} {task_name(task)} never ran: await it, or give it to a response as background=",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context, ContextVar, copy_context
 from queue import Empty, SimpleQueue
@@ -61,10 +61,10 @@ class _Job:
 
     def __init__(
         self,
-        future: asyncio.Future[Any],
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        future: asyncio.Future[object],
+        func: Callable[..., object],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
         started: bool,
         context: Context,
         scope: anyio.CancelScope | None,
@@ -79,7 +79,7 @@ class _Job:
         self.context = context
         # Cancels what the function awaits by `anyio.from_thread`.
         self.scope = scope
-        self.value: Any = None
+        self.value: object = None
         self.error: BaseException | None = None
         self.waiter: asyncio.Future[None] | None = None
 
@@ -146,12 +146,12 @@ class _Workers:
 
     async def run(
         self,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        func: Callable[..., T],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
         started: bool = False,
         context: Context | None = None,
-    ) -> Any:
+    ) -> T:
         """Call in a thread; a cancelled caller waits until a call that has started is over."""
         scope = self.innermost_scope() if self.states else None
         if context is None:
@@ -162,7 +162,7 @@ class _Workers:
             self._spawn()
         self.queue.put(job)
         try:
-            return await job.future
+            return await job.future  # type: ignore[return-value]  # what `func` returned
         except asyncio.CancelledError:
             if job.started and not job.finished:
                 await self._wait(job)
@@ -217,7 +217,7 @@ class _Workers:
                     if not self._tell(self._drain):
                         return
 
-    def _tell(self, callback: Callable[..., object], *args: Any) -> bool:
+    def _tell(self, callback: Callable[..., object], *args: object) -> bool:
         try:
             self.loop.call_soon_threadsafe(callback, *args)
         except RuntimeError:  # the loop was closed: nobody is left to tell
@@ -307,7 +307,7 @@ class ThreadPool:
         self._enters = _Lane(size)
         self._exits = _Lane(float("inf"))
 
-    def run(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+    def run(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[object, None, T]:
         """Call a function in a thread, with a copy of the caller's context variables.
 
         When the caller is cancelled, a call that has not started never does; one that has started is waited for and its
@@ -316,7 +316,7 @@ class ThreadPool:
         return self._calls.here().run(func, args, kwargs)
 
     def in_use(self) -> tuple[int, int]:
-        """Return how many threads serve the running loop's calls now, and how many calls wait for one."""
+        """Return how many threads are busy for the running loop, and how many calls wait."""
         workers = self._calls.workers.get(asyncio.get_running_loop())
         if workers is None:
             return 0, 0
@@ -324,27 +324,27 @@ class ThreadPool:
         return busy, workers.in_flight - busy
 
     async def run_in_own_context(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function in a thread as `run` does; the context variables that it sets are set for the caller too."""
+        """Call a function in a thread; context variables that it sets reach the caller."""
         context = copy_context()
         try:
-            return await self._calls.here().run(func, args, kwargs, context=context)  # type: ignore[no-any-return]  # a worker carries any value
+            return await self._calls.here().run(func, args, kwargs, context=context)
         finally:
             _adopt(context)
 
     async def enter(self, manager: AbstractContextManager[T], context: Context | None = None) -> T:
-        """Enter a context manager in a thread; when the caller is cancelled meanwhile, exit it again."""
+        """Enter a context manager in a thread; exit it when the caller is cancelled."""
         entering = _Entering(manager)
         try:
-            return await self._enters.here().run(entering, (), {}, context=context)  # type: ignore[no-any-return]  # a worker carries any value
+            return await self._enters.here().run(entering, (), {}, context=context)
         except asyncio.CancelledError as cancelled:
             if entering.entered:
                 await self.exit(manager, cancelled, context)
             raise
 
     async def exit(
-        self, manager: AbstractContextManager[Any], error: BaseException | None, context: Context | None = None
+        self, manager: AbstractContextManager[object], error: BaseException | None, context: Context | None = None
     ) -> bool:
-        """Exit a context manager in a thread, at once and whether the caller is cancelled or not.
+        """Exit a context manager in a thread, at once and despite any cancellation.
 
         Returns:
             Whether the context manager has dealt with the error.
@@ -353,18 +353,18 @@ class ThreadPool:
         return bool(await self._exit(manager.__exit__, details, {}, context))
 
     async def _exit(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], context: Context | None = None
-    ) -> Any:
+        self, func: Callable[..., T], args: tuple[object, ...], kwargs: Mapping[str, object], context: Context | None
+    ) -> T:
         workers = self._exits.here()
         if workers.innermost_scope() is None:
             return await workers.run(func, args, kwargs, True, context)
         value = None
         with anyio.CancelScope(shield=True):
             value = await workers.run(func, args, kwargs, True, context)
-        return value
+        return value  # type: ignore[return-value]  # a scope that nobody cancels swallows nothing
 
     async def aclose(self, grace: float = 5.0) -> None:
-        """End the threads that serve the running loop, after what they have to do; the next call makes new ones.
+        """End the threads of the running loop after their calls; new calls make others.
 
         Args:
             grace: How long to wait for them, in seconds. Threads that are busy still end later, on their own.
@@ -431,7 +431,7 @@ _current: ContextVar[ThreadPool] = ContextVar("velithon_thread_pool", default=Th
 
 
 def current_thread_pool() -> ThreadPool:
-    """Return the pool that this context uses: the application's, or the one that all others share."""
+    """Return this context's pool: the application's, or the one that others share."""
     return _current.get()
 
 
@@ -440,7 +440,7 @@ def use_thread_pool(pool: ThreadPool) -> None:
     _current.set(pool)
 
 
-def run_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+def run_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[object, None, T]:
     """Call a blocking function in a thread and await what it returns, as ``ThreadPool.run`` does."""
     # As the pool's `run` and its lane's `here` do, without calling them.
     lane = _current.get()._calls
@@ -448,14 +448,16 @@ def run_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     return (lane.here() if workers is None else workers).run(func, args, kwargs)
 
 
-def run_dependency_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-    """Call a blocking function in a thread; the context variables that it sets are set for the caller too."""
+def run_dependency_in_threadpool(
+    func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+) -> Coroutine[object, None, T]:
+    """Call a blocking function in a thread; context variables it sets reach the caller."""
     return _current.get().run_in_own_context(func, *args, **kwargs)
 
 
-def run_exit_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-    """Call what cleans up in a thread, at once however busy the pool is, and also when the caller is cancelled."""
-    return _current.get()._exit(func, args, kwargs)
+def run_exit_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[object, None, T]:
+    """Call a cleanup function in a thread, at once and despite any cancellation."""
+    return _current.get()._exit(func, args, kwargs, None)
 
 
 def contextmanager_in_threadpool(cm: AbstractContextManager[T]) -> AbstractAsyncContextManager[T]:
@@ -466,8 +468,8 @@ def contextmanager_in_threadpool(cm: AbstractContextManager[T]) -> AbstractAsync
     return _ThreadedContext(cm)
 
 
-async def close_iterator(iterator: Any) -> None:
-    """Run an async generator's cleanup now rather than when it is collected; other iterators have none."""
+async def close_iterator(iterator: object) -> None:
+    """Close an async generator now; other iterators have nothing to close."""
     aclose = getattr(iterator, "aclose", None)
     if aclose is not None:
         await aclose()

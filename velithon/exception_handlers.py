@@ -1,4 +1,4 @@
-"""The default handlers of the exceptions that answer a client, and the same as problem documents of RFC 9457."""
+"""The default exception handlers, and the same with problem documents (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from velithon.responses.json import JSONResponse
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.websockets import WebSocket
+
+    from velithon._runtime.json_values import JSONObject
 
 __all__ = [
     "client_disconnect_handler",
@@ -71,7 +73,10 @@ async def http_exception_handler(request: Request, exc: HTTPException) -> Respon
 
 
 async def client_disconnect_handler(request: Request, exc: ClientDisconnect) -> Response:
-    """Answer 400 to a request whose body never becomes complete: its client may still be there."""
+    """Answer 400 to a request whose body was broken off.
+
+    Its client may still be there.
+    """
     log_disconnect(request)
     return JSONResponse({"detail": "The request's body was broken off."}, status_code=400)
 
@@ -93,7 +98,7 @@ def _wants_page(request: Request) -> bool:
 
 
 def build_server_error(request: Request) -> Response:
-    """Return the answer to an exception that nobody handles, in the form that the client asks for."""
+    """Return the answer to an unhandled exception, in the form the client prefers."""
     if _wants_page(request):
         from velithon.pages.error import render_error_page
 
@@ -107,25 +112,25 @@ async def request_validation_exception_handler(request: Request, exc: RequestVal
     """Answer 422 with every error of the request."""
     response = JSONResponse(None, status_code=422)
     # As results are encoded: `jsonable_encoder` takes five times as long.
-    response.body = _errors_bytes(exc)
+    response.body = _encode_errors(exc)
     return response
 
 
-def _errors_bytes(exc: RequestValidationError) -> bytes:
+def _encode_errors(exc: RequestValidationError) -> bytes:
     try:
         return json_bytes({"detail": exc.errors()})
     except (ValueError, TypeError, RecursionError):
-        return json_bytes({"detail": _sayable(exc.errors())})
+        return json_bytes({"detail": _make_encodable(exc.errors())})
 
 
-def _sayable(value: object, depth: int = 0) -> object:
+def _make_encodable(value: object, depth: int = 0) -> object:
     """Return what JSON can say of what a client sent, such as bytes that are no text."""
     if depth > _MAX_ERROR_DEPTH:
         return "..."
     if isinstance(value, dict):
-        return {_sayable(key, depth + 1): _sayable(item, depth + 1) for key, item in value.items()}
+        return {_make_encodable(key, depth + 1): _make_encodable(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_sayable(item, depth + 1) for item in value]
+        return [_make_encodable(item, depth + 1) for item in value]
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, str):
@@ -154,14 +159,14 @@ async def problem_http_exception_handler(request: Request, exc: HTTPException) -
     if not is_body_allowed_for_status_code(exc.status_code):
         return Response(status_code=exc.status_code, headers=headers)
     detail: Any = exc.detail
-    members: dict[str, Any]
+    members: JSONObject
     if isinstance(detail, Mapping):
         members = dict(detail)
     elif isinstance(detail, str):
         members = {"detail": detail}
     else:
         members = {"errors": detail}
-    return _problem(request, exc.status_code, members, headers)
+    return _build_problem(request, exc.status_code, members, headers)
 
 
 async def problem_request_validation_exception_handler(request: Request, exc: RequestValidationError) -> Response:
@@ -170,23 +175,23 @@ async def problem_request_validation_exception_handler(request: Request, exc: Re
         errors = jsonable_encoder(exc.errors())
         json_bytes(errors)
     except (ValueError, TypeError, RecursionError):
-        errors = _sayable(exc.errors())
+        errors = _make_encodable(exc.errors())
     count = f"{len(errors)} validation error{'' if len(errors) == 1 else 's'}"
-    return _problem(request, 422, {"detail": count, "errors": errors}, None)
+    return _build_problem(request, 422, {"detail": count, "errors": errors}, None)
 
 
 async def problem_server_error_handler(request: Request, exc: Exception) -> Response:
     """Answer 500 with a problem document that tells nothing about the exception."""
-    return _problem(request, 500, {}, None)
+    return _build_problem(request, 500, {}, None)
 
 
 async def problem_client_disconnect_handler(request: Request, exc: ClientDisconnect) -> Response:
     """Answer 400, as a problem document, to a request whose body never becomes complete."""
     log_disconnect(request)
-    return _problem(request, 400, {"detail": "The request's body was broken off."}, None)
+    return _build_problem(request, 400, {"detail": "The request's body was broken off."}, None)
 
 
-def problem_handlers() -> dict[type[Exception], Callable[..., Awaitable[Any]]]:
+def problem_handlers() -> dict[type[Exception], Callable[..., Awaitable[object]]]:
     """Return the handlers, by exception, of an application whose errors are problem documents (RFC 9457)."""
     return {
         HTTPException: problem_http_exception_handler,
@@ -197,14 +202,14 @@ def problem_handlers() -> dict[type[Exception], Callable[..., Awaitable[Any]]]:
     }
 
 
-def _problem(
+def _build_problem(
     request: Request, status: int, members: Mapping[str, object], headers: Mapping[str, str] | None
 ) -> Response:
     try:
         title = HTTPStatus(status).phrase
     except ValueError:  # a status that nobody registered has no phrase
         title = "Error"
-    document: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
+    document: JSONObject = {"type": "about:blank", "title": title, "status": status}
     document["instance"] = request.url.path
     document.update(members)
     if document.get("detail") == document["title"]:

@@ -172,7 +172,9 @@ class VelithonError(RuntimeError):
 
 
 def as_exception(raised: BaseException) -> BaseException:
-    """Return an error for what would end the server's loop: `sys.exit()` in an application is its mistake.
+    """Convert what would end the server's loop to an error.
+
+    `sys.exit()` in an application is a mistake.
 
     Args:
         raised: What the application raised. `SystemExit`, `KeyboardInterrupt`, and a `CancelledError` of its own become

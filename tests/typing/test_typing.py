@@ -32,6 +32,8 @@ from velithon.signature import read_endpont
 
 Query(deprecated=3)
 Query(gt=object())
+from velithon.middleware.cors import CORSMiddleware
+app.add_middleware(CORSMiddleware, allow_origin=["*"])
 """
 
 
@@ -54,7 +56,7 @@ def test_mypy_accepts_what_users_write(mypy: dict[str, list[str]]) -> None:
 
 def test_mypy_finds_mistakes(mypy: dict[str, list[str]]) -> None:
     lines = {int(line.split(":")[1]) for line in mypy["mistakes.py"] if ": error: " in line}
-    assert lines == {7, 8, 9, 10, 13, 15, 16, 17, 18, 20, 21}
+    assert lines == {7, 8, 9, 10, 13, 15, 16, 17, 18, 20, 21, 23}
 
 
 @pytest.mark.skipif(shutil.which("pyright") is None, reason="pyright is not installed")

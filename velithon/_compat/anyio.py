@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 __all__ = ["PRIVATE", "as_worker_thread"]
 
@@ -17,7 +16,7 @@ PRIVATE = {
 
 
 @contextmanager
-def as_worker_thread(token: object) -> Iterator[Callable[[Any], None]]:
+def as_worker_thread(token: object) -> Iterator[Callable[[object], None]]:
     """Let `anyio.from_thread` work in this thread.
 
     Gives what says which cancel scope its calls belong to.

@@ -1,4 +1,7 @@
-"""What is private of OpenTelemetry, and used here: log events, which its packages still keep under names with `_`."""
+"""What is private of OpenTelemetry, and used here.
+
+It is log events, which its packages still keep under names with `_`.
+"""
 
 from __future__ import annotations
 

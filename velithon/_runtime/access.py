@@ -1,4 +1,4 @@
-"""Whether a layer writes the access line of the request at hand, so that the server leaves its own out."""
+"""Tracks whether a layer writes a request's access line, in place of the server's."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ def mark_access_logged() -> None:
 
 
 def log_websockets() -> None:
-    """Say that a layer writes the lines of WebSockets: Granian writes its own before any layer sees the handshake."""
+    """Say that a layer writes the lines of WebSockets.
+
+    Granian would write its own before any layer sees the handshake.
+    """
     global _websockets
     _websockets = True
 
 
 def is_access_logged(status: int) -> bool:
-    """Tell whether a layer writes the line of a request that the server logs with this status."""
+    """Tell whether a layer writes the line of the request at hand.
+
+    The server would log it with this status.
+    """
     return _marked.get() or (_websockets and status == 101)

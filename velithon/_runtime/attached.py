@@ -1,4 +1,4 @@
-"""What an application has besides requests: a store, channels, jobs and events, made when somebody asks for them."""
+"""Makes an application's store, channels, jobs and events when they are first used."""
 
 from __future__ import annotations
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ParamSpec, TypeAlias
 
 from velithon.compat.asked import stands_for_fastapi
 from velithon.exceptions import RegistrationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Concatenate
 
     from starlette.middleware import Middleware
 
-__all__ = ["check_layer", "order_layers"]
+__all__ = ["LayerFactory", "P", "check_layer", "order_layers"]
+
+P = ParamSpec("P")
+LayerFactory: TypeAlias = "Callable[Concatenate[Any, P], object]"
+"""Makes a layer of the application inside of it, over ASGI or RSGI, and of the layer's own arguments."""
 
 
 def order_layers(layers: Sequence[Middleware]) -> list[Middleware]:
@@ -31,7 +36,7 @@ def order_layers(layers: Sequence[Middleware]) -> list[Middleware]:
     return list(layers) if stands_for_fastapi() else list(reversed(layers))
 
 
-def check_layer(layer: Any, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+def check_layer(layer: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object]) -> None:
     """Find out whether `layer(app, *args, **kwargs)` fits its signature.
 
     Raises:

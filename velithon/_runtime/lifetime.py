@@ -1,4 +1,4 @@
-"""How long what an application owns lives: from before its lifespan until after its last background task."""
+"""Keeps what an application owns open around its lifespan and its background tasks."""
 
 from __future__ import annotations
 

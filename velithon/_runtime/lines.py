@@ -14,7 +14,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from velithon._runtime.json_values import JSONObject
 
 __all__ = ["AccessValues", "LineHandler", "access_fields", "find_line_handlers"]
 
@@ -28,14 +31,14 @@ _CALL = logging.Logger.callHandlers
 _IS_OURS = all(getattr(method, "__globals__", None) is vars(logging) for method in (_HANDLE, _MAKE, _CALL))
 
 
-def access_fields(values: AccessValues) -> dict[str, Any]:
+def access_fields(values: AccessValues) -> JSONObject:
     """Return the fields of an access record by their names.
 
     A request without an identifier has no field for it.
     """
     *rest, request_id = values
     # First, as the factory of records puts it there before the others.
-    fields: dict[str, Any] = {} if request_id is None else {"request_id": request_id}
+    fields: JSONObject = {} if request_id is None else {"request_id": request_id}
     fields.update(zip(_NAMES, rest, strict=True))
     return fields
 
@@ -49,7 +52,10 @@ class LineHandler(logging.Handler):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def put_line(self, line: str) -> None:
-        """Take a line, without its end, that is written before the event loop has nothing else to do."""
+        """Take a line, without its end.
+
+        It is written before the event loop becomes idle.
+        """
         lines = self._lines
         lines.append(line)
         loop = asyncio.get_running_loop()
@@ -94,7 +100,7 @@ class LineHandler(logging.Handler):
         super().close()
 
 
-def _passes(item: object) -> bool:
+def _is_passing(item: object) -> bool:
     return "passes_access_lines" in type(item).__dict__
 
 
@@ -125,7 +131,7 @@ def find_line_handlers(logger: logging.Logger, level: int) -> list[Any] | None:
         for handler in current.handlers:
             if (
                 "write_lines" not in type(handler).__dict__
-                or (handler.filters and not all(map(_passes, handler.filters)))
+                or (handler.filters and not all(map(_is_passing, handler.filters)))
                 or "format_access" not in type(handler.formatter).__dict__
             ):
                 return None

@@ -29,7 +29,7 @@ class LoadError(ServerError):
 
 @dataclass
 class AppTarget:
-    """What was asked for, able to go to another process and to load the application there.
+    """An application's address, which another process can be given to load it.
 
     Args:
         target: `module:attribute`, where the attribute may have dots and is `app` when left out, and the module may be
@@ -47,7 +47,7 @@ class AppTarget:
     log_warnings: bool = False
     _loaded: Any = field(default=None, init=False, repr=False, compare=False)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Leave the application behind: another process loads its own."""
         return {**self.__dict__, "_loaded": None}
 
@@ -89,19 +89,19 @@ class AppTarget:
         module_name, _, path = self.target.partition(":")
         path = path or "app"
         module = self._import(module_name)
-        found: Any = module
+        found: object = module
         for name in path.split("."):
             try:
                 found = getattr(found, name)
             except AttributeError as exc:
                 missing = f"module {module_name!r} has no attribute {path!r}"
                 raise LoadError(f"Cannot load {self.target!r}: {missing}{_hint(module)}") from exc
-        return self._checked(self._made(found) if self.factory else found)
+        return self._check(self._call_factory(found) if self.factory else found)
 
     def _import(self, name: str) -> object:
         directory = self.directory or Path.cwd()
         if name.endswith(".py") or os.sep in name:
-            directory, name = _module_of(directory / name, self.target)
+            directory, name = _find_module(directory / name, self.target)
         if not name or not all(part.isidentifier() for part in name.split(".")):
             raise LoadError(f"Cannot load {self.target!r}: write it as module:attribute, such as main:app.")
         if str(directory) not in sys.path:
@@ -121,7 +121,7 @@ class AppTarget:
                 raise LoadError(f"Cannot load {self.target!r}: there is no module {exc.name!r} ({looked}).") from exc
             raise LoadError(_users_traceback(exc, f"importing {name!r} failed")) from exc
 
-    def _made(self, factory: object) -> object:
+    def _call_factory(self, factory: object) -> object:
         if not callable(factory):
             raise LoadError(f"Cannot load {self.target!r}: --factory was given, and {factory!r} cannot be called.")
         try:
@@ -129,7 +129,7 @@ class AppTarget:
         except (Exception, SystemExit) as exc:
             raise LoadError(_users_traceback(exc, f"the factory {self.target!r} failed")) from exc
 
-    def _checked(self, app: object) -> object:
+    def _check(self, app: object) -> object:
         if find_protocols(app):
             return app
         hint = "neither ASGI nor RSGI"
@@ -173,7 +173,7 @@ def _hint_at_submodule(module: object) -> str:
     return ""
 
 
-def _module_of(file: Path, target: str) -> tuple[Path, str]:
+def _find_module(file: Path, target: str) -> tuple[Path, str]:
     """The directory to import from and the module's name for the path of a Python file."""
     file = (file if file.suffix == ".py" else file.with_suffix(".py")).resolve()
     if not file.is_file():

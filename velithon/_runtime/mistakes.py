@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import warnings
-from typing import Any
+from collections.abc import Callable
 
 from velithon.compat.asked import is_asked_for
 from velithon.exceptions import RegistrationWarning
@@ -15,7 +15,7 @@ __all__ = ["warn_at", "warn_of"]
 logger = logging.getLogger("velithon")
 
 
-def warn_of(endpoint: Any, problem: str) -> None:
+def warn_of(endpoint: Callable[..., object], problem: str) -> None:
     """Warn at the line of an endpoint, whose name goes before the problem."""
     code = getattr(inspect.unwrap(endpoint), "__code__", None)
     name = f"{endpoint.__module__}.{getattr(endpoint, '__qualname__', type(endpoint).__qualname__)}"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from velithon.background import InFlight
+    from velithon_adapters.asgi import State
+    from velithon_adapters.rsgi import Scope as ServerScope
 
 __all__ = ["Owner"]
 
@@ -41,7 +43,7 @@ class Owner(Protocol):
     max_body_size: int | None
     dependency_overrides: dict[Callable[..., Any], Callable[..., Any]]
     _in_flight: InFlight
-    _lifespan_state: dict[str, Any]
+    _lifespan_state: State
 
     @property
     def _errors(self) -> ErrorTables:
@@ -54,5 +56,5 @@ class Owner(Protocol):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer over ASGI."""
 
-    def _websocket(self, scope: object, protocol: object) -> Awaitable[None]:
+    def _run_websocket(self, scope: ServerScope, protocol: object) -> Awaitable[None]:
         """Answer a WebSocket over RSGI."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
 
+from velithon._runtime.json_values import JSONObject
 from velithon._runtime.lines import AccessValues, access_fields
 from velithon.logging import TextFormatter, escape_controls
 
@@ -26,7 +26,7 @@ class PrettyFormatter(TextFormatter):
         """Return the record's line, and below it the lines of its traceback."""
         first, *rest = super().format(record).split("\n")
         if hasattr(record, "method") and hasattr(record, "path") and hasattr(record, "status"):
-            first = _access_line(record.created, record.__dict__)
+            first = _format_access_line(record.created, record.__dict__)
         else:
             # After the time and the level of the plain line.
             text = first.partition(" ")[2][len(f"{record.levelname:<8} ") :]
@@ -36,14 +36,14 @@ class PrettyFormatter(TextFormatter):
 
     def format_access(self, name: str, level: str, created: float, message: str, values: AccessValues) -> str:
         """Return the line of an access record that nobody made."""
-        return _access_line(created, access_fields(values))
+        return _format_access_line(created, access_fields(values))
 
 
 def _clock(created: float) -> str:
     return f"{_DIM}{time.strftime('%H:%M:%S', time.localtime(created))}{_RESET}"
 
 
-def _access_line(created: float, fields: dict[str, Any]) -> str:
+def _format_access_line(created: float, fields: JSONObject) -> str:
     status = int(fields["status"])
     colour = _GREEN if status < 300 else _CYAN if status < 400 else _YELLOW if status < 500 else _RED
     took = f" {_DIM}{fields['duration_ms']:.1f} ms{_RESET}" if "duration_ms" in fields else ""

@@ -11,7 +11,10 @@ __all__ = ["find_source", "place_of"]
 
 
 def find_source(endpoint: Any) -> tuple[str, int] | None:
-    """Return the file and line where an endpoint is written, or none where that is not known."""
+    """Return the file and line of an endpoint.
+
+    `None` where that is not known.
+    """
     try:
         target = inspect.unwrap(endpoint)
         file = inspect.getsourcefile(target)
@@ -22,7 +25,10 @@ def find_source(endpoint: Any) -> tuple[str, int] | None:
 
 
 def place_of(endpoint: object) -> str:
-    """Return `file:line` of an endpoint, the file from the working directory or from where Python found it."""
+    """Return `file:line` of an endpoint.
+
+    The file is relative to the working directory or to the entry of `sys.path` that has it.
+    """
     found = find_source(endpoint)
     if found is None:
         return ""

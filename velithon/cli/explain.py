@@ -73,7 +73,7 @@ class Asked:
     def http(self, application: Velithon) -> Iterator[str]:
         """Yield the lines for an HTTP request."""
         # As the first request does: it decides which ways are direct.
-        application._composed()
+        application._get_composed()
         scope = self.scope("http", application)
         lines, way = self.found(application.router, scope)
         yield from lines

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         @property
         def router(self) -> Router: ...
 
-        def _composed(self) -> tuple[ErrorHandlers, Responder | None, Response | None]: ...
+        def _get_composed(self) -> tuple[ErrorHandlers, Responder | None, Response | None]: ...
 
 
 __all__ = ["build_router_call_next", "build_rsgi_entry"]
@@ -59,10 +59,10 @@ def build_rsgi_entry(app: EntryOwner) -> RSGIApp:  # noqa: C901 - one function o
     async def serve(scope: Any, protocol: HTTPProtocol) -> None:  # noqa: C901 - see above
         nonlocal errors, outermost, missing
         if scope.proto == "ws":
-            await app._websocket(scope, protocol)
+            await app._run_websocket(scope, protocol)
             return
         if errors is None:
-            errors, outermost, missing = app._composed()
+            errors, outermost, missing = app._get_composed()
         request: RSGIRequest | None = None
         answer: Answer | None = None
         response: object = None

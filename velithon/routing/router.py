@@ -96,8 +96,7 @@ class Router(Verbs, starlette.Router):
         if default_response_class is not None:
             self.shared["response_class"] = default_response_class
         self.route_class = route_class
-        self.on_startup = Handlers(on_startup or ())
-        self.on_shutdown = Handlers(on_shutdown or ())
+        self.on_startup, self.on_shutdown = Handlers(on_startup or ()), Handlers(on_shutdown or ())
         # What stands around the lifespan, where an application owns the router.
         self.resources: Callable[[], AbstractAsyncContextManager[object]] | None = None
         # Waits for what is still running, before anything that it may use is closed.

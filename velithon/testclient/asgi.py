@@ -17,7 +17,9 @@ _ENDS = frozenset({"websocket.close", "websocket.http.response.start"})
 
 
 def end_websockets(app: ASGIApp) -> ASGIApp:
-    """Return an application whose WebSockets end when it returns, as on Uvicorn, so that no test waits for ever.
+    """Return an application whose WebSockets end when it returns.
+
+    So it is on Uvicorn, and no test waits for ever.
 
     The client sees 1006 where the handshake was accepted, and a 500 where it was not answered.
     """

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from starlette.applications import Starlette
 from starlette.testclient import TestClient as StarletteTestClient
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from velithon.application import Velithon
 from velithon.testclient.asgi import end_websockets
 from velithon.testclient.http import AsyncRSGITransport, RSGIApp, RSGITransport
 from velithon.testclient.worker import LoopFactory, worker
 from velithon_adapters import LifespanError
+from velithon_adapters.asgi import State
 
 if TYPE_CHECKING:
     import httpx2 as httpx
@@ -73,9 +74,9 @@ class TestClient(StarletteTestClient):
     ) -> None:
         if backend != "asyncio" and isinstance(app, Velithon):
             raise ValueError(f"Velithon runs on asyncio: TestClient takes backend='asyncio' for it, not {backend!r}.")
-        rsgi = _rsgi_callable(app, protocol, root_path)
+        rsgi = _find_rsgi(app, protocol, root_path)
         if rsgi is not None:
-            self._loop_factory = _loop_factory(backend, backend_options)
+            self._loop_factory = _make_loop_factory(backend, backend_options)
         super().__init__(
             app,
             base_url=base_url,
@@ -157,8 +158,8 @@ class AsyncTestClient(httpx.AsyncClient):
         protocol: ProtocolName = "asgi",
         **options: Any,
     ) -> None:
-        rsgi = _rsgi_callable(app, protocol, root_path)
-        self._app_state: dict[str, Any] = {}
+        rsgi = _find_rsgi(app, protocol, root_path)
+        self._app_state: State = {}
         transport: httpx.AsyncBaseTransport
         if rsgi is not None:
             transport = AsyncRSGITransport(rsgi, client=client, raise_server_exceptions=raise_server_exceptions)
@@ -204,7 +205,7 @@ class AsyncTestClient(httpx.AsyncClient):
 class _Lifespan:
     """An application's ASGI lifespan, in a task of its own."""
 
-    def __init__(self, app: Any, state: dict[str, Any]) -> None:
+    def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
         self._state = state
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
@@ -236,7 +237,7 @@ class _Lifespan:
             raise RuntimeError(f"The application ended at {message}: {answer and answer.get('message')}")
 
 
-def _rsgi_callable(app: Any, protocol: str, root_path: str) -> RSGIApp | None:
+def _find_rsgi(app: object, protocol: str, root_path: str) -> RSGIApp | None:
     if protocol == "asgi":
         return None
     if protocol != "rsgi":
@@ -246,11 +247,10 @@ def _rsgi_callable(app: Any, protocol: str, root_path: str) -> RSGIApp | None:
     rsgi: Any = getattr(app, "__rsgi__", app)
     if not callable(rsgi) or (isinstance(app, Starlette) and rsgi is app):
         raise TypeError(f"{type(app).__name__} does not speak RSGI: it has no __rsgi__.")
-    called: RSGIApp = rsgi
-    return called
+    return rsgi  # type: ignore[no-any-return]  # a callable, as was just asked
 
 
-def _loop_factory(backend: str, options: dict[str, Any] | None) -> LoopFactory | None:
+def _make_loop_factory(backend: str, options: dict[str, Any] | None) -> LoopFactory | None:
     if backend != "asyncio":
         raise ValueError(f"RSGI runs on asyncio, not on {backend}")
     given = dict(options or {})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from velithon._compat.starlette_testclient import _TestClientTransport, _Upgrade
+from velithon._runtime.json_values import JSONObject
 from velithon.testclient.memory import (
     Answer,
     Body,
@@ -22,6 +23,7 @@ from velithon.testclient.websocket import RSGIWebSocketTestSession
 
 if TYPE_CHECKING:
     import httpx2 as httpx
+
 else:
     from starlette.testclient import httpx
 
@@ -82,7 +84,7 @@ class Exchange:
         return self._protocol.misuse
 
     @property
-    def debug(self) -> dict[str, Any]:
+    def debug(self) -> JSONObject:
         """What the application shows of its answer: `template` and `context`."""
         return self._protocol.debug
 
@@ -99,7 +101,7 @@ class Exchange:
                 self.misuse.append("the application returned without a response")
         answer = self._protocol.answer or _build_error(self._scope.method)
         self._handed_over = not isinstance(answer.body, asyncio.Queue)
-        self._body = self._chunks(answer.body)
+        self._body = self._iterate_body(answer.body)
         return answer
 
     async def read(self) -> bytes | None:
@@ -110,7 +112,9 @@ class Exchange:
         return chunk
 
     async def finish(self) -> None:
-        """Wait for the application's end, having gone away when the body was not read to its end.
+        """Wait for the application's end.
+
+        The client leaves first if it has not read the body to its end.
 
         Granian never cancels an application. One that does not notice within `GRACE` seconds that its client went
         away is cancelled here, so that the test ends, and fails: see `raise_unnoticed`. Background work behind an
@@ -147,7 +151,9 @@ class Exchange:
             raise RSGIMisuseError("; ".join(self.misuse))
 
     def raise_unnoticed(self) -> None:
-        """Raise if the application had to be cancelled, because it did not notice that its client had left.
+        """Raise if the application had to be cancelled.
+
+        Then it did not notice that its client had left.
 
         Raises:
             RSGIMisuseError: It had to be.
@@ -164,7 +170,7 @@ class Exchange:
         finally:
             self._protocol.finish()
 
-    async def _chunks(self, body: Body) -> AsyncGenerator[bytes, None]:
+    async def _iterate_body(self, body: Body) -> AsyncGenerator[bytes, None]:
         sent = 0
         async for chunk in _pieces(body):
             sent += len(chunk)

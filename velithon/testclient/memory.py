@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from velithon._runtime.json_values import JSONObject
 from velithon_adapters.rsgi import ProtocolError
 
 # RFC 9110, section 5.6.2: token
@@ -25,11 +26,16 @@ HeaderList = Sequence[tuple[str, str]]
 
 
 class RSGIMisuseError(AssertionError):
-    """The application misused RSGI in a way that Granian hides, or ends its worker process for."""
+    """The application misused RSGI.
+
+    Granian hides this, or ends its worker process for it.
+    """
 
 
 class Headers:
-    """A request's headers: names in lower case, grouped by name in the order of their first appearance.
+    """A request's headers.
+
+    Names are in lower case, and grouped in the order of their first appearance.
 
     A value that is not visible ASCII is not given to the application, although its name is.
 
@@ -116,7 +122,10 @@ Body = bytes | FileSlice | asyncio.Queue[bytes | None]
 
 @dataclass(slots=True)
 class Answer:
-    """What the application answered: status, headers in lower case, and the body in one of its three forms."""
+    """What the application answered.
+
+    The names of headers are in lower case; the body has one of three forms.
+    """
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -177,7 +186,7 @@ class HTTPProtocol:
     method: str
     read: Callable[[], Awaitable[bytes | None]]
     answer: Answer | None = None
-    debug: dict[str, Any] = field(default_factory=dict)
+    debug: JSONObject = field(default_factory=dict)
     misuse: list[str] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     _body_taken: bool = False
@@ -202,10 +211,10 @@ class HTTPProtocol:
             granian.rsgi.ProtocolError: The body was read already.
         """
         self._take_body()
-        return self._chunks()
+        return self._iterate_body()
 
-    def show_debug(self, info: dict[str, Any]) -> None:
-        """Take what a test may want to see of the answer; no server has this method."""
+    def show_debug(self, info: JSONObject) -> None:
+        """Take what a test may want to see; no server has this method."""
         self.debug = info
 
     def client_disconnect(self) -> Awaitable[None]:
@@ -263,7 +272,10 @@ class HTTPProtocol:
         return self._transport
 
     def disconnect(self) -> None:
-        """Let the client go away: what waits for it wakes up, what is sent from now on is lost."""
+        """Let the client go away.
+
+        What waits for that wakes up; what is sent from now on is lost.
+        """
         self._disconnected = True
         if self._transport is not None:
             self._transport.closed = True
@@ -295,9 +307,9 @@ class HTTPProtocol:
         self._body_taken = True
 
     async def _read_all(self) -> bytes:
-        return b"".join([chunk async for chunk in self._chunks()])
+        return b"".join([chunk async for chunk in self._iterate_body()])
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
+    async def _iterate_body(self) -> AsyncIterator[bytes]:
         while (chunk := await self.read()) is not None:
             if chunk:
                 yield chunk

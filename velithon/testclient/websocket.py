@@ -4,7 +4,7 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import anyio
 import anyio.abc
@@ -14,7 +14,7 @@ from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
 from starlette.types import Message
 
 from velithon.testclient.memory import RSGIMisuseError, Scope, _binary, _Done, _status, _text
-from velithon_adapters.rsgi import ProtocolClosed, ProtocolError
+from velithon_adapters.rsgi import ProtocolClosed, ProtocolError, RSGICallable
 
 # how long an application may take to end after its client left, in seconds
 GRACE = 2.0
@@ -148,7 +148,7 @@ class RSGIWebSocketTestSession(WebSocketTestSession):
 
     def __init__(
         self,
-        app: Callable[[Any, Any], Awaitable[None]],
+        app: RSGICallable,
         scope: Scope,
         portal_factory: Callable[[], AbstractContextManager[BlockingPortal]],
     ) -> None:
