@@ -160,7 +160,7 @@ class Response(starlette.Response):
                 if name == "content-length":
                     lacks_length = False
             if lacks_length:
-                length = (b"content-length", b"%d" % len(body))
+                length = (b"content-length", b"%d" % len(body))  # type: ignore[arg-type]  # there is one
                 # Starlette's order: what was given, the length, the type.
                 raw.insert(len(raw) - 1 if raw and raw[-1][0] == b"content-type" else len(raw), length)
             self._raw = raw
