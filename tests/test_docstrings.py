@@ -10,7 +10,7 @@ from tests.test_layers import modules
 from velithon.routing import options
 
 # How many first lines are longer than fifteen words. It may fall, never rise: say more in the second paragraph.
-CEILING = 41
+CEILING = 0
 LONGEST = 24
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
