@@ -6,7 +6,7 @@ Most are there to be found, and called by nobody.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 from velithon._compat.starlette import is_async_callable
 from velithon.concurrency import run_in_threadpool
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from velithon.signature import EndpointModel
+    class Called(Protocol):
+        """The model of an endpoint."""
+
+        call: Callable[..., object]
+
 
 __all__ = [
     "_IncludedRouter",
@@ -73,7 +77,7 @@ async def solve_dependencies(*args: object, **options: object) -> object:
 
 async def run_endpoint_function(
     *args: object,
-    dependant: EndpointModel | None = None,
+    dependant: Called | None = None,
     values: Mapping[str, object] | None = None,
     is_coroutine: bool = False,
     **options: object,
@@ -84,9 +88,10 @@ async def run_endpoint_function(
         NotImplementedError: Somebody else called it, without the endpoint and its arguments.
     """
     if dependant is not None and values is not None:
-        from velithon.signature.plan import find_called
+        from velithon.di.injection import strip_inject
 
-        call = find_called(dependant)
+        # As plans do, whose work it is to give what is injected.
+        call = strip_inject(dependant.call)
         if not is_coroutine:
             return await run_in_threadpool(call, **values)
         return await cast("Awaitable[object]", call(**values))
