@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx2
@@ -77,7 +79,7 @@ async def asgi(scope, receive, send):
 
 
 # The command line is the same for both of Granian's modes.
-@pytest.fixture(params=variants(["granian-rsgi", "uvicorn"], list(MODES)))
+@pytest.fixture(scope="module", params=variants(["granian-rsgi", "uvicorn"], list(MODES)))
 def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """The options for each server and interface."""
     return MODES[request.param]
@@ -97,16 +99,39 @@ def get(run: Run, path: str = "/") -> str:
         return str(response.read().decode())
 
 
-def test_the_start_names_address_server_protocol_and_documentation(directory: Path, mode: tuple[str, ...]) -> None:
+def run_shop(directory: Path, *options: str) -> AbstractContextManager[Run]:
+    """Run the application in a directory that outlives a test."""
+    (directory / "shop.py").write_text(SHOP)
+    return velithon_run(directory, *options)
+
+
+@pytest.fixture(scope="module")
+def plain(mode: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A server for several tests, without options."""
+    with run_shop(tmp_path_factory.mktemp("plain"), "--app", "shop:app", *mode) as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def configured(mode: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A server for several tests, with options that do not touch each other."""
+    options = ["--blocking-threads", "10", "--url-path-prefix", "/shop/", "--forwarded-allow-ips", "10.0.0.1"]
+    options += ["--http1-keep-alive", "--http", "1"]
+    if "granian" in mode:
+        options += ["--runtime-threads", "4", "--runtime-mode", "mt"]
+    with run_shop(tmp_path_factory.mktemp("configured"), "shop:app", *mode, *options) as run:
+        yield run
+
+
+def test_the_start_names_address_server_protocol_and_documentation(plain: Run, mode: tuple[str, ...]) -> None:
     """And the documentation is there."""
-    with velithon_run(directory, "--app", "shop:app", *mode) as run:
-        assert json.loads(get(run)) == {"message": "hello"}
-        lines = dict(line.split(None, 1) for line in run.text.splitlines()[1:5])
-        assert lines["address"] == f"http://127.0.0.1:{run.port}"
-        assert lines["server"].split()[0] == mode[1]
-        assert lines["protocol"].split(",")[0] == ("RSGI" if mode == MODES["granian-rsgi"] else "ASGI")
-        assert lines["docs"] == f"{lines['address']}/docs"
-        assert "swagger" in get(run, "/docs").lower()
+    assert json.loads(get(plain)) == {"message": "hello"}
+    lines = dict(line.split(None, 1) for line in plain.text.splitlines()[1:5])
+    assert lines["address"] == f"http://127.0.0.1:{plain.port}"
+    assert lines["server"].split()[0] == mode[1]
+    assert lines["protocol"].split(",")[0] == ("RSGI" if mode == MODES["granian-rsgi"] else "ASGI")
+    assert lines["docs"] == f"{lines['address']}/docs"
+    assert "swagger" in get(plain, "/docs").lower()
 
 
 def test_the_quick_start_runs(directory: Path) -> None:
@@ -129,33 +154,30 @@ def test_any_application_runs_on_any_server(directory: Path, mode: tuple[str, ..
         assert get(run, "/x") == said
 
 
-def test_blocking_threads_bound_synchronous_work(directory: Path, mode: tuple[str, ...]) -> None:
+def test_blocking_threads_bound_synchronous_work(configured: Run) -> None:
     """The guide's own command line is accepted, and the number holds."""
-    granian = ["--runtime-threads", "4", "--runtime-mode", "mt"] if "granian" in mode else []
-    with velithon_run(directory, "shop:app", *mode, "--blocking-threads", "10", *granian) as run:
-        assert get(run, "/threads") == "10"
+    assert get(configured, "/threads") == "10"
 
 
-def test_the_prefix_of_a_proxy_is_the_root_path(directory: Path, mode: tuple[str, ...]) -> None:
+def test_the_prefix_of_a_proxy_is_the_root_path(configured: Run) -> None:
     """URLs that the application builds begin with it."""
-    with velithon_run(directory, "shop:app", *mode, "--url-path-prefix", "/shop/") as run:
-        assert json.loads(get(run, "/prefix")) == ["/shop", "/shop/"]
+    assert json.loads(get(configured, "/prefix")) == ["/shop", "/shop/"]
 
 
 @pytest.mark.parametrize(
-    ("trusted", "client"),
-    [((), ["192.0.2.1", "https"]), (("--forwarded-allow-ips", "10.0.0.1"), ["127.0.0.1", "http"])],
+    ("server", "client"),
+    [("plain", ["192.0.2.1", "https"]), ("configured", ["127.0.0.1", "http"])],
     ids=["loopback", "another"],
 )
 def test_forwarded_headers_are_believed_from_trusted_proxies(
-    directory: Path, mode: tuple[str, ...], trusted: tuple[str, ...], client: list[str]
+    server: str, client: list[str], plain: Run, configured: Run
 ) -> None:
     """The loopback alone is trusted by default; the same request has the same client everywhere."""
-    with velithon_run(directory, "shop:app", *mode, *trusted) as run:
-        headers = {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}
-        request = urllib.request.Request(f"http://127.0.0.1:{run.port}/client", headers=headers)
-        with urllib.request.urlopen(request, timeout=20) as response:
-            assert json.loads(response.read()) == client
+    run = plain if server == "plain" else configured
+    headers = {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}
+    request = urllib.request.Request(f"http://127.0.0.1:{run.port}/client", headers=headers)
+    with urllib.request.urlopen(request, timeout=20) as response:
+        assert json.loads(response.read()) == client
 
 
 def test_a_raw_application_cannot_be_told_the_prefix(directory: Path) -> None:
@@ -347,28 +369,24 @@ def test_http1_settings_hold(directory: Path) -> None:
                 assert stream.read().startswith(b"HTTP/1.1 200 OK")
 
 
-def test_keep_alive_is_the_default(directory: Path, mode: tuple[str, ...]) -> None:
+def test_keep_alive_is_the_default(configured: Run) -> None:
     """Two requests on one connection; `--http1-keep-alive` says the same on both servers."""
-    with velithon_run(directory, "shop:app", *mode, "--http1-keep-alive", "--http", "1") as run:
-        connection = http.client.HTTPConnection("127.0.0.1", run.port, timeout=20)
-        for _ in range(2):
-            connection.request("GET", "/")
-            sock = connection.sock
-            assert connection.getresponse().read() == b'{"message":"hello"}'
-            assert connection.sock is sock
-        connection.close()
+    connection = http.client.HTTPConnection("127.0.0.1", configured.port, timeout=20)
+    for _ in range(2):
+        connection.request("GET", "/")
+        sock = connection.sock
+        assert connection.getresponse().read() == b'{"message":"hello"}'
+        assert connection.sock is sock
+    connection.close()
 
 
-def test_what_an_endpoint_raised_is_read_line_by_line(directory: Path, mode: tuple[str, ...]) -> None:
+def test_what_an_endpoint_raised_is_read_line_by_line(plain: Run) -> None:
     """Its traceback is indented below the server's line, in every mode."""
-    with velithon_run(directory, "shop:app", *mode) as run:
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            get(run, "/raise")
-        caught.value.close()
-        until(lambda: "ValueError" in run.text, "the exception is logged")
-        run.process.terminate()
-        assert run.wait() == 0
-        lines = run.text.splitlines()
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        get(plain, "/raise")
+    caught.value.close()
+    until(lambda: "    forged\n" in plain.text, "the exception is logged")
+    lines = plain.text.splitlines()
     assert "    ValueError: wrong" in lines
     assert "    forged" in lines
     assert any(line.startswith("      File ") and line.endswith("in fail") for line in lines)
@@ -382,7 +400,7 @@ app.get("/")(lambda: "answer")
 """
 
 
-@pytest.mark.parametrize(("options", "imports"), [((), 2), (("--no-check-import",), 1)])
+@pytest.mark.parametrize(("options", "imports"), [(("--check-import",), 2), (("--no-check-import",), 1)])
 def test_the_application_is_imported_once_where_an_option_says_so(options: tuple[str, ...], imports: int) -> None:
     """By the worker alone; else once before it, so that a mistake is told at once."""
     with serve(IMPORTED, "granian-rsgi", *options) as running:
