@@ -37,16 +37,20 @@ async def shutdown():
 @pytest.mark.parametrize("server", EVERY_SERVER)
 def test_an_instance_is_taken_out_before_it_stops(server: ServerName, workers: int) -> None:
     options = ["--workers", str(workers), "--access-log", "--workers-kill-timeout", "3"]
-    with serve(APP, server, *options) as running:
+    with (
+        # the supervising process learns from the application how long it goes on listening
+        serve(APP, server, *options, env={"VELITHON_CHECK_IMPORT": "true"}) as running,
+        httpx.Client(base_url=running.url, headers={"connection": "close"}, timeout=5) as http,
+    ):
         until(lambda: running.log.count("startup ran") == workers, "every worker")
-        assert httpx.get(f"{running.url}/readyz").status_code == 200
+        assert http.get("/readyz").status_code == 200
         os.kill(running.process.pid, signal.SIGTERM)
         asked = time.monotonic()
-        while (answer := httpx.get(f"{running.url}/readyz", timeout=5)).status_code == 200:
+        while (answer := http.get("/readyz")).status_code == 200:
             assert time.monotonic() < asked + 0.8, "still ready"
         assert (answer.status_code, answer.json()) == (503, {"status": "stopping"})
         while time.monotonic() < asked + 0.7:
-            assert httpx.get(running.url, timeout=5).json() == "served"
+            assert http.get("/").json() == "served"
         assert running.process.wait(10) == 0
         assert time.monotonic() - asked >= 1.0
         assert running.log.count("shutdown ran") == workers
