@@ -211,14 +211,15 @@ def test_a_unix_socket(directory: Path, mode: tuple[str, ...], stale: bool) -> N
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a certificate for localhost, its key, and the key with the password `mypassword`."""
+    """A directory with a certificate for localhost, its key, that with the password `mypassword`, and another key."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     directory = tmp_path_factory.mktemp("tls")
     make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
     encrypt = "openssl pkcs8 -topk8 -in key.pem -out locked.pem -passout pass:mypassword"
     old = "openssl rsa -traditional -in key.pem -out old.pem"
-    for command in (f"{make} -addext subjectAltName=DNS:localhost", encrypt, old):
+    another = "openssl genpkey -algorithm rsa -out another.pem"
+    for command in (f"{make} -addext subjectAltName=DNS:localhost", encrypt, old, another):
         subprocess.run(command.split(), cwd=directory, check=True, capture_output=True)
     return directory
 
@@ -262,6 +263,7 @@ def _copies(key: Path) -> list[Path]:
     [
         (["locked.pem"], "password (--ssl-keyfile-password) is missing or wrong"),
         (["locked.pem", "--ssl-keyfile-password", "wrong"], "password (--ssl-keyfile-password) is missing or wrong"),
+        (["another.pem"], "the key is not the certificate's"),
     ],
 )
 def test_a_key_that_cannot_be_used_is_one_line(directory: Path, certificate: Path, key: list[str], said: str) -> None:
