@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
 
 from starlette.datastructures import Headers
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipResponder, IdentityResponder
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 
         def flush(self, mode: int = ..., /) -> bytes: ...
 
+    class Compressors(Protocol):
+        """What makes them, as the module `zlib` does."""
+
+        def compressobj(self, level: int, method: int, wbits: int, /) -> Compressor: ...
+
 
 __all__ = ["DEFAULT_EXCLUDED_CONTENT_TYPES", "GZipMiddleware"]
 
@@ -42,10 +48,13 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
     Partial responses, event streams and what is compressed already stay as they are. A stream goes on chunk by chunk,
     and each chunk can be read as soon as it arrives.
 
+    With ISA-L (`pip install "velithon[compression]"`) it takes a fraction of the processor time, and JSON gets
+    about 2 % longer.
+
     Args:
         app: The next layer.
         minimum_size: Shorter bodies are sent as they are; in bytes. The length of a stream counts where it is declared.
-        compresslevel: 1 (fast) to 9 (small).
+        compresslevel: 1 (fast) to 9 (small). ISA-L has three levels, for 1 to 3, 4 to 6 and 7 to 9.
         thread_minimum_size: Chunks of at least so many bytes are compressed in a thread.
         exclude_content_types: Types that stay as they are, such as `image/png` or `video/*`.
     """
@@ -68,6 +77,7 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
             exclude_content_types=exclude_content_types,
         )
         BaseHTTPMiddleware.__init__(self, app)
+        self._isal = _find_isal()
 
     async def _run_as_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         accepted = accepts_gzip(Headers(scope=scope).get("accept-encoding"))
@@ -98,7 +108,7 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
         response.add_vary("Accept-Encoding")
         if not accepted:
             return response
-        compressor = zlib.compressobj(self.compresslevel, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        compressor = self._make_compressor()
         if isinstance(response, StreamingResponse):
             response.body_iterator = self._compress_stream(response.body_iterator, compressor, response.charset)
             del response.headers["content-length"]
@@ -108,6 +118,14 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
                 response.set_header("content-length", str(len(response.body)))
         response.set_header("content-encoding", "gzip")
         return response
+
+    def _make_compressor(self) -> Compressor:
+        level = self.compresslevel
+        if self._isal is None:
+            return zlib.compressobj(level, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        # -1 is the default of both.
+        level = level if level < 1 else (level + 2) // 3
+        return self._isal.compressobj(level, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
 
     def _is_left_alone(self, response: Response) -> bool:
         if response.status_code == 206 or response.get_header("content-encoding") is not None:
@@ -144,6 +162,13 @@ class GZipMiddleware(BaseHTTPMiddleware, StarletteGZipMiddleware):
         if len(data) >= self.thread_minimum_size:
             return await run_in_threadpool(_compress_chunk, compressor, data, mode)
         return _compress_chunk(compressor, data, mode)
+
+
+def _find_isal() -> Compressors | None:
+    try:
+        return cast("Compressors", import_module("isal.isal_zlib"))
+    except ImportError:
+        return None
 
 
 def _compress_chunk(compressor: Compressor, data: bytes, mode: int) -> bytes:
