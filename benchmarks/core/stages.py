@@ -95,7 +95,7 @@ def stage_thunks(app: Any, case: Case) -> dict[str, Thunk]:
 
     thunks: dict[str, Thunk] = {"nothing": nothing, "resolve": resolve, "request": request}
     found = table.resolve(method, path)
-    layered = app._composed()[1] is not None
+    layered = app._get_composed()[1] is not None
     if not layered and resolve() is MISS:
         del thunks["request"]
     if found is not None and not case.waits:
@@ -109,7 +109,7 @@ def stage_thunks(app: Any, case: Case) -> dict[str, Thunk]:
 def _plan_thunks(
     route: Any, params: dict[str, Any], scope: Any, protocol: Any, request: Callable[[], Any], layered: bool
 ) -> dict[str, Thunk]:
-    respond = route._handler(route.model, route.methods)
+    respond = route._compile_handler(route.model, route.methods)
     to_response = compile_result(route.model, route.response_options)
 
     def prepared() -> Any:
