@@ -223,7 +223,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
             dependency_overrides_provider=self,
             **options,
         )
-        self.router.resources = self._resources
+        self.router.resources = self._hold_resources
         self.router.finish_work = self._finish_work
         for route in routes or ():
             self.router.add_existing(route)

@@ -200,7 +200,7 @@ class _Workers:
                 if job is _AGAIN:
                     continue
                 if job is None:
-                    self._tell(self._left, threading.current_thread())
+                    self._call_in_loop(self._forget_thread, threading.current_thread())
                     return
                 if job.scope is None:
                     job.run()
@@ -214,10 +214,10 @@ class _Workers:
                 # clears the flag before it reads the list, so no result stays behind; two wake-ups do no harm.
                 if not self.scheduled:
                     self.scheduled = True
-                    if not self._tell(self._drain):
+                    if not self._call_in_loop(self._drain):
                         return
 
-    def _tell(self, callback: Callable[..., object], *args: object) -> bool:
+    def _call_in_loop(self, callback: Callable[..., object], *args: object) -> bool:
         try:
             self.loop.call_soon_threadsafe(callback, *args)
         except RuntimeError:  # the loop was closed: nobody is left to tell
@@ -236,7 +236,7 @@ class _Workers:
         if self.retiring:
             return not self.loop.is_closed()
         self.retiring = True
-        return self._tell(self._dismiss_one)
+        return self._call_in_loop(self._dismiss_one)
 
     def _dismiss_one(self) -> None:
         self.retiring = False
@@ -244,7 +244,7 @@ class _Workers:
             self.count -= 1
             self.queue.put(None)
 
-    def _left(self, thread: threading.Thread) -> None:
+    def _forget_thread(self, thread: threading.Thread) -> None:
         thread.join()
         self.threads.discard(thread)
         if self.count and not self.in_flight:

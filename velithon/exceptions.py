@@ -83,7 +83,7 @@ _MOST_SHOWN = 20
 _LONGEST_SHOWN = 500  # characters of an error
 
 
-def _shortened(error: object) -> str:
+def _shorten(error: object) -> str:
     text = repr(error)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
@@ -113,10 +113,10 @@ class ValidationException(Exception):
     def __str__(self) -> str:
         count = len(self._errors)
         lines = [f"{count} validation error{'' if count == 1 else 's'}:"]
-        lines += [f"  {_shortened(error)}" for error in self._errors[:_MOST_SHOWN]]
+        lines += [f"  {_shorten(error)}" for error in self._errors[:_MOST_SHOWN]]
         if count > _MOST_SHOWN:
             lines.append(f"  and {count - _MOST_SHOWN} more")
-        if location := self._location():
+        if location := self._format_location():
             lines += ["", *location]
         return "\n".join(lines)
 
@@ -124,7 +124,7 @@ class ValidationException(Exception):
         """Show no more than the text does, as what a client sent may be large and end in a log."""
         return f"{type(self).__name__}({str(self)!r})"
 
-    def _location(self) -> list[str]:
+    def _format_location(self) -> list[str]:
         if self.endpoint_file and self.endpoint_line and self.endpoint_function:
             lines = [f'  File "{self.endpoint_file}", line {self.endpoint_line}, in {self.endpoint_function}']
             return [*lines, f"    {self.endpoint_path}"] if self.endpoint_path else lines

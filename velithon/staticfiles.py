@@ -74,7 +74,7 @@ class StaticFiles(StarletteStaticFiles):
         self.fallback = fallback
         # Path -> until when it is looked up without a thread.
         self._at_hand: dict[str, float] = {}
-        if fallback is not None and check_dir and self._regular(fallback) is None:
+        if fallback is not None and check_dir and self._find_regular_file(fallback) is None:
             raise RuntimeError(f"The fallback file {fallback!r} does not exist in {directory!r}.")
 
     async def respond(self, scope: Scope) -> Response:
@@ -110,7 +110,7 @@ class StaticFiles(StarletteStaticFiles):
             if response.status_code != 404:
                 return response
         if accepts_html(Headers(scope=scope).get("accept")):
-            found = await run_in_threadpool(self._regular, self.fallback)
+            found = await run_in_threadpool(self._find_regular_file, self.fallback)
             if found is not None:
                 return self.file_response(*found, scope)
         if missing is not None:
@@ -128,7 +128,7 @@ class StaticFiles(StarletteStaticFiles):
         if until < monotonic():
             del self._at_hand[path]
             return None
-        found = self._regular(path)
+        found = self._find_regular_file(path)
         return None if found is None else self.file_response(*found, scope)
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
@@ -163,7 +163,7 @@ class StaticFiles(StarletteStaticFiles):
             return (place, status) if stat.S_ISREG(status.st_mode) else None
         return None
 
-    def _regular(self, path: str) -> tuple[str, os.stat_result] | None:
+    def _find_regular_file(self, path: str) -> tuple[str, os.stat_result] | None:
         """Return where a regular file is, and its status."""
         try:
             full_path, status = self.lookup_path(path)

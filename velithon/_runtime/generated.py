@@ -29,15 +29,15 @@ def compile_function(title: str, source: str, name: str, namespace: dict[str, An
 def _remember(title: str, source: str) -> str:
     """Give the source to `linecache`, and return its file name."""
     lines = source.splitlines(keepends=True)
-    filename = _filename(title, _counts.get(title, 1))
+    filename = _make_filename(title, _counts.get(title, 1))
     known = linecache.cache.get(filename)
     if known is not None and len(known) == 4 and known[2] != lines:
         _counts[title] = _counts.get(title, 1) + 1
-        filename = _filename(title, _counts[title])
+        filename = _make_filename(title, _counts[title])
     # No modification time: linecache keeps the entry instead of looking for a file.
     linecache.cache[filename] = (len(source), None, lines, filename)
     return filename
 
 
-def _filename(title: str, number: int) -> str:
+def _make_filename(title: str, number: int) -> str:
     return f"<velithon {title}>" if number == 1 else f"<velithon {title} ({number})>"

@@ -43,7 +43,7 @@ class Lifetime(Attached):
     _started_jobs: Jobs | None = None
     _thread_pool: ThreadPool | None
 
-    def _look_over(self) -> None:
+    def _warn_of_mistakes(self) -> None:
         """Warn of what is probably a mistake."""
 
     def register_container(self, container: ServiceContainer) -> None:
@@ -56,11 +56,11 @@ class Lifetime(Attached):
             self.containers.append(container)
 
     @asynccontextmanager
-    async def _resources(self) -> AsyncIterator[None]:
+    async def _hold_resources(self) -> AsyncIterator[None]:
         """Hold what the application owns, around its lifespan: closed after the shutdown functions ran."""
         if not self._looked_over:
             self._looked_over = True
-            self._look_over()
+            self._warn_of_mistakes()
         async with AsyncExitStack() as stack:
             for container in self.containers:
                 # A start that fails cleans up after itself.
@@ -84,14 +84,14 @@ class Lifetime(Attached):
 
     async def _finish_work(self) -> None:
         """Wait for background tasks, then for the jobs of this process, `background_grace` seconds for both."""
-        grace, begin = self._grace(), asyncio.get_running_loop().time()
+        grace, begin = self._get_grace(), asyncio.get_running_loop().time()
         await self._in_flight.drain(grace)
         jobs, self._started_jobs = self._started_jobs, None
         if jobs is not None:
             spent = asyncio.get_running_loop().time() - begin
             await jobs.stop(None if grace is None else max(0.0, grace - spent))
 
-    def _grace(self) -> float | None:
+    def _get_grace(self) -> float | None:
         """Return how long background work may take; never longer than half of what a server that stops has left."""
         grace, left = self.background_grace, stopping.time_left()
         if left is None:

@@ -95,7 +95,7 @@ class AppTarget:
                 found = getattr(found, name)
             except AttributeError as exc:
                 missing = f"module {module_name!r} has no attribute {path!r}"
-                raise LoadError(f"Cannot load {self.target!r}: {missing}{_hint(module)}") from exc
+                raise LoadError(f"Cannot load {self.target!r}: {missing}{_suggest_names(module)}") from exc
         return self._check(self._call_factory(found) if self.factory else found)
 
     def _import(self, name: str) -> object:
@@ -119,7 +119,7 @@ class AppTarget:
             ):
                 looked = f"looked in {directory} and in sys.path"
                 raise LoadError(f"Cannot load {self.target!r}: there is no module {exc.name!r} ({looked}).") from exc
-            raise LoadError(_users_traceback(exc, f"importing {name!r} failed")) from exc
+            raise LoadError(_format_users_traceback(exc, f"importing {name!r} failed")) from exc
 
     def _call_factory(self, factory: object) -> object:
         if not callable(factory):
@@ -127,7 +127,7 @@ class AppTarget:
         try:
             return factory()
         except (Exception, SystemExit) as exc:
-            raise LoadError(_users_traceback(exc, f"the factory {self.target!r} failed")) from exc
+            raise LoadError(_format_users_traceback(exc, f"the factory {self.target!r} failed")) from exc
 
     def _check(self, app: object) -> object:
         if find_protocols(app):
@@ -141,14 +141,14 @@ class AppTarget:
             hint = (
                 "its arguments are neither ASGI's nor RSGI's; for a function that makes the application add --factory"
             )
-        raise LoadError(f"Cannot load {self.target!r}: {_kind(app)} is no application ({hint}).")
+        raise LoadError(f"Cannot load {self.target!r}: {_describe_kind(app)} is no application ({hint}).")
 
 
-def _kind(value: object) -> str:
+def _describe_kind(value: object) -> str:
     return f"{type(value).__name__} {value!r}"[:120]
 
 
-def _hint(module: object) -> str:
+def _suggest_names(module: object) -> str:
     names = (
         name
         for name, value in vars(module).items()
@@ -160,10 +160,10 @@ def _hint(module: object) -> str:
     applications = ", ".join(sorted(names))
     if applications:
         return f"; applications there: {applications}"
-    return _hint_at_submodule(module)
+    return _suggest_submodule(module)
 
 
-def _hint_at_submodule(module: object) -> str:
+def _suggest_submodule(module: object) -> str:
     """Name the module of a package that probably has the application, without importing it."""
     package = getattr(module, "__name__", "")
     for directory in getattr(module, "__path__", ()):
@@ -185,7 +185,7 @@ def _find_module(file: Path, target: str) -> tuple[Path, str]:
     return directory, ".".join(parts)
 
 
-def _users_traceback(exc: BaseException, what: str) -> str:
+def _format_users_traceback(exc: BaseException, what: str) -> str:
     """The traceback from the first line of the user's code on; how the import got there is nobody's interest."""
     frame: TracebackType | None = exc.__traceback__
     while frame is not None and _is_ours(frame):

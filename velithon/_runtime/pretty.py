@@ -31,7 +31,7 @@ class PrettyFormatter(TextFormatter):
             # After the time and the level of the plain line.
             text = first.partition(" ")[2][len(f"{record.levelname:<8} ") :]
             colour = _LEVELS.get(record.levelname, "")
-            first = f"{_clock(record.created)} {colour}{record.levelname:<7}{_RESET} {text}"
+            first = f"{_format_time(record.created)} {colour}{record.levelname:<7}{_RESET} {text}"
         return "\n".join([first, *rest])
 
     def format_access(self, name: str, level: str, created: float, message: str, values: AccessValues) -> str:
@@ -39,7 +39,7 @@ class PrettyFormatter(TextFormatter):
         return _format_access_line(created, access_fields(values))
 
 
-def _clock(created: float) -> str:
+def _format_time(created: float) -> str:
     return f"{_DIM}{time.strftime('%H:%M:%S', time.localtime(created))}{_RESET}"
 
 
@@ -48,4 +48,4 @@ def _format_access_line(created: float, fields: JSONObject) -> str:
     colour = _GREEN if status < 300 else _CYAN if status < 400 else _YELLOW if status < 500 else _RED
     took = f" {_DIM}{fields['duration_ms']:.1f} ms{_RESET}" if "duration_ms" in fields else ""
     method, path = escape_controls(str(fields["method"])), escape_controls(str(fields["path"]))
-    return f"{_clock(created)} {_BOLD}{method:<7}{_RESET} {path} {colour}{status}{_RESET}{took}"
+    return f"{_format_time(created)} {_BOLD}{method:<7}{_RESET} {path} {colour}{status}{_RESET}{took}"

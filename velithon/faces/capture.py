@@ -234,12 +234,12 @@ class CapturedResponse(StreamingResponse):
     async def __call__(self, scope: Any, receive: object, send: Send | None = None) -> None:
         """Send over either face; on ASGI the server's messages are shared with the application."""
         if send is not None and self._run.announces_trailers and scope.get("method") != "HEAD":
-            send = self._with_trailers(send)
+            send = self._add_trailers(send)
         await super().__call__(scope, receive if send is None else self._run.incoming.receive_disconnect, send)
         if send is not None:
             await self._run.ended()
 
-    def _with_trailers(self, send: Send) -> Send:
+    def _add_trailers(self, send: Send) -> Send:
         """Return a `send` that announces the application's trailers and sends them after the body."""
 
         async def with_trailers(message: Message) -> None:

@@ -30,12 +30,12 @@ def prefers_html(header: str | None) -> bool:
     weights: dict[str, float] = {}
     for item in header.lower().split(","):
         name, *parameters = "".join(item.split()).split(";")
-        weights[name] = next((_weight(text[2:]) for text in parameters if text.startswith("q=")), 1.0)
+        weights[name] = next((_read_weight(text[2:]) for text in parameters if text.startswith("q=")), 1.0)
     json = next((weights[name] for name in ("application/json", "application/*", "*/*") if name in weights), 0.0)
     return weights.get("text/html", 0.0) > json
 
 
-def _weight(text: str) -> float:
+def _read_weight(text: str) -> float:
     try:
         return float(text)
     except ValueError:

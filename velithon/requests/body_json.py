@@ -33,14 +33,14 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number in JSON")
 
 
-def _finite(text: str) -> float:
+def _read_finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
         raise ValueError("a number is too large")
     return value
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
+_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_read_finite).decode
 
 
 def read_json(body: bytes) -> object:

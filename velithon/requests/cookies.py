@@ -33,17 +33,17 @@ def parse_cookies(headers: Iterable[str]) -> dict[str, str]:
             name = name.strip()
             value = value.strip()
             if name or value:
-                cookies[name] = _unquoted(value) if '"' in value else value
+                cookies[name] = _unquote(value) if '"' in value else value
     return cookies
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     if len(value) < 2 or not value[0] == value[-1] == '"':
         return value
-    return _unescape(_character, value[1:-1])
+    return _unescape(_decode_character, value[1:-1])
 
 
-def _character(match: re.Match[str]) -> str:
+def _decode_character(match: re.Match[str]) -> str:
     return chr(int(match[1], 8)) if match[1] else match[2]
 
 
@@ -56,8 +56,8 @@ class WithCookies(HTTPConnection[Any]):
     def cookies(self) -> dict[str, str]:
         """The cookies by name."""
         if not hasattr(self, "_cookies"):
-            self._cookies = parse_cookies(self._cookie_headers())
+            self._cookies = parse_cookies(self._get_cookie_headers())
         return self._cookies
 
-    def _cookie_headers(self) -> list[str]:
+    def _get_cookie_headers(self) -> list[str]:
         return self.headers.getlist("cookie")

@@ -169,9 +169,9 @@ class RSGIRequest(Request):
             self._headers = headers
         return headers
 
-    def _cookie_headers(self) -> list[str]:
+    def _get_cookie_headers(self) -> list[str]:
         # One header's cookies after another's are those of both joined, as ASGI has them.
-        return self._rsgi.headers.get_all("cookie") if self._scope is None else super()._cookie_headers()
+        return self._rsgi.headers.get_all("cookie") if self._scope is None else super()._get_cookie_headers()
 
     @property
     def query_params(self) -> QueryParams:

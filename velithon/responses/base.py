@@ -10,7 +10,7 @@ from starlette.datastructures import MutableHeaders
 from velithon.background import assign_owner
 from velithon.datastructures import check_header
 from velithon.responses.custom import keep_overrides
-from velithon.responses.headers import Pairs, ResponseHeaders, _without, content_type_pairs
+from velithon.responses.headers import Pairs, ResponseHeaders, _remove_header, content_type_pairs
 from velithon_adapters.body import closes_connection
 from velithon_adapters.http import rsgi_headers
 from velithon_adapters.sending import Sending, TrackedSend
@@ -209,7 +209,7 @@ class Response(starlette.Response):
             pairs: Iterable[tuple[str, str]] = self._pairs or ()
             for known, _ in pairs:
                 if known == name:
-                    pairs = _without(pairs, name)
+                    pairs = _remove_header(pairs, name)
                     break
             self._pairs = [*pairs, (name, value)]
 

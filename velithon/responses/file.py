@@ -39,14 +39,14 @@ _OF_CONTENT = frozenset(
 
 
 @lru_cache(maxsize=1024)
-def _file_kind(path: str) -> tuple[str, Pairs]:
+def _get_file_kind(path: str) -> tuple[str, Pairs]:
     """Return a file's media type, by its name, and the headers that follow from it."""
     media_type = guess_type(path)[0] or "application/octet-stream"
     return media_type, [*content_type_pairs(media_type, "utf-8"), ("accept-ranges", "bytes")]
 
 
 @lru_cache(maxsize=1024)
-def _file_state(size: int, modified: float) -> Pairs:
+def _build_state_headers(size: int, modified: float) -> Pairs:
     """Return the headers of a file's state, as Starlette makes them."""
     response = starlette.FileResponse("", media_type="text/plain")
     response.set_stat_headers(os.stat_result((0, 0, 0, 0, 0, 0, size, 0, modified, 0)))
@@ -79,9 +79,9 @@ class FileResponse(Response, starlette.FileResponse):
             self.filename = None
             self.stat_result = stat_result
             self.background = None
-            self.media_type, self._pairs = _file_kind(os.fspath(path))
+            self.media_type, self._pairs = _get_file_kind(os.fspath(path))
             if stat_result is not None:
-                self._pairs = [*self._pairs, *_file_state(stat_result.st_size, stat_result.st_mtime)]
+                self._pairs = [*self._pairs, *_build_state_headers(stat_result.st_size, stat_result.st_mtime)]
             return
         if stat_result is not None:
             kwargs["stat_result"] = stat_result
@@ -130,17 +130,17 @@ class FileResponse(Response, starlette.FileResponse):
         """
         if scope.method != "GET" or self._raw is not None or self.status_code != 200:
             self._check(scope.method)
-            return self._file_rsgi(scope, protocol)
+            return self._send_file_rsgi(scope, protocol)
         pairs = self._pairs or []
         found = self.stat_result
         path = os.fspath(self.path)
         if found is None:
             for name, _ in pairs:
                 if name in _OF_A_FILE:
-                    return self._file_rsgi(scope, protocol)
+                    return self._send_file_rsgi(scope, protocol)
             # Cheaper than a thread by far, and the server is about to read the file anyway.
             found = _regular_status(path)
-            pairs = [*pairs, *_file_state(found.st_size, found.st_mtime)]
+            pairs = [*pairs, *_build_state_headers(found.st_size, found.st_mtime)]
         wanted = scope.headers.get("range")
         if wanted is not None:
             return self._range_rsgi(scope, protocol, wanted, pairs, found.st_size)
@@ -153,13 +153,13 @@ class FileResponse(Response, starlette.FileResponse):
     ) -> Awaitable[None] | None:
         """Let the server send one range; what is not one is returned to be awaited."""
         if scope.headers.get("if-range") is not None:
-            return self._file_rsgi(scope, protocol)
+            return self._send_file_rsgi(scope, protocol)
         try:
             ranges = self._parse_range_header(wanted, size)
         except (starlette.MalformedRangeHeader, starlette.RangeNotSatisfiable):
-            return self._file_rsgi(scope, protocol)
+            return self._send_file_rsgi(scope, protocol)
         if len(ranges) != 1:
-            return self._file_rsgi(scope, protocol)
+            return self._send_file_rsgi(scope, protocol)
         start, end = ranges[0]
         headers = [pair for pair in pairs if pair[0] != "content-length"]
         headers += [("content-range", f"bytes {start}-{end - 1}/{size}"), ("content-length", str(end - start))]
@@ -167,7 +167,7 @@ class FileResponse(Response, starlette.FileResponse):
         protocol.response_file_range(206, headers, os.fspath(self.path), start, end)
         return None
 
-    async def _file_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
+    async def _send_file_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
         headers = [
             (name.encode(), value.encode("latin-1"))
             for name in ("range", "if-range")

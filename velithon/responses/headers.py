@@ -38,7 +38,7 @@ def content_type_pairs(media_type: str | None, charset: str) -> Pairs:
 JSON_PAIRS = content_type_pairs("application/json", "utf-8")
 
 
-def _without(pairs: Iterable[tuple[str, str]], name: str) -> Pairs:
+def _remove_header(pairs: Iterable[tuple[str, str]], name: str) -> Pairs:
     return [pair for pair in pairs if pair[0] != name]
 
 

@@ -54,16 +54,16 @@ class ServerSentEvent(BaseModel):
 
     @field_validator("event")
     @classmethod
-    def _event_is_one_line(cls, value: str | None) -> str | None:
-        return _one_line(value, "event")
+    def _check_event(cls, value: str | None) -> str | None:
+        return _require_one_line(value, "event")
 
     @field_validator("id")
     @classmethod
-    def _id_is_one_line(cls, value: str | None) -> str | None:
-        return _one_line(_without_null(value), "id")
+    def _check_id(cls, value: str | None) -> str | None:
+        return _require_one_line(_require_no_null(value), "id")
 
     @model_validator(mode="after")
-    def _one_kind_of_data(self) -> Self:
+    def _check_data(self) -> Self:
         if self.data is not None and self.raw_data is not None:
             raise ValueError(
                 "Cannot set both 'data' and 'raw_data' on the same ServerSentEvent. "
@@ -72,13 +72,13 @@ class ServerSentEvent(BaseModel):
         return self
 
 
-def _one_line(value: str | None, name: str) -> str | None:
+def _require_one_line(value: str | None, name: str) -> str | None:
     if value is not None and ("\r" in value or "\n" in value):
         raise ValueError(f"SSE '{name}' must be a single line")
     return value
 
 
-def _without_null(value: str | None) -> str | None:
+def _require_no_null(value: str | None) -> str | None:
     if value is not None and "\0" in value:
         raise ValueError("SSE 'id' must not contain null characters")
     return value
@@ -108,14 +108,14 @@ def format_sse_event(
         # Nearly all events, in a fifth of the time.
         if "\n" not in data_str and "\r" not in data_str:
             return f"data: {data_str}\n\n".encode()
-    _one_line(event, "event")
-    _one_line(_without_null(id), "id")
+    _require_one_line(event, "event")
+    _require_one_line(_require_no_null(id), "id")
     if retry is not None and (type(retry) is not int or retry < 0):
         raise ValueError(f"SSE 'retry' must be a number of milliseconds, not {retry!r}")
-    lines = [f": {line}" for line in _lines(comment)]
+    lines = [f": {line}" for line in _split_lines(comment)]
     if event is not None:
         lines.append(f"event: {event}")
-    lines += [f"data: {line}" for line in _lines(data_str)]
+    lines += [f"data: {line}" for line in _split_lines(data_str)]
     if id is not None:
         lines.append(f"id: {id}")
     if retry is not None:
@@ -123,7 +123,7 @@ def format_sse_event(
     return "\n".join([*lines, "", ""]).encode()
 
 
-def _lines(text: str | None) -> list[str]:
+def _split_lines(text: str | None) -> list[str]:
     # Only what the standard calls a line end: str.splitlines knows more of them.
     return [] if text is None else text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 

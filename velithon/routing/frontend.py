@@ -83,7 +83,7 @@ class FrontendFiles(StaticFiles):
         if again is not None:
             return again
         if scope["method"] not in ("GET", "HEAD"):
-            found = await run_in_threadpool(self._file, path)
+            found = await run_in_threadpool(self._find_file, path)
             raise HTTPException(405, headers={"Allow": "GET, HEAD"}) if found else HTTPException(404)
         try:
             # With `html`, Starlette's own answer for what is missing is `404.html`, where there is one.
@@ -96,19 +96,19 @@ class FrontendFiles(StaticFiles):
             if response.status_code != 404 or self.auto or self.fallback == "404.html":
                 return response
         if self.fallback == "404.html":
-            raise self._lost()
+            raise self._build_missing_error()
         if (self.auto or self.fallback is not None) and accepts_html(Request(scope).headers.get("accept")):
-            index = await run_in_threadpool(self._regular, "index.html")
+            index = await run_in_threadpool(self._find_regular_file, "index.html")
             if index is not None:
                 return self.file_response(*index, scope)
             if self.fallback is not None:
-                raise self._lost()
+                raise self._build_missing_error()
         raise HTTPException(404)
 
-    def _file(self, path: str) -> object:
-        return self._regular(path) or self._regular(os.path.join(path, "index.html"))
+    def _find_file(self, path: str) -> object:
+        return self._find_regular_file(path) or self._find_regular_file(os.path.join(path, "index.html"))
 
-    def _lost(self) -> RuntimeError:
+    def _build_missing_error(self) -> RuntimeError:
         return RuntimeError(f"The fallback file {self.fallback!r} does not exist in {str(self.directory)!r}.")
 
     async def serve(self, path: str, scope: Scope) -> StarletteResponse:
@@ -165,11 +165,11 @@ class Frontend(Route):
         super()._read(self._serve, ("GET", "HEAD"))
 
     async def _serve(self, request: Request, response: Response) -> Any:
-        served = await self.files.serve(self._rest(request._route_path), request.scope)
+        served = await self.files.serve(self._strip_path(request._route_path), request.scope)
         merge_headers(served, response)
         return served
 
-    def _rest(self, path: str) -> str:
+    def _strip_path(self, path: str) -> str:
         return path[len(self.path) :].lstrip("/") if self.path != "/" else path.lstrip("/")
 
     def has(self, path: str) -> bool:
@@ -183,7 +183,7 @@ class Frontend(Route):
         async def handler(request: Request) -> object:
             if request.method in ("GET", "HEAD"):
                 return await read(request)
-            return await self.files.serve(self._rest(request._route_path), request.scope)
+            return await self.files.serve(self._strip_path(request._route_path), request.scope)
 
         return handler
 

@@ -88,7 +88,7 @@ class Router(Verbs, starlette.Router):
             raise RegistrationError(f"A router's prefix starts with '/' and does not end with it: got {prefix!r}.")
         check_options("Router", options, SharedOptions)
         self._table: Table | None = None
-        self.frontends = cast("list[Frontend]", RouteList((), self._changed))
+        self.frontends = cast("list[Frontend]", RouteList((), self._forget_table))
         self.dependency_overrides_provider = dependency_overrides_provider
         super().__init__(redirect_slashes=redirect_slashes, default=default, lifespan=adopt_lifespan(lifespan))
         self.prefix = prefix
@@ -115,7 +115,7 @@ class Router(Verbs, starlette.Router):
         given = {name: value for name, value in options.items() if name in AROUND and value is not None}
         around = cast("RouteOptions", given)
         for route in routes or ():
-            self.add_existing(self._joined(route, around, "") if around else route)
+            self.add_existing(self._join_route(route, around, "") if around else route)
 
     # -- what the routes share: a change counts for the routes that are added or included after it -----------------
 
@@ -171,11 +171,11 @@ class Router(Verbs, starlette.Router):
 
     def mount(self, path: str, app: ASGIApp, name: str | None = None, *, lifespan: bool | None = None) -> None:
         """Serve an ASGI application under a path; see `Mount` for the arguments."""
-        self._add(self._joined(Mount(self.prefix + path, app, name=name, lifespan=lifespan), self.shared, ""))
+        self._add(self._join_route(Mount(self.prefix + path, app, name=name, lifespan=lifespan), self.shared, ""))
 
     def host(self, host: str, app: ASGIApp, name: str | None = None, *, lifespan: bool | None = None) -> None:
         """Serve an ASGI application for the requests of one host; see `Host` for the arguments."""
-        self._add(self._joined(Host(host, app, name, lifespan=lifespan), self.shared, ""))
+        self._add(self._join_route(Host(host, app, name, lifespan=lifespan), self.shared, ""))
 
     def include_router(
         self,
@@ -216,7 +216,9 @@ class Router(Verbs, starlette.Router):
             given["response_class"] = default_response_class
         context = join_options(self.shared, given)
         # All of them, before any is added: a router that is refused leaves nothing behind.
-        added = [self._joined(route, context, self.prefix + prefix) for route in [*router.routes, *router.frontends]]
+        added = [
+            self._join_route(route, context, self.prefix + prefix) for route in [*router.routes, *router.frontends]
+        ]
         self._included.append(router)
         router._includes.append((self, context, self.prefix + prefix))
         for route in added:
@@ -231,9 +233,9 @@ class Router(Verbs, starlette.Router):
         self.include_router(router, prefix=prefix, **options)
 
     def _include(self, route: BaseRoute, context: RouteOptions, prefix: str) -> None:
-        self._add(self._joined(route, context, prefix))
+        self._add(self._join_route(route, context, prefix))
 
-    def _joined(self, route: BaseRoute, context: RouteOptions, prefix: str) -> BaseRoute:
+    def _join_route(self, route: BaseRoute, context: RouteOptions, prefix: str) -> BaseRoute:
         """Return a route as it is behind a prefix, with what the router shares."""
         added: BaseRoute
         route = adopt_mount(route)
@@ -324,8 +326,8 @@ class Router(Verbs, starlette.Router):
 
     @routes.setter
     def routes(self, routes: Iterable[BaseRoute]) -> None:
-        self._routes = RouteList(routes, self._changed)
-        self._changed()
+        self._routes = RouteList(routes, self._forget_table)
+        self._forget_table()
         for route in routes:
             self._adopt(route)
 
@@ -337,9 +339,9 @@ class Router(Verbs, starlette.Router):
     @default.setter
     def default(self, app: ASGIApp) -> None:
         self._default = app
-        self._changed()
+        self._forget_table()
 
-    def _changed(self) -> None:
+    def _forget_table(self) -> None:
         self._table = None
 
     def respond(self, request: Request) -> Awaitable[object]:

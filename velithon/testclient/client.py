@@ -164,7 +164,7 @@ class AsyncTestClient(httpx.AsyncClient):
         if rsgi is not None:
             transport = AsyncRSGITransport(rsgi, client=client, raise_server_exceptions=raise_server_exceptions)
         else:
-            transport = httpx.ASGITransport(self._asgi, raise_server_exceptions, root_path, client)
+            transport = httpx.ASGITransport(self._call_asgi, raise_server_exceptions, root_path, client)
         options.setdefault("follow_redirects", True)
         options["headers"] = {"user-agent": "testclient", **(options.get("headers") or {})}
         super().__init__(transport=transport, base_url=base_url, **options)
@@ -192,7 +192,7 @@ class AsyncTestClient(httpx.AsyncClient):
             self._stack = stack.pop_all()
         return self
 
-    async def _asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _call_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Add what httpx's transport leaves out: the lifespan's state, as Starlette's client gives it."""
         await self.app({**scope, "state": self._app_state.copy()}, receive, send)
 

@@ -172,14 +172,14 @@ class Exchange:
 
     async def _iterate_body(self, body: Body) -> AsyncGenerator[bytes, None]:
         sent = 0
-        async for chunk in _pieces(body):
+        async for chunk in _iterate_pieces(body):
             sent += len(chunk)
             yield chunk
         if not isinstance(body, bytes):
             self._protocol.check_length(sent)
 
 
-async def _pieces(body: Body) -> AsyncIterator[bytes]:
+async def _iterate_pieces(body: Body) -> AsyncIterator[bytes]:
     if isinstance(body, asyncio.Queue):
         while (chunk := await body.get()) is not None:
             yield chunk

@@ -52,10 +52,10 @@ class Headers:
             self._values.setdefault(name.decode("ascii").lower(), []).append(shown)
 
     def __contains__(self, key: str) -> bool:
-        return _text(key).lower() in self._values
+        return _require_text(key).lower() in self._values
 
     def __getitem__(self, key: str) -> str:
-        return self._values[_text(key).lower()][0] or ""
+        return self._values[_require_text(key).lower()][0] or ""
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -65,12 +65,12 @@ class Headers:
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the first value of `key`, or `default`."""
-        first = self._values.get(_text(key).lower(), [None])[0]
+        first = self._values.get(_require_text(key).lower(), [None])[0]
         return default if first is None else first
 
     def get_all(self, key: str) -> list[str]:
         """Return all values of `key`."""
-        return [value for value in self._values.get(_text(key).lower(), ()) if value is not None]
+        return [value for value in self._values.get(_require_text(key).lower(), ()) if value is not None]
 
     def items(self) -> list[tuple[str, str]]:
         """Return one pair for each value."""
@@ -155,7 +155,7 @@ class StreamTransport:
         Raises:
             TypeError: The chunk is not bytes.
         """
-        return self._send(_binary(data))
+        return self._send(_require_bytes(data))
 
     def send_str(self, data: str) -> Awaitable[None]:
         """Send a chunk of text as UTF-8.
@@ -163,7 +163,7 @@ class StreamTransport:
         Raises:
             TypeError: The chunk is not a string.
         """
-        return self._send(_text(data).encode())
+        return self._send(_require_text(data).encode())
 
     def _send(self, chunk: bytes) -> Awaitable[None]:
         if chunk and not self.closed:
@@ -231,19 +231,19 @@ class HTTPProtocol:
 
     def response_empty(self, status: int = 200, headers: HeaderList = ()) -> None:
         """Answer without a body."""
-        self._respond(_status(status), _headers(headers), b"")
+        self._respond(_require_status(status), _require_headers(headers), b"")
 
     def response_str(self, status: int = 200, headers: HeaderList = (), body: str = "") -> None:
         """Answer with text, sent as UTF-8."""
-        self._respond(_status(status), _headers(headers), _text(body).encode())
+        self._respond(_require_status(status), _require_headers(headers), _require_text(body).encode())
 
     def response_bytes(self, status: int = 200, headers: HeaderList = (), body: bytes = b"") -> None:
         """Answer with bytes."""
-        self._respond(_status(status), _headers(headers), _binary(body))
+        self._respond(_require_status(status), _require_headers(headers), _require_bytes(body))
 
     def response_file(self, status: int, headers: HeaderList, file: str) -> None:
         """Answer with a file."""
-        self._respond(_status(status), _headers(headers), FileSlice(_text(file)))
+        self._respond(_require_status(status), _require_headers(headers), FileSlice(_require_text(file)))
 
     def response_file_range(self, status: int, headers: HeaderList, file: str, start: int, end: int) -> None:
         """Answer with the bytes `start` up to, and without, `end` of a file.
@@ -251,8 +251,8 @@ class HTTPProtocol:
         Raises:
             ValueError: The range is empty or turned around.
         """
-        checked, pairs, path = _status(status), _headers(headers), _text(file)
-        first, last = _unsigned(start), _unsigned(end)
+        checked, pairs, path = _require_status(status), _require_headers(headers), _require_text(file)
+        first, last = _require_unsigned(start), _require_unsigned(end)
         if first >= last:
             raise ValueError("Invalid range")
         self._respond(checked, pairs, FileSlice(path, first, last))
@@ -263,7 +263,7 @@ class HTTPProtocol:
         Raises:
             granian.rsgi.ProtocolError: There is an answer already.
         """
-        checked, pairs = _status(status), _headers(headers)
+        checked, pairs = _require_status(status), _require_headers(headers)
         if self.answer is not None:
             raise ProtocolError("RSGI protocol error")
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -325,17 +325,17 @@ class HTTPProtocol:
             # Granian unwraps the `http` crate's refusal: the worker process ends
             self.misuse.append(f"status {status} ends Granian's worker process")
             raise RSGIMisuseError(self.misuse[-1])
-        valid = [(name, value) for name, value in headers if self._valid(name, value)]
-        self.answer = self._frame(status, valid, body)
+        valid = [(name, value) for name, value in headers if self._check_header(name, value)]
+        self.answer = self._build_head(status, valid, body)
         self.answered.set()
 
-    def _valid(self, name: bytes, value: bytes) -> bool:
+    def _check_header(self, name: bytes, value: bytes) -> bool:
         if _TOKEN.fullmatch(name) and _VALUE.fullmatch(value):
             return True
         self.misuse.append(f"the response header {name!r}: {value!r} is invalid, Granian drops it")
         return False
 
-    def _frame(self, status: int, headers: list[tuple[bytes, bytes]], body: Body) -> Answer:
+    def _build_head(self, status: int, headers: list[tuple[bytes, bytes]], body: Body) -> Answer:
         """Do to the head of the response what hyper does."""
         if not 200 <= status <= 599:
             self.misuse.append(f"status {status} is not one of 200 to 599")
@@ -351,7 +351,7 @@ class HTTPProtocol:
             self._expected_length = int(given[0]) if given and self.method != "HEAD" else None
             return Answer(status, headers, b"" if self.method == "HEAD" else body)
         if self.method == "HEAD":
-            return Answer(status, headers + _length(body if body and not given and not chunked else b""), b"")
+            return Answer(status, headers + _build_length(body if body and not given and not chunked else b""), b"")
         if not body:
             headers = [(name, value) for name, value in headers if name != b"content-length"]
         elif given and int(given[0]) != len(body):
@@ -361,23 +361,23 @@ class HTTPProtocol:
         return Answer(status, [*headers, (b"content-length", b"%d" % len(body))], body)
 
 
-def _length(body: bytes) -> list[tuple[bytes, bytes]]:
+def _build_length(body: bytes) -> list[tuple[bytes, bytes]]:
     return [(b"content-length", b"%d" % len(body))] if body else []
 
 
-def _text(value: object) -> str:
+def _require_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"'{type(value).__name__}' object is not an instance of 'str'")
     return value
 
 
-def _binary(value: object) -> bytes:
+def _require_bytes(value: object) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
         raise TypeError(f"Can't extract `{type(value).__name__}` to `Vec`")
     return bytes(value)
 
 
-def _unsigned(value: object) -> int:
+def _require_unsigned(value: object) -> int:
     if not isinstance(value, int):
         raise TypeError(f"'{type(value).__name__}' object cannot be interpreted as an integer")
     if value < 0:
@@ -385,14 +385,14 @@ def _unsigned(value: object) -> int:
     return value
 
 
-def _status(value: object) -> int:
-    status = _unsigned(value)
+def _require_status(value: object) -> int:
+    status = _require_unsigned(value)
     if status > 65535:
         raise OverflowError("number too large to fit in target type")
     return status
 
 
-def _headers(value: object) -> list[tuple[bytes, bytes]]:
+def _require_headers(value: object) -> list[tuple[bytes, bytes]]:
     if not isinstance(value, list | tuple):
         raise TypeError(f"'{type(value).__name__}' object is not an instance of 'Sequence'")
     pairs = []
@@ -401,7 +401,7 @@ def _headers(value: object) -> list[tuple[bytes, bytes]]:
             raise TypeError(f"'{type(pair).__name__}' object is not an instance of 'tuple'")
         if len(pair) != 2:
             raise ValueError(f"expected tuple of length 2, but got tuple of length {len(pair)}")
-        pairs.append((_text(pair[0]).lower().encode(), _text(pair[1]).encode()))
+        pairs.append((_require_text(pair[0]).lower().encode(), _require_text(pair[1]).encode()))
     return pairs
 
 

@@ -13,7 +13,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
 from starlette.types import Message
 
-from velithon.testclient.memory import RSGIMisuseError, Scope, _binary, _Done, _status, _text
+from velithon.testclient.memory import RSGIMisuseError, Scope, _Done, _require_bytes, _require_status, _require_text
 from velithon_adapters.rsgi import ProtocolClosed, ProtocolError, RSGICallable
 
 # how long an application may take to end after its client left, in seconds
@@ -64,7 +64,7 @@ class WebSocketTransport:
             granian.rsgi.ProtocolError: The application closed the WebSocket.
             granian.rsgi.ProtocolClosed: The client left.
         """
-        return self._send({"type": "websocket.send", "bytes": _binary(data)})
+        return self._send({"type": "websocket.send", "bytes": _require_bytes(data)})
 
     def send_str(self, data: str) -> Awaitable[None]:
         """Send a text message.
@@ -74,7 +74,7 @@ class WebSocketTransport:
             granian.rsgi.ProtocolError: The application closed the WebSocket.
             granian.rsgi.ProtocolClosed: The client left.
         """
-        return self._send({"type": "websocket.send", "text": _text(data)})
+        return self._send({"type": "websocket.send", "text": _require_text(data)})
 
     def _send(self, message: Message) -> Awaitable[None]:
         if self.closed_here:
@@ -123,7 +123,7 @@ class WebSocketProtocol:
             TypeError: The status is not an integer.
             RSGIMisuseError: The status is none of HTTP, which ends Granian's worker process when nothing was accepted.
         """
-        checked = 403 if status is None else _status(status)
+        checked = 403 if status is None else _require_status(status)
         if self._transport is not None:
             self._transport.close()
         elif not self._refused:

@@ -121,7 +121,7 @@ class HeartbeatConnection(ReadAhead):
         """Tell the endpoint that the client is lost and close the connection."""
         await self.release()
         self._is_closing = True
-        self.close(_lost())
+        self.close(_build_lost_message())
         with suppress(OSError):
             await self._send({"type": "websocket.close", "code": 1011, "reason": "no heartbeat"})
 
@@ -140,7 +140,7 @@ class HeartbeatConnection(ReadAhead):
             try:
                 await self._send({"type": "websocket.send", kind: heartbeat.message})
             except OSError:
-                self.close(_lost())
+                self.close(_build_lost_message())
                 return
             if heartbeat.answer is not None:
                 with suppress(TimeoutError):
@@ -152,5 +152,5 @@ class HeartbeatConnection(ReadAhead):
                     return
 
 
-def _lost() -> Message:
+def _build_lost_message() -> Message:
     return build_closed_message(1006, "no heartbeat")
