@@ -29,7 +29,7 @@ class RSGILayer:
     """The guide's form."""
 
     def __init__(self, app: Any, name: str = "rsgi") -> None:
-        self.app = app
+        self.inside = app
         self.name = name
 
     async def __call__(self, scope: Scope, protocol: Protocol) -> None:
@@ -37,24 +37,24 @@ class RSGILayer:
         if scope.headers.get("x-stop") == self.name:
             await JSONResponse({"stopped": self.name}, status_code=401)(scope, protocol)
             return
-        await self.app(scope, protocol)
+        await self.inside(scope, protocol)
 
 
 class QuietRSGILayer:
     """An RSGI layer that asks for nothing."""
 
     def __init__(self, app: Any) -> None:
-        self.app = app
+        self.inside = app
 
     async def __call__(self, scope: Scope, protocol: Protocol) -> None:
-        await self.app(scope, protocol)
+        await self.inside(scope, protocol)
 
 
 class ASGILayer:
     """Starlette's form."""
 
     def __init__(self, app: Any, name: str = "asgi") -> None:
-        self.app = app
+        self.inside = app
         self.name = name
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -68,7 +68,7 @@ class ASGILayer:
                 message["headers"] = [*message["headers"], (f"x-{self.name}".encode(), b"1")]
             await send(message)
 
-        await self.app(scope, receive, tagged)
+        await self.inside(scope, receive, tagged)
 
 
 class DispatchLayer(BaseHTTPMiddleware):
@@ -78,11 +78,11 @@ class DispatchLayer(BaseHTTPMiddleware):
         super().__init__(app)
         self.name = name
 
-    async def dispatch(self, request: Request, call_next: Any) -> Any:
+    async def dispatch(self, request: Request, proceed: Any) -> Any:
         request.scope.setdefault("order", []).append(self.name)
         if request.headers.get("x-stop") == self.name:
             return JSONResponse({"stopped": self.name}, status_code=401)
-        response = await call_next(request)
+        response = await proceed(request)
         response.headers[f"x-{self.name}"] = "1"
         return response
 
@@ -90,24 +90,24 @@ class DispatchLayer(BaseHTTPMiddleware):
 class StarletteDispatchLayer(StarletteBaseHTTPMiddleware):
     """Starlette's own base class."""
 
-    async def dispatch(self, request: Any, call_next: Any) -> Any:
+    async def dispatch(self, request: Any, proceed: Any) -> Any:
         request.scope.setdefault("order", []).append("starlette")
-        return await call_next(request)
+        return await proceed(request)
 
 
 class BilingualLayer:
     """Both forms in one class."""
 
     def __init__(self, app: Any) -> None:
-        self.app = app
+        self.inside = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         scope.setdefault("order", []).append("bilingual")
-        await self.app(scope, receive, send)
+        await self.inside(scope, receive, send)
 
     async def __rsgi__(self, scope: Scope, protocol: Protocol) -> None:
         scope.asgi.setdefault("order", []).append("bilingual")
-        await self.app(scope, protocol)
+        await self.inside(scope, protocol)
 
 
 LAYERS = {
@@ -136,8 +136,8 @@ def application(order: list[str], **options: Any) -> Velithon:
 
     @app.post("/items/{item}")
     async def item(request: Request, item: int, q: str = "") -> Any:
-        body = await request.json()
-        return {"order": request.scope.get("order", []), "item": item, "q": q, "body": body}
+        order = request.scope.get("order", [])
+        return {"order": order, "item": item, "q": q, "body": await request.json()}
 
     @app.get("/error")
     async def error() -> None:
@@ -222,9 +222,9 @@ def test_added_layers_are_outermost(client: ClientFactory) -> None:
     app.add_middleware(ASGILayer, name="added")
 
     @app.middleware("http")
-    async def function(request: Request, call_next: Any) -> Any:
+    async def function(request: Request, proceed: Any) -> Any:
         request.scope["order"] = ["function"]
-        return await call_next(request)
+        return await proceed(request)
 
     assert client(app).post("/items/1", json=1).json()["order"] == ["function", "added", "dispatch"]
 
@@ -271,9 +271,9 @@ def test_lifespan_state_and_request_state_are_seen_inside(client: ClientFactory,
     app = Velithon(lifespan=lifespan, middleware=[LAYERS[name] for name in order])
 
     @app.middleware("http")
-    async def outermost(request: Request, call_next: Any) -> Any:
+    async def outermost(request: Request, proceed: Any) -> Any:
         request.state.by = "layer"
-        return await call_next(request)
+        return await proceed(request)
 
     @app.get("/")
     async def root(request: Request) -> Any:
@@ -288,9 +288,9 @@ def test_context_variables_are_seen_by_the_endpoint(client: ClientFactory, order
     app = Velithon(middleware=[LAYERS[name] for name in order])
 
     @app.middleware("http")
-    async def outermost(request: Request, call_next: Any) -> Any:
+    async def outermost(request: Request, proceed: Any) -> Any:
         seen.set("set outside")
-        return await call_next(request)
+        return await proceed(request)
 
     @app.get("/async")
     async def in_loop() -> str:
@@ -310,8 +310,8 @@ def test_a_dispatch_layer_runs_in_the_task_of_the_endpoint(client: ClientFactory
     found: list[str] = []
 
     @app.middleware("http")
-    async def layer(request: Request, call_next: Any) -> Any:
-        response = await call_next(request)
+    async def layer(request: Request, proceed: Any) -> Any:
+        response = await proceed(request)
         found.append(seen.get())
         return response
 
@@ -419,8 +419,8 @@ def test_a_dropped_response_lets_its_application_go(client: ClientFactory) -> No
     app.mount("/m", mounted)
 
     @app.middleware("http")
-    async def layer(request: Request, call_next: Any) -> Any:
-        await call_next(request)
+    async def layer(request: Request, proceed: Any) -> Any:
+        await proceed(request)
         return PlainTextResponse("another")
 
     with client(app) as c:
@@ -433,9 +433,9 @@ def test_a_layer_may_read_the_body_first(client: ClientFactory) -> None:
     app = application(["rsgi", "asgi"])
 
     @app.middleware("http")
-    async def reads(request: Request, call_next: Any) -> Any:
+    async def reads(request: Request, proceed: Any) -> Any:
         assert await request.json() == {"a": 1}
-        return await call_next(request)
+        return await proceed(request)
 
     assert client(app).post("/items/1", json={"a": 1}).json()["body"] == {"a": 1}
 
@@ -458,10 +458,10 @@ def test_an_rsgi_layer_may_replace_the_protocol(client: ClientFactory) -> None:
 
     class Layer:
         def __init__(self, app: Any) -> None:
-            self.app = app
+            self.inside = app
 
         async def __call__(self, scope: Scope, protocol: Protocol) -> None:
-            await self.app(scope, Tagging(protocol))
+            await self.inside(scope, Tagging(protocol))
 
     app = application(["dispatch"])
     app.add_middleware(Layer)
@@ -492,7 +492,7 @@ def test_a_scope_shows_the_request_before_and_after_its_dictionary_is_built(clie
 
     class Looks:
         def __init__(self, app: Any) -> None:
-            self.app = app
+            self.inside = app
 
         async def __call__(self, scope: Scope, protocol: Protocol) -> None:
             assert isinstance(scope, Scope)
@@ -502,7 +502,7 @@ def test_a_scope_shows_the_request_before_and_after_its_dictionary_is_built(clie
                     + (scope.headers.get("x-a"), scope.client, scope.server, scope.authority, scope.rsgi_version[:2])
                 )
                 scope.asgi["method"] = scope.asgi["method"]
-            await self.app(scope, protocol)
+            await self.inside(scope, protocol)
 
     app = application([])
     app.add_middleware(Looks)
@@ -525,8 +525,8 @@ def test_a_layer_that_returns_no_response_is_told_so(client: ClientFactory) -> N
     app = Velithon()
 
     @app.middleware("http")
-    async def forgets(request: Request, call_next: Any) -> Any:
-        await call_next(request)
+    async def forgets(request: Request, proceed: Any) -> Any:
+        await proceed(request)
 
     with pytest.raises(Exception, match="no response"):
         client(app).get("/")
@@ -546,9 +546,9 @@ def test_dispatch_layers_work_under_starlette(client: ClientFactory) -> None:
         await websocket.close()
 
     app = Starlette(routes=[Route("/", root), WebSocketRoute("/ws", ws)], middleware=[Middleware(DispatchLayer)])
-    with TestClient(app) as c:
-        answer = c.get("/")
-        with c.websocket_connect("/ws"):
+    with TestClient(app) as visitor:
+        answer = visitor.get("/")
+        with visitor.websocket_connect("/ws"):
             pass
     assert answer.json() == ["dispatch"]
     assert answer.headers["x-dispatch"] == "1"
@@ -580,10 +580,10 @@ def test_an_rsgi_layer_may_replace_the_protocol_of_a_websocket(client: ClientFac
 
     class Layer:
         def __init__(self, app: Any) -> None:
-            self.app = app
+            self.inside = app
 
         async def __call__(self, scope: Scope, protocol: Protocol) -> None:
-            await self.app(scope, Same(protocol) if scope.proto == "ws" else protocol)
+            await self.inside(scope, Same(protocol) if scope.proto == "ws" else protocol)
 
     app = application([])
     app.add_middleware(Layer)
@@ -611,8 +611,8 @@ def test_what_a_mounted_application_raises_reaches_the_server(client: ClientFact
     app.mount("/inner", Starlette(routes=[StarletteRoute("/bug", bug)]))
 
     @app.middleware("http")
-    async def layer(request: Request, call_next: Any) -> Any:
-        response = await call_next(request)
+    async def layer(request: Request, proceed: Any) -> Any:
+        response = await proceed(request)
         response.headers["x-layer"] = "1"
         return response
 
@@ -664,19 +664,19 @@ def test_layers_see_the_lifespan(client: ClientFactory) -> None:
 
     class Watching:
         def __init__(self, app: Any, name: str) -> None:
-            self.app, self.name = app, name
+            self.inside, self.name = app, name
 
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             seen.append(f"{self.name} {scope['type']}")
-            await self.app(scope, receive, send)
+            await self.inside(scope, receive, send)
 
     class Guarding(BaseHTTPMiddleware):
         async def dispatch_websocket(self, scope: Any, receive: Any, send: Any) -> None:
             assert scope["type"] == "websocket"
             await self.app(scope, receive, send)
 
-        async def dispatch(self, request: Any, call_next: Any) -> Any:
-            return await call_next(request)
+        async def dispatch(self, request: Any, proceed: Any) -> Any:
+            return await proceed(request)
 
     async def start() -> None:
         seen.append("started")

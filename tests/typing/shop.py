@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -37,10 +37,13 @@ from velithon import (
     status,
 )
 from velithon.background import BackgroundTask
+from velithon.cache import cache
 from velithon.di import FactoryProvider, Provide, Provider, ServiceContainer, SingletonProvider, inject
 from velithon.endpoint import HTTPEndpoint
+from velithon.events import Event
 from velithon.exception_handlers import http_exception_handler, request_validation_exception_handler
 from velithon.exceptions import RequestValidationError
+from velithon.jobs import Job, job
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.cors import CORSMiddleware
 from velithon.params import File, Form
@@ -72,19 +75,21 @@ async def lifespan(app: Velithon) -> AsyncIterator[dict[str, Any]]:
 
 class Foreign(StarletteMiddleware):
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> StarletteResponse:
-        response = await call_next(request)
-        response.headers["x-foreign"] = request.url.path
-        return response
+        answer = await call_next(request)
+        answer.headers["x-foreign"] = request.url.path
+        return answer
 
 
 class Own(BaseHTTPMiddleware):
     async def dispatch(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        return await call_next(request)
+        answer = await call_next(request)
+        return answer
 
 
 class Older(BaseHTTPMiddleware):
     async def dispatch(self, request: OwnRequest, call_next: Callable[[OwnRequest], Awaitable[Response]]) -> Response:
-        return await call_next(request)
+        answer = await call_next(request)
+        return answer
 
 
 app = Velithon(
@@ -97,9 +102,9 @@ app.add_middleware(Foreign)
 
 @app.middleware("http")
 async def stamp(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call_next(request)
-    response.headers["x-stamp"] = "1"
-    return response
+    answer = await call_next(request)
+    answer.headers["x-stamp"] = "1"
+    return answer
 
 
 @app.exception_handler(StarletteHTTPException)
@@ -147,12 +152,12 @@ class Prices:
         self.clock = clock
 
 
-class Container(ServiceContainer):
+class Registry(ServiceContainer):
     clock = SingletonProvider(Clock)
     prices = FactoryProvider(Prices, clock=clock)
 
 
-container = Container()
+registry = Registry()
 # A provider of a class gives what one of its base does.
 stopped = SingletonProvider(StoppedClock)
 any_clock: Provider[Clock] = stopped
@@ -195,7 +200,7 @@ async def upload(
     title: str = Form(...),
     description: str = Form(""),
     count: int = velithon.Form(1),
-    file: UploadFile = File(...),
+    file: UploadFile = File(description="A picture of the item."),
     more: list[UploadFile] = File([]),
     checked: Annotated[str, Form(min_length=1)] = "x",
 ) -> dict[str, Any]:
@@ -207,7 +212,7 @@ async def upload(
 
 @app.get("/services")
 @inject
-async def services(prices: Prices = Provide[container.prices]) -> str:
+async def services(prices: Prices = Provide[registry.prices]) -> str:
     return prices.clock.now()
 
 
@@ -273,8 +278,8 @@ async def chat(websocket: WebSocket, room: str, token: str | None = Query(None))
     try:
         while True:
             await websocket.send_text(f"{room}: {await websocket.receive_text()}")
-    except WebSocketDisconnect:
-        pass
+    except WebSocketDisconnect as left:
+        app.state.code = left.code
 
 
 class Echo(WebSocketEndpoint):
@@ -333,8 +338,38 @@ app.include_router(router)
 app.add_router(plain_router, prefix="/v1")
 app.mount("/static", StaticFiles(directory=".", check_dir=False), name="static")
 app.frontend("/", directory=".", check_dir=False)
-app.register_container(container)
+app.register_container(registry)
 app.dependency_overrides[session] = lambda: "other"
+
+
+# -- functions that are decorated keep their types ---------------------------------------------------------------------
+
+
+@app.get("/cached")
+@cache(expire=60, tags=["shop"])
+async def read_stock(item: str = "all") -> dict[str, int]:
+    return {item: 1}
+
+
+@job(retries=3)
+async def resize(picture: int, width: int = 100) -> str:
+    return f"{picture}-{width}.png"
+
+
+@job
+def tidy() -> None: ...
+
+
+@app.events.on("item.*")
+async def note(event: Event) -> int:
+    return len(event.type)
+
+
+if TYPE_CHECKING:
+    stock: Coroutine[Any, Any, dict[str, int]] = read_stock("hat")
+    resized: Coroutine[Any, Any, str] = resize(1, width=2)
+    noted: Coroutine[Any, Any, int] = note(Event("item.sold"))
+    jobs: list[Job[..., object]] = [resize, tidy]
 
 
 def use() -> list[int]:

@@ -34,6 +34,21 @@ Query(deprecated=3)
 Query(gt=object())
 from velithon.middleware.cors import CORSMiddleware
 app.add_middleware(CORSMiddleware, allow_origin=["*"])
+
+from velithon.cache import cache
+from velithon.jobs import job
+
+@job
+async def send(address: str) -> int:
+    return len(address)
+
+send(3)
+
+@cache(expire=60)
+async def read(limit: int) -> str:
+    return "x" * limit
+
+read("all")
 """
 
 
@@ -56,7 +71,7 @@ def test_mypy_accepts_what_users_write(mypy: dict[str, list[str]]) -> None:
 
 def test_mypy_finds_mistakes(mypy: dict[str, list[str]]) -> None:
     lines = {int(line.split(":")[1]) for line in mypy["mistakes.py"] if ": error: " in line}
-    assert lines == {7, 8, 9, 10, 13, 15, 16, 17, 18, 20, 21, 23}
+    assert lines == {7, 8, 9, 10, 13, 15, 16, 17, 18, 20, 21, 23, 32, 38}
 
 
 @pytest.mark.skipif(shutil.which("pyright") is None, reason="pyright is not installed")
