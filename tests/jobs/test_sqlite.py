@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def make_app(path: Path, **options: float) -> Velithon:
 
 def rows(path: Path) -> int:
     """Tell how many jobs the file holds."""
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         return int(database.execute("SELECT count(*) FROM jobs").fetchone()[0])
 
 
@@ -131,7 +132,7 @@ async def test_schedules_of_two_processes_ask_once(tmp_path: Path, monkeypatch: 
         async with asyncio.timeout(20):
             while done.count("tick") < 2:
                 await asyncio.sleep(0.01)
-    with sqlite3.connect(tmp_path / "jobs.db") as database:
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as database, database:
         asked = database.execute("SELECT seq FROM sqlite_sequence").fetchone()[0]
     assert asked <= 3
 
@@ -159,7 +160,7 @@ async def test_a_row_that_is_no_job_is_dropped(tmp_path: Path, caplog: pytest.Lo
     path = tmp_path / "jobs.db"
     app = make_app(path)
     async with app.jobs:
-        with sqlite3.connect(path) as database:
+        with closing(sqlite3.connect(path)) as database, database:
             database.execute("INSERT INTO jobs (message, priority, not_before) VALUES ('{}', 5, 0)")
         async with asyncio.timeout(20):
             while rows(path):
