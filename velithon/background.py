@@ -397,12 +397,18 @@ def set_aside(scope: Scope, response: StarletteResponse) -> None:
     response.background = None
 
 
-def with_set_aside(scope: Scope, background: StarletteBackgroundTask | None) -> StarletteBackgroundTask | None:
+def with_set_aside(
+    scope: Scope, background: StarletteBackgroundTask | None, response: object = None
+) -> StarletteBackgroundTask | None:
     """Join what was set aside and a response's own task.
 
-    They run one after the other. `None` for nothing.
+    They run one after the other. What `response` waits for as it is sent, its `awaits`, is left out.
+    `None` for nothing.
     """
-    tasks = [*scope.pop(ASIDE, ()), *(() if background is None else (background,))]
+    awaited = getattr(response, "awaits", None)
+    tasks = [task for task in scope.pop(ASIDE, ()) if task is not awaited]
+    if background is not None:
+        tasks.append(background)
     return BackgroundTasks(tasks, max_concurrent=1).attach() if len(tasks) > 1 else next(iter(tasks), None)
 
 

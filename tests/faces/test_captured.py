@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tests.adapters import memory
 from tests.conftest import ClientFactory
 from velithon import Middleware, Velithon
 from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.body_limit import BodyLimitMiddleware
 from velithon.middleware.gzip import GZipMiddleware
-from velithon.responses import PlainTextResponse
+from velithon.responses import PlainTextResponse, StreamingResponse
 from velithon.testclient import ProtocolName, TestClient
 
 TEXT = b"compress me " * 100
@@ -217,3 +218,94 @@ def test_a_body_limit_around_an_application_that_never_reads(client: ClientFacto
     for tested, path in ((client(app), "/in/"), (TestClient(BodyLimitMiddleware(deaf, 5)), "/")):
         assert tested.post(path, content=b"123456").status_code == 413
         assert tested.post(path, content=b"12345").text == "heard nothing"
+
+
+class Between:
+    """An ASGI layer that hands everything on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+async def shouting(request: Any, call_next: Any) -> Any:
+    response = await call_next(request)
+    chunks = response.body_iterator
+
+    async def upper() -> Any:
+        async for chunk in chunks:
+            yield chunk.upper()
+
+    response.body_iterator = upper()
+    return response
+
+
+def behind(function: Any) -> Velithon:
+    app = Velithon(middleware=[Middleware(Between), Middleware(BaseHTTPMiddleware, dispatch=function)])
+
+    @app.get("/whole")
+    async def whole() -> PlainTextResponse:
+        return PlainTextResponse("whole")
+
+    @app.get("/parts")
+    async def parts() -> StreamingResponse:
+        return StreamingResponse(iter(["first", "second"]))
+
+    return app
+
+
+async def exchange(app: Velithon, path: str) -> tuple[list[Message], int]:
+    """Return the messages of an answer over ASGI, and how many tasks it took beside the server's own."""
+    sent: list[Message] = []
+    tasks = 0
+    never = asyncio.get_running_loop().create_future()
+
+    def factory(loop: Any, coroutine: Any, **options: Any) -> Any:
+        nonlocal tasks
+        tasks += 1
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    async def receive() -> Message:
+        return await never  # type: ignore[no-any-return]  # the client says nothing, and stays
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
+    asyncio.get_running_loop().set_task_factory(factory)
+    async with asyncio.timeout(10):
+        await app({**scope, "asgi": {"spec_version": "2.4"}}, receive, send)
+    asyncio.get_running_loop().set_task_factory(None)
+    return sent, tasks
+
+
+def test_a_whole_body_behind_layers_is_one_message() -> None:
+    """It is sent in one piece, as it would be without layers, and only the captured application has a task."""
+    sent, tasks = asyncio.run(exchange(behind(untouched), "/whole"))
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert (sent[1]["body"], sent[1].get("more_body", False), tasks) == (b"whole", False, 1)
+
+
+@pytest.mark.parametrize(("function", "path", "body"), [(shouting, "/whole", "WHOLE"), (untouched, "/parts", None)])
+def test_a_body_of_parts_behind_layers_stays_in_parts(
+    client: ClientFactory, function: Any, path: str, body: str | None
+) -> None:
+    """Chunks that a layer puts in place of a whole body are what is sent, and a stream stays one."""
+    sent, _ = asyncio.run(exchange(behind(function), path))
+    assert [message.get("more_body", False) for message in sent[1:]][-2:] == [True, False]
+    assert client(behind(function)).get(path).text == (body or "firstsecond")
+
+
+def test_a_whole_body_behind_layers_is_one_call_over_rsgi() -> None:
+    """The server is given the body with the status."""
+    scope: Any = memory.Scope(path="/whole")
+    protocol: Any = memory.Protocol()
+
+    async def ask() -> None:
+        await behind(untouched).__rsgi__(scope, protocol)
+
+    asyncio.run(ask())
+    pairs = [("content-length", "5"), ("content-type", "text/plain; charset=utf-8")]
+    assert protocol.calls == [("bytes", 200, pairs, b"whole")]

@@ -12,7 +12,7 @@ __all__ = ["innermost_cancel_scope", "states_of_tasks"]
 
 # By weak reference to the task, and empty where no task has had a scope. The dictionary inside of AnyIO's is asked,
 # whose own methods are calls of Python functions.
-states_of_tasks: dict[Any, Any] = _task_states.data  # type: ignore[attr-defined]  # of WeakKeyDictionary, which typeshed does not show
+states_of_tasks = _task_states.data  # type: ignore[attr-defined]  # of WeakKeyDictionary, which typeshed does not show
 
 
 def innermost_cancel_scope() -> Any:

@@ -86,6 +86,8 @@ class Run:
         self.reading = True
         # Whether the whole body was handed over.
         self.complete = False
+        # The message with the end of the body, while it waits to be read.
+        self.last: Message | None = None
         # ASGI's messages of trailers, which follow the body where the start has announced them.
         self.trailers: list[Message] = []
         self.task: asyncio.Task[None] | None = None
@@ -102,6 +104,8 @@ class Run:
         elif kind in _OF_THE_BODY:
             if self.reading:
                 await self.messages.put(message)
+                if kind == "http.response.body" and not message.get("more_body", False):
+                    self.last = message
             else:
                 # An application that sends without end would never let the loop tell it that nobody reads.
                 await asyncio.sleep(0)
@@ -139,13 +143,15 @@ class Run:
             # The application has been told, and so may be the layer: servers may tell only once.
             self.request._is_disconnected = True
         # The request is in hand until the application's own background tasks have run.
-        self.request.scope.setdefault(ASIDE, []).append(StarletteBackgroundTask(self.finish))
-        return CapturedResponse(self)
+        response = CapturedResponse(self)
+        self.request.scope.setdefault(ASIDE, []).append(response.awaits)
+        return response
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the chunks of the body."""
         try:
             while (message := await self.messages.get()) is not None:
+                self.last = None
                 if message["type"] in ("http.response.pathsend", FILE_RANGE):
                     async with aclosing(
                         _read_file(message["path"], message.get("start", 0), message.get("end"))
@@ -165,6 +171,15 @@ class Run:
                 await self.task
         finally:
             self.abandon()
+
+    def take_last(self) -> bytes | None:
+        """Take the rest of the body; `None` where there is more to come."""
+        message, self.last = self.last, None
+        if message is None:
+            return None
+        self.messages.get_nowait()
+        self.complete = True
+        return bytes(message.get("body", b""))
 
     @property
     def announces_trailers(self) -> bool:
@@ -228,11 +243,32 @@ class CapturedResponse(StreamingResponse):
 
     def __init__(self, run: Run) -> None:
         message = run.started.result()
-        self.init_raw(message["status"], list(message.get("headers", [])), run.body())
+        self._own_body = run.body()
+        self.init_raw(message["status"], list(message.get("headers", [])), self._own_body)
         self._run = run
+        # For a layer that sends another answer in place of this one.
+        self.awaits = StarletteBackgroundTask(run.finish)
+
+    def _take_whole(self, method: str) -> bytes | None:
+        """Return the body where it can go out in one piece; `None` where it is streamed.
+
+        It is all here, and no layer has put another in its place.
+        """
+        if method == "HEAD" or self.body_iterator is not self._own_body or self._run.announces_trailers:
+            return None
+        return self._run.take_last()
 
     async def __call__(self, scope: Any, receive: object, send: Send | None = None) -> None:
         """Send over either face; on ASGI the server's messages are shared with the application."""
+        if send is not None and (whole := self._take_whole(scope.get("method", "GET"))) is not None:
+            self._check_headers(scope.get("method", "GET"))
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": whole, "more_body": False})
+            self._run.abandon()
+            if self.background is not None:
+                await self.background()
+            await self._run.ended()
+            return
         if send is not None and self._run.announces_trailers and scope.get("method") != "HEAD":
             send = self._add_trailers(send)
         await super().__call__(scope, receive if send is None else self._run.incoming.receive_disconnect, send)
@@ -258,7 +294,12 @@ class CapturedResponse(StreamingResponse):
             pass
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
-        """Start the stream; the rest is returned to be awaited."""
+        """Send a whole body, or start the stream; the rest is returned."""
+        headers = self._check_headers(scope.method)
+        if self._has_length() and (whole := self._take_whole(scope.method)) is not None:
+            protocol.response_bytes(self.status_code, headers, whole)
+            self._run.abandon()
+            return self._send_all(None)
         return self._send_all(super().send_rsgi(scope, protocol))
 
     async def _send_all(self, pending: Awaitable[None] | None) -> None:

@@ -80,7 +80,7 @@ def build_asgi_app(respond: Responder, otherwise: ASGIApp | None = None, errors:
             sent: Send = response.track(send) if response.overridden else send
             background = response.background
             if ASIDE in scope:
-                background = with_set_aside(scope, background)
+                background = with_set_aside(scope, background, response)
             if background is None:
                 await response(scope, request._receive, sent)
             else:
@@ -160,7 +160,7 @@ async def finish_rsgi(app: Owner, request: RSGIRequest | None, response: Respons
         request._close_receive()
     background = response.background
     if request is not None and request._scope is not None and ASIDE in request._scope:
-        background = with_set_aside(request._scope, background)
+        background = with_set_aside(request._scope, background, response)
     if background is not None:
         await app._in_flight.run(background)
     stack = None if request is None else request._exit_stack

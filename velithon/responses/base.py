@@ -154,13 +154,13 @@ class Response(starlette.Response):
         if raw is None:
             raw = []
             body = self.__dict__.get("body")
-            lacks_length = body is not None and self._has_length()
+            lacks_length = self._has_length()
             for name, value in self._pairs or ():
                 raw.append((name.encode("latin-1"), value.encode("latin-1")))
                 if name == "content-length":
                     lacks_length = False
-            if lacks_length:
-                length = (b"content-length", b"%d" % len(body))  # type: ignore[arg-type]  # there is one
+            if body is not None and lacks_length:
+                length = (b"content-length", b"%d" % len(body))
                 # Starlette's order: what was given, the length, the type.
                 raw.insert(len(raw) - 1 if raw and raw[-1][0] == b"content-type" else len(raw), length)
             self._raw = raw
