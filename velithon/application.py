@@ -112,7 +112,7 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
     """
 
     router: Router
-    _look_over = lazy_function("velithon.checks.startup", "warn_of_mistakes")
+    _warn_of_mistakes = lazy_function("velithon.checks.startup", "warn_of_mistakes")
 
     def __init__(
         self,
