@@ -306,11 +306,16 @@ class Response(starlette.Response):
         """
         status = self.status_code
         body = self.body
-        if body and self._raw is None and type(body) is bytes and (status == 200 or status in _PLAIN_STATUSES):
+        if (
+            body
+            and self._raw is None
+            and type(body) is bytes
+            and (status == 200 or (status in _PLAIN_STATUSES and not self._ends_connection(scope)))
+        ):
             protocol.response_bytes(status, self._pairs or [], body)
             return None
         headers = self._check_headers(scope.method)
-        if status >= 300 and closes_connection(scope) and not any(name == "connection" for name, _ in headers):
+        if self._ends_connection(scope) and not any(name == "connection" for name, _ in headers):
             headers = [*headers, ("connection", "close")]
         if body and status != 204 and status != 304:
             protocol.response_bytes(status, headers, body if type(body) is bytes else bytes(body))
@@ -322,6 +327,10 @@ class Response(starlette.Response):
         else:
             protocol.response_empty(status, headers)
         return None
+
+    def _ends_connection(self, scope: HTTPScope) -> bool:
+        """Tell whether this is a refusal or a redirect after which the server may close the connection."""
+        return self.status_code >= 300 and closes_connection(scope)
 
     def _check_headers(self, method: str) -> Pairs:
         """Return the headers for RSGI, where nothing is wrong with this response; what is wrong is answered with 500.
