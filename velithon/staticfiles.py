@@ -126,7 +126,8 @@ class StaticFiles(StarletteStaticFiles):
         if until is None or scope["method"] not in ("GET", "HEAD"):
             return None
         if until < monotonic():
-            del self._at_hand[path]
+            # A thread may have put a new dictionary in its place.
+            self._at_hand.pop(path, None)
             return None
         found = self._find_regular_file(path)
         return None if found is None else self.file_response(*found, scope)
