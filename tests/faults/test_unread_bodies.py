@@ -11,8 +11,9 @@ import pytest
 from starlette.applications import Starlette
 
 from tests.servers import SERVERS, Server, ServerName, serve
-from velithon import Depends, HTTPException, Velithon
+from velithon import Depends, HTTPException, Request, Velithon
 from velithon.middleware import Middleware
+from velithon.middleware.base import BaseHTTPMiddleware
 from velithon.middleware.csrf import CSRFMiddleware
 from velithon.responses import RedirectResponse
 
@@ -29,6 +30,11 @@ class Through:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self.app(scope, receive, send)
+
+
+async def pass_on(request: Request, call_next: Any) -> Any:
+    """A function around all that is inside."""
+    return await call_next(request)
 
 
 async def refuse() -> None:
@@ -61,6 +67,7 @@ app = make()
 app.mount("/layers", make(Middleware(Through)))
 app.mount("/csrf", make(Middleware(CSRFMiddleware, secret_key="a secret of at least 32 characters")))
 app.mount("/starlette", Starlette())
+app.mount("/captured", make(Middleware(BaseHTTPMiddleware, dispatch=pass_on), Middleware(Through)))
 
 
 def head(path: str, length: int) -> bytes:
@@ -96,6 +103,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
         ("/layers/limited", 413),
         ("/csrf/refused", 403),
         ("/starlette/nowhere", 404),
+        ("/captured/refused", 401),
     ],
 )
 def test_closed_connection_is_announced(server: Server, path: str, status: int) -> None:

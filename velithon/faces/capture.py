@@ -295,7 +295,7 @@ class CapturedResponse(StreamingResponse):
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Send a whole body, or start the stream; the rest is returned."""
-        headers = self._check_headers(scope.method)
+        headers = self._build_headers(scope)
         if self._has_length() and (whole := self._take_whole(scope.method)) is not None:
             protocol.response_bytes(self.status_code, headers, whole)
             self._run.abandon()
@@ -325,8 +325,11 @@ def capture(app: ASGIApp) -> Responder:
 def build_call_next(respond: Responder, errors: ErrorHandlers | None = None) -> Responder:
     """Return a responder whose responses have what dispatch layers expect.
 
-    That is Velithon's class, a status and headers. Args: respond: What is inside of the layer. errors: Answers what
-    that raises; given here, it saves a call around it.
+    That is Velithon's class, a status and headers.
+
+    Args:
+        respond: What is inside of the layer.
+        errors: Answers what that raises; given here, it saves a call around it.
     """
 
     async def call_next(request: Request) -> object:

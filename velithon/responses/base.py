@@ -314,9 +314,7 @@ class Response(starlette.Response):
         ):
             protocol.response_bytes(status, self._pairs or [], body)
             return None
-        headers = self._check_headers(scope.method)
-        if self._ends_connection(scope) and not any(name == "connection" for name, _ in headers):
-            headers = [*headers, ("connection", "close")]
+        headers = self._build_headers(scope)
         if body and status != 204 and status != 304:
             protocol.response_bytes(status, headers, body if type(body) is bytes else bytes(body))
         elif self._has_length():
@@ -331,6 +329,18 @@ class Response(starlette.Response):
     def _ends_connection(self, scope: HTTPScope) -> bool:
         """Tell whether this is a refusal or a redirect after which the server may close the connection."""
         return self.status_code >= 300 and closes_connection(scope)
+
+    def _build_headers(self, scope: HTTPScope) -> Pairs:
+        """Return the headers for RSGI, with ``connection: close`` where the client has to know it.
+
+        Raises:
+            ValueError: See `_check`.
+            RuntimeError: A header is not allowed in HTTP.
+        """
+        headers = self._check_headers(scope.method)
+        if self._ends_connection(scope) and not any(name == "connection" for name, _ in headers):
+            return [*headers, ("connection", "close")]
+        return headers
 
     def _check_headers(self, method: str) -> Pairs:
         """Return the headers for RSGI, where nothing is wrong with this response; what is wrong is answered with 500.

@@ -131,7 +131,7 @@ class StreamingResponse(Response, starlette.StreamingResponse):
         return self._stream_rsgi(scope, protocol)
 
     async def _stream_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> None:
-        opening = RSGIOpening(self, protocol, self._check_headers(scope.method))
+        opening = RSGIOpening(self, protocol, self._build_headers(scope))
         if scope.method == "HEAD":
             opening.open()
             opening.close()
