@@ -15,6 +15,7 @@ SHOP = """
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+from opentelemetry.trace import NoOpTracerProvider
 from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
@@ -159,6 +160,7 @@ app = fill(Velithon())
 layered = fill(Velithon(middleware=[Middleware(Plain), Middleware(Native), Middleware(Both)], thread_pool_size=2))
 layered.middleware("http")(stamp)
 behind = fill(Velithon(root_path="/api"))
+traced = fill(Velithon(telemetry={"tracer_provider": NoOpTracerProvider()}))
 empty = Velithon()
 handles = Velithon(exception_handlers={404: stamp})
 """
@@ -325,6 +327,11 @@ def test_a_miss_is_answered_directly_unless_somebody_handles_it() -> None:
 def test_a_root_path_is_a_reason_for_the_longer_way() -> None:
     """The path is given as the application sees it, without the prefix that a proxy strips."""
     assert "RSGI through layers: root_path='/api': paths are cut first" in explained("GET", "/me", "explained:behind")
+
+
+def test_telemetry_is_a_reason_for_the_longer_way() -> None:
+    """Each request is a span, which stands around everything else."""
+    assert "RSGI through layers: telemetry: a span for each request" in explained("GET", "/me", "explained:traced")
 
 
 def test_a_path_begins_with_a_slash() -> None:

@@ -217,6 +217,8 @@ def _describe_faces(application: Velithon, way: str, shortcut: str) -> Iterator[
         reasons.append("thread_pool_size: each request is told its pool")
     if application.root_path:
         reasons.append(f"root_path={application.root_path!r}: paths are cut first")
+    if application._telemetry is not None:
+        reasons.append("telemetry: a span for each request")
     if application._detour is not None:
         yield f"RSGI      over ASGI, behind an adapter: {application._detour}"
     elif way == "mounted":
