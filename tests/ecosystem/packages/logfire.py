@@ -4,7 +4,8 @@
 #
 # [[tool.ecosystem.without]]
 # test = "test_arguments_and_errors_of_validation_are_seen"
-# because = "Arguments and errors of validation are not on its spans: it takes them from functions inside FastAPI."
+# ways = ["asgi", "rsgi"]
+# because = "It takes arguments and errors of validation from functions inside FastAPI, which `--as-fastapi` alone has."
 # ///
 
 import logfire
