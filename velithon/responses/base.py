@@ -310,7 +310,10 @@ class Response(starlette.Response):
             body
             and self._raw is None
             and type(body) is bytes
-            and (status == 200 or (status in _PLAIN_STATUSES and not self._ends_connection(scope)))
+            and (
+                status == 200
+                or (status in _PLAIN_STATUSES and (scope.method == "GET" or not self._ends_connection(scope)))
+            )
         ):
             protocol.response_bytes(status, self._pairs or [], body)
             return None
