@@ -13,7 +13,7 @@ from velithon._compat.starlette import get_route_path
 from velithon.exceptions import HTTPException
 from velithon.requests.body_json import read_json
 from velithon.requests.cookies import WithCookies
-from velithon.requests.forms import CHUNK_SIZE, FormFields, MultiPartParser, check_form, join_pieces
+from velithon.requests.forms import CHUNK_SIZE, FormFields, MultiPartParser, join_pieces
 from velithon.requests.readahead import DisconnectPoll
 from velithon_adapters.stopping import stopping
 
@@ -255,9 +255,6 @@ class Request(WithCookies, StarletteRequest[Any]):
         try:
             if self._form is None:
                 self._form = await self._parse_form(max_files, max_fields, max_part_size)
-            else:
-                # Who read it, such as a layer, may have allowed more.
-                check_form(self._form, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
         except UnicodeError as exc:
             raise HTTPException(400, "The form's charset cannot be read.") from exc
         except MultiPartException as exc:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from anyio import CancelScope
 from pydantic import BaseModel, BeforeValidator, RootModel, Tag
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from velithon import params
-from velithon.requests.forms import TextForm
+from velithon.requests.forms import TextForm, check_form
 from velithon.signature.annotations import find_sequence, holds, holds_many, is_optional, is_subclass
 from velithon.signature.bodies.document import build_unreadable_error
 from velithon.signature.bodies.form_schema import build_flat_config, rename_fields
@@ -107,15 +109,22 @@ def needs_json(field: Field) -> bool:
 
 
 async def read_form(request: Request, max_files: int, max_fields: int, max_part_size: int) -> FormData:
-    """Read the body as a form.
+    """Read the body as a form; hold one that a layer has read to these limits.
 
     Raises:
         HTTPException: The form is over a limit, or is none.
     """
+    was_read = request._form is not None
     try:
-        return await request.form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
+        form = await request.form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
+        if was_read:
+            # The layer may have allowed more.
+            check_form(form, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
+    except MultiPartException as error:
+        raise HTTPException(400, error.message) from error
     except Exception as error:
         raise build_unreadable_error(error) from error
+    return form
 
 
 async def close_form(form: FormData) -> None:
