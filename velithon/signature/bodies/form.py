@@ -109,7 +109,7 @@ def needs_json(field: Field) -> bool:
 
 
 async def read_form(request: Request, max_files: int, max_fields: int, max_part_size: int) -> FormData:
-    """Read the body as a form; hold one that a layer has read to these limits.
+    """Read the body as a form; one that was read keeps to the limits too.
 
     Raises:
         HTTPException: The form is over a limit, or is none.
