@@ -140,6 +140,11 @@ class ServerConfig:
     http2_max_send_buffer_size: int | None = None
 
     @property
+    def address(self) -> int | str:
+        """What connections are bound to: the port, or the path of the UNIX socket."""
+        return self.port if self.uds is None else str(self.uds)
+
+    @property
     def root_path(self) -> str:
         """`url_path_prefix` as ASGI has it: `"/prefix"`, or empty."""
         prefix = (self.url_path_prefix or "").strip("/")

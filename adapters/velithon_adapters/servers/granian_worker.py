@@ -9,7 +9,6 @@ the loop where Granian would wait in vain; and whoever ends the loop, it is ther
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import threading
 import time
@@ -34,6 +33,7 @@ from velithon_adapters.servers.listeners import close_listeners, until_read
 from velithon_adapters.servers.sockets import Stoppable
 from velithon_adapters.servers.spare import Gate
 from velithon_adapters.servers.worker import (
+    end_in_time,
     exit_now,
     has_server_ended,
     limit_threads,
@@ -101,8 +101,8 @@ class _Hosted:
     def watch_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the drain on the first signal, in the place of Granian's handler, which the drain calls."""
         config = self.config
-        address = config.port if config.uds is None else str(config.uds)
-        self.drain = drain = Drain(loop, config.workers_kill_timeout, config.task_impl != "rust", address, self.alive)
+        timeout, counts = config.workers_kill_timeout, config.task_impl != "rust"
+        self.drain = drain = Drain(loop, timeout, counts, config.address, self.alive)
         if config.reload:
             drain.patience = drain.arrival  # who waits for a reload is the developer
 
@@ -301,16 +301,8 @@ class Drain:
         return self.stop_time is not None and time.monotonic() < self.stop_time + self.timeout - self._reserve
 
     def _watch_clock(self) -> None:
-        """End the process in time, in a thread, whatever holds the loop or keeps the interpreter from its end."""
         assert self.stop_time is not None
-        last = self.stop_time + self.timeout - 0.2
-        while not self.done and time.monotonic() < last:
-            time.sleep(0.05)
-        if self.done:
-            time.sleep(max(0.0, min(1.0, last - time.monotonic())))
-            exit_now(0)
-        logger.error("Worker %d is still busy, ending it without its shutdown", os.getpid())
-        exit_now(1)
+        end_in_time(self.stop_time + self.timeout - 0.2, lambda: self.done)
 
     def busy(self) -> bool:
         """Return whether a request is in flight."""

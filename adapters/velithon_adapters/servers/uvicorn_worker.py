@@ -24,6 +24,7 @@ from velithon_adapters.servers.listeners import refuse_connections, until_read
 from velithon_adapters.servers.sockets import Stoppable
 from velithon_adapters.servers.spare import Gate
 from velithon_adapters.servers.worker import (
+    end_in_time,
     exit_now,
     has_server_ended,
     limit_threads,
@@ -135,8 +136,7 @@ class Server(uvicorn.Server):
         # Their requests are on the way.
         await asyncio.sleep(min(LINGER, self.timeout / 4))
         if not self.settings.reload:  # where a developer waits
-            address = self.settings.port if self.settings.uds is None else str(self.settings.uds)
-            await until_read(address, min(PATIENCE, self.timeout / 10) - LINGER)
+            await until_read(self.settings.address, min(PATIENCE, self.timeout / 10) - LINGER)
 
     def _make_protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg] # of asyncio's class, which it says it is
@@ -160,11 +160,4 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     def _end_in_time(self) -> None:
-        last = time.monotonic() + self.timeout - 0.2
-        while time.monotonic() < last and not self.over:
-            time.sleep(0.05)
-        if self.over:  # what may still hold the process are threads that run synchronous endpoints
-            time.sleep(max(0.0, min(1.0, last - time.monotonic())))
-            exit_now(0)
-        logger.error("Worker %d is still busy, ending it without its shutdown", os.getpid())
-        exit_now(1)
+        end_in_time(time.monotonic() + self.timeout - 0.2, lambda: self.over)

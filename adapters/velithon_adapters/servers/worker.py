@@ -8,10 +8,12 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-__all__ = ["exit_now", "has_server_ended", "limit_threads", "outlive_hangups", "stop_with_parent"]
+__all__ = ["end_in_time", "exit_now", "has_server_ended", "limit_threads", "outlive_hangups", "stop_with_parent"]
 
 logger = logging.getLogger("velithon_adapters.servers")
 
@@ -62,6 +64,24 @@ def outlive_hangups() -> None:
     """
     if (number := getattr(signal, "SIGHUP", None)) is not None:  # not on Windows
         signal.signal(number, signal.SIG_IGN)
+
+
+def end_in_time(last: float, is_done: Callable[[], bool]) -> NoReturn:
+    """End the process in time; for a thread of its own.
+
+    Whatever holds the loop, or keeps the interpreter from its end, does not stop it.
+
+    Args:
+        last: When it has to have ended, by the monotonic clock.
+        is_done: Whether the application's shutdown has run.
+    """
+    while time.monotonic() < last and not is_done():
+        time.sleep(0.05)
+    if is_done():  # what may still hold the process are threads that run synchronous endpoints
+        time.sleep(max(0.0, min(1.0, last - time.monotonic())))
+        exit_now(0)
+    logger.error("Worker %d is still busy, ending it without its shutdown", os.getpid())
+    exit_now(1)
 
 
 def exit_now(status: int) -> NoReturn:
