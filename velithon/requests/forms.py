@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from io import BytesIO
-from math import inf
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from typing import BinaryIO
 
-__all__ = ["CHUNK_SIZE", "WHOLE_SIZE", "FormFields", "MultiPartParser", "check_form", "join_pieces"]
+__all__ = ["CHUNK_SIZE", "WHOLE_SIZE", "FormFields", "MultiPartParser", "join_pieces"]
 
 WHOLE_SIZE = 2 * 1024 * 1024
 """Bytes. A form whose announced length is no more is read whole before it is parsed: its files fit in memory anyway."""
@@ -89,32 +88,6 @@ class TextForm(FormData):
 
     def __repr__(self) -> str:
         return f"FormData({self.multi_items()!r})"
-
-
-FORM_LIMITS = {"max_files": 1000, "max_fields": 1000, "max_part_size": 1024 * 1024}
-"""Starlette's: files, fields that are no files, and the bytes of one such field."""
-
-
-def check_form(form: FormData, **limits: float) -> None:
-    """Hold a form that was read before to smaller limits.
-
-    Args:
-        form: Files count as files, texts as fields; a text is as large as its UTF-8.
-        limits: As `FORM_LIMITS`. One that is the default asks for nothing.
-
-    Raises:
-        MultiPartException: The form is over a limit; in the words of Starlette's parser.
-    """
-    max_files, max_fields, max_part_size = (
-        limits[name] if limits[name] != default else inf for name, default in FORM_LIMITS.items()
-    )
-    texts = [value for _, value in form.multi_items() if isinstance(value, str)]
-    if len(form.multi_items()) - len(texts) > max_files:
-        raise MultiPartException(f"Too many files. Maximum number of files is {max_files}.")
-    if len(texts) > max_fields:
-        raise MultiPartException(f"Too many fields. Maximum number of fields is {max_fields}.")
-    if max_part_size < inf and any(len(text.encode()) > max_part_size for text in texts):
-        raise MultiPartException(f"Part exceeded maximum size of {int(max_part_size / 1024)}KB.")
 
 
 class FormFields:

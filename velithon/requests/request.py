@@ -252,15 +252,15 @@ class Request(WithCookies, StarletteRequest[Any]):
     async def _get_form(
         self, *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024
     ) -> FormData:
-        try:
-            if self._form is None:
+        if self._form is None:
+            try:
                 self._form = await self._parse_form(max_files, max_fields, max_part_size)
-        except UnicodeError as exc:
-            raise HTTPException(400, "The form's charset cannot be read.") from exc
-        except MultiPartException as exc:
-            if "app" in self.scope:
-                raise HTTPException(400, exc.message) from exc
-            raise
+            except UnicodeError as exc:
+                raise HTTPException(400, "The form's charset cannot be read.") from exc
+            except MultiPartException as exc:
+                if "app" in self.scope:
+                    raise HTTPException(400, exc.message) from exc
+                raise
         return self._form
 
     async def _parse_form(self, max_files: float, max_fields: float, max_part_size: int) -> FormData:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from copy import copy
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from anyio import CancelScope
 from pydantic import BaseModel, BeforeValidator, RootModel, Tag
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from velithon import params
-from velithon.requests.forms import TextForm, check_form
+from velithon.requests.forms import TextForm
 from velithon.signature.annotations import find_sequence, holds, holds_many, is_optional, is_subclass
 from velithon.signature.bodies.document import build_unreadable_error
 from velithon.signature.bodies.form_schema import build_flat_config, rename_fields
@@ -117,14 +117,31 @@ async def read_form(request: Request, max_files: int, max_fields: int, max_part_
     was_read = request._form is not None
     try:
         form = await request.form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
-        if was_read:
-            # The layer may have allowed more.
-            check_form(form, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
-    except MultiPartException as error:
-        raise HTTPException(400, error.message) from error
     except Exception as error:
         raise build_unreadable_error(error) from error
+    if was_read:
+        # The layer may have allowed more.
+        _check_form(form, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
     return form
+
+
+def _check_form(form: FormData, **limits: int) -> None:
+    """Hold a form that was read before to a route's limits; one that is the default asks for nothing.
+
+    Raises:
+        HTTPException: The form is over a limit; in the words of Starlette's parser.
+    """
+    max_files, max_fields, max_part_size = (
+        limits[name] if limits[name] != default else inf for name, default in DEFAULT_LIMITS.items()
+    )
+    items = form.multi_items()
+    texts = [value for _, value in items if isinstance(value, str)]
+    if len(items) - len(texts) > max_files:
+        raise HTTPException(400, f"Too many files. Maximum number of files is {max_files}.")
+    if len(texts) > max_fields:
+        raise HTTPException(400, f"Too many fields. Maximum number of fields is {max_fields}.")
+    if max_part_size < inf and any(len(text.encode()) > max_part_size for text in texts):
+        raise HTTPException(400, f"Part exceeded maximum size of {int(max_part_size / 1024)}KB.")
 
 
 async def close_form(form: FormData) -> None:
