@@ -334,20 +334,22 @@ class Velithon(ApplicationVerbs, Lifetime, Starlette):
         router = self.router
         # Sent to everybody who asks for a path without a route, where no layer sees it and no handler would make it.
         self._missing = build_not_found() if errors.find(HTTPException(404)) is http_exception_handler else None
-        pool = self._thread_pool
+        pool, inside = self._thread_pool, router.respond
+        if pool is not None:
 
-        def routed(request: Request) -> Awaitable[object]:
-            if pool is not None:
+            def respond_in_pool(request: Request) -> Awaitable[object]:
                 use_thread_pool(pool)
-            return router.respond(request)
+                return router.respond(request)
+
+            inside = respond_in_pool
 
         async def respond(request: Request) -> object:
             try:
-                return await (router.respond(request) if pool is None else routed(request))
+                return await inside(request)
             except Exception as exc:  # noqa: BLE001 - raised again where nobody handles it
                 return await errors.respond(request, exc)
 
-        call_next = build_router_call_next(router, errors) if pool is None else build_call_next(routed, errors)
+        call_next = build_router_call_next(router, errors) if pool is None else build_call_next(inside, errors)
         return build_stack(respond, errors.wrap(router), layers, self, call_next)
 
     def _build_direct(self) -> ASGIApp:
