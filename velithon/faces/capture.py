@@ -295,9 +295,8 @@ class CapturedResponse(StreamingResponse):
 
     def send_rsgi(self, scope: HTTPScope, protocol: HTTPProtocol) -> Awaitable[None] | None:
         """Send a whole body, or start the stream; the rest is returned."""
-        headers = self._build_headers(scope)
         if self._has_length() and (whole := self._take_whole(scope.method)) is not None:
-            protocol.response_bytes(self.status_code, headers, whole)
+            protocol.response_bytes(self.status_code, self._build_headers(scope), whole)
             self._run.abandon()
             return self._send_all(None)
         return self._send_all(super().send_rsgi(scope, protocol))
