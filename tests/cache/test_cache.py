@@ -18,6 +18,7 @@ from velithon import (
     Cookie,
     Depends,
     Header,
+    HTTPEndpoint,
     HTTPException,
     Request,
     Response,
@@ -616,8 +617,6 @@ async def test_a_hit_in_memory_needs_no_request() -> None:
 
 
 def test_class_endpoints(client: ClientFactory, make_app: MakeApp) -> None:
-    from velithon import HTTPEndpoint
-
     app, count = make_app(), Count()
 
     class Items(HTTPEndpoint):
@@ -653,6 +652,13 @@ def test_tags_name_parameters_of_the_whole_path(client: ClientFactory) -> None:
         assert caller.get("/red/items/3").json() == 2
     with pytest.raises(RegistrationError, match=r"read: The tag 'tenant:\{tenant\}' of @cache names 'tenant'"):
         Velithon().include_router(router)
+
+    class Items(HTTPEndpoint):
+        @cache(expire=60, tags=["tenant:{tenant}"])
+        async def get(self) -> None: ...
+
+    with pytest.raises(RegistrationError, match=r"The tag 'tenant:\{tenant\}' of @cache names 'tenant'"):
+        app.add_route("/items", Items)
 
 
 def test_mistakes_are_told_at_registration() -> None:

@@ -63,6 +63,7 @@ def build_cached_responder(route: CachedRoute, model: EndpointModel, respond: Re
         model: The endpoint's signature: the headers in it belong to the key, those of its security schemes to nobody.
         respond: Answers without the cache.
     """
+    # Again for a route that no application has adopted.
     check_tags(route, model.call)
     cache = ResponseCache(
         getattr(model.call, POLICY),

@@ -292,10 +292,11 @@ class Router(Verbs, starlette.Router):
             if isinstance(route, Route):
                 # What was made was made for nobody.
                 route.forget()
-                if hasattr(route.endpoint, "__velithon_cache__"):
-                    from velithon.cache.route import check_tags
+                for model in filter(None, (route.model, *route.models.values())):
+                    if hasattr(model.call, "__velithon_cache__"):
+                        from velithon.cache.route import check_tags
 
-                    check_tags(route, route.endpoint)
+                        check_tags(route, model.call)
         elif isinstance(route, starlette.Mount | starlette.Host):
             inner = find_inner_application(route)
             if isinstance(inner, Router):
